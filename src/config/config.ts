@@ -1,0 +1,72 @@
+import type { Binding } from '../auth/scheme.ts'
+import type { Address } from '../http/address.ts'
+import type { Secret } from '../secret.ts'
+
+/** Everything the daemon needs to know, validated and frozen. Nothing below `config/` reads files or the environment. */
+export interface Config {
+  readonly listen: Address
+  readonly admin: Address | 'off'
+  readonly allowExternal: boolean
+  readonly allowedHosts: readonly string[]
+  readonly allowedOrigins: readonly string[]
+  readonly callerToken?: Secret
+  readonly credentials: ReadonlyMap<string, CredentialConfig>
+  readonly routes: readonly RouteConfig[]
+  /** The share of requests that get a log line: 0 is none, 1 is all. */
+  readonly accessLog: number
+  readonly shutdownTimeoutMs: number
+  readonly limits: { readonly connections: number, readonly requests: number }
+  readonly logins: { readonly concurrency: number, readonly perSecond: number }
+  readonly logLevel: LogLevel
+}
+
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+
+export type CredentialConfig = CognitoCredential | StaticCredential
+
+/** A user of a Cognito user pool; the Defender presets arrive here as well, with their own `type` for status and metrics. */
+export interface CognitoCredential {
+  readonly type: 'cognito' | 'defender-relayer' | 'defender-admin'
+  readonly userPoolId: string
+  readonly clientId: string
+  readonly username: Secret
+  readonly password: Secret
+  readonly tokenUse: 'access' | 'id'
+  /** The identity provider's base URL: `https:`, or `http:` to loopback or where the file allows it. */
+  readonly endpoint: string
+}
+
+export interface StaticCredential {
+  readonly type: 'static'
+  /** As it goes behind `Bearer ` or `Basic ` (then already base64), or verbatim into an apiKey. */
+  readonly value: Secret
+}
+
+export interface RouteConfig {
+  /** `/name` or `/`. Absent where the route has only a listener of its own. */
+  readonly prefix?: string
+  /** Base URL without a trailing slash, query, fragment or user info. */
+  readonly upstream: string
+  /** The credential's name, for people and metrics; absent for a public upstream. */
+  readonly credential?: string
+  readonly bindings: readonly Binding[]
+  /** `METHOD /path` patterns; absent: everything. */
+  readonly allow?: readonly string[]
+  readonly timeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly maxBodyBytes?: number
+}
+
+/** One thing that is wrong with the configuration, with its place where it has one. */
+export interface Problem {
+  readonly severity: 'error' | 'warning'
+  /** The file, or the name of an environment variable or option. */
+  readonly source: string
+  /** 1-based. */
+  readonly line?: number
+  readonly column?: number
+  /** `routes[0].prefix`. */
+  readonly path?: string
+  /** What is wrong; what to do. Never holds a value that could be a secret. */
+  readonly message: string
+}

@@ -1,0 +1,47 @@
+import { timingSafeEqual, createHash } from 'node:crypto'
+import { inspect } from 'node:util'
+
+const REDACTED = '[Redacted]'
+
+/**
+ * A value that has no text form: string conversion, JSON, `inspect` and structured logging all give `[Redacted]`.
+ * Only {@link Secret.reveal} opens it; `test/architecture.test.ts` lists the files that may call that.
+ */
+export class Secret {
+  readonly #value: string
+
+  constructor (value: string) {
+    this.#value = value
+  }
+
+  /** The value itself. Call it only where bytes leave for the upstream or the identity provider. */
+  reveal (): string {
+    return this.#value
+  }
+
+  /** Compares in constant time, whatever the lengths (both sides are hashed first). */
+  equals (other: string | Secret): boolean {
+    const text = typeof other === 'string' ? other : other.#value
+    return timingSafeEqual(digest(this.#value), digest(text))
+  }
+
+  toString (): string {
+    return REDACTED
+  }
+
+  toJSON (): string {
+    return REDACTED
+  }
+
+  [Symbol.toPrimitive] (): string {
+    return REDACTED
+  }
+
+  [inspect.custom] (): string {
+    return REDACTED
+  }
+}
+
+function digest (text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}

@@ -1,0 +1,58 @@
+import type { Secret } from '../secret.ts'
+
+/** What a source keeps between two fetches of one credential. Opaque to everybody but the source. */
+export interface Renewal {
+  readonly refreshToken: Secret
+  /** Cognito pools with device tracking: the device that the refresh token is bound to. */
+  readonly device?: { readonly key: string, readonly groupKey: string, readonly password: Secret }
+}
+
+/** What an identity provider gave. */
+export interface Grant {
+  readonly value: Secret
+  /** Milliseconds, from the answer's `ExpiresIn`; absent where the answer and the token itself told none. */
+  readonly lifetimeMs?: number
+  readonly renewal?: Renewal
+  /** The provider's clock minus ours, in milliseconds, from its `Date` header. */
+  readonly clockSkewMs?: number
+}
+
+/** A token that is held. Instants are milliseconds on the monotonic clock of the refresher that holds it. */
+export interface Token {
+  readonly value: Secret
+  readonly obtainedAt: number
+  /** Milliseconds; `Infinity` for a static secret. */
+  readonly lifetimeMs: number
+  readonly renewal?: Renewal
+}
+
+export type FailureClass = 'transient' | 'ambiguous' | 'lockout' | 'refresh-dead' | 'permanent'
+
+/** Why a fetch failed. The message is a sentence for people and holds no secret. */
+export class TokenError extends Error {
+  override readonly name = 'TokenError'
+  readonly class: FailureClass
+  /** A bounded, stable word: the provider's `__type`, or one of ours such as `Timeout`. */
+  readonly code: string
+  readonly retryAfterMs: number | undefined
+  readonly clockSkewMs: number | undefined
+
+  constructor (failure: FailureClass, code: string, message: string, details: { retryAfterMs?: number, clockSkewMs?: number, cause?: unknown } = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.class = failure
+    this.code = code
+    this.retryAfterMs = details.retryAfterMs
+    this.clockSkewMs = details.clockSkewMs
+  }
+}
+
+/**
+ * Where tokens come from. A source holds no token: what a refresh needs is an argument.
+ * Both calls throw a {@link TokenError} and nothing else, and end soon after `signal` aborts.
+ */
+export interface TokenSource {
+  /** A full login with the credential's own secret. */
+  readonly login: (signal: AbortSignal) => Promise<Grant>
+  /** A new token from the renewal of an earlier grant; absent where the protocol has none (OAuth 2.0 client credentials). */
+  readonly refresh?: (renewal: Renewal, signal: AbortSignal) => Promise<Grant>
+}
