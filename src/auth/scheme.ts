@@ -3,7 +3,7 @@ import type { Injection } from './injection.ts'
 
 /** A security scheme, named as OIS (and OpenAPI) spell it. */
 export type Scheme =
-  | { readonly type: 'apiKey', readonly in: 'header' | 'query' | 'cookie', readonly name: string }
+  | { readonly type: 'apiKey', readonly in: 'header' | 'query' | 'cookie', readonly name: string, readonly postQuery?: 'url' }
   | { readonly type: 'http', readonly scheme: 'bearer' | 'basic' }
 
 /** Where a scheme's value comes from: the current token of a credential, or a fixed secret (a field of that credential). */

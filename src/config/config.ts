@@ -31,7 +31,11 @@ export interface CognitoCredential {
   readonly clientId: string
   readonly username: Secret
   readonly password: Secret
+  /** The app client's secret, where it has one. */
+  readonly clientSecret?: Secret
   readonly tokenUse: 'access' | 'id'
+  /** `srp` never sends the password; `password` does. */
+  readonly authFlow: 'srp' | 'password'
   /** The identity provider's base URL: `https:`, or `http:` to loopback or where the file allows it. */
   readonly endpoint: string
 }
@@ -47,6 +51,8 @@ export interface RouteConfig {
   readonly prefix?: string
   /** Base URL without a trailing slash, query, fragment or user info. */
   readonly upstream: string
+  /** The upstream as people may see it: with `${NAME}` still in it where the file has that, since a secret may stand in a path. */
+  readonly upstreamLabel: string
   /** The credential's name, for people and metrics; absent for a public upstream. */
   readonly credential?: string
   readonly bindings: readonly Binding[]

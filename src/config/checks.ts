@@ -1,0 +1,38 @@
+/**
+ * What keeps a text out of a header's value: Node and undici would refuse it only when the first request is sent
+ * (RFC 9110 section 5.5). Blanks at its ends would not arrive.
+ *
+ * @returns what is wrong and what to do, without the text; undefined where nothing is
+ */
+export function faultOfHeaderValue (text: string): string | undefined {
+  if (/[\r\n\0]/.test(text)) return 'holds a line break or NUL, which no header can carry; remove it'
+  // eslint-disable-next-line no-control-regex -- the very thing to find
+  if (/[\x01-\x08\x0b-\x1f\x7f]/.test(text)) return 'holds a control character, which no header can carry; remove it'
+  if (/[^\0-\xff]/.test(text)) return 'holds a character beyond ISO 8859-1, which no header can carry; remove or encode it'
+  if (/^[\t ]|[\t ]$/.test(text)) return 'begins or ends with a blank, which no header can carry; remove it'
+  return undefined
+}
+
+/** What keeps a text from being the credentials of `Authorization: Bearer` (RFC 6750 section 2.1; in practice wider than its grammar). */
+export function faultOfBearer (text: string): string | undefined {
+  if (/^bearer\s/i.test(text)) return 'begins with "Bearer ", which is added anyway; remove that word'
+  return faultOfHeaderValue(text)
+}
+
+/** What keeps a text from being the credentials of `Authorization: Basic`: they are base64 of `user:password` (RFC 7617 section 2). */
+export function faultOfBasic (text: string): string | undefined {
+  if (/^basic\s/i.test(text)) return 'begins with "Basic ", which is added anyway; remove that word'
+  if (text.includes(':')) return 'holds a colon, so it is not the base64 of user:password; give the credential "username" and "password" instead'
+  if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(text)) return 'is not base64; give the credential "username" and "password" instead'
+  return undefined
+}
+
+/** What keeps a text out of a query or a cookie, where it is percent-encoded as UTF-8. */
+export function faultOfEncodable (text: string): string | undefined {
+  return /[\uD800-\uDFFF]/u.test(text) ? 'holds half of a surrogate pair, which has no encoding; correct it' : undefined
+}
+
+/** A name of a header or a cookie (RFC 9110 section 5.6.2). */
+export function isToken (text: string): boolean {
+  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text)
+}

@@ -1,0 +1,141 @@
+import { createScanner, parseTree, printParseErrorCode, type Node, type ParseError } from 'jsonc-parser'
+import type { At, Path } from './problem.ts'
+
+/** 1-based; columns count UTF-16 units, as editors do. */
+export interface Position {
+  readonly line: number
+  readonly column: number
+}
+
+/** A parsed file: plain values, and where each of them stands. */
+export interface JsoncDocument {
+  /** Objects have no prototype, so a key such as `__proto__` or `constructor` is one like any other. */
+  readonly value: unknown
+  /** The position of a value or of its key; for a path that is not there, that of the nearest one around it. */
+  locate (path: Path, at?: At): Position
+}
+
+/** Something that makes the file unreadable or ambiguous. */
+export interface JsoncFault {
+  readonly path: Path
+  readonly position: Position
+  readonly message: string
+}
+
+export interface JsoncResult {
+  /** Absent where the syntax is broken; there in spite of duplicate keys. */
+  readonly document?: JsoncDocument
+  readonly faults: readonly JsoncFault[]
+}
+
+// The configuration needs seven levels, an OIS inside it some twenty. The parser recurses, so a deeper file must be refused before it.
+const DEEPEST = 64
+const MOST_SYNTAX_ERRORS = 10
+
+/**
+ * Reads JSON with comments and trailing commas (JSONC).
+ *
+ * @param text the file, with or without a byte order mark
+ * @returns the values with their positions, and what is wrong: syntax errors and duplicate keys
+ */
+export function parseJsonc (text: string): JsoncResult {
+  const source = text.startsWith('\uFEFF') ? text.slice(1) : text
+  const positionAt = createPositions(source)
+  const tooDeep = offsetTooDeep(source)
+  if (tooDeep !== undefined) return { faults: [{ path: [], position: positionAt(tooDeep), message: `nested deeper than ${DEEPEST} levels; flatten it` }] }
+
+  const errors: ParseError[] = []
+  const root = parseTree(source, errors, { allowTrailingComma: true })
+  if (errors.length > 0 || root === undefined) return { faults: syntaxFaults(errors, positionAt) }
+
+  const places = new Map<string, Record<At, number>>()
+  const faults: JsoncFault[] = []
+  const value = build(root, [], root.offset)
+  return { document: { value, locate }, faults }
+
+  function build (node: Node, path: Path, keyOffset: number): unknown {
+    places.set(JSON.stringify(path), { key: keyOffset, value: node.offset })
+    if (node.type === 'array') return (node.children ?? []).map((child, index) => build(child, [...path, index], child.offset))
+    if (node.type !== 'object') return node.value as unknown
+    const object = Object.create(null) as Record<string, unknown>
+    const keys = new Map<string, number>()
+    for (const { children: [key, child] = [] } of node.children ?? []) {
+      if (key === undefined || child === undefined) continue
+      const name = String(key.value)
+      const first = keys.get(name)
+      if (first !== undefined) {
+        const { line, column } = positionAt(first)
+        faults.push({ path: [...path, name], position: positionAt(key.offset), message: `duplicate key, the first is at ${line}:${column}; keep one of them` })
+        continue
+      }
+      keys.set(name, key.offset)
+      object[name] = build(child, [...path, name], key.offset)
+    }
+    return object
+  }
+
+  function locate (path: Path, at: At = 'value'): Position {
+    for (let length = path.length; length >= 0; length--) {
+      const place = places.get(JSON.stringify(path.slice(0, length)))
+      if (place !== undefined) return positionAt(place[length === path.length ? at : 'value'])
+    }
+    return { line: 1, column: 1 }
+  }
+}
+
+function createPositions (text: string): (offset: number) => Position {
+  const starts = [0, ...[...text.matchAll(/\r\n|\n|\r/g)].map((match) => match.index + match[0].length)]
+  return (offset) => {
+    let low = 0
+    let high = starts.length - 1
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      if ((starts[middle] ?? 0) <= offset) low = middle
+      else high = middle - 1
+    }
+    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 }
+  }
+}
+
+function offsetTooDeep (text: string): number | undefined {
+  const scanner = createScanner(text, true)
+  for (let depth = 0; ;) {
+    scanner.scan()
+    if (scanner.getTokenLength() === 0) return undefined
+    const offset = scanner.getTokenOffset()
+    const character = text[offset]
+    if (character === '{' || character === '[') depth++
+    if (character === '}' || character === ']') depth--
+    if (depth > DEEPEST) return offset
+  }
+}
+
+const SYNTAX: Readonly<Record<string, string>> = {
+  InvalidSymbol: 'unknown word; strings stand in double quotes, and true, false and null are the only words',
+  InvalidNumberFormat: 'malformed number; write it as JSON has it, 10 or 0.5',
+  PropertyNameExpected: 'a key is missing here; write it in double quotes',
+  ValueExpected: 'a value is missing here; add one, or remove the key',
+  ColonExpected: 'a colon is missing here; write "key": value',
+  CommaExpected: 'a comma is missing here; add it',
+  CloseBraceExpected: 'a closing } is missing here; add it',
+  CloseBracketExpected: 'a closing ] is missing here; add it',
+  EndOfFileExpected: 'the configuration has ended before this; remove what follows',
+  UnexpectedEndOfComment: 'the comment has no end; close it with */',
+  UnexpectedEndOfString: 'the string has no end; close it with a double quote on the same line',
+  UnexpectedEndOfNumber: 'the number has no end; complete it',
+  InvalidUnicode: 'malformed \\u escape; write four hexadecimal digits',
+  InvalidEscapeCharacter: 'malformed escape; JSON wants a backslash doubled, so a literal ${ is written "\\\\${"',
+  InvalidCharacter: 'a control character stands in a string; write it as an escape, \\n or \\t'
+}
+
+// The parser goes on after an error, and most of what it then says about the same line follows from the first.
+function syntaxFaults (errors: readonly ParseError[], positionAt: (offset: number) => Position): JsoncFault[] {
+  const faults = new Map<number, JsoncFault>()
+  for (const { error, offset } of errors) {
+    const position = positionAt(offset)
+    const message = SYNTAX[printParseErrorCode(error)] ?? 'is no JSON; correct it'
+    if (!faults.has(position.line)) faults.set(position.line, { path: [], position, message })
+  }
+  if (faults.size === 0) return [{ path: [], position: { line: 1, column: 1 }, message: 'the file is empty; write the configuration as an object, { … }' }]
+  return [...faults.values()].slice(0, MOST_SYNTAX_ERRORS)
+}

@@ -1,0 +1,75 @@
+import type { Problem } from './config.ts'
+
+/** A place inside the configuration: keys and list indices from the top. */
+export type Path = ReadonlyArray<string | number>
+
+/** Where a problem is, as far as that is known: a file with its line and column, a variable, an option. */
+export type Place = Pick<Problem, 'source' | 'line' | 'column' | 'path'>
+
+/** Whether a problem is shown where a key stands or where its value begins. */
+export type At = 'key' | 'value'
+
+/** Collects what is wrong with one document; problems under a path whose value is not known are dropped as mere consequences. */
+export interface Reporter {
+  readonly problems: readonly Problem[]
+  error (path: Path, message: string, at?: At): void
+  warning (path: Path, message: string, at?: At): void
+  /** For a problem of something beside the document: a variable, an option. */
+  add (severity: Problem['severity'], place: Place, message: string): void
+}
+
+/** `routes[0].prefix`; a key that is no plain word is quoted, escaped and cut, since a file may hold anything. */
+export function formatPath (path: Path): string {
+  let text = ''
+  for (const part of path) {
+    if (typeof part === 'number') text += `[${part}]`
+    else if (/^[\w$-]{1,64}$/.test(part)) text += text === '' ? part : `.${part}`
+    else text += `[${quote(part)}]`
+  }
+  return text
+}
+
+/** Text from a file as it may stand in a message: in quotes, escaped (terminal controls and bidirectional marks too), at most 40 characters. */
+export function quote (text: string): string {
+  const cut = text.length > 40 ? `${text.slice(0, 40)}…` : text
+  return JSON.stringify(cut).replace(/[^\x20-\x7e…]/gu, (character) => {
+    return [...character].map((one) => `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`).join('')
+  })
+}
+
+/** One line for people: `FILE:LINE:COLUMN  path.to.key  what is wrong; what to do`, without the parts that the problem lacks. */
+export function formatProblem (problem: Problem): string {
+  const { source, line, column, path, message } = problem
+  const place = line === undefined ? source : `${source}:${line}:${column ?? 1}`
+  return [place, path, message].filter((part) => part !== undefined && part !== '').join('  ')
+}
+
+/** Sorted as a person works through them: variables and options first, then each file from its top. Exact repetitions are left out. */
+export function sortProblems (problems: readonly Problem[], files: readonly string[]): Problem[] {
+  const rank = (problem: Problem): number => problem.line === undefined ? -1 : files.indexOf(problem.source)
+  const seen = new Set<string>()
+  return problems
+    .filter((problem) => {
+      const text = `${problem.severity}  ${formatProblem(problem)}`
+      return !seen.has(text) && seen.add(text)
+    })
+    .sort((a, b) => rank(a) - rank(b) || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
+}
+
+/**
+ * @param locate gives the place of a path
+ * @param broken formatted paths whose value is not known (a missing secret): what is said about them would mislead
+ */
+export function createReporter (locate: (path: Path, at: At) => Place, broken: ReadonlySet<string>): Reporter {
+  const problems: Problem[] = []
+  const report = (severity: Problem['severity'], path: Path, message: string, at: At): void => {
+    if (path.some((_, index) => broken.has(formatPath(path.slice(0, index + 1))))) return
+    problems.push({ severity, ...locate(path, at), message })
+  }
+  return {
+    problems,
+    error: (path, message, at = 'value') => report('error', path, message, at),
+    warning: (path, message, at = 'value') => report('warning', path, message, at),
+    add: (severity, place, message) => { problems.push({ severity, ...place, message }) }
+  }
+}

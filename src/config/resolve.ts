@@ -1,0 +1,104 @@
+import { isLocal } from '../http/address.ts'
+import { Secret } from '../secret.ts'
+import { faultOfHeaderValue } from './checks.ts'
+import type { Config, Problem } from './config.ts'
+import { isCredentialName, resolveCredential, type ResolvedCredential } from './credentials.ts'
+import type { ConfigDocument } from './document.ts'
+import { SHORT_CALLER_TOKEN, SHORTEST_CALLER_TOKEN, type Settings } from './env.ts'
+import { hostFault, originFault } from './hosts.ts'
+import { resolveListeners, type ListenOptions } from './listeners.ts'
+import { createReporter, type Path, type Reporter } from './problem.ts'
+import { resolveRoutes, type RouteEntry } from './routes.ts'
+import { CredentialSchema, FileSchema, RouteSchema } from './schema.ts'
+import { checkShape, isObject, readPart, valueAt } from './shape.ts'
+
+export interface Resolution {
+  /** Whole only where no problem is an error. */
+  readonly config: Config
+  readonly problems: readonly Problem[]
+}
+
+/** Validates a document together with what the environment and the command line say, and makes the configuration of it. */
+export function resolveConfig (document: ConfigDocument, settings: Settings, options: ListenOptions): Resolution {
+  const { shape } = FileSchema
+  const reporter = createReporter(document.place, document.broken)
+  checkShape(document.value, reporter)
+  const listeners = resolveListeners(document, settings, options, reporter)
+  const callerToken = settings.callerToken ?? resolveCallerToken(readPart(shape.callerToken, part('callerToken')), reporter)
+  // A part that is unsound was reported and reads as its default, so that the others are checked too.
+  const defaults = FileSchema.parse({})
+  const accessLog = readPart(shape.accessLog, part('accessLog')) ?? defaults.accessLog
+  const fileHosts = checkList('allowedHosts', hostFault)
+  const credentials = { byName: resolveCredentials(document.value, reporter), used: new Set<string>() }
+  const routes = readRoutes(document.value)
+  const config: Config = {
+    ...listeners,
+    allowedHosts: settings.allowedHosts ?? fileHosts.map((host) => host.toLowerCase()),
+    allowedOrigins: checkList('allowedOrigins', originFault),
+    ...(callerToken !== undefined && { callerToken }),
+    credentials: new Map([...credentials.byName].flatMap(([name, credential]) => credential === undefined ? [] : [[name, credential.config] as const])),
+    routes: resolveRoutes(routes.sound, credentials, document.template, reporter),
+    accessLog: typeof accessLog === 'boolean' ? Number(accessLog) : accessLog.sample,
+    shutdownTimeoutMs: readPart(shape.shutdownTimeoutMs, part('shutdownTimeoutMs')) ?? defaults.shutdownTimeoutMs,
+    limits: readPart(shape.limits, part('limits')) ?? defaults.limits,
+    logins: readPart(shape.logins, part('logins')) ?? defaults.logins,
+    logLevel: settings.logLevel ?? 'info'
+  }
+  warn()
+  return { config, problems: reporter.problems }
+
+  function part (key: keyof typeof shape): unknown {
+    return valueAt(document.value, [key])
+  }
+
+  function checkList (key: 'allowedHosts' | 'allowedOrigins', faultOf: (text: string) => string | undefined): readonly string[] {
+    const list = readPart(shape[key], part(key)) ?? []
+    for (const [index, entry] of list.entries()) {
+      const fault = faultOf(entry)
+      if (fault !== undefined) reporter.error([key, index], fault)
+    }
+    return list
+  }
+
+  function warn (): void {
+    // What an unsound route uses is not known.
+    for (const name of routes.count === routes.sound.length ? credentials.byName.keys() : []) {
+      if (!credentials.used.has(name)) reporter.warning(['credentials', name], 'no route uses this credential; name it in a route, or remove it', 'key')
+    }
+    if (routes.count === 0) reporter.warning(['routes'], 'there are no routes, so every request gets 404; add one')
+    if (!isLocal(config.listen) && config.allowExternal && callerToken === undefined) {
+      reporter.warning(['listen'], 'other machines can reach the proxy, and it asks callers for nothing; set callerToken or COUNTERSIGN_CALLER_TOKEN')
+    }
+  }
+}
+
+function resolveCallerToken (text: string | undefined, reporter: Reporter): Secret | undefined {
+  if (text === undefined) return undefined
+  const path: Path = ['callerToken']
+  const fault = text.trim() === '' ? 'is empty; write a token, or remove the key' : faultOfHeaderValue(text)
+  if (fault !== undefined) reporter.error(path, fault)
+  else if (text.length < SHORTEST_CALLER_TOKEN) reporter.warning(path, SHORT_CALLER_TOKEN)
+  return new Secret(text)
+}
+
+function resolveCredentials (document: unknown, reporter: Reporter): Map<string, ResolvedCredential | undefined> {
+  const credentials = new Map<string, ResolvedCredential | undefined>()
+  const parts = valueAt(document, ['credentials'])
+  for (const [name, part] of isObject(parts) ? Object.entries(parts) : []) {
+    const path = ['credentials', name]
+    if (!isCredentialName(name)) reporter.error(path, 'is no name of a credential; use letters, digits, _ . and -, a letter or digit first, at most 64', 'key')
+    const shape = readPart(CredentialSchema, part)
+    credentials.set(name, shape === undefined ? undefined : resolveCredential(shape, path, reporter))
+  }
+  return credentials
+}
+
+function readRoutes (document: unknown): { readonly sound: readonly RouteEntry[], readonly count: number } {
+  const list = valueAt(document, ['routes'])
+  const parts = Array.isArray(list) ? list as unknown[] : []
+  const sound = parts.flatMap((part, index) => {
+    const shape = readPart(RouteSchema, part)
+    return shape === undefined ? [] : [{ shape, path: ['routes', index] }]
+  })
+  return { sound, count: parts.length }
+}

@@ -1,0 +1,141 @@
+/* eslint-disable no-template-curly-in-string -- ${NAME} is what this file is about */
+import * as z from 'zod'
+
+// A timer that is set for longer fires at once (Node's documentation of setTimeout).
+const LONGEST_TIMER_MS = 2_147_483_647
+
+const text = (description: string): z.ZodString => z.string().describe(description)
+const positive = (description: string): z.ZodInt => z.int().positive().describe(description)
+const milliseconds = (description: string): z.ZodInt => z.int().positive().max(LONGEST_TIMER_MS).describe(description)
+
+const userPoolId = text('The user pool, as eu-west-1_AbCdEf123.')
+const clientId = text('The app client of the user pool.')
+const endpoint = text('Base URL of the identity provider. Default: https://cognito-idp.REGION.amazonaws.com, with the region of the user pool.')
+const allowInsecureEndpoint = z.boolean().default(false).describe('Allows an endpoint with http: that is not on this machine. The login then crosses the network in the clear.')
+
+const defender = {
+  apiKey: text('The API key. Write ${NAME} and keep the value among the secrets.'),
+  apiSecret: text('The API secret. Write ${NAME} and keep the value among the secrets.'),
+  userPoolId: userPoolId.describe('Another user pool than the preset\'s.').optional(),
+  clientId: clientId.describe('Another app client than the preset\'s.').optional(),
+  endpoint: endpoint.optional(),
+  allowInsecureEndpoint
+}
+
+/** The shape of each type of credential. */
+export const CREDENTIAL_SHAPES = {
+  cognito: z.strictObject({
+    type: z.literal('cognito').describe('A user of an AWS Cognito user pool; sends its token.'),
+    userPoolId,
+    clientId,
+    username: text('The user\'s name.'),
+    password: text('The user\'s password. Write ${NAME} and keep the value among the secrets.'),
+    clientSecret: text('The app client\'s secret, where it has one.').optional(),
+    tokenUse: z.enum(['access', 'id']).default('access').describe('Which of the user\'s tokens is sent.'),
+    authFlow: z.enum(['srp', 'password']).default('srp').describe('How to log in: srp never sends the password, password does (USER_PASSWORD_AUTH).'),
+    endpoint: endpoint.optional(),
+    allowInsecureEndpoint
+  }),
+  'defender-relayer': z.strictObject({
+    type: z.literal('defender-relayer').describe('A relayer of OpenZeppelin Defender; sends its API key and a token.'),
+    ...defender
+  }),
+  'defender-admin': z.strictObject({
+    type: z.literal('defender-admin').describe('A team of OpenZeppelin Defender; sends its API key and a token.'),
+    ...defender
+  }),
+  static: z.strictObject({
+    type: z.literal('static').describe('A fixed secret: either value, or username and password.'),
+    value: text('The secret; sent as a bearer token unless the route\'s inject says otherwise.').optional(),
+    username: text('The name for Basic authentication.').optional(),
+    password: text('The password for Basic authentication.').optional()
+  })
+} as const
+
+export const CredentialSchema = z.discriminatedUnion('type', [
+  CREDENTIAL_SHAPES.cognito, CREDENTIAL_SHAPES['defender-relayer'], CREDENTIAL_SHAPES['defender-admin'], CREDENTIAL_SHAPES.static
+]).describe('Something that authenticates requests.')
+
+const source = {
+  use: text('Takes this field of the credential instead of its token: apiKey, password, value, ….').optional(),
+  credential: text('Takes the value from this credential instead of the route\'s.').optional()
+}
+
+/** The shape of each type of security scheme. */
+export const SCHEME_SHAPES = {
+  apiKey: z.strictObject({
+    type: z.literal('apiKey').describe('Sends the value under a name.'),
+    in: z.enum(['header', 'query', 'cookie']).describe('Where the value goes.'),
+    name: text('Name of the header, parameter or cookie.'),
+    ...source,
+    postQuery: z.literal('url').describe('Puts a query parameter into the URL for POST too, where Airnode puts it into the body.').optional()
+  }),
+  http: z.strictObject({
+    type: z.literal('http').describe('Sends the value in Authorization.'),
+    scheme: z.enum(['bearer', 'basic']).describe('bearer: Authorization: Bearer VALUE; basic: Authorization: Basic VALUE, which is base64 of user:password.'),
+    ...source
+  })
+} as const
+
+export const SchemeSchema = z.discriminatedUnion('type', [SCHEME_SHAPES.apiKey, SCHEME_SHAPES.http]).describe('A security scheme, named as OIS and OpenAPI name it.')
+
+export const RouteSchema = z.strictObject({
+  prefix: text('/name: a request for /name or /name/… goes to the upstream with the prefix removed. / takes what no longer prefix takes.'),
+  upstream: text('Base URL: https:, or http: to this machine. Its path is kept. Optional where the credential is a Defender preset.').optional(),
+  credential: text('A name from credentials. Absent for a public upstream.').optional(),
+  inject: z.array(SchemeSchema).describe('Security schemes to apply instead of the credential\'s default.').optional(),
+  allow: z.array(text('METHOD /path, where METHOD may be ANY, * is one segment and a last ** any rest.')).describe('What may be requested, below the prefix; anything else is refused. Absent: everything.').optional(),
+  allowInsecureUpstream: z.boolean().default(false).describe('Allows an upstream with http: that is not on this machine. Credentials then cross the network in the clear.'),
+  timeoutMs: milliseconds('Longest wait for response headers once the request is sent.').default(60_000),
+  idleTimeoutMs: milliseconds('Longest silence within a body.').default(300_000),
+  maxBodyBytes: positive('Longest request body. Default: no limit.').optional()
+}).describe('A path prefix and the upstream behind it.')
+
+export const LimitsSchema = z.strictObject({
+  connections: positive('Open client connections.').default(10_000),
+  requests: positive('Requests in flight.').default(2000)
+})
+
+export const LoginsSchema = z.strictObject({
+  concurrency: positive('Logins at the same time.').default(4),
+  perSecond: positive('Logins that start within a second.').default(20)
+})
+
+export const SampleSchema = z.strictObject({ sample: z.number().min(0).max(1).describe('The share of requests that get a log line, from 0 to 1.') })
+
+/** The shape of a configuration file, after interpolation. What a shape cannot say, `resolve.ts` checks. */
+export const FileSchema = z.strictObject({
+  $schema: text('Where the JSON Schema is, for editors.').optional(),
+  listen: text('The proxy\'s address: 127.0.0.1:8080, [::1]:8080, localhost:8080 or unix:/path/to.sock; port 0 for a free one. Default: 127.0.0.1:8080.').optional(),
+  admin: text('The admin listener\'s address, or off. Default: 127.0.0.1:8081.').optional(),
+  allowExternal: z.boolean().describe('Allows addresses that other machines can reach. They can then spend the credentials. Default: false.').optional(),
+  allowedHosts: z.array(text('An exact name, or a name with a port.')).default([]).describe('Further names under which clients may call this proxy (the Host guard).'),
+  allowedOrigins: z.array(text('scheme://host or scheme://host:port.')).default([]).describe('Origins whose pages may call this proxy from a browser.'),
+  callerToken: text('When set, every proxied request must carry it. Write ${NAME} and keep the value among the secrets.').optional(),
+  credentials: z.record(z.string(), CredentialSchema).default({}).describe('Credentials by name (letters, digits, _ . and -, at most 64).'),
+  routes: z.array(RouteSchema).default([]).describe('What is proxied where.'),
+  accessLog: z.union([z.boolean(), SampleSchema]).default(true).describe('One log line per request: true, false, or a share of them.'),
+  shutdownTimeoutMs: milliseconds('Longest wait for requests in flight when stopping.').default(30_000),
+  limits: LimitsSchema.prefault({}).describe('More is refused at once.'),
+  logins: LoginsSchema.prefault({}).describe('How fast many credentials may log in.')
+}).meta({ title: 'Countersign configuration', description: 'JSON with comments and trailing commas. ${NAME} in any string value is replaced by the secret NAME; \\${ is a literal ${.' })
+
+export type CredentialShape = z.output<typeof CredentialSchema>
+export type CognitoShape = z.output<typeof CREDENTIAL_SHAPES.cognito>
+export type DefenderShape = z.output<(typeof CREDENTIAL_SHAPES)['defender-relayer' | 'defender-admin']>
+export type StaticShape = z.output<typeof CREDENTIAL_SHAPES.static>
+export type SchemeShape = z.output<typeof SchemeSchema>
+export type RouteShape = z.output<typeof RouteSchema>
+
+/** What the documentation describes and this version does not do yet: refused by name instead of as a spelling mistake. */
+export const NOT_YET = {
+  top: ['ois', 'apiCredentials', 'tokenCache', 'cache'],
+  route: ['listen', 'ois', 'relay', 'tls', 'websocket', 'scrub', 'postQuery'],
+  credentialTypes: ['oauth2'],
+  allow: ['ois']
+} as const
+
+/** The JSON Schema of the file, as `config/countersign.schema.json` holds it. */
+export function fileJsonSchema (): unknown {
+  return z.toJSONSchema(FileSchema, { io: 'input', target: 'draft-7' })
+}

@@ -1,0 +1,116 @@
+import type * as z from 'zod'
+import { quote, type Path, type Reporter } from './problem.ts'
+import { CREDENTIAL_SHAPES, FileSchema, LimitsSchema, LoginsSchema, NOT_YET, RouteSchema, SampleSchema, SCHEME_SHAPES } from './schema.ts'
+
+type Issue = z.core.$ZodIssue
+
+/** Reports everything about a document that the shape of a configuration file forbids: unknown keys, wrong types, missing keys. */
+export function checkShape (document: unknown, reporter: Pick<Reporter, 'error'>): void {
+  const { error } = FileSchema.safeParse(document)
+  for (const issue of error?.issues ?? []) reportIssue(issue, [], document, reporter)
+}
+
+/**
+ * Reads one part of a document whose shape was reported on already, so that what is sound in it is checked further.
+ *
+ * @returns the part with its defaults; undefined where it has more wrong with it than unknown keys
+ */
+export function readPart<Schema extends z.ZodType> (schema: Schema, part: unknown): z.output<Schema> | undefined {
+  const first = schema.safeParse(part)
+  if (first.success) return first.data
+  if (first.error.issues.some((issue) => issue.code !== 'unrecognized_keys')) return undefined
+  const copy = structuredClone(part)
+  for (const issue of first.error.issues) {
+    if (issue.code !== 'unrecognized_keys') continue
+    const owner = valueAt(copy, issue.path)
+    for (const key of issue.keys) if (isObject(owner)) Reflect.deleteProperty(owner, key)
+  }
+  const second = schema.safeParse(copy)
+  return second.success ? second.data : undefined
+}
+
+/** A value's own property or item; undefined where there is none. */
+export function valueAt (value: unknown, path: ReadonlyArray<PropertyKey>): unknown {
+  let current = value
+  for (const key of path) {
+    if (typeof current !== 'object' || current === null || !Object.hasOwn(current, key)) return undefined
+    current = (current as Readonly<Record<PropertyKey, unknown>>)[key]
+  }
+  return current
+}
+
+export function isObject (value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function reportIssue (issue: Issue, base: Path, document: unknown, reporter: Pick<Reporter, 'error'>): void {
+  const path = [...base, ...issue.path.map((part) => typeof part === 'number' ? part : String(part))]
+  if (issue.code === 'unrecognized_keys') {
+    for (const key of issue.keys) reporter.error([...path, key], unknownKey(path, key, document), 'key')
+    return
+  }
+  const value = valueAt(document, path)
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    // The one branch that fits the kind of value says what is wrong inside; where none does, the kinds themselves are what is wrong.
+    const inner = issue.errors.find((branch) => branch.some(({ path: deeper, code }) => deeper.length > 0 || code === 'unrecognized_keys'))
+    for (const one of inner ?? []) reportIssue(one, path, document, reporter)
+    if (inner === undefined) reporter.error(path, `must be ${alternatives(issue.errors.flat())}; correct it`)
+    return
+  }
+  const wanted = wantedBy(issue)
+  if (isNotYet(path, value)) reporter.error(path, 'is not supported by this version; use another one')
+  else if (value === undefined) reporter.error(path, `is missing; add it, ${wanted}`)
+  else reporter.error(path, `must be ${wanted}; correct it`)
+}
+
+function wantedBy (issue: Issue): string {
+  if (issue.code === 'invalid_type') return kindOf(issue)
+  if (issue.code === 'invalid_value') return oneOf(issue.values)
+  if (issue.code === 'invalid_union' && 'options' in issue && Array.isArray(issue.options)) return oneOf(issue.options)
+  if (issue.code === 'too_small') return `${issue.inclusive === true ? 'at least' : 'greater than'} ${issue.minimum}`
+  if (issue.code === 'too_big') return `${issue.inclusive === true ? 'at most' : 'less than'} ${issue.maximum}`
+  return 'something else'
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: 'a string', int: 'a whole number', number: 'a number', boolean: 'true or false', array: 'a list, [ … ]', object: 'an object, { … }', record: 'an object, { … }'
+}
+
+function kindOf (issue: Issue): string {
+  return 'expected' in issue && typeof issue.expected === 'string' ? KINDS[issue.expected] ?? 'something else' : 'something else'
+}
+
+function alternatives (issues: readonly Issue[]): string {
+  return [...new Set(issues.map(kindOf))].join(', or ')
+}
+
+function oneOf (values: readonly unknown[]): string {
+  const texts = values.map((value) => JSON.stringify(value))
+  return texts.length === 1 ? texts.join('') : `one of ${texts.join(', ')}`
+}
+
+function isNotYet (path: Path, value: unknown): boolean {
+  const has = (list: readonly string[]): boolean => typeof value === 'string' && list.includes(value)
+  if (path[0] === 'credentials' && path.length === 3 && path[2] === 'type') return has(NOT_YET.credentialTypes)
+  return path[0] === 'routes' && path.length === 3 && path[2] === 'allow' && has(NOT_YET.allow)
+}
+
+function unknownKey (path: Path, key: string, document: unknown): string {
+  const later: readonly string[] = path.length === 0 ? NOT_YET.top : path[0] === 'routes' && path.length === 2 ? NOT_YET.route : []
+  if (later.includes(key)) return 'is not supported by this version; remove it'
+  const known = knownKeys(path, document)
+  return known.length === 0 ? 'unknown key; remove it' : `unknown key; remove it, or write one of ${known.map(quote).join(', ')}`
+}
+
+function knownKeys (path: Path, document: unknown): string[] {
+  const type = valueAt(document, [...path, 'type'])
+  const shapeOf = (shapes: Readonly<Record<string, { readonly shape: object }>>): string[] => {
+    return typeof type === 'string' && Object.hasOwn(shapes, type) ? Object.keys(shapes[type]?.shape ?? {}) : []
+  }
+  if (path.length === 0) return Object.keys(FileSchema.shape)
+  if (path[0] === 'credentials') return shapeOf(CREDENTIAL_SHAPES)
+  if (path[0] === 'routes') return path.length === 2 ? Object.keys(RouteSchema.shape) : shapeOf(SCHEME_SHAPES)
+  if (path[0] === 'limits') return Object.keys(LimitsSchema.shape)
+  if (path[0] === 'logins') return Object.keys(LoginsSchema.shape)
+  return path[0] === 'accessLog' ? Object.keys(SampleSchema.shape) : []
+}

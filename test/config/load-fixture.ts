@@ -1,0 +1,36 @@
+import { chmodSync, existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import type { Config } from '../../src/config/config.ts'
+import { formatProblem, loadConfig, type LoadInput, type LoadResult } from '../../src/config/load.ts'
+
+/** Files to load from: `c.jsonc` and `s.env` are named on the command line where they are there. */
+export interface Fixture {
+  readonly files?: Readonly<Record<string, string>>
+  readonly env?: NodeJS.ProcessEnv
+  readonly options?: LoadInput['options']
+}
+
+/** Loads from a temporary directory. */
+export function load (t: Test, { files = {}, env = {}, options = {} }: Fixture): LoadResult {
+  const cwd = t.testdir(files)
+  if (existsSync(join(cwd, 's.env'))) chmodSync(join(cwd, 's.env'), 0o600)
+  const named = { ...('c.jsonc' in files && { config: 'c.jsonc' }), ...('s.env' in files && { secrets: 's.env' }) }
+  return loadConfig({ env, cwd, options: { ...named, ...options } })
+}
+
+/** Loads one configuration file, given as a value or as text. */
+export function loadFile (t: Test, file: unknown, env: NodeJS.ProcessEnv = {}): LoadResult {
+  return load(t, { files: { 'c.jsonc': typeof file === 'string' ? file : JSON.stringify(file) }, env })
+}
+
+/** The configuration of a result that must be good. */
+export function configOf (result: LoadResult): Config {
+  if (!result.ok) throw new Error(result.problems.map(formatProblem).join('\n'))
+  return result.config
+}
+
+/** Every problem or warning as the line that a person reads. */
+export function linesOf (result: LoadResult): string[] {
+  return (result.ok ? result.warnings : result.problems).map(formatProblem)
+}
