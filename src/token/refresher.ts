@@ -1,0 +1,337 @@
+import { ProxyError } from '../errors.ts'
+import { Secret } from '../secret.ts'
+import { createElapsed, waitAtMost } from './clock.ts'
+import { createReporter, stackFrames, toRfc3339 } from './report.ts'
+import { backoffDelayMs, LONGEST_BACKOFF_MS, refreshDelayMs, rejectedDelayMs, rejectionPauseMs, usableLifetimeMs } from './schedule.ts'
+import { isRejection, isUsable, tokenState } from './state.ts'
+import { TokenError } from './token.ts'
+import type { Clock } from './clock.ts'
+import type { LoginGate } from './login-gate.ts'
+import type { CredentialStatus, FetchEvent, Reporter, TokenLog } from './report.ts'
+import type { FailureClass, Grant, Renewal, Token, TokenSource } from './token.ts'
+
+export interface RefresherOptions {
+  readonly name: string
+  readonly source: TokenSource
+  readonly clock: Clock
+  /** From 0 (included) to 1 (excluded), as Math.random. */
+  readonly random: () => number
+  readonly gate: Pick<LoginGate, 'enter'>
+  readonly log: TokenLog
+  readonly onFetch?: (event: FetchEvent) => void
+}
+
+/** How long a request waits for the fetch in flight (contract, section 9). */
+const LONGEST_WAIT_MS = 10_000
+
+/** A source gives up by itself after 10 s and says why; this is for one that does not. */
+const FETCH_DEADLINE_MS = 11_000
+
+/** An armed timer looks at the clocks at least this often, so that a suspended machine refreshes within a minute of waking. */
+const LONGEST_NAP_MS = 60_000
+
+/** Between a success and the next fetch, whatever lifetime the provider dictates. */
+const SHORTEST_PAUSE_MS = 500
+
+interface Failure {
+  readonly class: FailureClass
+  readonly code: string
+  readonly message: string
+  /** Epoch milliseconds. */
+  readonly at: number
+}
+
+/** One attempt: a refresh, a login, or a login after a refresh that was refused. */
+interface Flight {
+  readonly controller: AbortController
+  kind: 'login' | 'refresh'
+  /** When the provider was asked, in elapsed milliseconds. */
+  askedAt: number
+  /** Settles when the attempt is over, well or not; never rejects. */
+  over: Promise<void>
+}
+
+/**
+ * Keeps the token of one credential usable.
+ *
+ *     fetch ok ──────────▶ next at 80 % of the lifetime, up to 10 % earlier
+ *     transient ─────────▶ next after a jittered backoff, 1 s … 60 s, or Retry-After; the token serves while usable
+ *     rejected ──────────▶ next after 5 s once (not after a lockout), then 15 min; the token serves while usable
+ *     refresh refused ───▶ drop the renewal, log in at once
+ *     upstream 401 ──────▶ same token? spent now, fetch : nothing
+ *     stop ──────────────▶ abort; a late answer finds that its flight is no longer the current one, and is dropped
+ *
+ * Every attempt ends in #fly, which arms a timer or finds that it was stopped. Instants are elapsed milliseconds: the
+ * monotonic clock and the time spent suspended.
+ */
+export class TokenRefresher {
+  readonly name: string
+  readonly #source: TokenSource
+  readonly #clock: Clock
+  readonly #elapsed: () => number
+  readonly #random: () => number
+  readonly #gate: Pick<LoginGate, 'enter'>
+  readonly #report: Reporter
+
+  #token: Token | undefined
+  /** Beside the token, not in it: tokens go to requests, and dropping a renewal must not change the token's identity. */
+  #renewal: Renewal | undefined
+  #flight: Flight | undefined
+  #disarm: (() => void) | undefined
+  /** When the next fetch is due; stays while one is in flight. Infinity: stopped, or not started. */
+  #dueAt = Infinity
+  #failure: Failure | undefined
+  #transientInARow = 0
+  #rejections = 0
+  /** The upstream rejected the current token; and how many in a row before it. */
+  #bounced = false
+  #bouncedBefore = 0
+  #lastSuccessAt: number | undefined
+  #clockSkewMs: number | undefined
+  #logins = 0
+  #refreshes = 0
+  #failures = 0
+
+  constructor (options: RefresherOptions) {
+    this.name = options.name
+    this.#source = options.source
+    this.#clock = options.clock
+    this.#elapsed = createElapsed(options.clock)
+    this.#random = options.random
+    this.#gate = options.gate
+    this.#report = createReporter(options)
+  }
+
+  /** Begins to fetch and to keep fresh. Does not wait. */
+  start (): void {
+    if (this.#dueAt !== Infinity) return
+    this.#dueAt = this.#elapsed()
+    this.#tick()
+  }
+
+  /** Ends everything at once. A token that is held still serves requests that drain. */
+  stop (): void {
+    this.#dueAt = Infinity
+    this.#disarm?.()
+    this.#disarm = undefined
+    const flight = this.#flight
+    this.#flight = undefined
+    flight?.controller.abort(new TokenError('transient', 'Stopped', 'The proxy stops.'))
+  }
+
+  /** The token to send now, if there is one. The hot path: two clock readings, no promise. */
+  current (): Token | undefined {
+    const now = this.#elapsed()
+    // The timer does this; but after a suspend a request may come before it.
+    if (now >= this.#dueAt && this.#flight === undefined) this.#begin()
+    return this.#usable(now)
+  }
+
+  /**
+   * The token to send.
+   *
+   * 1. Fresh: it is returned.
+   * 2. Stale: it is returned, the refresh runs in the background.
+   * 3. Spent or absent: the fetch in flight is awaited, at most 10 s.
+   *
+   * @throws ProxyError `CS_CREDENTIAL_REJECTED` at once when the provider refuses the credential, `CS_TOKEN_UNAVAILABLE` when
+   *   nothing is in flight or it brought no token; the reason of `signal` when that aborts first
+   */
+  async get (signal?: AbortSignal): Promise<Token> {
+    const held = this.current()
+    if (held !== undefined) return held
+    if (this.#flight !== undefined && !isRejection(this.#failure?.class)) {
+      await waitAtMost(this.#clock, LONGEST_WAIT_MS, this.#flight.over, signal)
+      const fetched = this.current()
+      if (fetched !== undefined) return fetched
+    }
+    throw this.#unavailable()
+  }
+
+  /**
+   * The upstream answered 401 to `token`: if that is still the current one it is spent, and a new one is fetched at once.
+   * Fifty 401s with one token cost one fetch. Two limits keep an upstream that refuses every token from causing a loop:
+   * a token that replaced a rejected one must reach an age first (see `rejectionPauseMs`) and serves until then, and a
+   * fetch that waits out a failure is not brought forward.
+   */
+  reject (token: Token): void {
+    if (token !== this.#token) return
+    this.#bounced = true
+    const now = this.#elapsed()
+    const replaceAt = token.obtainedAt + rejectionPauseMs(this.#bouncedBefore)
+    if (now >= replaceAt) this.#token = { ...token, lifetimeMs: now - token.obtainedAt }
+    if (this.#failure !== undefined || this.#flight !== undefined || this.#dueAt === Infinity) return
+    this.#dueAt = Math.min(this.#dueAt, Math.max(now, replaceAt))
+    this.#tick()
+  }
+
+  /** Whether a first fetch is over, however it ended. */
+  get attempted (): boolean {
+    return this.#logins + this.#refreshes + this.#failures > 0
+  }
+
+  status (): CredentialStatus {
+    const now = this.#elapsed()
+    const failure = this.#failure
+    const toWall = (instant: number): string | null => toRfc3339(this.#clock.wall() + instant - now)
+    return {
+      name: this.name,
+      state: tokenState({ token: this.#token, dueAt: this.#dueAt, failure: failure?.class }, now),
+      expiresAt: this.#token === undefined ? null : toWall(this.#token.obtainedAt + this.#token.lifetimeMs),
+      refreshAt: toWall(this.#dueAt),
+      lastSuccessAt: toRfc3339(this.#lastSuccessAt),
+      lastError: failure === undefined ? null : { code: failure.code, message: failure.message, at: toRfc3339(failure.at) ?? '' },
+      logins: this.#logins,
+      refreshes: this.#refreshes,
+      failures: this.#failures,
+      clockSkewMs: this.#clockSkewMs ?? null
+    }
+  }
+
+  #usable (now: number): Token | undefined {
+    const token = this.#token
+    return token !== undefined && isUsable(token, now) ? token : undefined
+  }
+
+  #unavailable (): ProxyError {
+    if (isRejection(this.#failure?.class)) return new ProxyError('CS_CREDENTIAL_REJECTED')
+    const waitMs = this.#dueAt - this.#elapsed()
+    return new ProxyError('CS_TOKEN_UNAVAILABLE', { retryAfter: Number.isFinite(waitMs) ? Math.max(1, Math.ceil(waitMs / 1000)) : 1 })
+  }
+
+  /** Starts what is due, or sleeps until it is. However late a timer comes, this looks at the clocks again. */
+  #tick (): void {
+    this.#disarm?.()
+    this.#disarm = undefined
+    if (this.#flight !== undefined || this.#dueAt === Infinity) return
+    const waitMs = this.#dueAt - this.#elapsed()
+    if (waitMs <= 0) return this.#begin()
+    this.#disarm = this.#clock.setTimer(() => this.#tick(), Math.min(waitMs, LONGEST_NAP_MS))
+  }
+
+  #begin (): void {
+    const flight: Flight = { controller: new AbortController(), kind: 'login', askedAt: this.#elapsed(), over: Promise.resolve() }
+    this.#flight = flight
+    flight.over = this.#fly(flight)
+  }
+
+  async #fly (flight: Flight): Promise<void> {
+    try {
+      const grant = await this.#fetch(flight)
+      if (this.#flight === flight) this.#accept(flight, grant)
+    } catch (error) {
+      if (this.#flight === flight) this.#fail(flight, error)
+    }
+    if (this.#flight !== flight) return
+    this.#flight = undefined
+    this.#tick()
+  }
+
+  async #fetch (flight: Flight): Promise<Grant> {
+    const renewal = this.#renewal
+    const refresh = this.#source.refresh?.bind(this.#source)
+    if (renewal === undefined || refresh === undefined) return await this.#login(flight)
+    try {
+      flight.kind = 'refresh'
+      const grant = await this.#ask(flight, signal => refresh(renewal, signal))
+      // Cognito gives no new refresh token unless rotation is on: the old one stays good.
+      return { ...grant, renewal: grant.renewal ?? renewal }
+    } catch (error) {
+      flight.controller.signal.throwIfAborted()
+      // Any verdict but a lockout is one on the renewal only; the login that follows judges the credential.
+      if (!(error instanceof TokenError) || error.class === 'transient' || error.class === 'lockout') throw error
+      this.#renewal = undefined
+      this.#failures += 1
+      this.#report.event(flight.kind, 'rejected')
+      this.#report.warn({ code: error.code }, 'refresh token refused, logging in')
+    }
+    return await this.#login(flight)
+  }
+
+  async #login (flight: Flight): Promise<Grant> {
+    flight.kind = 'login'
+    const leave = await this.#gate.enter(flight.controller.signal)
+    try {
+      return await this.#ask(flight, signal => this.#source.login(signal))
+    } finally {
+      leave()
+    }
+  }
+
+  /** One exchange, which `stop` or the deadline ends, even where the source never settles: then it is left behind. */
+  async #ask (flight: Flight, exchange: (signal: AbortSignal) => Promise<Grant>): Promise<Grant> {
+    const { signal } = flight.controller
+    signal.throwIfAborted()
+    flight.askedAt = this.#elapsed()
+    const disarm = this.#clock.setTimer(() => flight.controller.abort(createTimeout()), FETCH_DEADLINE_MS)
+    try {
+      return await new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+        exchange(signal).then(resolve, reject)
+      })
+    } finally {
+      disarm()
+    }
+  }
+
+  #accept (flight: Flight, grant: Grant): void {
+    if (!(grant.value instanceof Secret)) throw new TokenError('transient', 'NoToken', 'The token source answered without a token.')
+    const now = this.#elapsed()
+    // From the question, not from the answer: the provider may have counted since then.
+    const token: Token = { value: grant.value, obtainedAt: flight.askedAt, lifetimeMs: usableLifetimeMs(grant) }
+    const dueAt = Math.max(now + SHORTEST_PAUSE_MS, token.obtainedAt + refreshDelayMs(token.lifetimeMs, this.#random))
+
+    this.#token = token
+    this.#renewal = grant.renewal
+    this.#dueAt = dueAt
+    this.#failure = undefined
+    this.#transientInARow = 0
+    this.#rejections = 0
+    this.#bouncedBefore = this.#bounced ? this.#bouncedBefore + 1 : 0
+    this.#bounced = false
+    this.#lastSuccessAt = this.#clock.wall()
+    this.#clockSkewMs = grant.clockSkewMs ?? this.#clockSkewMs
+    if (flight.kind === 'login') this.#logins += 1
+    else this.#refreshes += 1
+    this.#report.event(flight.kind, 'ok')
+    this.#report.info({ kind: flight.kind, expiresAt: this.status().expiresAt }, 'token fetched')
+  }
+
+  #fail (flight: Flight, thrown: unknown): void {
+    const now = this.#elapsed()
+    // A plan comes first: nothing that is thrown below may leave the loop without one.
+    this.#dueAt = now + LONGEST_BACKOFF_MS
+    this.#failures += 1
+    try {
+      const error = thrown instanceof TokenError ? thrown : createUnexpected()
+      this.#failure = { class: error.class, code: error.code, message: error.message, at: this.#clock.wall() }
+      this.#clockSkewMs = error.clockSkewMs ?? this.#clockSkewMs
+      this.#dueAt = now + this.#retryDelayMs(error)
+      const refused = isRejection(error.class)
+      this.#report.event(flight.kind, refused ? 'rejected' : 'transient')
+      const fields = { kind: flight.kind, code: error.code, reason: error.message, refreshAt: this.status().refreshAt }
+      if (refused) this.#report.error(fields, 'credential rejected')
+      else this.#report.warn(error === thrown ? fields : { ...fields, frames: stackFrames(thrown) }, 'token fetch failed')
+    } catch {
+      // Only an injected `random` that throws, or a hostile error object, comes here; the plan above stands.
+    }
+  }
+
+  #retryDelayMs (error: TokenError): number {
+    if (isRejection(error.class)) {
+      this.#rejections += 1
+      return rejectedDelayMs(this.#rejections, error.class)
+    }
+    this.#transientInARow += 1
+    return backoffDelayMs(this.#transientInARow, this.#random, error.retryAfterMs)
+  }
+}
+
+function createTimeout (): TokenError {
+  return new TokenError('transient', 'Timeout', 'The identity provider did not answer in time.')
+}
+
+/** For what is no TokenError: its own message may quote what was sent, so it is told nowhere. */
+function createUnexpected (): TokenError {
+  return new TokenError('transient', 'Unexpected', 'The token source failed in a way that it should not; the log has the place.')
+}

@@ -1,0 +1,79 @@
+import type { Clock } from './clock.ts'
+import type { CredentialState } from './state.ts'
+
+/** Where the token half reports; pino fits. Fields hold no secret. */
+export interface TokenLog {
+  info (fields: object, sentence: string): void
+  warn (fields: object, sentence: string): void
+  error (fields: object, sentence: string): void
+}
+
+/** One exchange with the identity provider, over. */
+export interface FetchEvent {
+  readonly credential: string
+  readonly kind: 'login' | 'refresh'
+  readonly outcome: 'ok' | 'transient' | 'rejected'
+  /** Epoch milliseconds. */
+  readonly at: number
+}
+
+/** What people and metrics see of a credential. Instants are RFC 3339, durations milliseconds. */
+export interface CredentialStatus {
+  readonly name: string
+  readonly state: CredentialState
+  readonly expiresAt: string | null
+  /** When the next fetch is due; in the past while one is running. */
+  readonly refreshAt: string | null
+  readonly lastSuccessAt: string | null
+  /** Why the last fetch failed; null after a success. */
+  readonly lastError: { readonly code: string, readonly message: string, readonly at: string } | null
+  /** Since the start: logins and refreshes that gave a token, fetches that did not. */
+  readonly logins: number
+  readonly refreshes: number
+  readonly failures: number
+  /** The provider's clock minus ours; null until it was measured. */
+  readonly clockSkewMs: number | null
+}
+
+/** Tells the log and the listener of one credential. Never throws: what an observer throws is not the token's business. */
+export interface Reporter extends TokenLog {
+  event (kind: FetchEvent['kind'], outcome: FetchEvent['outcome']): void
+}
+
+export interface ReporterOptions {
+  readonly name: string
+  readonly clock: Clock
+  readonly log: TokenLog
+  readonly onFetch?: (event: FetchEvent) => void
+}
+
+/** Makes the reporter of the credential `name`, which every line and event then names. */
+export function createReporter ({ name, clock, log, onFetch }: ReporterOptions): Reporter {
+  return {
+    info: (fields, sentence) => quietly(() => log.info({ credential: name, ...fields }, sentence)),
+    warn: (fields, sentence) => quietly(() => log.warn({ credential: name, ...fields }, sentence)),
+    error: (fields, sentence) => quietly(() => log.error({ credential: name, ...fields }, sentence)),
+    event: (kind, outcome) => quietly(() => onFetch?.({ credential: name, kind, outcome, at: clock.wall() }))
+  }
+}
+
+/** The places of a stack without its first lines, which repeat the message and may quote what was sent. */
+export function stackFrames (thrown: unknown): string[] {
+  if (!(thrown instanceof Error) || thrown.stack === undefined) return []
+  const stack = thrown.stack.slice(thrown.stack.indexOf(thrown.message) + thrown.message.length)
+  return stack.split('\n').filter(line => /^ {4}at /.test(line)).map(line => line.trim())
+}
+
+/** An instant in epoch milliseconds as RFC 3339; null for none and for one that no date can hold. */
+export function toRfc3339 (epochMs: number | undefined): string | null {
+  const date = new Date(epochMs ?? NaN)
+  return Number.isNaN(date.getTime()) ? null : date.toISOString()
+}
+
+function quietly (report: () => void): void {
+  try {
+    report()
+  } catch {
+    // There is nobody left to tell.
+  }
+}

@@ -1,0 +1,101 @@
+import { TokenRefresher } from '../../src/token/refresher.ts'
+import { Secret } from '../../src/secret.ts'
+import { TokenError } from '../../src/token/token.ts'
+import { FakeClock } from './clock.ts'
+import type { FetchEvent, TokenLog } from '../../src/token/report.ts'
+import type { FailureClass, Grant, Renewal, TokenSource } from '../../src/token/token.ts'
+
+type Answer = Grant | Error | (() => Promise<Grant>)
+
+/** An identity provider that answers what a test tells it to, and writes down what it was asked. */
+export class FakeSource implements TokenSource {
+  readonly calls: Array<{ readonly kind: 'login' | 'refresh', readonly at: number, readonly signal: AbortSignal, readonly renewal?: Renewal }> = []
+  /** What the next exchanges answer, first to last; after that `answer`. */
+  readonly script: Answer[] = []
+  answer: () => Answer
+  running = 0
+  mostRunning = 0
+  readonly #clock: FakeClock
+  #count = 0
+
+  constructor (clock: FakeClock, lifetimeMs = 3_600_000) {
+    this.#clock = clock
+    this.answer = () => this.grant({ lifetimeMs })
+  }
+
+  /** A grant with a token and a renewal that no other has. */
+  grant (fields: Partial<Grant> = {}): Grant {
+    this.#count += 1
+    return { value: new Secret(`token-${this.#count}`), lifetimeMs: 3_600_000, renewal: createRenewal(this.#count), ...fields }
+  }
+
+  async login (signal: AbortSignal): Promise<Grant> {
+    return await this.#exchange({ kind: 'login', at: this.#clock.monotonic(), signal })
+  }
+
+  async refresh (renewal: Renewal, signal: AbortSignal): Promise<Grant> {
+    return await this.#exchange({ kind: 'refresh', at: this.#clock.monotonic(), signal, renewal })
+  }
+
+  get kinds (): string {
+    return this.calls.map(call => call.kind).join(' ')
+  }
+
+  async #exchange (call: FakeSource['calls'][number]): Promise<Grant> {
+    this.calls.push(call)
+    this.running += 1
+    this.mostRunning = Math.max(this.mostRunning, this.running)
+    try {
+      const answer = this.script.shift() ?? this.answer()
+      if (answer instanceof Error) throw answer
+      return typeof answer === 'function' ? await answer() : answer
+    } finally {
+      this.running -= 1
+    }
+  }
+}
+
+export function createRenewal (id: number | string): Renewal {
+  return { refreshToken: new Secret(`refresh-${id}`) }
+}
+
+/** An error of the given class, with a code that tells it apart. */
+export function failure (failureClass: FailureClass, details: { retryAfterMs?: number, clockSkewMs?: number } = {}): TokenError {
+  return new TokenError(failureClass, `Code-${failureClass}`, `a ${failureClass} failure`, details)
+}
+
+/** An answer that comes when the test calls `give` or `fail`. */
+export function createLateAnswer (): { readonly answer: () => Promise<Grant>, readonly give: (grant: Grant) => void, readonly fail: (error: unknown) => void } {
+  let give = (_grant: Grant): void => {}
+  let fail = (_error: unknown): void => {}
+  const promise = new Promise<Grant>((resolve, reject) => {
+    give = resolve
+    fail = reject
+  })
+  return { answer: () => promise, give, fail }
+}
+
+/** A log that remembers its lines. */
+export function createTestLog (): TokenLog & { readonly lines: Array<{ readonly level: string, readonly fields: object, readonly sentence: string }> } {
+  const lines: Array<{ level: string, fields: object, sentence: string }> = []
+  const write = (level: string) => (fields: object, sentence: string): void => { lines.push({ level, fields, sentence }) }
+  return { lines, info: write('info'), warn: write('warn'), error: write('error') }
+}
+
+/** A refresher with everything around it fake but its own modules; `random` is 0 unless told. */
+export function createScene (options: { lifetimeMs?: number, random?: () => number, onFetch?: (event: FetchEvent) => void } = {}) {
+  const clock = new FakeClock()
+  const source = new FakeSource(clock, options.lifetimeMs)
+  const log = createTestLog()
+  const events: FetchEvent[] = []
+  const refresher = new TokenRefresher({
+    name: 'orders',
+    source,
+    clock,
+    random: options.random ?? (() => 0),
+    gate: { enter: async () => () => {} },
+    log,
+    onFetch: options.onFetch ?? (event => { events.push(event) })
+  })
+  return { clock, source, log, events, refresher }
+}

@@ -1,0 +1,206 @@
+import t from 'tap'
+import { Secret } from '../../src/secret.ts'
+import { CredentialStore } from '../../src/token/store.ts'
+import { FakeClock, settle } from '../helpers/clock.ts'
+import { createLateAnswer, createTestLog, failure, FakeSource } from '../helpers/token-source.ts'
+import type { FetchEvent } from '../../src/token/report.ts'
+import type { CredentialOptions } from '../../src/token/store.ts'
+
+const HOUR = 3_600_000
+
+function createStoreScene (sources: Record<string, FakeSource>, clock: FakeClock, fixed: string[] = []) {
+  const events: FetchEvent[] = []
+  const credentials: CredentialOptions[] = [
+    ...Object.entries(sources).map(([name, source]) => ({ name, type: 'cognito' as const, source })),
+    ...fixed.map(name => ({ name, type: 'static' as const, value: new Secret(`value of ${name}`) }))
+  ]
+  const store = new CredentialStore({
+    credentials, clock, random: () => 0, log: createTestLog(), logins: { concurrency: 4, perSecond: 20 }, onFetch: event => { events.push(event) }
+  })
+  return { store, events }
+}
+
+t.test('get gives a promise while the login is running, and the token itself afterwards', async t => {
+  const clock = new FakeClock()
+  const { store } = createStoreScene({ orders: new FakeSource(clock) }, clock)
+  store.start()
+  const promised = store.get('orders')
+  t.type(promised, Promise)
+  const token = await promised
+  t.equal(store.get('orders'), token)
+})
+
+t.test('get passes the signal of the request on', async t => {
+  const clock = new FakeClock()
+  const source = new FakeSource(clock)
+  source.script.push(createLateAnswer().answer)
+  const { store } = createStoreScene({ orders: source }, clock)
+  store.start()
+  await t.rejects(async () => await store.get('orders', AbortSignal.abort(new Error('client gone'))), { message: 'client gone' })
+})
+
+t.test('a static secret is a token at once, never expires, and a 401 changes nothing', async t => {
+  const clock = new FakeClock()
+  const { store } = createStoreScene({}, clock, ['maps'])
+  const token = store.get('maps')
+  t.notOk(token instanceof Promise)
+  store.start()
+  await clock.advance(400 * 24 * HOUR)
+  store.reject('maps', await token)
+  t.equal(store.get('maps'), token)
+  t.equal((await token).value.equals('value of maps'), true)
+  t.match(store.statuses(), [{ name: 'maps', type: 'static', state: 'static', expiresAt: null, refreshAt: null }])
+  t.equal(clock.armed, 0)
+})
+
+t.test('reject replaces a token of that credential only', async t => {
+  const clock = new FakeClock()
+  const [orders, billing] = [new FakeSource(clock), new FakeSource(clock)]
+  const { store } = createStoreScene({ orders, billing }, clock)
+  store.start()
+  const [first, other] = [await store.get('orders'), await store.get('billing')]
+  store.reject('billing', first)
+  store.reject('orders', first)
+  t.not(await store.get('orders'), first)
+  t.equal(store.get('billing'), other)
+  t.same([orders.kinds, billing.kinds], ['login refresh', 'login'])
+})
+
+t.test('one credential in trouble does not touch another', async t => {
+  const clock = new FakeClock()
+  const [good, bad, mute] = [new FakeSource(clock), new FakeSource(clock), new FakeSource(clock)]
+  bad.answer = () => failure('permanent')
+  mute.answer = createLateAnswer().answer as never
+  const { store } = createStoreScene({ bad, mute, good }, clock, ['maps'])
+  store.start()
+  await clock.advance(10 * HOUR)
+  t.same(store.ready(), { ready: false, missing: ['bad', 'mute'] })
+  t.ok(good.calls.length > 10)
+})
+
+t.test('ready names the credentials that cannot serve now', async t => {
+  const clock = new FakeClock()
+  const [orders, billing] = [new FakeSource(clock), new FakeSource(clock)]
+  const { store } = createStoreScene({ orders, billing }, clock)
+  t.same(store.ready(), { ready: false, missing: ['orders', 'billing'] })
+  store.start()
+  await settle()
+  t.same(store.ready(), { ready: true, missing: [] })
+  billing.answer = () => failure('permanent')
+  await clock.advance(50 * 60_000)
+  t.same(store.ready(), { ready: true, missing: [] }, 'a refused credential with a usable token can serve')
+  await clock.advance(10 * 60_000)
+  t.same(store.ready(), { ready: false, missing: ['billing'] })
+})
+
+t.test('whenReady resolves once every credential has a token', async t => {
+  const clock = new FakeClock()
+  const [orders, billing] = [new FakeSource(clock), new FakeSource(clock)]
+  billing.script.push(failure('transient'))
+  const { store } = createStoreScene({ orders, billing }, clock, ['maps'])
+  let ready = false
+  store.whenReady().then(() => { ready = true })
+  store.start()
+  await settle()
+  t.equal(ready, false)
+  await clock.advance(1_000)
+  t.equal(ready, true)
+})
+
+t.test('whenReady resolves at the start where there is nothing to fetch', async t => {
+  const { store } = createStoreScene({}, new FakeClock(), ['maps'])
+  store.start()
+  await store.whenReady()
+  t.same(store.ready(), { ready: true, missing: [] })
+  t.equal(store.attempted(), true)
+})
+
+t.test('attempted once the first fetch of every credential is over, however it ended', async t => {
+  const clock = new FakeClock()
+  const [good, bad, late] = [new FakeSource(clock), new FakeSource(clock), new FakeSource(clock)]
+  const answer = createLateAnswer()
+  bad.script.push(failure('permanent'))
+  late.script.push(answer.answer)
+  const { store } = createStoreScene({ good, bad, late }, clock)
+  t.equal(store.attempted(), false)
+  store.start()
+  await settle()
+  t.equal(store.attempted(), false)
+  answer.fail(failure('transient'))
+  await settle()
+  t.equal(store.attempted(), true)
+})
+
+t.test('a thousand credentials log in four at a time and twenty a second', async t => {
+  const clock = new FakeClock()
+  let running = 0
+  let most = 0
+  const starts: number[] = []
+  const sources = Object.fromEntries(Array.from({ length: 1000 }, (_, id) => {
+    const source = new FakeSource(clock)
+    source.answer = () => async () => {
+      starts.push(clock.monotonic())
+      most = Math.max(most, ++running)
+      await new Promise<void>(resolve => clock.setTimer(resolve, 100))
+      running -= 1
+      return source.grant()
+    }
+    return [`key-${id}`, source]
+  }))
+  const { store } = createStoreScene(sources, clock)
+  store.start()
+  await clock.advance(50_500)
+  t.equal(store.ready().ready, true)
+  t.equal(most, 4)
+  t.notOk(starts.some((at, index) => (starts[index + 20] ?? Infinity) - at < 1000))
+})
+
+t.test('the listener hears of every fetch, and one that throws harms nothing', async t => {
+  const clock = new FakeClock()
+  const source = new FakeSource(clock)
+  source.script.push(failure('transient'), source.grant(), failure('refresh-dead'), failure('ambiguous'))
+  const { store, events } = createStoreScene({ orders: source }, clock)
+  const start = clock.wall()
+  store.start()
+  await clock.advance(HOUR)
+  t.same(events.map(({ credential, kind, outcome }) => `${credential} ${kind} ${outcome}`), [
+    'orders login transient', 'orders login ok', 'orders refresh rejected', 'orders login rejected', 'orders login ok'
+  ])
+  t.equal(events[1]?.at, start + 1_000)
+
+  const deaf = new CredentialStore({
+    credentials: [{ name: 'orders', type: 'oauth2', source: new FakeSource(clock) }],
+    clock,
+    random: () => 0,
+    log: createTestLog(),
+    logins: { concurrency: 1, perSecond: 1 },
+    onFetch: () => { throw new Error('listener') }
+  })
+  deaf.start()
+  await deaf.whenReady()
+})
+
+t.test('stop ends every fetch, every wait and every timer; held tokens still serve', async t => {
+  const clock = new FakeClock()
+  const sources = Object.fromEntries(Array.from({ length: 8 }, (_, id) => [`key-${id}`, new FakeSource(clock)]))
+  const names = Object.keys(sources)
+  for (const [id, source] of Object.values(sources).entries()) if (id > 0) source.answer = () => createLateAnswer().answer
+  const { store, events } = createStoreScene(sources, clock, ['maps'])
+  store.start()
+  await settle()
+  const token = store.get('key-0')
+  const waits = names.slice(1).map(async name => await t.rejects(async () => await store.get(name), { code: 'CS_TOKEN_UNAVAILABLE' }))
+  await store.stop()
+  await Promise.all(waits)
+  t.equal(store.get('key-0'), token)
+  t.equal(clock.armed, 0)
+  await clock.advance(10 * HOUR)
+  t.equal(events.length, 1)
+  t.ok(Object.values(sources).every(source => source.calls.every((call, index) => index > 0 || call.signal.aborted || source === sources['key-0'])))
+})
+
+t.test('a name that is not configured, or configured twice, is a mistake of the caller', async t => {
+  const { store } = createStoreScene({}, new FakeClock(), ['maps'])
+  t.throws(() => store.get('constructor'), { message: 'a credential that is not configured was asked for' })
+  t.throws(() => createStoreScene({}, new FakeClock(), ['maps', 'maps']), { message: 'two credentials are named maps' })
+})
