@@ -1,8 +1,8 @@
+import { STATUS_CODES } from 'node:http'
+
 /** One row per error that the proxy itself answers. */
 interface ErrorRow {
   readonly status: number
-  /** The reason phrase, as it stands in the `error` field. */
-  readonly error: string
   /** RFC 9209 section 2.3: the proxy error type of `Proxy-Status`. */
   readonly proxyStatus: string
   /** What happened and what to do; a more exact sentence may replace it. */
@@ -11,22 +11,22 @@ interface ErrorRow {
 
 /** Every error code of the public interface. Messages hold no secret, token, upstream host or address. */
 export const ERRORS = {
-  CS_BAD_REQUEST: { status: 400, error: 'Bad Request', proxyStatus: 'http_request_error', message: 'The request is malformed; send it again in a form that every HTTP reader reads alike.' },
-  CS_CALLER_TOKEN: { status: 401, error: 'Unauthorized', proxyStatus: 'http_request_denied', message: 'This proxy wants a caller token; send it once, as `Proxy-Authorization: Bearer TOKEN` or `X-Countersign-Token: TOKEN`.' },
-  CS_ORIGIN_NOT_ALLOWED: { status: 403, error: 'Forbidden', proxyStatus: 'http_request_denied', message: 'A browser sent this request from another site; list that origin in allowedOrigins if it may call.' },
-  CS_NOT_ALLOWED: { status: 403, error: 'Forbidden', proxyStatus: 'http_request_denied', message: 'The allow list of this route does not hold this method and path; add them there if they are wanted.' },
-  CS_NO_ROUTE: { status: 404, error: 'Not Found', proxyStatus: 'destination_not_found', message: 'No route has a prefix that matches this path; `countersign status` lists the routes.' },
-  CS_METHOD_NOT_ALLOWED: { status: 405, error: 'Method Not Allowed', proxyStatus: 'http_request_denied', message: 'This method is never forwarded: TRACE would echo the credentials, and this is no tunnel for CONNECT.' },
-  CS_BODY_TOO_LARGE: { status: 413, error: 'Payload Too Large', proxyStatus: 'http_request_error', message: 'The request body is larger than maxBodyBytes of this route.' },
-  CS_BODY_UNSUPPORTED: { status: 415, error: 'Unsupported Media Type', proxyStatus: 'http_request_error', message: 'A credential of this route goes into the request body, and this body cannot take it; send an uncompressed JSON object or a form of at most 1 MiB.' },
-  CS_HOST_NOT_ALLOWED: { status: 421, error: 'Misdirected Request', proxyStatus: 'http_request_denied', message: 'Host is none of this listener\'s own names; call it by its address, or list the name in allowedHosts.' },
-  CS_UPSTREAM_UNREACHABLE: { status: 502, error: 'Bad Gateway', proxyStatus: 'destination_unavailable', message: 'The upstream of this route could not be reached or gave no valid HTTP answer; `countersign doctor` tests it.' },
-  CS_UPSTREAM_TLS: { status: 502, error: 'Bad Gateway', proxyStatus: 'tls_certificate_error', message: 'The certificate of the upstream of this route does not verify, so nothing was sent; set tls.ca of the route if a private authority signed it.' },
-  CS_CREDENTIAL_REJECTED: { status: 502, error: 'Bad Gateway', proxyStatus: 'proxy_configuration_error', message: 'The identity provider refuses the credential of this route, so nothing was sent; `countersign status` tells why.' },
-  CS_TOKEN_UNAVAILABLE: { status: 503, error: 'Service Unavailable', proxyStatus: 'destination_unavailable', message: 'There is no usable token for this route now, so nothing was sent; try again soon, `countersign status` tells why.' },
-  CS_OVERLOADED: { status: 503, error: 'Service Unavailable', proxyStatus: 'connection_limit_reached', message: 'A limit of this proxy is reached; try again soon, or raise limits in the configuration.' },
-  CS_UPSTREAM_TIMEOUT: { status: 504, error: 'Gateway Timeout', proxyStatus: 'http_response_timeout', message: 'The upstream of this route sent no response headers within timeoutMs.' },
-  CS_INTERNAL: { status: 500, error: 'Internal Server Error', proxyStatus: 'proxy_internal_error', message: 'The proxy failed; its log has the reason.' }
+  CS_BAD_REQUEST: { status: 400, proxyStatus: 'http_request_error', message: 'The request is malformed; send it again in a form that every HTTP reader reads alike.' },
+  CS_CALLER_TOKEN: { status: 401, proxyStatus: 'http_request_denied', message: 'This proxy wants a caller token; send it once, as `Proxy-Authorization: Bearer TOKEN` or `X-Countersign-Token: TOKEN`.' },
+  CS_ORIGIN_NOT_ALLOWED: { status: 403, proxyStatus: 'http_request_denied', message: 'A browser sent this request from another site; list that origin in allowedOrigins if it may call.' },
+  CS_NOT_ALLOWED: { status: 403, proxyStatus: 'http_request_denied', message: 'The allow list of this route does not hold this method and path; add them there if they are wanted.' },
+  CS_NO_ROUTE: { status: 404, proxyStatus: 'destination_not_found', message: 'No route has a prefix that matches this path; `countersign status` lists the routes.' },
+  CS_METHOD_NOT_ALLOWED: { status: 405, proxyStatus: 'http_request_denied', message: 'This method is never forwarded: TRACE would echo the credentials, and this is no tunnel for CONNECT.' },
+  CS_BODY_TOO_LARGE: { status: 413, proxyStatus: 'http_request_error', message: 'The request body is larger than maxBodyBytes of this route.' },
+  CS_BODY_UNSUPPORTED: { status: 415, proxyStatus: 'http_request_error', message: 'A credential of this route goes into the request body, and this body cannot take it; send an uncompressed JSON object or a form of at most 1 MiB.' },
+  CS_HOST_NOT_ALLOWED: { status: 421, proxyStatus: 'http_request_denied', message: 'Host is none of this listener\'s own names; call it by its address, or list the name in allowedHosts.' },
+  CS_UPSTREAM_UNREACHABLE: { status: 502, proxyStatus: 'destination_unavailable', message: 'The upstream of this route could not be reached or gave no valid HTTP answer; `countersign doctor` tests it.' },
+  CS_UPSTREAM_TLS: { status: 502, proxyStatus: 'tls_certificate_error', message: 'The certificate of the upstream of this route does not verify, so nothing was sent; set tls.ca of the route if a private authority signed it.' },
+  CS_CREDENTIAL_REJECTED: { status: 502, proxyStatus: 'proxy_configuration_error', message: 'The identity provider refuses the credential of this route, so nothing was sent; `countersign status` tells why.' },
+  CS_TOKEN_UNAVAILABLE: { status: 503, proxyStatus: 'destination_unavailable', message: 'There is no usable token for this route now, so nothing was sent; try again soon, `countersign status` tells why.' },
+  CS_OVERLOADED: { status: 503, proxyStatus: 'connection_limit_reached', message: 'A limit of this proxy is reached; try again soon, or raise limits in the configuration.' },
+  CS_UPSTREAM_TIMEOUT: { status: 504, proxyStatus: 'http_response_timeout', message: 'The upstream of this route sent no response headers within timeoutMs.' },
+  CS_INTERNAL: { status: 500, proxyStatus: 'proxy_internal_error', message: 'The proxy failed; its log has the reason.' }
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof ERRORS
@@ -34,7 +34,7 @@ export type ErrorCode = keyof typeof ERRORS
 export interface ErrorDetails {
   /** Replaces the table's sentence. Must hold no secret, upstream host or address. */
   readonly message?: string
-  /** Replaces the table's status: only for `CS_BODY_UNSUPPORTED`, which is 415 or 422. */
+  /** Replaces the table's status: `CS_BODY_UNSUPPORTED` is 415 or 422, a parser's `CS_BAD_REQUEST` may be 408 or 431. */
   readonly status?: number
   /** Replaces the table's RFC 9209 error type with a more exact one. */
   readonly proxyStatus?: string
@@ -78,8 +78,7 @@ export interface ErrorAnswer {
  * @returns status, headers (lower-case names, `content-length` included) and the body text
  */
 export function errorAnswer (error: ProxyError): ErrorAnswer {
-  const reason = error.statusCode === 422 ? 'Unprocessable Entity' : ERRORS[error.code].error
-  const body = JSON.stringify({ statusCode: error.statusCode, code: error.code, error: reason, message: error.message })
+  const body = JSON.stringify({ statusCode: error.statusCode, code: error.code, error: STATUS_CODES[error.statusCode], message: error.message })
   return {
     statusCode: error.statusCode,
     headers: {

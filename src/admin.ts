@@ -1,0 +1,101 @@
+import fastify, { type FastifyReply } from 'fastify'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { errorAnswer, ProxyError } from './errors.ts'
+import type { Config } from './config/config.ts'
+import { describeScheme } from './auth/scheme.ts'
+import { formatAddress, type Address } from './http/address.ts'
+import { parseTarget } from './http/target.ts'
+import { admit, type GuardOptions } from './plugins/guard.ts'
+import type { Metrics } from './plugins/metrics.ts'
+import type { CredentialStore } from './token/store.ts'
+
+export interface AdminOptions {
+  readonly config: Config
+  readonly store: CredentialStore
+  readonly metrics: Metrics
+  readonly facts: AdminFacts
+}
+
+/** What only the process knows. */
+export interface AdminFacts {
+  readonly version: string
+  /** RFC 3339. */
+  readonly startedAt: string
+  /** The proxy's own ADDR, once it listens. */
+  readonly address: () => Address | undefined
+  /** SIGTERM came. */
+  readonly draining: () => boolean
+}
+
+/** The admin listener's requests: probes, status, metrics. It reads, and changes nothing. */
+export interface Admin {
+  readonly handle: (message: IncomingMessage, response: ServerResponse) => void
+  readonly close: () => Promise<void>
+}
+
+const OWN_HEADERS = [['cache-control', 'no-store'], ['x-content-type-options', 'nosniff'], ['cross-origin-resource-policy', 'same-origin']] as const
+
+/** Whether every credential can serve a request now, and nothing is about to end. */
+export function isReady (store: CredentialStore, facts: AdminFacts): boolean {
+  return !facts.draining() && facts.address() !== undefined && store.ready().ready
+}
+
+/** Makes the admin application: the guards of the proxy without its caller token, which probes could not send. */
+export async function buildAdmin ({ config, store, metrics, facts }: AdminOptions): Promise<Admin> {
+  const guard: GuardOptions = { allowedHosts: new Set(config.allowedHosts), allowedOrigins: new Set() }
+  const app = fastify({ logger: false, exposeHeadRoutes: true, return503OnClosing: false, forceCloseConnections: true })
+
+  app.addHook('onRequest', (request, reply, done) => {
+    for (const [name, value] of OWN_HEADERS) reply.raw.setHeader(name, value)
+    admit(request.raw, guard)
+    if (request.method !== 'GET' && request.method !== 'HEAD') throw methodRefusal()
+    parseTarget(request.raw.url ?? '')
+    done()
+  })
+  app.setErrorHandler((error, _request, reply) => {
+    const { statusCode, headers, body } = errorAnswer(error instanceof ProxyError ? error : new ProxyError('CS_INTERNAL', { cause: error }))
+    return reply.code(statusCode).headers(headers).send(body)
+  })
+  app.setNotFoundHandler(() => { throw new ProxyError('CS_NO_ROUTE', { message: 'The admin listener has /startup, /live, /ready, /status and /metrics.' }) })
+
+  app.get('/startup', (_request, reply) => probe(reply, facts.address() !== undefined && store.attempted(), { startup: true }))
+  // Reached at all means that the event loop turns; the refresh loop is part of it and cannot end by itself.
+  app.get('/live', (_request, reply) => probe(reply, true, { live: true }))
+  app.get('/ready', (_request, reply) => {
+    const { missing } = store.ready()
+    const ready = isReady(store, facts)
+    return probe(reply, ready, { ready, ...(missing.length > 0 && { missing }), ...(facts.draining() && { draining: true }) })
+  })
+  app.get('/status', () => ({
+    version: facts.version,
+    startedAt: facts.startedAt,
+    ready: isReady(store, facts),
+    credentials: store.statuses(),
+    routes: describeRoutes(config, facts.address() ?? config.listen)
+  }))
+  app.get('/metrics', async (request, reply) => {
+    const { contentType, body } = await metrics.render(request.headers.accept ?? '')
+    return reply.type(contentType).send(body)
+  })
+  await app.ready()
+  return { handle: (message, response) => { app.routing(message, response) }, close: () => app.close() }
+}
+
+function probe (reply: FastifyReply, good: boolean, answer: Record<string, unknown>): FastifyReply {
+  return reply.code(good ? 200 : 503).send(answer)
+}
+
+function methodRefusal (): ProxyError {
+  return new ProxyError('CS_METHOD_NOT_ALLOWED', { message: 'The admin listener changes nothing and answers only GET and HEAD.' })
+}
+
+/** The routes as `/status` shows them; nothing in them is secret. */
+function describeRoutes (config: Config, address: Address): Array<Record<string, unknown>> {
+  return config.routes.map((route) => ({
+    prefix: route.prefix ?? null,
+    listen: formatAddress(address),
+    upstream: route.upstreamLabel,
+    credential: route.credential ?? null,
+    schemes: route.bindings.map(({ scheme }) => describeScheme(scheme))
+  }))
+}

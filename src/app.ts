@@ -1,0 +1,147 @@
+import fastify from 'fastify'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { errorAnswer, ProxyError } from './errors.ts'
+import type { Config } from './config/config.ts'
+import type { Logger } from './logger.ts'
+import { admit, answerPreflight, corsHeaders, isPreflight } from './plugins/guard.ts'
+import type { Metrics } from './plugins/metrics.ts'
+import { leaveBodiesAlone, routePlugin, routeUrl } from './plugins/route.ts'
+import { openVisit, visitOf, type Visit } from './plugins/visit.ts'
+import { compileRoute } from './route/table.ts'
+import type { Clock } from './token/clock.ts'
+import type { CredentialStore } from './token/store.ts'
+import { connectUpstream, type ProxyEnvironment } from './upstream/connect.ts'
+
+export interface AppOptions {
+  readonly config: Config
+  readonly store: CredentialStore
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly proxies: ProxyEnvironment
+}
+
+/** The proxy made of one configuration, without a listener: any number of servers may hand requests to it. */
+export interface App {
+  readonly handle: (message: IncomingMessage, response: ServerResponse) => void
+  /** Ends the connections to the upstreams. */
+  readonly close: () => Promise<void>
+}
+
+/** A path that no request can reach by itself: where requests go that found no route. */
+const NOWHERE = '/nowhere'
+
+/** Enough to tell requests apart; a client must not be able to write long log lines. */
+const LOGGED_PATH = 512
+
+/**
+ * Makes and joins the parts of the proxy. The order of a request: visit (route found from the raw target), guard,
+ * refusal or preflight, route (allow list, token, forward), and at its end, however it came, the log line and metrics.
+ */
+export async function buildApp ({ config, store, metrics, log, clock, random, proxies }: AppOptions): Promise<App> {
+  const routes = config.routes.map(compileRoute)
+  const guard = {
+    allowedHosts: new Set(config.allowedHosts),
+    allowedOrigins: new Set(config.allowedOrigins),
+    ...(config.callerToken !== undefined && { callerToken: config.callerToken })
+  }
+  let inFlight = 0
+
+  const app = fastify({
+    logger: false,
+    // Fastify routes by a name of our own making: the raw path is judged and matched by us alone (CVE-2026-16117, CVE-2026-85124).
+    rewriteUrl: (message) => {
+      const { route } = visitOf(message)
+      return route === undefined ? NOWHERE : routeUrl(route)
+    },
+    exposeHeadRoutes: false,
+    return503OnClosing: false
+  })
+  leaveBodiesAlone(app)
+  app.addHook('onRequest', (request, reply, done) => {
+    const visit = visitOf(request.raw)
+    const { corsOrigin } = admit(visit.message, guard)
+    if (corsOrigin !== undefined) visit.corsOrigin = corsOrigin
+    if (corsOrigin !== undefined && isPreflight(visit.message)) {
+      reply.hijack()
+      answerPreflight(visit.message, visit.response, corsOrigin)
+      return
+    }
+    if (visit.refusal !== undefined) throw visit.refusal
+    if (inFlight > config.limits.requests) throw new ProxyError('CS_OVERLOADED', { retryAfter: 1 })
+    done()
+  })
+  app.setErrorHandler((error, request, reply) => {
+    reply.hijack()
+    refuse(visitOf(request.raw), error)
+  })
+  app.setNotFoundHandler(() => { throw new ProxyError('CS_NO_ROUTE') })
+
+  for (const [index, route] of routes.entries()) {
+    const options = config.routes[index]
+    if (options === undefined) continue
+    const dispatcher = connectUpstream({ origin: route.upstreamOrigin, timeoutMs: options.timeoutMs, idleTimeoutMs: options.idleTimeoutMs, proxies })
+    await app.register(routePlugin, {
+      route,
+      dispatcher,
+      ...(options.maxBodyBytes !== undefined && { maxBodyBytes: options.maxBodyBytes }),
+      token: (credential) => store.get(credential),
+      now: () => clock.monotonic(),
+      onInject: () => { for (const credential of route.injectedCredentials) metrics.injected(credential) }
+    })
+    app.addHook('onClose', async () => { await dispatcher.destroy() })
+  }
+  await app.ready()
+  return { handle, close: () => app.close() }
+
+  function handle (message: IncomingMessage, response: ServerResponse): void {
+    const visit = openVisit(message, response, routes, clock.monotonic())
+    inFlight++
+    response.once('close', () => {
+      inFlight--
+      end(visit)
+    })
+    app.routing(message, response)
+  }
+
+  function refuse (visit: Visit, error: unknown): void {
+    const refusal = error instanceof ProxyError ? error : new ProxyError('CS_INTERNAL', { cause: error })
+    visit.code = refusal.code
+    metrics.refused(refusal.code)
+    // A client that left is no error; there is nobody to answer.
+    if (visit.response.destroyed) return
+    if (refusal.statusCode >= 500) log.warn({ route: visit.route?.label, code: refusal.code, error: refusal.cause }, 'request failed')
+    const { statusCode, headers, body } = errorAnswer(refusal)
+    const list = Object.entries(headers).flat()
+    if (visit.corsOrigin !== undefined) list.push(...corsHeaders(visit.corsOrigin))
+    visit.response.writeHead(statusCode, list)
+    visit.response.end(body)
+  }
+
+  function end (visit: Visit): void {
+    const { exchange, message, response, route } = visit
+    const complete = response.writableFinished
+    if (!complete) exchange?.abort()
+    const now = clock.monotonic()
+    const status = response.headersSent ? response.statusCode : 'aborted'
+    metrics.request({
+      route: route?.label ?? '',
+      method: message.method ?? '',
+      status,
+      durationMs: now - visit.startedAt,
+      ...(visit.upstreamStartedAt !== undefined && { upstreamMs: now - visit.upstreamStartedAt })
+    })
+    if (config.accessLog === 0 || (config.accessLog < 1 && random() >= config.accessLog)) return
+    log.info({
+      route: route?.label,
+      method: message.method,
+      path: visit.path.slice(0, LOGGED_PATH),
+      status,
+      ...(visit.code !== undefined && { code: visit.code }),
+      ...(!complete && { aborted: true }),
+      ms: Math.round((now - visit.startedAt) * 10) / 10
+    }, 'request')
+  }
+}

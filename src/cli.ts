@@ -1,0 +1,61 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util'
+import { check } from './cli/check.ts'
+import { EXIT, type Command } from './cli/command.ts'
+import { demo } from './cli/demo.ts'
+import { explain } from './cli/explain.ts'
+import { healthcheck } from './cli/healthcheck.ts'
+import { commandHelp, overview } from './cli/help.ts'
+import { serve } from './cli/serve.ts'
+import { status } from './cli/status.ts'
+import { wait } from './cli/wait.ts'
+import { readVersion } from './version.ts'
+
+const COMMANDS: readonly Command[] = [serve, check, explain, status, wait, healthcheck, demo]
+
+// The exit status is set rather than forced where nothing is left open, so that what was written is out.
+process.exitCode = await main(process.argv.slice(2))
+
+async function main (args: readonly string[]): Promise<number> {
+  // A reader that went away (`| head`) ends what is printed, not the daemon.
+  process.stdout.on('error', () => {})
+  process.stderr.on('error', () => {})
+  const [first] = args
+  if (first === '--version' || first === '-v') return print(`${readVersion()}\n`)
+  if (first === '--help' || first === '-h' || first === 'help') return print(overview(COMMANDS))
+  const named = first !== undefined && !first.startsWith('-')
+  const command = named ? COMMANDS.find(({ name }) => name === first) : serve
+  if (command === undefined) return misused(`there is no command ${JSON.stringify(first)}; \`countersign --help\` lists them`)
+  return start(command, named ? args.slice(1) : args)
+}
+
+async function start (command: Command, args: readonly string[]): Promise<number> {
+  const options = Object.fromEntries(Object.entries(command.options).map(([name, { type, short, multiple }]) => {
+    return [name, { type, ...(short !== undefined && { short }), ...(multiple !== undefined && { multiple }) }]
+  }))
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      options: { ...options, help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } },
+      allowPositionals: true
+    })
+    if (values['help'] === true) return print(commandHelp(command))
+    if (values['version'] === true) return print(`${readVersion()}\n`)
+    const { min, max } = command.positionals
+    if (positionals.length < min || positionals.length > max) return misused(`usage: countersign ${command.name} ${command.usage}`)
+    return await command.run({ env: process.env, cwd: process.cwd(), stdout: process.stdout, stderr: process.stderr, options: values, positionals })
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error) || !String(error.code).startsWith('ERR_PARSE_ARGS_')) throw error
+    return misused(`${error.message.split('. ')[0] ?? ''}; \`countersign ${command.name} --help\` lists the options`)
+  }
+}
+
+function print (text: string): number {
+  process.stdout.write(text)
+  return EXIT.ok
+}
+
+function misused (text: string): number {
+  process.stderr.write(`${text}\n`)
+  return EXIT.usage
+}

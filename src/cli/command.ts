@@ -1,0 +1,47 @@
+/** What a command may touch. Everything outside comes through here, so nothing below reads `process` by itself. */
+export interface CommandContext {
+  readonly env: NodeJS.ProcessEnv
+  readonly cwd: string
+  readonly stdout: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream
+  /** Options by their long name. */
+  readonly options: Readonly<Record<string, string | boolean | ReadonlyArray<string | boolean> | undefined>>
+  readonly positionals: readonly string[]
+}
+
+export interface OptionSpec {
+  readonly type: 'string' | 'boolean'
+  readonly short?: string
+  readonly multiple?: boolean
+  /** What stands behind the option in the help; empty for a switch. */
+  readonly value: string
+  readonly help: string
+}
+
+/** One command of the executable: its help and what it does. */
+export interface Command {
+  readonly name: string
+  /** What stands behind the name in the help. */
+  readonly usage: string
+  readonly summary: string
+  readonly options: Readonly<Record<string, OptionSpec>>
+  /** How many positional arguments it takes. */
+  readonly positionals: { readonly min: number, readonly max: number }
+  /** @returns the exit status */
+  readonly run: (context: CommandContext) => Promise<number>
+}
+
+/** Exit statuses of contract section 1; 64, 69 and 78 as in BSD's sysexits.h. */
+export const EXIT = { ok: 0, failed: 1, usage: 64, unavailable: 69, software: 70, config: 78 } as const
+
+/** Options of every command that reads the configuration. */
+export const CONFIG_OPTIONS = {
+  config: { type: 'string', short: 'c', value: 'FILE', help: 'configuration file (default: config/countersign.jsonc where it exists)' },
+  secrets: { type: 'string', short: 's', value: 'FILE', help: 'secrets file (default: config/secrets.env where it exists)' }
+} as const satisfies Record<string, OptionSpec>
+
+/** A string option's value, where it was given. */
+export function stringOption (context: CommandContext, name: string): string | undefined {
+  const value = context.options[name]
+  return typeof value === 'string' ? value : undefined
+}

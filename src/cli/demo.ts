@@ -1,0 +1,87 @@
+import { credentialOf, DEMO_TOKEN_LIFE, startSurroundings, type DemoSurroundings } from '../demo/system.ts'
+import type { EmulatorCall } from '../demo/cognito-emulator.ts'
+import { loadConfig } from '../config/load.ts'
+import { formatAddress } from '../http/address.ts'
+import { ListenError } from '../listener.ts'
+import { createLogger } from '../logger.ts'
+import { startServer, type RunningServer } from '../server.ts'
+import { EXIT, stringOption, type Command, type CommandContext } from './command.ts'
+import { printProblems } from './load.ts'
+import { LISTEN_OPTIONS } from './serve.ts'
+import { untilSignal } from './signals.ts'
+
+export const demo: Command = {
+  name: 'demo',
+  usage: '[--listen ADDR] [--admin ADDR]',
+  summary: 'the whole system on this machine, with no account: identity provider, upstream, proxy',
+  options: LISTEN_OPTIONS,
+  positionals: { min: 0, max: 0 },
+  run
+}
+
+async function run (context: CommandContext): Promise<number> {
+  const signals = untilSignal()
+  const surroundings = await startSurroundings((call) => { context.stdout.write(describeCall(call)) })
+  try {
+    const loaded = loadConfig({
+      // The demo is its own: what the user's environment configures is for `serve`.
+      env: {},
+      cwd: context.cwd,
+      options: { config: surroundings.configFile, secrets: surroundings.secretsFile, listen: stringOption(context, 'listen'), admin: stringOption(context, 'admin') }
+    })
+    if (!loaded.ok) {
+      printProblems(context, loaded.problems)
+      return EXIT.config
+    }
+    const log = createLogger({ level: 'warn', destination: context.stderr, readable: true, colour: context.stderr.isTTY && context.env['NO_COLOR'] === undefined })
+    const server = await startServer({ config: loaded.config, log, proxies: {} })
+    context.stdout.write(introduction(server, surroundings))
+    await signals.received
+    await server.stop()
+    context.stdout.write('\nThe demo has ended; its secrets are gone.\n')
+    return EXIT.ok
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error
+    context.stderr.write(`${error.message}\n`)
+    return EXIT.unavailable
+  } finally {
+    await surroundings.close()
+    signals.release()
+  }
+}
+
+function introduction (server: RunningServer, { emulator, upstream, configFile }: DemoSurroundings): string {
+  const proxy = formatAddress(server.address)
+  const unix = server.address.type === 'unix' ? `--unix-socket ${server.address.path} ` : ''
+  const base = server.address.type === 'unix' ? 'http://localhost' : `http://${proxy}`
+  const admin = server.admin === 'off' ? 'off' : server.admin.type === 'unix' ? formatAddress(server.admin) : `http://${formatAddress(server.admin)}`
+  return `
+Countersign demo: an identity provider, an API and the proxy between them, all on this machine.
+
+  identity provider  ${emulator.url}   an emulator of Amazon Cognito that really verifies SRP
+  API                ${upstream.url}   wants a genuine token, and shows what reached it
+  proxy              ${base === `http://${proxy}` ? base : proxy}   takes plain HTTP and puts the credentials on
+  probes and status  ${admin}
+  configuration      ${configFile}
+
+Without the proxy the API keeps you out; through it, nothing but a URL is needed. In another terminal:
+
+  curl -i ${upstream.url}/txs
+  curl -i ${unix}${base}/relayer/txs
+  curl -i ${unix}${base}/relayer/txs -d '{"to":"0x0000000000000000000000000000000000000000","value":1}'
+  curl -i ${unix}'${base}/orders/42?status=open'
+  curl -i ${unix}${base}/maps/tiles
+  curl -i ${unix}${base}/relayer/secrets -X DELETE${admin.startsWith('http') ? `\n  curl ${admin}/status` : ''}
+
+Tokens live ${DEMO_TOKEN_LIFE} s here, not an hour, so that you can watch them being refreshed. Ctrl-C ends the demo.
+
+`
+}
+
+/** A line for each token that was asked for; the first half of an SRP login is no news. */
+function describeCall (call: EmulatorCall): string {
+  if (call.outcome === 'challenge') return ''
+  const kind = call.flow === 'PASSWORD_VERIFIER' ? 'login (SRP)' : 'refresh'
+  const news = call.tokenId === undefined ? call.outcome : `new token …${call.tokenId.slice(-6)}, good for ${DEMO_TOKEN_LIFE} s`
+  return `${new Date(call.at).toISOString().slice(11, 19)}  ${credentialOf(call).padEnd(8)}  ${kind.padEnd(11)}  ${news}\n`
+}

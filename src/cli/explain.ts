@@ -1,0 +1,93 @@
+import { ProxyError } from '../errors.ts'
+import type { Config } from '../config/config.ts'
+import { checkBrowser, checkHost, guardedHeaders } from '../http/host.ts'
+import { connectionListed, foldName, isDroppedFromRequest } from '../http/headers.ts'
+import { parseTarget } from '../http/target.ts'
+import { Secret } from '../secret.ts'
+import { authorise, compileRoute, findRoute, injectionsOf, upstreamTarget, type Route } from '../route/table.ts'
+import { CONFIG_OPTIONS, EXIT, type Command, type CommandContext } from './command.ts'
+import { load, printProblems } from './load.ts'
+
+export const explain: Command = {
+  name: 'explain',
+  usage: 'METHOD PATH [-H \'Name: value\']… [options]',
+  summary: 'which route and credential a request gets, what is removed and added, or why it is refused',
+  options: { ...CONFIG_OPTIONS, header: { type: 'string', short: 'H', multiple: true, value: 'NAME: VALUE', help: 'a header of the request; as often as wanted' } },
+  positionals: { min: 2, max: 2 },
+  run
+}
+
+async function run (context: CommandContext): Promise<number> {
+  const loaded = load(context)
+  if (!loaded.ok) {
+    printProblems(context, loaded.problems)
+    return EXIT.config
+  }
+  const [method = '', target = ''] = context.positionals
+  const headers = readHeaders(context.options['header'])
+  if (headers === undefined) {
+    context.stderr.write('-H wants a header: -H \'Name: value\'\n')
+    return EXIT.usage
+  }
+  try {
+    context.stdout.write(describe(loaded.config, method, target, headers))
+    return EXIT.ok
+  } catch (error) {
+    if (!(error instanceof ProxyError)) throw error
+    context.stdout.write(`refused  ${error.statusCode} ${error.code}  ${error.message}\n`)
+    return EXIT.failed
+  }
+}
+
+/** What would happen to a request, as lines of text. @throws ProxyError where it would be refused */
+function describe (config: Config, method: string, raw: string, headers: readonly string[]): string {
+  guard(config, headers)
+  if (method === 'TRACE' || method === 'CONNECT') throw new ProxyError('CS_METHOD_NOT_ALLOWED')
+  const { path, query } = parseTarget(raw)
+  const found = findRoute(config.routes.map(compileRoute), path)
+  if (found === undefined) throw new ProxyError('CS_NO_ROUTE')
+  const { route, rest } = found
+  authorise(route, method, rest)
+  const removed = removedHeaders(route, headers)
+  const added = injectionsOf(route, () => MASK).map(({ in: place, name, prefix, value }) => {
+    return place === 'header' ? `header ${name}: ${prefix}${value.toString()}` : `${place} ${name}=${value.toString()}`
+  })
+  return [
+    ['route', route.label],
+    ['credential', route.injectedCredentials.join(', ') || 'none'],
+    ['forwarded', `${method} ${route.upstreamOrigin}${upstreamTarget(route, rest, query === '' ? '' : '?…')}`],
+    ['removed', removed.length === 0 ? 'nothing that was sent' : removed.join(', ')],
+    ...(added.length === 0 ? [['added', 'nothing']] : added.map((line, index) => [index === 0 ? 'added' : '', line])),
+    ...(config.callerToken === undefined ? [] : [['caller', 'must show the caller token']])
+  ].map(([label = '', text = '']) => `${label.padEnd(12)}${text}\n`).join('')
+}
+
+const MASK = new Secret('')
+
+// The caller token is not asked for here: it is a secret, and argv is no place for one.
+function guard (config: Config, headers: readonly string[]): void {
+  const policy = { allowedHosts: new Set(config.allowedHosts), allowedOrigins: new Set(config.allowedOrigins) }
+  const guarded = guardedHeaders(headers)
+  const { listen } = config
+  const local = listen.type === 'unix' ? { unix: true, address: '', port: 0 } : { unix: false, address: listen.host, port: listen.port }
+  const host = checkHost(guarded.host.length > 0 ? guarded : { ...guarded, host: [`localhost:${local.port}`] }, local, policy)
+  checkBrowser(guarded, host, policy)
+}
+
+function removedHeaders (route: Route, headers: readonly string[]): string[] {
+  const listed = connectionListed(headers)
+  return headers.filter((_, index) => index % 2 === 0).filter((name) => {
+    const folded = foldName(name)
+    return isDroppedFromRequest(folded) || route.ownedHeaders.has(folded) || listed?.has(folded) === true
+  })
+}
+
+function readHeaders (given: CommandContext['options'][string]): string[] | undefined {
+  const list: string[] = []
+  for (const text of Array.isArray(given) ? given : []) {
+    const match = /^([!#$%&'*+\-.^_`|~\w]+):\s*(.*?)\s*$/.exec(String(text))
+    if (match === null) return undefined
+    list.push(match[1] ?? '', match[2] ?? '')
+  }
+  return list
+}

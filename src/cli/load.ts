@@ -1,0 +1,19 @@
+import type { Problem } from '../config/config.ts'
+import { formatProblem, loadConfig, type LoadResult } from '../config/load.ts'
+import { stringOption, type CommandContext } from './command.ts'
+
+/** Loads the configuration that a command's options and environment name. */
+export function load (context: CommandContext): LoadResult {
+  const options: { config?: string, secrets?: string, listen?: string, admin?: string, allowExternal?: boolean } = {}
+  for (const name of ['config', 'secrets', 'listen', 'admin'] as const) {
+    const value = stringOption(context, name)
+    if (value !== undefined) options[name] = value
+  }
+  if (context.options['allow-external'] === true) options.allowExternal = true
+  return loadConfig({ env: context.env, cwd: context.cwd, options })
+}
+
+/** Writes problems to stderr, a line each, warnings marked as such. */
+export function printProblems (context: CommandContext, problems: readonly Problem[]): void {
+  for (const problem of problems) context.stderr.write(`${problem.severity === 'warning' ? 'warning: ' : ''}${formatProblem(problem)}\n`)
+}

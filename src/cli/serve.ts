@@ -1,0 +1,75 @@
+import { createLogger, type Logger } from '../logger.ts'
+import { ListenError } from '../listener.ts'
+import { startServer } from '../server.ts'
+import type { ProxyEnvironment } from '../upstream/connect.ts'
+import { CONFIG_OPTIONS, EXIT, type Command, type CommandContext, type OptionSpec } from './command.ts'
+import { load, printProblems } from './load.ts'
+import { formatProblem } from '../config/load.ts'
+import { untilSignal } from './signals.ts'
+
+/** Options that say where to listen, of `serve` and `demo`. */
+export const LISTEN_OPTIONS = {
+  listen: { type: 'string', value: 'ADDR', help: 'where the proxy listens (default 127.0.0.1:8080; port 0 takes a free one; unix:/path/to.sock)' },
+  admin: { type: 'string', value: 'ADDR', help: 'where probes, status and metrics are (default 127.0.0.1:8081; off)' }
+} as const satisfies Record<string, OptionSpec>
+
+export const serve: Command = {
+  name: 'serve',
+  usage: '[options]',
+  summary: 'run the proxy until SIGTERM or SIGINT (the default command)',
+  options: {
+    ...CONFIG_OPTIONS,
+    ...LISTEN_OPTIONS,
+    'allow-external': { type: 'boolean', value: '', help: 'allow an address that other machines can reach' }
+  },
+  positionals: { min: 0, max: 0 },
+  run
+}
+
+async function run (context: CommandContext): Promise<number> {
+  const loaded = load(context)
+  if (!loaded.ok) {
+    printProblems(context, loaded.problems)
+    return EXIT.config
+  }
+  const { config, warnings } = loaded
+  const readable = context.stdout.isTTY
+  const log = createLogger({ level: config.logLevel, destination: context.stdout, readable, colour: readable && context.env['NO_COLOR'] === undefined })
+  for (const warning of warnings) log.warn({ problem: formatProblem(warning) }, 'configuration warning')
+  const signals = untilSignal()
+  try {
+    const server = await startServer({ config, log, proxies: proxyEnvironment(context.env) })
+    const signal = await Promise.race([signals.received, failure(log)])
+    if (signal === 'failed') return EXIT.software
+    log.info({ signal }, 'signal received')
+    await server.stop()
+    return EXIT.ok
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error
+    context.stderr.write(`${error.message}\n`)
+    return EXIT.unavailable
+  } finally {
+    signals.release()
+  }
+}
+
+/** The proxy variables as `curl` reads them: lower case wins, and `HTTP_PROXY` is a fallback for nothing else. */
+export function proxyEnvironment (env: NodeJS.ProcessEnv): ProxyEnvironment {
+  const pick = (lower: string, upper: string): string | undefined => env[lower] || env[upper] || undefined
+  const httpProxy = pick('http_proxy', 'HTTP_PROXY')
+  const httpsProxy = pick('https_proxy', 'HTTPS_PROXY')
+  const noProxy = pick('no_proxy', 'NO_PROXY')
+  return { ...(httpProxy !== undefined && { httpProxy }), ...(httpsProxy !== undefined && { httpsProxy }), ...(noProxy !== undefined && { noProxy }) }
+}
+
+// A defect of ours must not go on serving in an unknown state; a supervisor starts a clean process.
+function failure (log: Logger): Promise<'failed'> {
+  return new Promise((resolve) => {
+    const die = (error: unknown): void => {
+      log.fatal({ error }, 'internal failure')
+      resolve('failed')
+    }
+    process.once('uncaughtException', die)
+    process.once('unhandledRejection', die)
+  })
+}

@@ -1,0 +1,86 @@
+import { ProxyError } from '../errors.ts'
+
+/** A request target that every reader reads alike. Both parts are the client's very bytes. */
+export interface Target {
+  /** Begins with `/`. */
+  readonly path: string
+  /** With its `?`; empty where there is none. Never judged (contract: the query is data). */
+  readonly query: string
+}
+
+// Neither an escape, nor a parameter, nor a character that some reader treats as one: the common case, decided at once.
+const PLAIN = /^[\w\-.~!$&'()*+,=:@/]*$/
+const DEEPEST_ENCODING = 4
+
+/**
+ * Splits a raw request target and refuses every target that two readers could read differently: dot segments in any
+ * encoding, backslashes, control characters, malformed or non-UTF-8 escapes, a leading `//`, `#`, and the absolute,
+ * authority and asterisk forms (RFC 9112 section 3.2). Refused rather than repaired: what is judged is what is sent.
+ *
+ * @throws ProxyError `CS_BAD_REQUEST`
+ */
+export function parseTarget (raw: string): Target {
+  if (!raw.startsWith('/')) throw refusal(raw === '*' ? 'The target `*` addresses no route; name a path.' : 'The target has a scheme or a host: this is no forward proxy. Send the path alone (origin form), and set this address as the base URL, not as the HTTP proxy.')
+  const mark = raw.indexOf('?')
+  const path = mark === -1 ? raw : raw.slice(0, mark)
+  judgePath(path)
+  return { path, query: mark === -1 ? '' : raw.slice(mark) }
+}
+
+/**
+ * Refuses an ambiguous path, as {@link parseTarget} does.
+ *
+ * @throws ProxyError `CS_BAD_REQUEST`
+ */
+export function judgePath (path: string): void {
+  if (path.startsWith('//')) throw refusal('The path begins with `//`, which some readers take for a host; send one slash.')
+  if (PLAIN.test(path)) {
+    if (path.includes('/.') && hasDotSegment(path)) throw refusal(DOT_SEGMENTS)
+    return
+  }
+  if (path.includes('\\') || /%5c/i.test(path)) throw refusal('The path holds a backslash, which some readers take for a slash; leave it out.')
+  if (path.includes('#')) throw refusal('The path holds a `#`, which some readers take for its end; encode it as %23.')
+  let text = path
+  for (let depth = 0; depth < DEEPEST_ENCODING; depth++) {
+    if (hasDotSegment(text)) throw refusal(DOT_SEGMENTS)
+    const decoded = decode(text)
+    if (decoded === undefined && depth === 0) throw refusal('The path holds a malformed or non-UTF-8 percent escape; encode it again (RFC 3986 section 2.1).')
+    // Deeper than one level is data to us; it is only followed to see a traversal that a reader who decodes twice would take.
+    if (decoded === undefined || decoded === text) break
+    if (depth === 0 && hasControl(decoded)) throw refusal('The path holds a control character; leave it out.')
+    text = decoded
+  }
+  if (hasControl(path)) throw refusal('The path holds a control character; leave it out.')
+}
+
+const DOT_SEGMENTS = 'The path holds a dot segment (`.` or `..`, in some encoding), which readers resolve differently; send the resolved path.'
+
+// `/..;/` counts: servlet containers cut the parameter off before they resolve (RFC 3986 section 3.3 allows it).
+function hasDotSegment (path: string): boolean {
+  for (const segment of path.split(/[/\\]/)) {
+    const end = segment.indexOf(';')
+    const name = end === -1 ? segment : segment.slice(0, end)
+    if (name === '.' || name === '..') return true
+  }
+  return false
+}
+
+function decode (text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}
+
+function hasControl (text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code < 0x20 || code === 0x7f) return true
+  }
+  return false
+}
+
+function refusal (message: string): ProxyError {
+  return new ProxyError('CS_BAD_REQUEST', { message })
+}

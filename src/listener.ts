@@ -1,0 +1,156 @@
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { errorAnswer, ProxyError } from './errors.ts'
+import { formatAddress, type Address } from './http/address.ts'
+
+export type Handler = (message: IncomingMessage, response: ServerResponse) => void
+
+export interface ListenerOptions {
+  readonly address: Address
+  readonly handle: Handler
+  /** Open connections; one more is told so and closed. */
+  readonly maxConnections: number
+}
+
+/** A server that listens. */
+export interface Listener {
+  /** With the real port where 0 was asked for. */
+  readonly address: Address
+  /** Takes no new connections and lets the requests in flight finish, at most `timeoutMs`; then closes what is left. */
+  readonly drain: (timeoutMs: number) => Promise<void>
+}
+
+/** An address could not be taken. The message says which, why, and what to do. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError'
+}
+
+const HEADERS_TIMEOUT_MS = 60_000
+const KEEP_ALIVE_TIMEOUT_MS = 72_000
+const MAX_HEADER_BYTES = 16_384
+
+/**
+ * Listens on a TCP address or a unix socket.
+ *
+ * @throws ListenError where the address cannot be taken
+ */
+export async function openListener ({ address, handle, maxConnections }: ListenerOptions): Promise<Listener> {
+  let draining = false
+  const server = createServer({
+    // Our own guard answers a missing Host, in our own format.
+    requireHostHeader: false,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    // An upload may take for ever as long as it moves.
+    requestTimeout: 0
+  })
+  const serve: Handler = (message, response) => {
+    if (draining) response.shouldKeepAlive = false
+    response.once('close', () => { if (draining) server.closeIdleConnections() })
+    handle(message, response)
+  }
+  server.on('request', serve)
+  // Answered once the body is wanted, so that a refused upload is never sent (RFC 9110 section 10.1.1).
+  server.on('checkContinue', serve)
+  server.on('checkExpectation', serve)
+  server.on('connect', (_message, socket) => { answerRaw(socket, new ProxyError('CS_METHOD_NOT_ALLOWED', { close: true })) })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => { answerRaw(socket, parserRefusal(error)) })
+  limitConnections(server, maxConnections)
+  await listen(server, address)
+
+  return {
+    address: realAddress(server, address),
+    drain: async (timeoutMs) => {
+      draining = true
+      const closed = new Promise<void>((resolve) => { server.close(() => { resolve() }) })
+      server.closeIdleConnections()
+      const timer = setTimeout(() => { server.closeAllConnections() }, timeoutMs)
+      await closed
+      clearTimeout(timer)
+    }
+  }
+}
+
+async function listen (server: Server, address: Address): Promise<void> {
+  if (address.type === 'unix') await removeStaleSocket(address.path)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => { reject(new ListenError(describeFailure(address, error), { cause: error })) })
+    if (address.type === 'tcp') {
+      // A hosts file may say otherwise, but `localhost` is loopback by definition (RFC 6761 section 6.3).
+      server.listen({ host: address.host === 'localhost' ? '127.0.0.1' : address.host, port: address.port, ipv6Only: false }, resolve)
+      return
+    }
+    // bind() runs within listen(), so nobody can connect before the mode is right.
+    const umask = process.umask(0o177)
+    try {
+      server.listen(address.path, resolve)
+    } finally {
+      process.umask(umask)
+    }
+  })
+  if (address.type === 'unix') chmodSync(address.path, 0o600)
+}
+
+/** A socket file that nobody listens on is left over from a crash; one that answers belongs to somebody. */
+async function removeStaleSocket (path: string): Promise<void> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return
+  const alive = await new Promise<boolean>((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.once('error', () => { resolve(false) })
+  })
+  if (!alive) unlinkSync(path)
+}
+
+function describeFailure (address: Address, error: NodeJS.ErrnoException): string {
+  const place = `cannot listen on ${formatAddress(address)}`
+  switch (error.code) {
+    case 'EADDRINUSE': return `${place}: something else listens there; stop that, or choose another address with --listen or --admin (port 0 takes a free one)`
+    case 'EACCES': return `${place}: this user may not; choose a port above 1023 or a folder that it may write`
+    case 'EADDRNOTAVAIL': return `${place}: this machine has no such address; choose 127.0.0.1 or one that it has`
+    case 'ENOTFOUND': return `${place}: the name does not resolve; choose 127.0.0.1 or localhost`
+    default: return `${place}: ${error.code ?? 'unknown error'}; choose another address with --listen or --admin`
+  }
+}
+
+function realAddress (server: Server, asked: Address): Address {
+  const bound = server.address()
+  if (asked.type === 'unix' || bound === null || typeof bound === 'string') return asked
+  return { type: 'tcp', host: bound.address, port: bound.port }
+}
+
+function limitConnections (server: Server, max: number): void {
+  let open = 0
+  server.prependListener('connection', (socket: Socket) => {
+    open++
+    socket.once('close', () => { open-- })
+    if (open > max) answerRaw(socket, new ProxyError('CS_OVERLOADED', { retryAfter: 1, close: true }))
+  })
+}
+
+// Codes of Node's HTTP parser (llhttp) and of its own timeouts.
+function parserRefusal (error: NodeJS.ErrnoException): ProxyError | undefined {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW': return new ProxyError('CS_BAD_REQUEST', { status: 431, message: `The request's header is larger than ${MAX_HEADER_BYTES} bytes; send less.`, close: true })
+    case 'ERR_HTTP_REQUEST_TIMEOUT': return new ProxyError('CS_BAD_REQUEST', { status: 408, message: `The request's header did not arrive within ${HEADERS_TIMEOUT_MS / 1000} s; send it again.`, close: true })
+    case 'ECONNRESET': case 'EPIPE': return undefined
+    default: return new ProxyError('CS_BAD_REQUEST', { message: 'The request is no well-formed HTTP/1.1 message (RFC 9112); this port speaks plain HTTP.', close: true })
+  }
+}
+
+/** Writes an error where there is no response object, and ends the connection: no byte behind it is read as a request. */
+function answerRaw (socket: Duplex, refusal: ProxyError | undefined): void {
+  if (refusal === undefined || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const { statusCode, headers, body } = errorAnswer(refusal)
+  const reason = (JSON.parse(body) as { error: string }).error // of our own making
+  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  socket.end(`HTTP/1.1 ${statusCode} ${reason}\r\n${head}\r\n${body}`, () => { socket.destroy() })
+}

@@ -1,0 +1,79 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ProxyError } from '../errors.ts'
+import { checkBrowser, checkHost, guardedHeaders, localEnd, type CallerPolicy } from '../http/host.ts'
+import type { Secret } from '../secret.ts'
+
+export interface GuardOptions extends CallerPolicy {
+  readonly callerToken?: Secret
+}
+
+/** What the guards found out about a caller that may call. */
+export interface Admission {
+  /** A listed origin: its answers get CORS headers. */
+  readonly corsOrigin?: string
+}
+
+/**
+ * The one gate in front of every route and of the admin listener. Runs on what Node received, before anything is
+ * dialled, read or looked up: framing, Host, browser headers, caller token.
+ *
+ * @throws ProxyError with the answer for a caller that may not call
+ */
+export function admit (message: IncomingMessage, options: GuardOptions): Admission {
+  checkFraming(message.rawHeaders)
+  const headers = guardedHeaders(message.rawHeaders)
+  const host = checkHost(headers, localEnd(message.socket), options)
+  const { corsOrigin } = checkBrowser(headers, host, options)
+  // A browser's preflight cannot carry a token; it is answered here and moves nothing.
+  const preflight = corsOrigin !== undefined && isPreflight(message)
+  if (options.callerToken !== undefined && !preflight) checkCallerToken(message.rawHeaders, options.callerToken)
+  return corsOrigin === undefined ? {} : { corsOrigin }
+}
+
+/** Whether a message is a CORS preflight (Fetch standard, "CORS-preflight request"). */
+export function isPreflight (message: IncomingMessage): boolean {
+  return message.method === 'OPTIONS' && message.headers['access-control-request-method'] !== undefined
+}
+
+/** Answers a preflight of a listed origin. */
+export function answerPreflight (message: IncomingMessage, response: ServerResponse, origin: string): void {
+  const headers = message.headers['access-control-request-headers']
+  response.writeHead(204, {
+    'access-control-allow-origin': origin,
+    'access-control-allow-methods': message.headers['access-control-request-method'] ?? '',
+    ...(headers !== undefined && { 'access-control-allow-headers': headers }),
+    'access-control-max-age': '600',
+    vary: 'Origin'
+  })
+  response.end()
+}
+
+/** The CORS headers of an answer to a listed origin, as a flat list. */
+export function corsHeaders (origin: string): string[] {
+  return ['Access-Control-Allow-Origin', origin, 'Access-Control-Expose-Headers', '*', 'Vary', 'Origin']
+}
+
+// Node's parser refuses most ambiguous framing; `identity` and repeated codings pass it (RFC 9112 section 6.1).
+function checkFraming (rawHeaders: readonly string[]): void {
+  let seen = false
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue
+    if (seen || rawHeaders[index + 1]?.toLowerCase() !== 'chunked') {
+      throw new ProxyError('CS_BAD_REQUEST', { message: 'Transfer-Encoding is something else than one `chunked`; send that, or a Content-Length.', close: true })
+    }
+    seen = true
+  }
+}
+
+function checkCallerToken (rawHeaders: readonly string[], token: Secret): void {
+  const shown: string[] = []
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]?.toLowerCase()
+    const value = rawHeaders[index + 1] ?? ''
+    if (name === 'x-countersign-token') shown.push(value)
+    else if (name === 'proxy-authorization') shown.push(/^bearer +(.+)$/i.exec(value)?.[1] ?? '')
+  }
+  const [only] = shown
+  if (only === undefined || shown.length > 1 || !token.equals(only)) throw new ProxyError('CS_CALLER_TOKEN')
+}

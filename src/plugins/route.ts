@@ -1,0 +1,169 @@
+import httpProxy from '@fastify/http-proxy'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { METHODS, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import type { Dispatcher } from 'undici'
+import { ProxyError } from '../errors.ts'
+import { responseHeaders } from '../http/headers.ts'
+import { rewriteLocation } from '../http/location.ts'
+import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
+import { authorise, injectionsOf, upstreamTarget, type Route } from '../route/table.ts'
+import type { Secret } from '../secret.ts'
+import type { Token } from '../token/token.ts'
+import { Exchange, type UpstreamRequest } from '../upstream/exchange.ts'
+import { upstreamFailure } from '../upstream/failure.ts'
+import { corsHeaders } from './guard.ts'
+import { limitBody } from './limit-body.ts'
+import { visitOf, type Visit } from './visit.ts'
+
+export interface RoutePluginOptions {
+  readonly route: Route
+  readonly dispatcher: Dispatcher
+  readonly maxBodyBytes?: number
+  /** The current token of a credential; a promise only where none is usable now. Throws, or rejects with, a ProxyError. */
+  readonly token: (credential: string) => Token | Promise<Token>
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  /** Called as a request leaves for the upstream. */
+  readonly onInject: () => void
+}
+
+// Everything that Node parses but CONNECT, which never becomes a request. TRACE is refused before any route.
+const FORWARDED_METHODS = METHODS.filter((method) => method !== 'CONNECT')
+
+/** Carries a visit through reply-from to our dispatcher: it copies headers by spread, symbols included. */
+const CARRIED = Symbol('countersign.carried')
+
+interface Carrier {
+  readonly [CARRIED]: Visit
+}
+
+/** The internal address of a route; `rewriteUrl` sends requests here, so no byte of a client's path meets a router or `new URL`. */
+export function routeUrl (route: Route): string {
+  return `/${route.index}`
+}
+
+/** Declares every method as one whose body Fastify leaves alone: bodies are streamed by us, whatever their type. */
+export function leaveBodiesAlone (fastify: FastifyInstance): void {
+  for (const method of FORWARDED_METHODS) fastify.addHttpMethod(method, { hasBody: false, overrideExisting: true })
+}
+
+/**
+ * One route: get the credential (asynchronous, `preHandler`), apply it (synchronous and pure), forward.
+ *
+ * `@fastify/http-proxy` through its seams: our dispatcher instead of its own client (TLS verification is off by default
+ * there), `onResponse` writes to the socket, no retry of any kind.
+ */
+export async function routePlugin (fastify: FastifyInstance, options: RoutePluginOptions): Promise<void> {
+  const { route, maxBodyBytes } = options
+
+  await fastify.register(httpProxy, {
+    prefix: routeUrl(route),
+    upstream: route.upstreamOrigin,
+    rewritePrefix: '/',
+    routes: ['/'],
+    httpMethods: FORWARDED_METHODS,
+    disableRequestLogging: true,
+    // Anything with a `request` function is taken as it is; the declared type is the whole of undici's.
+    undici: { request: request as unknown as Dispatcher['request'] },
+    preHandler,
+    replyOptions: {
+      // Off: 503 is retried up to ten times otherwise, with Retry-After read as milliseconds.
+      retryDelay: () => null,
+      queryString: () => '',
+      // Copied by spread on its way, so a symbol arrives where no header name could collide with it.
+      rewriteRequestHeaders: (incoming) => ({ [CARRIED]: visitOf(incoming.raw as IncomingMessage) }) as unknown as IncomingHttpHeaders,
+      onResponse: (incoming, reply) => { respond(visitOf(incoming.raw as IncomingMessage), reply) },
+      onError: (reply) => { reply.send(upstreamFailure(visitOf(reply.request.raw as IncomingMessage).failure)) }
+    }
+  })
+
+  function preHandler (incoming: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
+    const visit = visitOf(incoming.raw)
+    try {
+      authorise(route, visit.message.method ?? '', visit.rest)
+      checkLength(visit.message, maxBodyBytes)
+      const pending = collect(route, options.token)
+      if (pending instanceof Promise) pending.then((tokens) => { if (!abandon(visit, reply)) arm(visit, tokens, done) }, done)
+      else arm(visit, pending, done)
+    } catch (error) {
+      done(error as Error) // only ProxyErrors and defects arrive here, and both are Errors
+    }
+  }
+
+  function arm (visit: Visit, tokens: ReadonlyMap<string, Token>, done: () => void): void {
+    visit.injections = injectionsOf(route, (credential) => valueOf(tokens, credential))
+    done()
+  }
+
+  function request ({ headers }: { readonly headers: Carrier }, done: (error: unknown, response?: unknown) => void): void {
+    const visit = headers[CARRIED]
+    const exchange = new Exchange({
+      start: (statusCode) => { done(null, { statusCode, headers: {}, body: { destroy: () => { exchange.abort() } } }) },
+      fail: (error) => {
+        visit.failure = error
+        done(new Error('no answer from the upstream'))
+      }
+    })
+    visit.exchange = exchange
+    visit.upstreamStartedAt = options.now()
+    if (visit.expectsContinue) visit.response.writeContinue()
+    options.onInject()
+    exchange.send(options.dispatcher, route.upstreamOrigin, outgoing(visit))
+  }
+
+  function outgoing (visit: Visit): UpstreamRequest {
+    const { message } = visit
+    const injections = visit.injections ?? []
+    const headers = outgoingHeaders(route, message.rawHeaders, injections)
+    const chunked = message.headers['transfer-encoding'] !== undefined
+    const length = message.headers['content-length']
+    if (length !== undefined) headers.push('content-length', length)
+    return {
+      method: message.method ?? '',
+      target: upstreamTarget(route, visit.rest, outgoingQuery(route, visit.query, injections)),
+      headers,
+      body: chunked && maxBodyBytes !== undefined ? limitBody(message, maxBodyBytes) : chunked || Number(length ?? 0) > 0 ? message : null
+    }
+  }
+
+  function respond (visit: Visit, reply: { readonly hijack: () => unknown }): void {
+    reply.hijack()
+    const { exchange, message, response } = visit
+    if (exchange === undefined) return
+    const headers = responseHeaders(exchange.rawHeaders, (value) => rewriteLocation(value, route))
+    if (visit.corsOrigin !== undefined) headers.push(...corsHeaders(visit.corsOrigin))
+    // What is left of the request would be read as the next one (fastify/fastify-http-proxy#474).
+    if (!message.complete) headers.push('Connection', 'close')
+    exchange.relay(response, headers)
+  }
+}
+
+function checkLength (message: IncomingMessage, maxBodyBytes: number | undefined): void {
+  if (maxBodyBytes === undefined) return
+  if (Number(message.headers['content-length'] ?? 0) > maxBodyBytes) throw new ProxyError('CS_BODY_TOO_LARGE', { close: true })
+}
+
+/** The tokens that a route needs, by credential; a promise only where one of them has to be waited for. */
+function collect (route: Route, token: RoutePluginOptions['token']): ReadonlyMap<string, Token> | Promise<ReadonlyMap<string, Token>> {
+  const tokens = new Map<string, Token>()
+  const waits: Array<Promise<void>> = []
+  for (const credential of route.credentials) {
+    const now = token(credential)
+    if (now instanceof Promise) waits.push(now.then((later) => { tokens.set(credential, later) }))
+    else tokens.set(credential, now)
+  }
+  return waits.length === 0 ? tokens : Promise.all(waits).then(() => tokens)
+}
+
+function valueOf (tokens: ReadonlyMap<string, Token>, credential: string): Secret {
+  const token = tokens.get(credential)
+  if (token === undefined) throw new ProxyError('CS_TOKEN_UNAVAILABLE', { retryAfter: 1 })
+  return token.value
+}
+
+// A client that left while its token was fetched is answered by nobody, and costs the upstream nothing.
+function abandon (visit: Visit, reply: FastifyReply): boolean {
+  if (!visit.response.destroyed) return false
+  reply.hijack()
+  return true
+}

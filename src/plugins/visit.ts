@@ -1,0 +1,76 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Injection } from '../auth/injection.ts'
+import { ProxyError } from '../errors.ts'
+import { parseTarget } from '../http/target.ts'
+import { findRoute, type Route } from '../route/table.ts'
+import type { Exchange } from '../upstream/exchange.ts'
+
+/** What is known of one request while it is here. Made before Fastify routes it; every later step reads and adds. */
+export interface Visit {
+  readonly message: IncomingMessage
+  readonly response: ServerResponse
+  /** Monotonic milliseconds. */
+  readonly startedAt: number
+  /** Absent where `refusal` says why. */
+  readonly route?: Route
+  /** The raw path, for the log. */
+  readonly path: string
+  /** The raw path below the prefix. */
+  readonly rest: string
+  readonly query: string
+  /** Why no route can take the request; answered only behind the guards, which come first. */
+  readonly refusal?: ProxyError
+  /** The client waits for `100 Continue` before it sends its body (RFC 9110 section 10.1.1). */
+  readonly expectsContinue: boolean
+  /** The listed origin that gets CORS headers. */
+  corsOrigin?: string
+  injections?: readonly Injection[]
+  exchange?: Exchange
+  upstreamStartedAt?: number
+  /** Why the upstream gave no answer. */
+  failure?: unknown
+  /** The code of the error that was answered, if any. */
+  code?: string
+}
+
+// The pattern by which Node tells such a request (lib/_http_server.js, continueExpression).
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
+
+const VISIT = Symbol('countersign.visit')
+
+interface VisitedMessage extends IncomingMessage {
+  [VISIT]?: Visit
+}
+
+/** Finds a request's route from its raw target, and ties what was found to the message. */
+export function openVisit (message: IncomingMessage, response: ServerResponse, routes: readonly Route[], startedAt: number): Visit {
+  const visit = look(message, response, routes, startedAt)
+  ;(message as VisitedMessage)[VISIT] = visit
+  return visit
+}
+
+/** The visit of a message that {@link openVisit} has seen. */
+export function visitOf (message: IncomingMessage): Visit {
+  const visit = (message as VisitedMessage)[VISIT]
+  if (visit === undefined) throw new TypeError('a request reached a hook before its visit was opened')
+  return visit
+}
+
+function look (message: IncomingMessage, response: ServerResponse, routes: readonly Route[], startedAt: number): Visit {
+  const blank = { message, response, startedAt, path: pathOf(message.url ?? ''), rest: '', query: '', expectsContinue: message.headers.expect !== undefined && message.httpVersion === '1.1' && CONTINUE.test(message.headers.expect) }
+  if (message.method === 'TRACE' || message.method === 'CONNECT') return { ...blank, refusal: new ProxyError('CS_METHOD_NOT_ALLOWED') }
+  try {
+    const target = parseTarget(message.url ?? '')
+    const found = findRoute(routes, target.path)
+    if (found === undefined) return { ...blank, refusal: new ProxyError('CS_NO_ROUTE') }
+    return { ...blank, route: found.route, rest: found.rest, query: target.query }
+  } catch (error) {
+    if (error instanceof ProxyError) return { ...blank, refusal: error }
+    throw error
+  }
+}
+
+function pathOf (target: string): string {
+  const mark = target.indexOf('?')
+  return mark === -1 ? target : target.slice(0, mark)
+}

@@ -1,0 +1,40 @@
+import type { Injection } from '../auth/injection.ts'
+import { setCookies } from '../http/cookie.ts'
+import { connectionListed, foldName, isDroppedFromRequest, type RawHeaders } from '../http/headers.ts'
+import { setQuery } from '../http/query.ts'
+import type { Route } from './table.ts'
+
+/**
+ * The headers for the upstream: the client's own in their order, spelling and multiplicity, less those that are never
+ * passed on or that the route owns, then exactly one of each injected header. Written last, so nothing that a client
+ * sends, `Connection` lists included (CVE-2026-33805), can strip or double what is injected.
+ *
+ * @returns a new flat list of names and values
+ */
+export function outgoingHeaders (route: Route, client: RawHeaders, injections: readonly Injection[]): string[] {
+  const listed = connectionListed(client)
+  const headers: string[] = []
+  const cookies: string[] = []
+  for (let index = 0; index < client.length; index += 2) {
+    const name = client[index] ?? ''
+    const value = client[index + 1] ?? ''
+    const folded = foldName(name)
+    if (isDroppedFromRequest(folded) || route.ownedHeaders.has(folded) || listed?.has(folded) === true) continue
+    if (route.writesCookies && folded === 'cookie') cookies.push(value)
+    else headers.push(name, value)
+  }
+  if (route.writesCookies) headers.push('cookie', setCookies(cookies.join('; '), fieldsIn(injections, 'cookie')))
+  for (const injection of injections) {
+    if (injection.in === 'header') headers.push(injection.name, injection.prefix + injection.value.reveal())
+  }
+  return headers
+}
+
+/** The query for the upstream, with its `?` or empty: the client's very bytes, but for the parameters that the route writes. */
+export function outgoingQuery (route: Route, query: string, injections: readonly Injection[]): string {
+  return route.writesQuery ? setQuery(query, fieldsIn(injections, 'query')) : query
+}
+
+function fieldsIn (injections: readonly Injection[], place: 'query' | 'cookie'): Array<readonly [string, string]> {
+  return injections.flatMap(({ in: where, name, value }) => where === place ? [[name, value.reveal()] as const] : [])
+}

@@ -1,0 +1,127 @@
+import { isAllowed, parseAllow, type AllowRule } from '../auth/allow.ts'
+import { injectionOf, type Binding, type Scheme } from '../auth/scheme.ts'
+import type { Injection } from '../auth/injection.ts'
+import { ProxyError } from '../errors.ts'
+import { foldName } from '../http/headers.ts'
+import { judgePath } from '../http/target.ts'
+import type { Secret } from '../secret.ts'
+
+/** What a route is made from; the configuration has more. */
+export interface RouteOptions {
+  readonly prefix?: string
+  /** Base URL without a trailing slash, query, fragment or user info. */
+  readonly upstream: string
+  readonly bindings: readonly Binding[]
+  readonly allow?: readonly string[]
+}
+
+/** A route with everything worked out that can be before a request comes. */
+export interface Route {
+  /** The route's place in the table. */
+  readonly index: number
+  /** Names the route in logs and metrics: its prefix. */
+  readonly label: string
+  /** Without a trailing slash: empty for `/`. */
+  readonly prefix: string
+  readonly upstreamOrigin: string
+  /** Without a trailing slash: empty for `/`. */
+  readonly basePath: string
+  readonly allow: readonly AllowRule[] | undefined
+  readonly bindings: readonly Binding[]
+  /** Names of the credentials whose current token the route needs; each once. */
+  readonly credentials: readonly string[]
+  /** Names of all credentials that leave with a request, fixed ones included; each once. */
+  readonly injectedCredentials: readonly string[]
+  /** Folded names of headers that the route writes or takes off, beside those that no route passes on. */
+  readonly ownedHeaders: ReadonlySet<string>
+  readonly writesQuery: boolean
+  readonly writesCookies: boolean
+}
+
+/**
+ * Works a route out. The options are validated ones: nothing here can fail on them.
+ *
+ * @param index the route's place in the table
+ */
+export function compileRoute (options: RouteOptions, index: number): Route {
+  const url = new URL(options.upstream)
+  const schemes = options.bindings.map((binding) => binding.scheme)
+  const owned = new Set(schemes.flatMap((scheme) => headerOf(scheme) ?? []))
+  // Contract section 4: a route that injects anything takes the client's own Authorization off; a public one passes it on.
+  if (schemes.length > 0) owned.add('authorization')
+  const prefix = options.prefix === undefined || options.prefix === '/' ? '' : options.prefix
+  return {
+    index,
+    label: options.prefix ?? '/',
+    prefix,
+    upstreamOrigin: url.origin,
+    basePath: url.pathname === '/' ? '' : url.pathname,
+    allow: options.allow?.map(readAllow),
+    bindings: options.bindings,
+    credentials: [...new Set(options.bindings.flatMap(({ value }) => value.type === 'token' ? [value.credential] : []))],
+    injectedCredentials: [...new Set(options.bindings.map(({ value }) => value.credential))],
+    ownedHeaders: owned,
+    writesQuery: schemes.some((scheme) => scheme.type === 'apiKey' && scheme.in === 'query'),
+    writesCookies: schemes.some((scheme) => scheme.type === 'apiKey' && scheme.in === 'cookie')
+  }
+}
+
+/**
+ * The route with the longest prefix that a path lies under. A percent-encoded spelling of a prefix gets the verdict of
+ * the plain one (CVE-2026-16117), and `%2F` never separates.
+ *
+ * @returns the route and the path's raw rest below the prefix, empty or beginning with `/`
+ */
+export function findRoute (routes: readonly Route[], path: string): { readonly route: Route, readonly rest: string } | undefined {
+  let found: { route: Route, rest: string } | undefined
+  for (const route of routes) {
+    if (found !== undefined && found.route.prefix.length >= route.prefix.length) continue
+    const rest = below(path, route.prefix)
+    if (rest !== undefined) found = { route, rest }
+  }
+  return found
+}
+
+/** The raw request target for the upstream: its base path, the rest below the prefix, the query. */
+export function upstreamTarget (route: Route, rest: string, query: string): string {
+  const path = route.basePath + rest
+  return (path === '' ? '/' : path) + query
+}
+
+/**
+ * Refuses what the route does not let through.
+ *
+ * @throws ProxyError 400 where removing the prefix leaves a path that begins with `//`, 403 `CS_NOT_ALLOWED`
+ */
+export function authorise (route: Route, method: string, rest: string): void {
+  if (route.basePath === '' && rest.startsWith('//')) judgePath(rest)
+  if (route.allow !== undefined && !isAllowed(route.allow, method, rest === '' ? '/' : rest)) throw new ProxyError('CS_NOT_ALLOWED')
+}
+
+/** The injections of a route, once the tokens that it needs are there. */
+export function injectionsOf (route: Route, token: (credential: string) => Secret): Injection[] {
+  return route.bindings.map(({ scheme, value }) => injectionOf(scheme, value.type === 'fixed' ? value.value : token(value.credential)))
+}
+
+function headerOf (scheme: Scheme): string | undefined {
+  if (scheme.type === 'http') return 'authorization'
+  return scheme.in === 'header' ? foldName(scheme.name) : undefined
+}
+
+function below (path: string, prefix: string): string | undefined {
+  if (path.startsWith(prefix)) {
+    const rest = path.slice(prefix.length)
+    return rest === '' || rest.startsWith('/') ? rest : undefined
+  }
+  if (!path.includes('%')) return undefined
+  const wanted = prefix.split('/')
+  const given = path.split('/')
+  if (given.length < wanted.length || wanted.some((segment, index) => decodeURIComponent(given[index] ?? '') !== segment)) return undefined
+  return given.slice(wanted.length).map((segment) => `/${segment}`).join('')
+}
+
+function readAllow (text: string): AllowRule {
+  const rule = parseAllow(text)
+  if (rule === undefined) throw new TypeError('an allow pattern passed validation without being one')
+  return rule
+}

@@ -1,0 +1,113 @@
+import { buildAdmin, isReady, type AdminFacts } from './admin.ts'
+import { buildApp } from './app.ts'
+import type { Config, CredentialConfig } from './config/config.ts'
+import type { Address } from './http/address.ts'
+import { formatAddress } from './http/address.ts'
+import { openListener, type Listener } from './listener.ts'
+import type { Logger } from './logger.ts'
+import { createMetrics } from './plugins/metrics.ts'
+import { systemClock } from './token/clock.ts'
+import { CognitoWorker, createCognitoSource } from './token/cognito.ts'
+import { CredentialStore, type CredentialOptions } from './token/store.ts'
+import type { ProxyEnvironment } from './upstream/connect.ts'
+import { readVersion } from './version.ts'
+
+export interface ServerOptions {
+  readonly config: Config
+  readonly log: Logger
+  readonly proxies: ProxyEnvironment
+}
+
+/** A running proxy. */
+export interface RunningServer {
+  /** The real addresses, with the ports that were chosen. */
+  readonly address: Address
+  readonly admin: Address | 'off'
+  /** Resolves once every credential had a token. */
+  readonly whenReady: () => Promise<void>
+  /** Drains and ends everything: not ready at once, requests in flight finish, then the rest is closed. Safe to call twice. */
+  readonly stop: () => Promise<void>
+}
+
+/**
+ * Starts the proxy and its admin listener. Listening does not wait for the first logins: requests do, each for itself.
+ *
+ * @throws ListenError where an address cannot be taken; nothing is left running then
+ */
+export async function startServer ({ config, log, proxies }: ServerOptions): Promise<RunningServer> {
+  const version = readVersion()
+  const clock = systemClock()
+  const worker = new CognitoWorker()
+  const state: { address?: Address, draining: boolean } = { draining: false }
+  const facts: AdminFacts = {
+    version,
+    startedAt: new Date(clock.wall()).toISOString(),
+    address: () => state.address,
+    draining: () => state.draining
+  }
+  const store: CredentialStore = new CredentialStore({
+    credentials: [...config.credentials].map(([name, credential]) => credentialOptions(name, credential, worker)),
+    clock,
+    random: Math.random,
+    log,
+    logins: config.logins,
+    onFetch: ({ credential, kind, outcome }) => { metrics.tokenFetched(credential, kind, outcome) }
+  })
+  const metrics = createMetrics({ version, ready: () => isReady(store, facts), credentials: () => store.statuses() })
+  const app = await buildApp({ config, store, metrics, log, clock, random: Math.random, proxies })
+  const admin = await buildAdmin({ config, store, metrics, facts })
+  const listeners: Listener[] = []
+
+  const closeParts = async (): Promise<void> => {
+    await store.stop()
+    await Promise.all([app.close(), admin.close(), worker.close()])
+  }
+  const proxyListener = await open(config.listen, app.handle)
+  const adminListener = config.admin === 'off' ? undefined : await open(config.admin, admin.handle)
+  const { address } = proxyListener
+  state.address = address
+  const adminAddress = adminListener?.address ?? 'off'
+  log.info({ address: formatAddress(address), admin: adminAddress === 'off' ? 'off' : formatAddress(adminAddress), routes: [] }, 'listening')
+  store.start()
+  store.whenReady().then(() => { if (!state.draining) log.info({ credentials: config.credentials.size }, 'ready') }, () => {})
+
+  let stopping: Promise<void> | undefined
+  return { address, admin: adminAddress, whenReady: () => store.whenReady(), stop: () => (stopping ??= stop()) }
+
+  async function open (where: Address, handle: typeof app.handle): Promise<Listener> {
+    try {
+      const listener = await openListener({ address: where, handle, maxConnections: config.limits.connections })
+      listeners.push(listener)
+      return listener
+    } catch (error) {
+      await Promise.all(listeners.map((listener) => listener.drain(0)))
+      await closeParts()
+      throw error
+    }
+  }
+
+  async function stop (): Promise<void> {
+    state.draining = true
+    log.info({ timeoutMs: config.shutdownTimeoutMs }, 'draining')
+    await proxyListener.drain(config.shutdownTimeoutMs)
+    await store.stop()
+    // Probes see the end coming until it is there.
+    await adminListener?.drain(0)
+    await closeParts()
+    log.info({}, 'stopped')
+  }
+}
+
+/** What the store needs of a credential; here the compiler proves that the configuration fits the token half. */
+function credentialOptions (name: string, credential: CredentialConfig, worker: CognitoWorker): CredentialOptions {
+  switch (credential.type) {
+    case 'static': return { name, type: 'static', value: credential.value }
+    case 'cognito': case 'defender-relayer': case 'defender-admin':
+      return { name, type: credential.type, source: createCognitoSource(credential, worker) }
+    default: return unreachable(credential)
+  }
+}
+
+function unreachable (value: never): never {
+  throw new TypeError(`a credential type is not handled: ${String(value)}`)
+}

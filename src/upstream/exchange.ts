@@ -1,0 +1,146 @@
+import type { ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { ProxyError } from '../errors.ts'
+import type { RawHeaders } from '../http/headers.ts'
+
+/** A request as it will stand on the wire, but for the `Host` and framing that the connection adds. */
+export interface UpstreamRequest {
+  readonly method: string
+  /** Path and query, raw. */
+  readonly target: string
+  /** Flat list of names and values; no hop-by-hop ones. */
+  readonly headers: readonly string[]
+  /** Null where the client announced none. */
+  readonly body: Readable | null
+}
+
+/** What happens to the upstream's answer; each is called at most once, and nothing after `fail`. */
+export interface ExchangeEvents {
+  /** The headers are here; call {@link Exchange.relay} now, or {@link Exchange.abort}. */
+  readonly start: (statusCode: number) => void
+  /** No answer, or none that can be passed on. Nothing was written to the client. */
+  readonly fail: (error: unknown) => void
+}
+
+/**
+ * One request to an upstream and its answer, written to the client as it comes: status, header bytes, chunks with
+ * backpressure, trailers. Built on undici's `dispatch`, since every layer above it re-encodes headers.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #events: ExchangeEvents
+  #controller: Dispatcher.DispatchController | undefined
+  #client: ServerResponse | undefined
+  #statusCode = 0
+  #statusMessage = ''
+  #rawHeaders: string[] = []
+  #aborted = false
+  #wroteBody = false
+  #settled = false
+
+  constructor (events: ExchangeEvents) {
+    this.#events = events
+  }
+
+  /** Sends the request. */
+  send (dispatcher: Dispatcher, origin: string, request: UpstreamRequest): void {
+    dispatcher.dispatch({
+      origin,
+      method: request.method as Dispatcher.HttpMethod, // undici takes every token; its type lists the usual ones
+      path: request.target,
+      headers: request.headers as string[], // undici only reads it
+      body: request.body
+    }, this)
+  }
+
+  /** The upstream's response headers, as they came. */
+  get rawHeaders (): RawHeaders {
+    return this.#rawHeaders
+  }
+
+  /** Ends the exchange wherever it is; the upstream sees its connection close. */
+  abort (): void {
+    this.#aborted = true
+    this.#controller?.abort(new Error('the client went away'))
+  }
+
+  /** Begins to write the answer to the client, with the given headers in place of the upstream's. */
+  relay (client: ServerResponse, headers: string[]): void {
+    try {
+      client.writeHead(this.#statusCode, this.#statusMessage, headers)
+    } catch (error) {
+      // Bytes that HTTP does not allow in a header, which undici lets pass.
+      this.#fail(new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause: error, proxyStatus: 'http_protocol_error' }))
+      this.#controller?.abort(new Error('the upstream sent an illegal header'))
+      return
+    }
+    this.#client = client
+    // Small answers come whole in one read, and then headers and body leave in one write; a stream that is silent yet
+    // (Server-Sent Events) gets its headers out right behind that read.
+    process.nextTick(() => { if (!this.#wroteBody) client.flushHeaders() })
+  }
+
+  onRequestStart (controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#aborted) controller.abort(new Error('the client went away'))
+  }
+
+  onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, _headers: unknown, statusMessage?: string): void {
+    if (statusCode < 200) return
+    if (statusCode > 599) {
+      this.#fail(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_protocol_error' }))
+      controller.abort(new Error('the upstream sent an illegal status'))
+      return
+    }
+    this.#statusCode = statusCode
+    this.#statusMessage = statusMessage ?? ''
+    this.#rawHeaders = rawText(controller.rawHeaders)
+    this.#events.start(statusCode)
+  }
+
+  onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const client = this.#client
+    this.#wroteBody = true
+    if (client === undefined || client.write(chunk)) return
+    controller.pause()
+    client.once('drain', () => { controller.resume() })
+  }
+
+  onResponseEnd (controller: Dispatcher.DispatchController): void {
+    this.#settled = true
+    const trailers = rawText(controller.rawTrailers)
+    const client = this.#client
+    if (client === undefined) return
+    this.#wroteBody = true
+    if (trailers.length > 0 && client.chunkedEncoding) client.addTrailers(pairs(trailers))
+    client.end()
+  }
+
+  onResponseError (_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#client === undefined) {
+      this.#fail(error)
+      return
+    }
+    this.#settled = true
+    // Half an answer is out: only a broken connection tells the client that it is half (RFC 9112 section 8).
+    this.#client.destroy()
+  }
+
+  #fail (error: unknown): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#events.fail(error)
+  }
+}
+
+// Header bytes are Latin-1 on the wire (RFC 9110 section 5.5), and Node writes strings of them as Latin-1 again.
+function rawText (raw: Dispatcher.DispatchController['rawHeaders']): string[] {
+  if (!Array.isArray(raw)) return []
+  return raw.map((item) => typeof item === 'string' ? item : item.toString('latin1'))
+}
+
+function pairs (flat: readonly string[]): Array<[string, string]> {
+  const list: Array<[string, string]> = []
+  for (let index = 0; index < flat.length; index += 2) list.push([flat[index] ?? '', flat[index + 1] ?? ''])
+  return list
+}

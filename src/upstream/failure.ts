@@ -1,0 +1,44 @@
+import { ProxyError } from '../errors.ts'
+
+/** Verification failures of OpenSSL's X.509 code (Node's `tls` documentation, "X509 certificate error codes") and of Node's own name check. */
+const CERTIFICATE_ERRORS = new Set([
+  'UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_CRL', 'UNABLE_TO_DECRYPT_CERT_SIGNATURE', 'UNABLE_TO_DECRYPT_CRL_SIGNATURE',
+  'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY', 'CERT_SIGNATURE_FAILURE', 'CRL_SIGNATURE_FAILURE', 'CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED',
+  'CRL_NOT_YET_VALID', 'CRL_HAS_EXPIRED', 'ERROR_IN_CERT_NOT_BEFORE_FIELD', 'ERROR_IN_CERT_NOT_AFTER_FIELD',
+  'ERROR_IN_CRL_LAST_UPDATE_FIELD', 'ERROR_IN_CRL_NEXT_UPDATE_FIELD', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'CERT_CHAIN_TOO_LONG', 'CERT_REVOKED', 'INVALID_CA',
+  'PATH_LENGTH_EXCEEDED', 'INVALID_PURPOSE', 'CERT_UNTRUSTED', 'CERT_REJECTED', 'HOSTNAME_MISMATCH', 'ERR_TLS_CERT_ALTNAME_INVALID'
+])
+
+/** The RFC 9209 section 2.3 error type for what went wrong on the way to the upstream. */
+const PROXY_STATUS = new Map<string, string>([
+  ['ENOTFOUND', 'dns_error'], ['EAI_AGAIN', 'dns_error'], ['ECONNREFUSED', 'connection_refused'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'connection_timeout'], ['ETIMEDOUT', 'connection_timeout'],
+  ['ECONNRESET', 'connection_terminated'], ['EPIPE', 'connection_terminated'], ['UND_ERR_SOCKET', 'connection_terminated'],
+  ['EHOSTUNREACH', 'destination_ip_unroutable'], ['ENETUNREACH', 'destination_ip_unroutable'], ['EPROTO', 'tls_protocol_error'],
+  ['UND_ERR_HEADERS_OVERFLOW', 'http_response_header_section_size']
+])
+
+/**
+ * The answer for a request that got no answer from the upstream. Its text is constant: the cause, which names hosts and
+ * addresses, is kept for the log only.
+ */
+export function upstreamFailure (cause: unknown): ProxyError {
+  if (cause instanceof ProxyError) return cause
+  const code = errorCode(cause)
+  if (code === 'UND_ERR_HEADERS_TIMEOUT') return new ProxyError('CS_UPSTREAM_TIMEOUT', { cause })
+  if (CERTIFICATE_ERRORS.has(code)) return new ProxyError('CS_UPSTREAM_TLS', { cause })
+  if (code.startsWith('HPE_')) return new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause, proxyStatus: 'http_protocol_error' })
+  if (code.startsWith('ERR_SSL_')) return new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause, proxyStatus: 'tls_protocol_error' })
+  const proxyStatus = PROXY_STATUS.get(code)
+  return new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause, ...(proxyStatus !== undefined && { proxyStatus }) })
+}
+
+/** The innermost error code: undici and `AggregateError` (several addresses tried) wrap the one that tells. */
+export function errorCode (error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0])
+  const inner = error.cause === undefined ? '' : errorCode(error.cause)
+  if (inner !== '') return inner
+  return 'code' in error && typeof error.code === 'string' ? error.code : ''
+}
