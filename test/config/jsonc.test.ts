@@ -60,7 +60,7 @@ t.test('syntax errors have their places and say what to do', async (t) => {
 })
 
 t.test('an empty file, or one with comments only, is an error', async (t) => {
-  for (const text of ['', ' \n', '// nothing\n']) t.equal(places(text).length, 1, JSON.stringify(text))
+  for (const text of ['', ' \n', '// nothing\n', '/*', '/**/ /*/']) t.equal(places(text).length, 1, JSON.stringify(text))
 })
 
 t.test('a file of any depth gets an answer, not a stack overflow', async (t) => {

@@ -15,7 +15,7 @@ export const CLIENT_ID = 'test-client'
 export const USER: EmulatorUser = { username: 'alice', password: 'correct horse battery staple' }
 
 /** A signal that never aborts. */
-export const NEVER = new AbortController().signal
+export const NEVER: AbortSignal = new AbortController().signal
 
 // Making a key takes a second or so, and no test depends on which it is.
 let signer: Promise<TokenSigner> | undefined

@@ -1,0 +1,104 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+const SRC = fileURLToPath(new URL('../src/', import.meta.url))
+
+/** Layers from the ground up; the first pattern that fits a file decides. Imports point down or sideways. */
+const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
+  [0, /^(?:errors|secret)\.ts$/],
+  [1, /^(?:http|auth|route)\//],
+  [1, /^token\/(?:token|schedule|state|classify|mod-pow)\.ts$/],
+  [2, /^(?:token|config|upstream)\//],
+  [3, /^plugins\//],
+  [4, /^(?:app|admin|listener|logger|version)\.ts$/],
+  [5, /^server\.ts$/],
+  [5, /^demo\//],
+  [6, /^(?:index|cli)\.ts$/],
+  [6, /^cli\//]
+]
+
+/** Who may import what: a package, and the files that may. */
+const KEEPERS: ReadonlyArray<readonly [pattern: RegExp, files: RegExp]> = [
+  [/^(?:fastify|@fastify\/)/, /^(?:app|admin)\.ts$|^plugins\//],
+  [/^amazon-cognito-identity-js/, /^token\/cognito-worker\.ts$/],
+  [/^undici$/, /^upstream\/|^plugins\/route\.ts$|^token\/cognito-fetch\.ts$/],
+  [/^(?:zod|jsonc-parser|envalid|dotenv)$/, /^config\//],
+  [/^prom-client$/, /^plugins\/metrics\.ts$/],
+  [/^pino$/, /^logger\.ts$/],
+  [/^node:(?:fs|fs\/promises)$/, /^(?:config|demo|cli)\/|^(?:listener|version)\.ts$/],
+  [/^node:worker_threads$/, /^token\/cognito-(?:thread|worker)\.ts$/]
+]
+
+/** The only files that may open a secret: where bytes leave for the upstream or for the identity provider. */
+const REVEALERS = ['route/outgoing.ts', 'secret.ts', 'token/cognito.ts']
+
+interface Source {
+  readonly file: string
+  readonly text: string
+  readonly imports: readonly string[]
+}
+
+const sources: readonly Source[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .sort()
+  .map((file) => {
+    const text = readFileSync(join(SRC, file), 'utf8')
+    return { file, text, imports: [...text.matchAll(/(?:^|\n)(?:import|export)\s[^'\n]*?(?:\{[^}]*\}[^'\n]*?)?from '([^']+)'|import\('([^']+)'\)|(?:^|\n)import '([^']+)'/g)].map((match) => match[1] ?? match[2] ?? match[3] ?? '') }
+  })
+
+function layerOf (file: string): number | undefined {
+  return LAYERS.find(([, pattern]) => pattern.test(file))?.[0]
+}
+
+function inside ({ file, imports }: Source): string[] {
+  return imports.filter((name) => name.startsWith('.')).map((name) => relative(SRC, resolve(SRC, dirname(file), name)))
+}
+
+t.test('every file has a layer', async (t) => {
+  t.same(sources.filter(({ file }) => layerOf(file) === undefined).map(({ file }) => file), [])
+  t.ok(sources.some(({ imports }) => imports.length > 3), 'imports are found')
+})
+
+t.test('imports point down or sideways, never up', async (t) => {
+  const upward = sources.flatMap((source) => inside(source).filter((target) => (layerOf(target) ?? 9) > (layerOf(source.file) ?? 0)).map((target) => `${source.file} → ${target}`))
+  t.same(upward, [])
+})
+
+t.test('no file imports itself, over however many others', async (t) => {
+  const graph = new Map(sources.map((source) => [source.file, inside(source)]))
+  const cycles: string[] = []
+  const visit = (file: string, path: readonly string[]): void => {
+    if (path.includes(file)) {
+      cycles.push([...path.slice(path.indexOf(file)), file].join(' → '))
+      return
+    }
+    for (const target of graph.get(file) ?? []) if (cycles.length === 0) visit(target, [...path, file])
+  }
+  for (const file of graph.keys()) visit(file, [])
+  t.same(cycles, [])
+})
+
+t.test('each package stays with its keeper', async (t) => {
+  const strays = sources.flatMap(({ file, imports }) => imports
+    .filter((name) => KEEPERS.some(([pattern, files]) => pattern.test(name) && !files.test(file)))
+    .map((name) => `${file} → ${name}`))
+  t.same(strays, [])
+})
+
+t.test('the token half and the configuration do not know each other, and plugins know no configuration', async (t) => {
+  const strays = sources.flatMap((source) => inside(source)
+    .filter((target) => (source.file.startsWith('token/') && target.startsWith('config/')) || (source.file.startsWith('config/') && target.startsWith('token/')) || (source.file.startsWith('plugins/') && target.startsWith('config/')))
+    .map((target) => `${source.file} → ${target}`))
+  t.same(strays, [])
+})
+
+t.test('a secret is opened in few, listed places', async (t) => {
+  t.same(sources.filter(({ text }) => /\.reveal\b|\breveal \(/.test(text)).map(({ file }) => file), REVEALERS)
+})
+
+t.test('only the edge reads the process: arguments, environment, exit', async (t) => {
+  const readers = sources.filter(({ text }) => /\bprocess\.(?:env|argv|exit|stdout|stderr)\b/.test(text.replace(/^\s*(?:\/\/|\*).*$/gm, ''))).map(({ file }) => file)
+  t.same(readers.filter((file) => !/^cli(?:\.ts|\/)|^demo\/part\.ts$|^config\/schema-file\.ts$|^token\/cognito-worker\.ts$/.test(file)), [])
+})

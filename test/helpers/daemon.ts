@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
+const DEADLINE_MS = 20_000
+
+/** A process of the built executable. */
+export interface Daemon {
+  readonly pid: number
+  readonly stdout: () => string
+  readonly stderr: () => string
+  /** Resolves with the first log line of that message, parsed. Rejects where the process ends before, or after 20 s. */
+  readonly line: (message: string) => Promise<Record<string, unknown>>
+  /** Resolves with the match once stdout has it. */
+  readonly shows: (pattern: RegExp) => Promise<RegExpExecArray>
+  readonly kill: (signal: NodeJS.Signals) => void
+  /** The exit status, or the signal that ended it. */
+  readonly exit: Promise<number | NodeJS.Signals>
+}
+
+export interface DaemonOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  readonly node?: readonly string[]
+}
+
+/** Starts the executable as a user would. The environment holds PATH and what is given, nothing else. */
+export function startDaemon (args: readonly string[], { env = {}, cwd, node = [] }: DaemonOptions = {}): Daemon {
+  const child = spawn(process.execPath, [...node, CLI, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    ...(cwd !== undefined && { cwd }),
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  let stdout = ''
+  let stderr = ''
+  const watchers = new Set<() => void>()
+  const wake = (): void => { for (const watcher of watchers) watcher() }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+    wake()
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+  let ended = false
+  const exit = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.once('close', (code, signal) => {
+      ended = true
+      wake()
+      resolve(code ?? signal ?? -1)
+    })
+  })
+
+  function until<T> (what: string, find: () => T | undefined): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => { fail(`no ${what} after ${DEADLINE_MS} ms`) }, DEADLINE_MS)
+      const look = (): void => {
+        const found = find()
+        if (found !== undefined) finish(() => { resolve(found) })
+        else if (ended) fail(`the process ended without ${what}`)
+      }
+      const finish = (settle: () => void): void => {
+        clearTimeout(timer)
+        watchers.delete(look)
+        settle()
+      }
+      const fail = (why: string): void => { finish(() => { reject(new Error(`${why}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`)) }) }
+      watchers.add(look)
+      look()
+    })
+  }
+
+  return {
+    pid: child.pid ?? -1,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    line: (message) => until(`line ${JSON.stringify(message)}`, () => {
+      for (const text of stdout.split('\n').slice(0, -1)) {
+        const fields = JSON.parse(text) as Record<string, unknown>
+        if (fields['msg'] === message) return fields
+      }
+      return undefined
+    }),
+    shows: (pattern) => until(String(pattern), () => pattern.exec(stdout) ?? undefined),
+    kill: (signal) => { child.kill(signal) },
+    exit
+  }
+}
+
+/** Runs a command to its end. */
+export async function runCommand (args: readonly string[], options: DaemonOptions = {}): Promise<{ readonly status: number | NodeJS.Signals, readonly stdout: string, readonly stderr: string }> {
+  const daemon = startDaemon(args, options)
+  const status = await daemon.exit
+  return { status, stdout: daemon.stdout(), stderr: daemon.stderr() }
+}

@@ -1,0 +1,324 @@
+import { createHash, type Hash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
+import { framingOf, headEnd, readChunked, readHead, valuesOf, type Field } from './http-reader.ts'
+
+/** A request as it stood on the wire, and the means to answer it. */
+export interface UpstreamExchange {
+  readonly startLine: string
+  readonly method: string
+  readonly target: string
+  readonly fields: readonly Field[]
+  /** Every value of a header, by its name in any case. */
+  readonly all: (name: string) => string[]
+  readonly header: (name: string) => string | undefined
+  /** Decoded; grows until `whole` resolves. Empty where the upstream does not keep bodies. */
+  readonly body: Buffer
+  readonly trailers: readonly Field[]
+  /** How many body bytes came; on the wire where bodies are not kept. */
+  readonly bodyBytes: number
+  /** SHA-256 of the body bytes on the wire, for bodies that are not kept. */
+  readonly bodyHash: () => string
+  /** True once the last byte of the request was here. */
+  readonly complete: boolean
+  /** Resolves once the request is whole, to false where its connection ended before. */
+  readonly whole: Promise<boolean>
+  readonly connection: UpstreamConnection
+  /** Sends raw bytes; strings as Latin-1. */
+  readonly send: (bytes: string | Buffer) => boolean
+}
+
+/** One connection to the upstream. */
+export interface UpstreamConnection {
+  readonly socket: Socket
+  /** Everything that came, as Latin-1 (without bodies where they are not kept). */
+  readonly received: string
+  readonly exchanges: readonly UpstreamExchange[]
+  /** Resolves once the other side, or we, closed it. */
+  readonly closed: Promise<void>
+}
+
+/** Answers a request: the text of a response, or undefined where the function sends by itself, or never. */
+export type Answer = (exchange: UpstreamExchange) => string | Buffer | undefined | Promise<string | Buffer | undefined>
+
+export interface UpstreamOptions {
+  /** Called once a request is whole. */
+  readonly answer?: Answer
+  /** Called as soon as a request's head is here; what it returns is sent at once, and `answer` is not asked. */
+  readonly early?: Answer
+  /** Certificate and key: makes it a TLS server. */
+  readonly tls?: TlsOptions
+  /** False: bodies are counted and hashed, not kept. */
+  readonly keepBodies?: boolean
+  /** False: what comes is not read as HTTP at all. */
+  readonly http?: boolean
+}
+
+/** Who has a teardown: a tap test. */
+interface Teardown {
+  teardown (handler: () => unknown): void
+}
+
+/** The least that a response needs. */
+export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+
+/** The text of a response with a Content-Length. */
+export function answerWith (status: string, lines: readonly string[] = [], body = ''): string {
+  return [`HTTP/1.1 ${status}`, ...lines, `Content-Length: ${Buffer.byteLength(body, 'latin1')}`, '', body].join('\r\n')
+}
+
+/** Starts an upstream on a free port of 127.0.0.1 and stops it with the test. */
+export async function startUpstream (t: Teardown, options: UpstreamOptions = {}): Promise<RecordingUpstream> {
+  const upstream = new RecordingUpstream(options)
+  await upstream.listen()
+  t.teardown(() => upstream.close())
+  return upstream
+}
+
+/** A server on a raw socket that records every byte and answers what it is told to, well-formed or not. */
+export class RecordingUpstream {
+  readonly connections: Connection[] = []
+  /** How each new request is answered; may be changed at any time. */
+  answer: Answer
+  early: Answer | undefined
+  readonly #server: Server
+  readonly #options: UpstreamOptions
+  readonly #listeners = new Set<() => void>()
+  #accepted = 0
+
+  constructor (options: UpstreamOptions) {
+    this.#options = options
+    this.answer = options.answer ?? (() => OK)
+    this.early = options.early
+    const accept = (socket: Socket): void => { this.#accept(socket) }
+    this.#server = options.tls === undefined ? createTcpServer(accept) : createTlsServer(options.tls, accept)
+    this.#server.on('connection', () => { this.#accepted++ })
+    this.#server.on('tlsClientError', () => {})
+  }
+
+  async listen (): Promise<void> {
+    this.#server.listen(0, '127.0.0.1')
+    await once(this.#server, 'listening')
+  }
+
+  get port (): number {
+    return (this.#server.address() as AddressInfo).port // a TCP server that listens
+  }
+
+  get origin (): string {
+    return `http${this.#options.tls === undefined ? '' : 's'}://127.0.0.1:${this.port}`
+  }
+
+  /** TCP connections that were accepted, handshake or not. */
+  get accepted (): number {
+    return this.#accepted
+  }
+
+  /** Every request so far, oldest first. */
+  get exchanges (): readonly UpstreamExchange[] {
+    return this.connections.flatMap((connection) => connection.exchanges)
+  }
+
+  /** Everything that ever came, as Latin-1. */
+  get received (): string {
+    return this.connections.map((connection) => connection.received).join('')
+  }
+
+  /** The newest request. */
+  get last (): UpstreamExchange {
+    const last = this.exchanges.at(-1)
+    if (last === undefined) throw new Error('the upstream has seen no request')
+    return last
+  }
+
+  /** Resolves once something that is seen here fulfils a condition. */
+  async until (condition: () => boolean): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (!condition()) return
+        this.#listeners.delete(look)
+        resolve()
+      }
+      this.#listeners.add(look)
+      look()
+    })
+  }
+
+  async close (): Promise<void> {
+    for (const { socket } of this.connections) socket.destroy()
+    if (!this.#server.listening) return
+    await new Promise((resolve) => { this.#server.close(resolve) })
+  }
+
+  #accept (socket: Socket): void {
+    const connection = new Connection(socket, this.#options, () => { for (const listener of [...this.#listeners]) listener() }, (exchange, stage) => { this.#reply(exchange, stage) })
+    this.connections.push(connection)
+  }
+
+  #reply (exchange: UpstreamExchange, stage: 'head' | 'whole'): void {
+    const early = this.early
+    if (stage === 'head' ? early === undefined : early !== undefined) return
+    const answer = (stage === 'head' ? early : undefined) ?? this.answer
+    Promise.resolve(answer(exchange)).then((bytes) => { if (bytes !== undefined) exchange.send(bytes) }, (error: unknown) => { exchange.connection.socket.destroy(error as Error) })
+  }
+}
+
+type Report = (exchange: Exchange, stage: 'head' | 'whole') => void
+
+class Connection implements UpstreamConnection {
+  readonly socket: Socket
+  readonly exchanges: Exchange[] = []
+  readonly closed: Promise<void>
+  readonly #keepBodies: boolean
+  readonly #changed: () => void
+  readonly #report: Report
+  #text = ''
+  #buffer: Buffer = Buffer.alloc(0)
+  #current: Exchange | undefined
+
+  constructor (socket: Socket, { keepBodies = true, http = true }: UpstreamOptions, changed: () => void, report: Report) {
+    this.socket = socket
+    this.#keepBodies = keepBodies
+    this.#changed = changed
+    this.#report = report
+    socket.on('error', () => {})
+    socket.on('data', (chunk: Buffer) => {
+      if (!keepBodies && this.#current !== undefined) {
+        this.#count(chunk)
+        return
+      }
+      this.#text += chunk.toString('latin1')
+      this.#buffer = Buffer.concat([this.#buffer, chunk])
+      if (http) this.#read()
+      changed()
+    })
+    this.closed = new Promise((resolve) => {
+      socket.on('close', () => {
+        this.#current?.finish(false)
+        resolve()
+        changed()
+      })
+    })
+  }
+
+  get received (): string {
+    return this.#text
+  }
+
+  #read (): void {
+    for (;;) {
+      if (this.#current === undefined && !this.#begin()) return
+      const current = this.#current
+      if (current === undefined) return
+      const { framing } = current
+      if (framing.type === 'length') {
+        current.body = this.#buffer.subarray(0, framing.bytes)
+        if (this.#buffer.length < framing.bytes) return
+        this.#buffer = this.#buffer.subarray(framing.bytes)
+      } else if (framing.type === 'chunked') {
+        const part = readChunked(this.#buffer)
+        if (part === undefined) return
+        current.body = part.body
+        current.trailers = part.trailers
+        this.#buffer = part.rest
+      }
+      this.#end(current)
+    }
+  }
+
+  #begin (): boolean {
+    const end = headEnd(this.#buffer)
+    if (end === -1) return false
+    const exchange = new Exchange(this, this.#buffer.toString('latin1', 0, end))
+    this.#buffer = this.#buffer.subarray(end)
+    this.exchanges.push(exchange)
+    this.#current = exchange
+    this.#report(exchange, 'head')
+    if (this.#keepBodies || exchange.framing.type === 'none') return true
+    const first = this.#buffer
+    this.#buffer = Buffer.alloc(0)
+    if (first.length > 0) this.#count(first)
+    return false
+  }
+
+  // Bodies that are not kept: one request per connection at a time, told whole by its length or by the last chunk.
+  #count (chunk: Buffer): void {
+    const current = this.#current
+    if (current === undefined) return
+    current.count(chunk)
+    const whole = current.framing.type === 'length' ? current.bodyBytes >= current.framing.bytes : current.tail.endsWith('0\r\n\r\n')
+    if (whole) this.#end(current)
+    this.#changed()
+  }
+
+  #end (exchange: Exchange): void {
+    this.#current = undefined
+    exchange.finish(true)
+    this.#report(exchange, 'whole')
+  }
+}
+
+class Exchange implements UpstreamExchange {
+  readonly startLine: string
+  readonly fields: readonly Field[]
+  readonly connection: Connection
+  readonly framing: ReturnType<typeof framingOf>
+  readonly whole: Promise<boolean>
+  body: Buffer = Buffer.alloc(0)
+  trailers: readonly Field[] = []
+  complete = false
+  tail = ''
+  readonly #hash: Hash = createHash('sha256')
+  #counted = 0
+  #settle = (_whole: boolean): void => {}
+
+  constructor (connection: Connection, head: string) {
+    const { startLine, fields } = readHead(head)
+    this.startLine = startLine
+    this.fields = fields
+    this.connection = connection
+    this.framing = framingOf(fields, 'none')
+    this.whole = new Promise((resolve) => { this.#settle = resolve })
+  }
+
+  get method (): string {
+    return this.startLine.split(' ')[0] ?? ''
+  }
+
+  get target (): string {
+    return this.startLine.split(' ')[1] ?? ''
+  }
+
+  get bodyBytes (): number {
+    return this.#counted === 0 ? this.body.length : this.#counted
+  }
+
+  all (name: string): string[] {
+    return valuesOf(this.fields, name)
+  }
+
+  header (name: string): string | undefined {
+    return this.all(name)[0]
+  }
+
+  bodyHash (): string {
+    return this.#hash.copy().digest('hex')
+  }
+
+  count (chunk: Buffer): void {
+    this.#counted += chunk.length
+    this.#hash.update(chunk)
+    this.tail = (this.tail + chunk.subarray(-8).toString('latin1')).slice(-8)
+  }
+
+  finish (complete: boolean): void {
+    this.complete = complete
+    this.#settle(complete)
+  }
+
+  send (bytes: string | Buffer): boolean {
+    const { socket } = this.connection
+    return socket.writable && socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
+  }
+}
