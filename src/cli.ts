@@ -1,17 +1,20 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
-import { check } from './cli/check.ts'
 import { EXIT, type Command } from './cli/command.ts'
-import { demo } from './cli/demo.ts'
-import { explain } from './cli/explain.ts'
-import { healthcheck } from './cli/healthcheck.ts'
 import { commandHelp, overview } from './cli/help.ts'
-import { serve } from './cli/serve.ts'
-import { status } from './cli/status.ts'
-import { wait } from './cli/wait.ts'
 import { readVersion } from './version.ts'
 
-const COMMANDS: readonly Command[] = [serve, check, explain, status, wait, healthcheck, demo]
+// Loaded when called for: a health check every few seconds should not load a proxy.
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./cli/serve.ts')).serve,
+  check: async () => (await import('./cli/check.ts')).check,
+  explain: async () => (await import('./cli/explain.ts')).explain,
+  status: async () => (await import('./cli/status.ts')).status,
+  wait: async () => (await import('./cli/wait.ts')).wait,
+  healthcheck: async () => (await import('./cli/healthcheck.ts')).healthcheck,
+  demo: async () => (await import('./cli/demo.ts')).demo
+}
+const DEFAULT_COMMAND = 'serve'
 
 // The exit status is set rather than forced where nothing is left open, so that what was written is out.
 process.exitCode = await main(process.argv.slice(2))
@@ -22,11 +25,12 @@ async function main (args: readonly string[]): Promise<number> {
   process.stderr.on('error', () => {})
   const [first] = args
   if (first === '--version' || first === '-v') return print(`${readVersion()}\n`)
-  if (first === '--help' || first === '-h' || first === 'help') return print(overview(COMMANDS))
+  if (first === '--help' || first === '-h' || first === 'help') return print(overview(await Promise.all(Object.values(COMMANDS).map((loadCommand) => loadCommand()))))
   const named = first !== undefined && !first.startsWith('-')
-  const command = named ? COMMANDS.find(({ name }) => name === first) : serve
-  if (command === undefined) return misused(`there is no command ${JSON.stringify(first)}; \`countersign --help\` lists them`)
-  return start(command, named ? args.slice(1) : args)
+  const name = named ? first : DEFAULT_COMMAND
+  const loadCommand = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (loadCommand === undefined) return misused(`there is no command ${JSON.stringify(name)}; \`countersign --help\` lists them`)
+  return start(await loadCommand(), named ? args.slice(1) : args)
 }
 
 async function start (command: Command, args: readonly string[]): Promise<number> {

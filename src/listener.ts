@@ -30,6 +30,7 @@ export class ListenError extends Error {
 const HEADERS_TIMEOUT_MS = 60_000
 const KEEP_ALIVE_TIMEOUT_MS = 72_000
 const MAX_HEADER_BYTES = 16_384
+const LONGEST_SOCKET_PATH = 103
 
 /**
  * Listens on a TCP address or a unix socket.
@@ -75,7 +76,11 @@ export async function openListener ({ address, handle, maxConnections }: Listene
 }
 
 async function listen (server: Server, address: Address): Promise<void> {
-  if (address.type === 'unix') await removeStaleSocket(address.path)
+  if (address.type === 'unix') {
+    // Longer paths are cut off without an error (unix(7): sun_path has 108 bytes on Linux, 104 on macOS).
+    if (Buffer.byteLength(address.path) > LONGEST_SOCKET_PATH) throw new ListenError(`cannot listen on ${formatAddress(address)}: the path is longer than ${LONGEST_SOCKET_PATH} bytes; choose a shorter one`)
+    await removeStaleSocket(address.path)
+  }
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => { reject(new ListenError(describeFailure(address, error), { cause: error })) })
     if (address.type === 'tcp') {

@@ -40,6 +40,12 @@ export const CONFIG_OPTIONS = {
   secrets: { type: 'string', short: 's', value: 'FILE', help: 'secrets file (default: config/secrets.env where it exists)' }
 } as const satisfies Record<string, OptionSpec>
 
+/** Options that say where to listen, of `serve` and `demo`. */
+export const LISTEN_OPTIONS = {
+  listen: { type: 'string', value: 'ADDR', help: 'where the proxy listens (default 127.0.0.1:8080; port 0 takes a free one; unix:/path/to.sock)' },
+  admin: { type: 'string', value: 'ADDR', help: 'where probes, status and metrics are (default 127.0.0.1:8081; off)' }
+} as const satisfies Record<string, OptionSpec>
+
 /** A string option's value, where it was given. */
 export function stringOption (context: CommandContext, name: string): string | undefined {
   const value = context.options[name]

@@ -5,9 +5,8 @@ import { formatAddress } from '../http/address.ts'
 import { ListenError } from '../listener.ts'
 import { createLogger } from '../logger.ts'
 import { startServer, type RunningServer } from '../server.ts'
-import { EXIT, stringOption, type Command, type CommandContext } from './command.ts'
+import { EXIT, LISTEN_OPTIONS, stringOption, type Command, type CommandContext } from './command.ts'
 import { printProblems } from './load.ts'
-import { LISTEN_OPTIONS } from './serve.ts'
 import { untilSignal } from './signals.ts'
 
 export const demo: Command = {
@@ -68,7 +67,7 @@ Without the proxy the API keeps you out; through it, nothing but a URL is needed
 
   curl -i ${upstream.url}/txs
   curl -i ${unix}${base}/relayer/txs
-  curl -i ${unix}${base}/relayer/txs -d '{"to":"0x0000000000000000000000000000000000000000","value":1}'
+  curl -i ${unix}${base}/relayer/txs -d '{"to":"0x0","value":1}'
   curl -i ${unix}'${base}/orders/42?status=open'
   curl -i ${unix}${base}/maps/tiles
   curl -i ${unix}${base}/relayer/secrets -X DELETE${admin.startsWith('http') ? `\n  curl ${admin}/status` : ''}

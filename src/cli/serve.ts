@@ -2,16 +2,10 @@ import { createLogger, type Logger } from '../logger.ts'
 import { ListenError } from '../listener.ts'
 import { startServer } from '../server.ts'
 import type { ProxyEnvironment } from '../upstream/connect.ts'
-import { CONFIG_OPTIONS, EXIT, type Command, type CommandContext, type OptionSpec } from './command.ts'
+import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command, type CommandContext } from './command.ts'
 import { load, printProblems } from './load.ts'
 import { formatProblem } from '../config/load.ts'
 import { untilSignal } from './signals.ts'
-
-/** Options that say where to listen, of `serve` and `demo`. */
-export const LISTEN_OPTIONS = {
-  listen: { type: 'string', value: 'ADDR', help: 'where the proxy listens (default 127.0.0.1:8080; port 0 takes a free one; unix:/path/to.sock)' },
-  admin: { type: 'string', value: 'ADDR', help: 'where probes, status and metrics are (default 127.0.0.1:8081; off)' }
-} as const satisfies Record<string, OptionSpec>
 
 export const serve: Command = {
   name: 'serve',

@@ -1,6 +1,5 @@
 import { adminAddress, askAdmin, describeAdmin } from './admin-client.ts'
-import { CONFIG_OPTIONS, EXIT, type Command } from './command.ts'
-import { LISTEN_OPTIONS } from './serve.ts'
+import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command } from './command.ts'
 
 /** What of `/status` is printed (contract section 7). */
 interface Status {

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { adminAddress, askAdmin, describeAdmin } from './admin-client.ts'
-import { CONFIG_OPTIONS, EXIT, stringOption, type Command } from './command.ts'
-import { LISTEN_OPTIONS } from './serve.ts'
+import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, stringOption, type Command } from './command.ts'
 
 const DEFAULT_MAX_MS = 30_000
 const POLL_MS = 100

@@ -1,21 +1,8 @@
-import { get } from 'node:http'
 import t from 'tap'
 import { startDaemon } from '../helpers/daemon.ts'
 import { valuesOf } from '../helpers/api.ts'
+import { call } from '../helpers/plain-client.ts'
 import { canariesIn, startWorld } from '../helpers/world.ts'
-
-interface Answer { readonly status: number, readonly headers: Readonly<Record<string, string | string[] | undefined>>, readonly body: string }
-
-function fetchPlain (address: unknown, path: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    get(`http://${String(address)}${path}`, { headers, agent: false }, (response) => {
-      let body = ''
-      response.setEncoding('utf8').on('data', (text: string) => { body += text })
-      response.on('end', () => { resolve({ status: response.statusCode ?? 0, headers: response.headers, body }) })
-      response.on('error', reject)
-    }).on('error', reject)
-  })
-}
 
 t.test('an app without credentials reaches a protected API', async (t) => {
   const world = await startWorld()
@@ -31,7 +18,7 @@ t.test('an app without credentials reaches a protected API', async (t) => {
   t.same(routes, [], 'no route has a listener of its own')
 
   await t.test('fifty concurrent first requests cause one login', async (t) => {
-    const answers = await Promise.all(Array.from({ length: 50 }, () => fetchPlain(address, '/a/txs?x=1')))
+    const answers = await Promise.all(Array.from({ length: 50 }, () => call(address, '/a/txs?x=1')))
     t.ok(answers.every(({ status }) => status === 200))
     const logins = world.emulator.record.filter(({ username, operation }) => username === world.secrets.KEY_A && operation === 'RespondToAuthChallenge')
     t.equal(logins.length, 1)
@@ -47,7 +34,7 @@ t.test('an app without credentials reaches a protected API', async (t) => {
 
   await t.test('what the client sends under an injected name is gone', async (t) => {
     const before = world.api.seen.length
-    await fetchPlain(address, '/b/x', { Authorization: 'Bearer evil', 'X-Api-Key': 'evil', x_api_key: 'evil', 'Proxy-Authorization': 'Basic evil', 'X-Forwarded-For': '1.2.3.4' })
+    await call(address, '/b/x', { headers: { Authorization: 'Bearer evil', 'X-Api-Key': 'evil', x_api_key: 'evil', 'Proxy-Authorization': 'Basic evil', 'X-Forwarded-For': '1.2.3.4' } })
     const [request] = world.api.seen.slice(before)
     t.same(valuesOf(request?.rawHeaders ?? [], 'x-api-key'), [world.secrets.KEY_B])
     t.notOk(JSON.stringify(request?.rawHeaders).includes('evil'))
@@ -56,18 +43,18 @@ t.test('an app without credentials reaches a protected API', async (t) => {
 
   await t.test('the base path of the upstream is kept and the prefix removed', async (t) => {
     const before = world.api.seen.length
-    await fetchPlain(address, '/orders/1?a=%20+&b')
-    await fetchPlain(address, '/orders')
+    await call(address, '/orders/1?a=%20+&b')
+    await call(address, '/orders')
     t.same(world.api.seen.slice(before).map(({ url }) => url), ['/v2/1?a=%20+&b', '/v2'])
   })
 
   await t.test('the admin listener tells what is going on', async (t) => {
     await daemon.line('ready')
-    for (const path of ['/startup', '/live', '/ready']) t.equal((await fetchPlain(admin, path)).status, 200, path)
-    const status = JSON.parse((await fetchPlain(admin, '/status')).body) as { ready: boolean, credentials: object[], routes: object[] }
+    for (const path of ['/startup', '/live', '/ready']) t.equal((await call(admin, path)).status, 200, path)
+    const status = JSON.parse((await call(admin, '/status')).body) as { ready: boolean, credentials: object[], routes: object[] }
     t.match(status, { ready: true, version: /^\d/, credentials: [{ name: 'a', type: 'defender-relayer', state: 'fresh', logins: 1, failures: 0, lastError: null }, { name: 'b' }, { name: 'orders', type: 'cognito' }] })
     t.match(status.routes, [{ prefix: '/a', listen: address, upstream: world.api.url, credential: 'a', schemes: ['apiKey header X-Api-Key', 'http bearer'] }, {}, {}])
-    const metrics = (await fetchPlain(admin, '/metrics')).body
+    const metrics = (await call(admin, '/metrics')).body
     t.match(metrics, /countersign_requests_total\{route="\/a",method="GET",status="2xx"\} 50/)
     t.match(metrics, /countersign_token_fetches_total\{credential="a",kind="login",outcome="ok"\} 1/)
   })

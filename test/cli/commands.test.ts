@@ -1,0 +1,94 @@
+import t from 'tap'
+import { parseDuration } from '../../src/cli/wait.ts'
+import { runCommand, startDaemon } from '../helpers/daemon.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
+import { canariesIn, startWorld } from '../helpers/world.ts'
+
+t.test('help and version work everywhere', async (t) => {
+  const version = await runCommand(['--version'])
+  t.match(version, { status: 0, stdout: /^\d+\.\d+\.\d+\n$/, stderr: '' })
+  const help = await runCommand(['--help'])
+  t.equal(help.status, 0)
+  for (const command of ['serve', 'check', 'explain', 'status', 'wait', 'healthcheck', 'demo']) {
+    t.match(help.stdout, new RegExp(`^ {2}${command} `, 'm'))
+    const own = await runCommand([command, '--help'])
+    t.match(own, { status: 0, stdout: new RegExp(`^Usage: countersign ${command} `) })
+  }
+  t.equal((await runCommand(['serve', '--version'])).stdout, version.stdout)
+})
+
+t.test('a misused command says how it is used', async (t) => {
+  t.match(await runCommand(['sevre']), { status: 64, stderr: /there is no command "sevre"/ })
+  t.match(await runCommand(['check', '--colour']), { status: 64, stderr: /--colour/ })
+  t.match(await runCommand(['explain', 'GET']), { status: 64, stderr: /usage: countersign explain METHOD PATH/ })
+  t.match(await runCommand(['explain', 'GET', '/', '-H', 'nonsense']), { status: 78 }, 'configuration comes first')
+  t.match(await runCommand(['wait', '--max', 'soon']), { status: 64, stderr: /--max/ })
+})
+
+t.test('durations have units', async (t) => {
+  t.same(['500ms', '30s', '2m', '1.5s', '3', 'soon', '', '-1s', '1h'].map(parseDuration), [500, 30_000, 120_000, 1500, 3000, undefined, undefined, undefined, undefined])
+})
+
+t.test('where no daemon runs, status is 69, healthcheck and wait are 1', async (t) => {
+  const env = { COUNTERSIGN_ADMIN: `unix:${temporaryFolder(t)}/none.sock` }
+  t.match(await runCommand(['status'], { env }), { status: 69, stdout: '', stderr: /not running: nothing answers at unix:/ })
+  t.match(await runCommand(['healthcheck'], { env }), { status: 1, stderr: /not live/ })
+  t.match(await runCommand(['wait', '--max', '200ms'], { env }), { status: 1, stderr: /timed out/ })
+  t.match(await runCommand(['healthcheck'], { env: { COUNTERSIGN_ADMIN: 'off' } }), { status: 1, stderr: /turned off/ })
+})
+
+t.test('status, wait and healthcheck find the running daemon by its configuration', async (t) => {
+  const world = await startWorld()
+  const env = { ...world.secrets, COUNTERSIGN_ADMIN: `unix:${temporaryFolder(t)}/admin.sock` }
+  const fixture = t.testdir({ 'countersign.jsonc': world.config })
+  const args = ['-c', `${fixture}/countersign.jsonc`]
+  const daemon = startDaemon(['serve', ...args], { env })
+  t.teardown(async () => {
+    daemon.kill('SIGKILL')
+    await daemon.exit
+    await world.close()
+  })
+  t.match(await runCommand(['wait', '--max', '20s', ...args], { env }), { status: 0, stdout: '', stderr: '' })
+  t.match(await runCommand(['healthcheck', ...args], { env }), { status: 0 })
+  const text = await runCommand(['status', ...args], { env })
+  t.equal(text.status, 0)
+  t.match(text.stdout, /^countersign \d.*, ready,/)
+  t.match(text.stdout, /^a +defender-relayer +fresh +\d{4}-/m)
+  t.match(text.stdout, /^\/orders +127\.0\.0\.1:\d+ +http:\/\/127\.0\.0\.1:\d+\/v2 +orders +http bearer$/m)
+  const json = await runCommand(['status', '--json', ...args], { env })
+  t.match(JSON.parse(json.stdout), { ready: true, credentials: [{ name: 'a' }, { name: 'b' }, { name: 'orders' }] })
+  t.same(canariesIn(text.stdout + json.stdout, world.secrets), [])
+})
+
+t.test('explain tells route, credential, what is removed and added, and why a request is refused', async (t) => {
+  const dir = t.testdir({
+    'countersign.jsonc': `{
+      "credentials": { "maps": { "type": "static", "value": "CANARY-maps-key" }, "relayer": { "type": "defender-relayer", "apiKey": "CANARY-key", "apiSecret": "CANARY-secret" } },
+      "routes": [
+        { "prefix": "/maps", "upstream": "https://maps.example.com/v1", "credential": "maps", "inject": [{ "type": "apiKey", "in": "query", "name": "key", "postQuery": "url" }, { "type": "apiKey", "in": "cookie", "name": "sid" }] },
+        { "prefix": "/relayer", "credential": "relayer", "allow": ["POST /txs"] },
+        { "prefix": "/", "upstream": "https://public.example.com" }
+      ]
+    }`
+  })
+  const explain = (...args: string[]): ReturnType<typeof runCommand> => runCommand(['explain', ...args, '-c', `${dir}/countersign.jsonc`])
+  const relayer = await explain('POST', '/relayer/txs', '-H', 'authorization: Bearer CANARY-mine', '-H', 'X_Api_Key: CANARY', '-H', 'Accept: */*')
+  t.equal(relayer.status, 0)
+  t.match(relayer.stdout, /^route +\/relayer$/m)
+  t.match(relayer.stdout, /^credential +relayer$/m)
+  t.match(relayer.stdout, /^forwarded +POST https:\/\/api\.defender\.openzeppelin\.com\/txs$/m)
+  t.match(relayer.stdout, /^removed +authorization, X_Api_Key$/m)
+  t.match(relayer.stdout, /^added +header X-Api-Key: \[Redacted\]\n +header authorization: Bearer \[Redacted\]$/mi)
+  const maps = await explain('GET', '/maps/tiles?key=CANARY&z=1')
+  t.match(maps.stdout, /query key=\[Redacted\]\n +cookie sid=\[Redacted\]/)
+  t.match(await explain('GET', '/other', '-H', 'Authorization: Bearer own'), { status: 0, stdout: /credential +none[^]*nothing that was sent[^]*added +nothing/ })
+  const refusals: ReadonlyArray<readonly [RegExp, ...string[]]> = [
+    [/^refused +403 CS_NOT_ALLOWED/, 'GET', '/relayer/txs'],
+    [/^refused +400 CS_BAD_REQUEST .*dot segment/, 'GET', '/relayer/../x'],
+    [/^refused +405 CS_METHOD_NOT_ALLOWED/, 'TRACE', '/relayer'],
+    [/^refused +421 CS_HOST_NOT_ALLOWED/, 'POST', '/relayer/txs', '-H', 'Host: evil.example'],
+    [/^refused +403 CS_ORIGIN_NOT_ALLOWED/, 'POST', '/relayer/txs', '-H', 'Origin: https://evil.example']
+  ]
+  for (const [pattern, ...args] of refusals) t.match(await explain(...args), { status: 1, stdout: pattern })
+  t.notMatch(relayer.stdout + maps.stdout + maps.stderr, /CANARY/)
+})

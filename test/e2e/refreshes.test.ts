@@ -1,0 +1,33 @@
+import t from 'tap'
+import { startDaemon } from '../helpers/daemon.ts'
+import { call } from '../helpers/plain-client.ts'
+import { startWorld, type World } from '../helpers/world.ts'
+
+/** Tokens that the emulator gave to a user after the first one. */
+function refreshesOf (world: World, username: string): number {
+  return world.emulator.record.filter((entry) => entry.username === username && entry.tokenId !== undefined && entry.operation === 'InitiateAuth').length
+}
+
+t.test('two keys on one client id stay apart through ten refreshes', async (t) => {
+  const world = await startWorld({ lifetimeSeconds: 2 })
+  const dir = t.testdir({ 'countersign.jsonc': world.config })
+  const daemon = startDaemon(['-c', `${dir}/countersign.jsonc`], { env: world.secrets })
+  t.teardown(async () => {
+    daemon.kill('SIGKILL')
+    await daemon.exit
+    await world.close()
+  })
+  const { address } = await daemon.line('listening')
+  const { KEY_A, KEY_B } = world.secrets
+  let requests = 0
+  while (refreshesOf(world, KEY_A) < 10 || refreshesOf(world, KEY_B) < 10) {
+    const answers = await Promise.all(['/a', '/b', '/b', '/a'].map((path) => call(address, path)))
+    requests += answers.length
+    if (answers.some(({ status }) => status !== 200)) t.fail('a request was not answered by the API', { answers })
+  }
+  t.equal(world.api.seen.length, requests)
+  const crossed = world.api.seen.filter((request) => world.claimsOf(request)?.['username'] !== request.headers['x-api-key'])
+  t.same(crossed, [], 'each key travels with its own token')
+  const logins = world.emulator.record.filter(({ operation, outcome }) => operation === 'RespondToAuthChallenge' && outcome === 'ok')
+  t.equal(logins.length, 3, 'one login each, all else are refreshes')
+})
