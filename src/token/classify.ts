@@ -30,7 +30,7 @@ export function classifyAnswer ({ kind, status, code, text }: ErrorAnswer): Verd
   if (status >= 500 || status === 429 || TRANSIENT.has(name)) {
     return { class: 'transient', code: name, message: `The identity provider cannot serve the ${kind} now (${name}); it is asked again with growing pauses.` }
   }
-  const known = PERMANENT[name]
+  const known = PERMANENT.get(name)
   if (known !== undefined) return { class: 'permanent', code: name, message: `${known} (${name}).` }
   return kind === 'refresh' ? refusedRefresh(name) : refusedLogin(name, text)
 }
@@ -38,7 +38,7 @@ export function classifyAnswer ({ kind, status, code, text }: ErrorAnswer): Verd
 /** A challenge that needs a person: there is no answer to it from here. */
 export function classifyChallenge (challenge: unknown): Verdict {
   const name = boundedWord(challenge) ?? 'UNKNOWN_CHALLENGE'
-  const advice = CHALLENGES[name] ?? 'use a user and an app client that log in with a password alone'
+  const advice = CHALLENGES.get(name) ?? 'use a user and an app client that log in with a password alone'
   return { class: 'permanent', code: name, message: `The identity provider wants the challenge ${name} answered, which a program cannot do; ${advice}.` }
 }
 
@@ -85,25 +85,25 @@ const TRANSIENT: ReadonlySet<string> = new Set([
 ])
 
 /** What a person must do; the same for logins and refreshes. */
-const PERMANENT: Readonly<Record<string, string | undefined>> = {
-  UserNotFoundException: 'The identity provider does not know the user; check username and userPoolId',
-  ResourceNotFoundException: 'The identity provider does not know the app client or the user pool; check clientId, userPoolId and endpoint',
-  PasswordResetRequiredException: 'An administrator reset the password of the user; set a new one and put it into the configuration',
-  UserNotConfirmedException: 'The user is not confirmed yet; confirm it in the user pool',
-  UserLambdaValidationException: 'A trigger of the user pool refuses the user; look into its log',
-  ForbiddenException: 'A firewall in front of the identity provider refuses the request; allow this machine there'
-}
+const PERMANENT: ReadonlyMap<string, string> = new Map([
+  ['UserNotFoundException', 'The identity provider does not know the user; check username and userPoolId'],
+  ['ResourceNotFoundException', 'The identity provider does not know the app client or the user pool; check clientId, userPoolId and endpoint'],
+  ['PasswordResetRequiredException', 'An administrator reset the password of the user; set a new one and put it into the configuration'],
+  ['UserNotConfirmedException', 'The user is not confirmed yet; confirm it in the user pool'],
+  ['UserLambdaValidationException', 'A trigger of the user pool refuses the user; look into its log'],
+  ['ForbiddenException', 'A firewall in front of the identity provider refuses the request; allow this machine there']
+])
 
-const CHALLENGES: Readonly<Record<string, string | undefined>> = {
-  NEW_PASSWORD_REQUIRED: 'the user still has its temporary password: set a permanent one and put it into the configuration',
-  SMS_MFA: 'turn multi-factor authentication off for this user, or take one without',
-  EMAIL_OTP: 'turn multi-factor authentication off for this user, or take one without',
-  SOFTWARE_TOKEN_MFA: 'turn multi-factor authentication off for this user, or take one without',
-  SELECT_MFA_TYPE: 'turn multi-factor authentication off for this user, or take one without',
-  MFA_SETUP: 'make multi-factor authentication optional in the user pool, or take another pool',
-  SELECT_CHALLENGE: 'allow the app client ALLOW_USER_SRP_AUTH and sign-in with a password',
-  CUSTOM_CHALLENGE: 'use an app client without a custom authentication trigger'
-}
+const CHALLENGES: ReadonlyMap<string, string> = new Map([
+  ['NEW_PASSWORD_REQUIRED', 'the user still has its temporary password: set a permanent one and put it into the configuration'],
+  ['SMS_MFA', 'turn multi-factor authentication off for this user, or take one without'],
+  ['EMAIL_OTP', 'turn multi-factor authentication off for this user, or take one without'],
+  ['SOFTWARE_TOKEN_MFA', 'turn multi-factor authentication off for this user, or take one without'],
+  ['SELECT_MFA_TYPE', 'turn multi-factor authentication off for this user, or take one without'],
+  ['MFA_SETUP', 'make multi-factor authentication optional in the user pool, or take another pool'],
+  ['SELECT_CHALLENGE', 'allow the app client ALLOW_USER_SRP_AUTH and sign-in with a password'],
+  ['CUSTOM_CHALLENGE', 'use an app client without a custom authentication trigger']
+])
 
 const TLS_ERROR = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH_EXCEEDED|INVALID_PURPOSE)/
 

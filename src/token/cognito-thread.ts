@@ -4,7 +4,7 @@ import { TokenError } from './token.ts'
 
 export interface ThreadOptions {
   readonly entry: URL
-  /** Milliseconds without a sign of life, with exchanges under way, after which the thread is given up. */
+  /** Milliseconds without a sign of life, with exchanges under way, after which a thread that has started is given up. */
   readonly silenceMs: number
   readonly onWarning: (message: string) => void
   /** Called once the thread takes no more exchanges. */
@@ -27,6 +27,8 @@ export class CognitoThread {
   readonly #onWarning: (message: string) => void
   readonly #exited: Promise<void>
   #watch: NodeJS.Timeout | undefined
+  readonly #startedAt = performance.now()
+  #isReady = false
   #isUnanswered = false
 
   constructor ({ entry, silenceMs, onWarning, onEnd }: ThreadOptions) {
@@ -75,6 +77,7 @@ export class CognitoThread {
   }
 
   #receive (message: FromWorker): void {
+    this.#isReady = true
     this.#isUnanswered = false
     switch (message.type) {
       case 'grant':
@@ -97,6 +100,10 @@ export class CognitoThread {
   #startWatch (): NodeJS.Timeout {
     this.#isUnanswered = false
     return setInterval(() => {
+      if (!this.#isReady) {
+        if (performance.now() - this.#startedAt > START_TIMEOUT_MS) this.#abandon()
+        return
+      }
       if (!this.#isUnanswered) {
         this.#isUnanswered = true
         this.post({ type: 'ping' })
@@ -138,6 +145,8 @@ export function lost (code: string, message: string): TokenError {
 }
 
 const CLOSE_TIMEOUT_MS = 2000
+// A tenth of a processor may need long to load the library, and starting over would not make it faster.
+const START_TIMEOUT_MS = 60_000
 
 function tokenErrorOf ({ class: failure, code, message, retryAfterMs, clockSkewMs }: PlainFailure): TokenError {
   return new TokenError(failure, code, message, {

@@ -54,6 +54,9 @@ async function serve (port: MessagePort): Promise<void> {
     }
   })
 
+  // The first sign of life: from now on silence means something.
+  send({ type: 'pong' })
+
   function run (id: number, request: ExchangeRequest): void {
     const abort = new AbortController()
     const deadline = setTimeout(() => { abort.abort() }, request.deadlineMs)

@@ -160,7 +160,7 @@ export class TokenRefresher {
     const now = this.#elapsed()
     const replaceAt = token.obtainedAt + rejectionPauseMs(this.#bouncedBefore)
     if (now >= replaceAt) this.#token = { ...token, lifetimeMs: now - token.obtainedAt }
-    if (this.#failure !== undefined || this.#flight !== undefined || this.#dueAt === Infinity) return
+    if (this.#failure !== undefined || this.#dueAt === Infinity) return
     this.#dueAt = Math.min(this.#dueAt, Math.max(now, replaceAt))
     this.#tick()
   }

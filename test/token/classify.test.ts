@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Test } from 'tap'
 import { classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure } from '../../src/token/classify.ts'
 import type { ErrorAnswer, Verdict } from '../../src/token/classify.ts'
 import type { FailureClass } from '../../src/token/token.ts'
@@ -35,12 +36,10 @@ const answers: readonly [FailureClass, string, Partial<ErrorAnswer>][] = [
 ]
 
 /** A sentence that says what to do, and repeats nothing of the provider's words. */
-function isSafe (t: Tap, verdict: Verdict): void {
+function isSafe (t: Test, verdict: Verdict): void {
   t.match(verdict.message, /^[A-Z].*[.]$/)
   t.notOk(verdict.message.includes(CANARY), 'no words of the provider')
 }
-
-type Tap = typeof t
 
 for (const [expected, code, fields] of answers) {
   const { kind = 'login', status = 400, text = '' } = fields

@@ -17,7 +17,7 @@ t.test('a clock that is off by more than a minute is corrected, a smaller differ
   t.equal(formatTimestamp(now, -86_400_000), 'Sun May 31 12:00:00 UTC 2026')
 })
 
-t.test('the emulator reads every timestamp that we write, and finds it in time', async t => {
+t.test('the emulator reads every timestamp that we write, and finds it in time', async () => {
   const instant = fc.integer({ min: 0, max: Date.UTC(2199, 11, 31) })
   fc.assert(fc.property(instant, now => timestampProblem(formatTimestamp(now, undefined), now) === undefined))
 })

@@ -193,6 +193,15 @@ t.test('a refused credential is tried again after 5 s once, then every 15 min', 
   }
 })
 
+t.test('after a success the early second try is there again', async t => {
+  const { clock, source, refresher } = createScene()
+  source.script.push(failure('ambiguous'), { value: new Secret('x'), lifetimeMs: HOUR }, failure('ambiguous'))
+  refresher.start()
+  await clock.advance(5_000 + REFRESH_AT + 5_000)
+  const start = source.calls[0]?.at ?? NaN
+  t.same(source.calls.map(call => call.at - start), [0, 5_000, 5_000 + REFRESH_AT, 5_000 + REFRESH_AT + 5_000])
+})
+
 t.test('a lockout is waited out without a try in between', async t => {
   const { clock, source, refresher } = createScene()
   source.answer = () => failure('lockout')
@@ -297,6 +306,42 @@ t.test('a refresh that is refused after stop does not lead to a login', async t 
   refresher.stop()
   await clock.advance(HOUR)
   t.equal(source.kinds, 'login refresh')
+})
+
+t.test('from stop on nothing changes, at whichever step between the answer and its end it comes', async t => {
+  for (const end of ['grant', 'refresh-dead', 'transient', 'permanent'] as const) {
+    for (let steps = 0; steps < 15; steps++) {
+      const { clock, source, refresher, events, log } = createScene()
+      refresher.start()
+      await settle()
+      const late = createLateAnswer()
+      source.script.push(late.answer, createLateAnswer().answer)
+      await clock.advance(REFRESH_AT)
+      if (end === 'grant') late.give(source.grant())
+      else late.fail(failure(end))
+      for (let step = 0; step < steps; step++) await Promise.resolve()
+      refresher.stop()
+      const facts = (): unknown => ({ ...refresher.status(), kinds: source.kinds, events: events.length, lines: log.lines.length })
+      const atStop = facts()
+      await settle()
+      t.equal(clock.armed, 0)
+      t.same(facts(), atStop, `${end}, ${steps} steps`)
+    }
+  }
+})
+
+t.test('a turn to log in that comes at the very moment of stop is given back unused', async t => {
+  const { clock, source, log } = createScene()
+  let admit = (): void => {}
+  let left = 0
+  const turn = new Promise<() => void>(resolve => { admit = () => resolve(() => { left++ }) })
+  const refresher = new TokenRefresher({ name: 'late', source, clock, random: () => 0, gate: { enter: async () => await turn }, log })
+  refresher.start()
+  admit()
+  refresher.stop()
+  await settle()
+  t.equal(source.calls.length, 0)
+  t.equal(left, 1)
 })
 
 t.test('after stop a usable token still serves what drains, and nothing is fetched', async t => {

@@ -199,6 +199,18 @@ t.test('stop ends every fetch, every wait and every timer; held tokens still ser
   t.ok(Object.values(sources).every(source => source.calls.every((call, index) => index > 0 || call.signal.aborted || source === sources['key-0'])))
 })
 
+t.test('stop in the middle of a crowd that waits to log in leaves no timer', async t => {
+  const clock = new FakeClock()
+  const { store } = createStoreScene(Object.fromEntries(Array.from({ length: 30 }, (_, id) => [`key-${id}`, new FakeSource(clock)])), clock)
+  store.start()
+  await settle()
+  t.equal(store.ready().missing.length, 10)
+  await store.stop()
+  await settle()
+  t.equal(clock.armed, 0)
+  t.equal(store.ready().missing.length, 10)
+})
+
 t.test('a name that is not configured, or configured twice, is a mistake of the caller', async t => {
   const { store } = createStoreScene({}, new FakeClock(), ['maps'])
   t.throws(() => store.get('constructor'), { message: 'a credential that is not configured was asked for' })
