@@ -39,8 +39,8 @@ function matches (pattern: readonly string[], segments: readonly string[]): bool
     const wanted = pattern[index]
     const given = segments[index]
     if (given === undefined) return false
-    // `%2F` is a slash to some upstreams: one segment must stay one for every reader.
-    if (wanted === '*' ? given === '' || /%2f/i.test(given) : wanted !== given) return false
+    // `%2F` is a slash to some upstreams, `%252F` to those that decode twice: one segment must stay one for every reader.
+    if (wanted === '*' ? given === '' || /%(?:25)*2f/i.test(given) : wanted !== given) return false
   }
   return true
 }

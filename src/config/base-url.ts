@@ -32,7 +32,7 @@ export function readBaseUrl (text: string, allowInsecure: boolean, insecureKey: 
     return { ok: false, fault: `is http: to another machine, which sends credentials in the clear; use https:, or set ${insecureKey} to true in the configuration file` }
   }
   const path = rest.endsWith('/') ? rest.slice(0, -1) : rest
-  const pathFault = faultOfPath(path)
+  const pathFault = faultOfPath(rest)
   if (pathFault !== undefined) return { ok: false, fault: pathFault }
   if (path !== '' && path !== new URL(url.origin + path).pathname) return { ok: false, fault: 'has a path that would be sent in other bytes; percent-encode it (RFC 3986 section 3.3)' }
   return { ok: true, url: url.origin + path }

@@ -40,12 +40,14 @@ function resolveCognito (shape: CognitoShape | DefenderShape, path: Path, report
   const preset = shape.type === 'cognito' ? undefined : PRESETS[shape.type]
   const userPoolId = shape.userPoolId ?? preset?.userPoolId ?? ''
   const clientId = shape.clientId ?? preset?.clientId ?? ''
-  if (userPoolId !== '' && !/^[\w-]+_[\x21-\x7e]+$/.test(userPoolId)) reporter.error([...path, 'userPoolId'], 'is no user pool id; write REGION_ID, as eu-west-1_AbCdEf123')
+  const badPool = userPoolId !== '' && !/^[\w-]+_[\x21-\x7e]+$/.test(userPoolId)
+  if (badPool) reporter.error([...path, 'userPoolId'], 'is no user pool id; write REGION_ID, as eu-west-1_AbCdEf123')
   // As lenient as the Cognito library (CognitoUserPool.js): emulators name their pools and clients as they like.
   if (clientId !== '' && !/^[\x21-\x7e]{1,128}$/.test(clientId)) reporter.error([...path, 'clientId'], 'is no app client id; copy it from the user pool\'s app client (no white space)')
-  const region = userPoolId.slice(0, userPoolId.lastIndexOf('_'))
-  const endpoint = readBaseUrl(shape.endpoint ?? `https://cognito-idp.${region === '' ? 'region' : region}.amazonaws.com`, shape.allowInsecureEndpoint, 'allowInsecureEndpoint')
+  const [region = ''] = userPoolId.split('_')
+  const endpoint = readBaseUrl(shape.endpoint ?? `https://cognito-idp.${region}.amazonaws.com`, shape.allowInsecureEndpoint, 'allowInsecureEndpoint')
   if (!endpoint.ok && shape.endpoint !== undefined) reporter.error([...path, 'endpoint'], endpoint.fault)
+  else if (!endpoint.ok && !badPool && userPoolId !== '') reporter.error([...path, 'userPoolId'], 'has no region in front of its _, so there is no endpoint; write REGION_ID, or set endpoint')
   const config: CognitoCredential = {
     type: shape.type,
     userPoolId,

@@ -62,19 +62,20 @@ export function documentFromEnvironment (secrets: SecretLookup): FromEnvironment
   if (routes.length === 0) return { problems }
   return { document: { value: { credentials, routes }, place, template: () => undefined, broken }, problems }
 
+  // What is not known is stood in for by its name, so that the rest of the set is checked too.
   function read (name: string, path: Path, required: boolean, present: string): string | undefined {
     sources.set(formatPath(path), name)
     if (!secrets.has(name)) {
       if (!required) return undefined
       problems.push({ severity: 'error', source: name, message: `is not set, though ${present} is; set it (or ${name}_FILE), or remove the other variables of the set` })
       broken.add(formatPath(path))
-      return undefined
+      return name
     }
     const secret = secrets.find(name)
     if (secret.ok) return secret.value
     problems.push({ severity: 'error', source: name, message: secret.reason })
     broken.add(formatPath(path))
-    return undefined
+    return name
   }
 
   function place (path: Path): { source: string } {

@@ -1,0 +1,83 @@
+import t, { type Test } from 'tap'
+import type { CredentialConfig } from '../../src/config/config.ts'
+import { configOf, linesOf, loadFile } from './load-fixture.ts'
+
+const COGNITO = { type: 'cognito', userPoolId: 'eu-west-1_AbC', clientId: 'client', username: 'user', password: 'pass' }
+const fileWith = (credential: object): object => ({ credentials: { a: credential }, routes: [{ prefix: '/', upstream: 'https://x.example', credential: 'a' }] })
+const credentialOf = (t: Test, credential: object): CredentialConfig | undefined => configOf(loadFile(t, fileWith(credential))).credentials.get('a')
+const pathsOf = (t: Test, credential: object): string[] => linesOf(loadFile(t, fileWith(credential))).map((line) => line.split('  ').slice(1).join('  '))
+
+t.test('cognito: the endpoint is the region\'s, or the one that is set', async (t) => {
+  t.match(credentialOf(t, COGNITO), { type: 'cognito', endpoint: 'https://cognito-idp.eu-west-1.amazonaws.com', tokenUse: 'access', authFlow: 'srp' })
+  t.match(credentialOf(t, { ...COGNITO, userPoolId: 'us-gov-west-1_x_y' }), { endpoint: 'https://cognito-idp.us-gov-west-1.amazonaws.com' })
+  t.match(credentialOf(t, { ...COGNITO, endpoint: 'http://127.0.0.1:9229/', tokenUse: 'id', authFlow: 'password' }), { endpoint: 'http://127.0.0.1:9229', tokenUse: 'id', authFlow: 'password' })
+})
+
+t.test('cognito: user name, password and client secret are secrets, and may hold anything', async (t) => {
+  const credential = credentialOf(t, { ...COGNITO, username: 'ü:ser', password: ' €\n', clientSecret: 'shh' })
+  t.same(credential?.type === 'cognito' && [credential.username.reveal(), credential.password.reveal(), credential.clientSecret?.reveal()], ['ü:ser', ' €\n', 'shh'])
+  t.notOk('clientSecret' in (credentialOf(t, COGNITO) ?? {}))
+})
+
+t.test('an endpoint with http: to another machine needs its permission', async (t) => {
+  t.match(pathsOf(t, { ...COGNITO, endpoint: 'http://idp.example' }), [/^credentials\.a\.endpoint {2}is http: to another machine, .*set allowInsecureEndpoint to true/])
+  t.match(credentialOf(t, { ...COGNITO, endpoint: 'http://idp.example', allowInsecureEndpoint: true }), { endpoint: 'http://idp.example' })
+})
+
+t.test('a user pool id has a region and an id', async (t) => {
+  for (const userPoolId of ['x', '_x', 'eu-west-1_', 'eu/west_x', 'eu.west_x', 'a b_c', 'eu-west-1_x\n', 'evil.example/_x']) {
+    t.match(pathsOf(t, { ...COGNITO, userPoolId }), [/^credentials\.a\.userPoolId {2}is no user pool id; write REGION_ID/], userPoolId)
+  }
+  t.match(pathsOf(t, { ...COGNITO, userPoolId: 'xn--_x' }), [/^credentials\.a\.userPoolId {2}has no region/])
+  t.match(pathsOf(t, { ...COGNITO, clientId: 'a b' }), [/^credentials\.a\.clientId {2}is no app client id/])
+})
+
+t.test('the presets bring pool, client, upstream and both schemes along, and can be changed', async (t) => {
+  const file = { credentials: { r: { type: 'defender-relayer', apiKey: 'k', apiSecret: 's' }, a: { type: 'defender-admin', apiKey: 'k', apiSecret: 's' } }, routes: [{ prefix: '/r', credential: 'r' }, { prefix: '/a', credential: 'a' }, { prefix: '/b', credential: 'a', upstream: 'https://other.example' }] }
+  const config = configOf(loadFile(t, file))
+  t.match(config.credentials.get('r'), { userPoolId: 'us-west-2_iLmIggsiy', clientId: '1bpd19lcr33qvg5cr3oi79rdap' })
+  t.match(config.credentials.get('a'), { userPoolId: 'us-west-2_94f3puJWv', clientId: '40e58hbc7pktmnp9i26hh5nsav' })
+  t.same(config.routes.map(({ upstream }) => upstream), ['https://api.defender.openzeppelin.com', 'https://defender-api.openzeppelin.com', 'https://other.example'])
+  t.match(config.routes[2]?.bindings, [{ scheme: { type: 'apiKey', in: 'header', name: 'X-Api-Key' }, value: { type: 'fixed' } }, { scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token' } }])
+  t.match(credentialOf(t, { type: 'defender-admin', apiKey: 'k', apiSecret: 's', userPoolId: 'local_1', clientId: 'c', endpoint: 'http://localhost:1' }), { type: 'defender-admin', userPoolId: 'local_1', clientId: 'c', endpoint: 'http://localhost:1' })
+})
+
+t.test('static: a value, or a name and a password as base64 of their UTF-8', async (t) => {
+  const value = (credential: object): unknown => {
+    const resolved = credentialOf(t, credential)
+    return resolved?.type === 'static' && resolved.value.reveal()
+  }
+  t.equal(value({ type: 'static', value: 'abc' }), 'abc')
+  t.equal(value({ type: 'static', username: 'Aladdin', password: 'open sesame' }), 'QWxhZGRpbjpvcGVuIHNlc2FtZQ==', 'RFC 7617 section 2')
+  t.equal(value({ type: 'static', username: 'test', password: '123£' }), 'dGVzdDoxMjPCow==', 'RFC 7617 section 2.1')
+})
+
+t.test('static: whatever is neither of the two is an error', async (t) => {
+  t.match(pathsOf(t, { type: 'static' }), [/^credentials\.a {2}has no secret; add value, or username and password$/])
+  t.match(pathsOf(t, { type: 'static', username: 'u' }), [/^credentials\.a\.password {2}is missing/])
+  t.match(pathsOf(t, { type: 'static', password: 'p' }), [/^credentials\.a\.username {2}is missing/])
+  t.match(pathsOf(t, { type: 'static', value: 'v', password: 'p' }), [/^credentials\.a\.password {2}stands beside value/])
+  t.match(pathsOf(t, { type: 'static', username: 'a:b', password: 'p' }), [/^credentials\.a\.username {2}holds a colon/])
+  t.match(pathsOf(t, { type: 'static', username: 'a', password: 'p\n' }), [/^credentials\.a\.password {2}holds a line break/])
+})
+
+t.test('a blank field is an error', async (t) => {
+  for (const credential of [{ type: 'static', value: '' }, { ...COGNITO, value: undefined, password: ' ' }, { ...COGNITO, clientId: '' }, { type: 'defender-relayer', apiKey: 'k', apiSecret: '\n' }]) {
+    t.match(pathsOf(t, credential), [/is empty; write its value/])
+  }
+  t.match(pathsOf(t, { ...COGNITO, endpoint: '' }), [/^credentials\.a\.endpoint {2}is empty; write https:/])
+})
+
+t.test('names of credentials: the regular ones, also where objects have such a property', async (t) => {
+  const load = (name: string): string[] => linesOf(loadFile(t, `{ "credentials": { ${JSON.stringify(name)}: { "type": "static", "value": "x" } }, "routes": [{ "prefix": "/", "upstream": "https://x", "credential": ${JSON.stringify(name)} }] }`))
+  for (const name of ['a', 'constructor', 'toString', 'hasOwnProperty', '0', 'A.b_c-d', 'x'.repeat(64)]) t.same(load(name), [], name)
+  for (const name of ['', '__proto__', '-a', '.a', 'a b', 'é', 'x'.repeat(65), 'a/b', 'a\n', '${X}']) { // eslint-disable-line no-template-curly-in-string
+    t.ok(load(name).some((line) => line.startsWith('c.jsonc:1:20  credentials')), name)
+  }
+})
+
+t.test('a name that objects have is unknown where nobody defined it', async (t) => {
+  for (const credential of ['constructor', '__proto__', 'toString']) {
+    t.match(linesOf(loadFile(t, { routes: [{ prefix: '/', upstream: 'https://x', credential }] })), [/names no credential; add it to credentials/])
+  }
+})
