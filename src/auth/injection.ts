@@ -7,4 +7,6 @@ export interface Injection {
   /** Text in front of the secret (`Bearer `), kept apart so that the secret stays wrapped until it is written. */
   readonly prefix: string
   readonly value: Secret
+  /** For `in: query`: `url` keeps it in the URL of a POST too; else a POST has it in its body, as Airnode does it. */
+  readonly postQuery?: 'url'
 }

@@ -22,7 +22,7 @@ export interface Config {
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
 
-export type CredentialConfig = CognitoCredential | StaticCredential
+export type CredentialConfig = CognitoCredential | OAuth2Credential | StaticCredential
 
 /** A user of a Cognito user pool; the Defender presets arrive here as well, with their own `type` for status and metrics. */
 export interface CognitoCredential {
@@ -38,6 +38,22 @@ export interface CognitoCredential {
   readonly authFlow: 'srp' | 'password'
   /** The identity provider's base URL: `https:`, or `http:` to loopback or where the file allows it. */
   readonly endpoint: string
+}
+
+/** A client of an OAuth 2.0 authorization server, client credentials grant (RFC 6749 section 4.4). */
+export interface OAuth2Credential {
+  readonly type: 'oauth2'
+  /** `https:`, or `http:` to loopback or where the file allows it. */
+  readonly tokenUrl: string
+  readonly clientId: string
+  readonly clientSecret: Secret
+  readonly scope?: string
+  readonly audience?: string
+  /** RFC 8707. */
+  readonly resource?: string
+  readonly clientAuth: 'basic' | 'post'
+  /** Further form fields. */
+  readonly extra: ReadonlyMap<string, string>
 }
 
 export interface StaticCredential {
