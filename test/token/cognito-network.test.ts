@@ -181,3 +181,36 @@ t.test('servers that hang, reset or talk nonsense are transient failures within 
   const cases = [[silent, 'Timeout'], [resetting, 'NetworkError'], [babbling, 'NetworkError'], [dripping, 'Timeout'], [endless, 'UnexpectedAnswer'], [1, 'NetworkError']] as const
   for (const [port, code] of cases) t.match(await failureOf(sourceFor(`http://127.0.0.1:${port}`, worker).login(NEVER)), { class: 'transient', code })
 })
+
+t.test('a challenge that is none is a transient failure, before any arithmetic', async t => {
+  const good = { SALT: 'abc', SRP_B: 'def', SECRET_BLOCK: 'YQ==', USER_ID_FOR_SRP: 'alice' }
+  const bad: unknown[] = [undefined, null, [], {}, { ...good, SRP_B: 'f'.repeat(769) }, { ...good, SRP_B: 'xyz' }, { ...good, SRP_B: 5 },
+    { ...good, SALT: '' }, { ...good, SALT: 'f'.repeat(129) }, { ...good, SECRET_BLOCK: '' }, { ...good, USER_ID_FOR_SRP: undefined }]
+  const waiting = [...bad]
+  const server = createHttpServer((_, response) => {
+    response.end(JSON.stringify({ ChallengeName: 'PASSWORD_VERIFIER', ChallengeParameters: waiting.shift() }))
+  })
+  const source = sourceFor(`http://127.0.0.1:${await listen(t, server)}`, startWorker(t))
+  for (let left = bad.length; left > 0; left--) t.match(await failureOf(source.login(NEVER)), { class: 'transient', code: 'UnexpectedAnswer' })
+})
+
+t.test('Retry-After is read as seconds and as a date, and nothing else of it counts', async t => {
+  const cases: readonly [string, number | undefined][] = [
+    ['3', 3000],
+    [new Date(Date.now() + 60_000).toUTCString(), 60_000],
+    [new Date(Date.now() - 60_000).toUTCString(), 0],
+    ['999999999', 24 * 3_600_000],
+    ['soon', undefined]
+  ]
+  const waiting = cases.map(([value]) => value)
+  const server = createHttpServer((_, response) => {
+    response.writeHead(503, { 'retry-after': waiting.shift() ?? '' }).end('<html>')
+  })
+  const source = sourceFor(`http://127.0.0.1:${await listen(t, server)}`, startWorker(t))
+  for (const [value, expected] of cases) {
+    const { code, retryAfterMs } = await failureOf(source.login(NEVER))
+    t.equal(code, 'ServerError')
+    if (expected === undefined) t.equal(retryAfterMs, undefined)
+    else t.ok(Math.abs((retryAfterMs ?? NaN) - expected) < 5000, value)
+  }
+})
