@@ -4,6 +4,7 @@ import { checkBrowser, checkHost, guardedHeaders } from '../http/host.ts'
 import { connectionListed, foldName, isDroppedFromRequest } from '../http/headers.ts'
 import { parseTarget } from '../http/target.ts'
 import { Secret } from '../secret.ts'
+import { readRelayed } from '../route/relayed.ts'
 import { authorise, compileRoute, findRoute, injectionsOf, upstreamTarget, type Route } from '../route/table.ts'
 import { CONFIG_OPTIONS, EXIT, type Command, type CommandContext } from './command.ts'
 import { load, printProblems } from './load.ts'
@@ -49,8 +50,10 @@ function describe (config: Config, method: string, raw: string, headers: readonl
   const { route, rest } = found
   authorise(route, method, rest)
   const removed = removedHeaders(route, headers)
-  const added = injectionsOf(route, () => MASK).map(({ in: place, name, prefix, value }) => {
-    return place === 'header' ? `header ${name}: ${prefix}${value.toString()}` : `${place} ${name}=${value.toString()}`
+  const relayed = readRelayed(route, headers)
+  const added = injectionsOf(route, () => MASK, (kind) => relayed.get(kind) ?? MASK).map(({ in: place, name, prefix, value, postQuery }) => {
+    if (place === 'header') return `header ${name}: ${prefix}${value.toString()}`
+    return `${place === 'query' && method === 'POST' && postQuery === undefined ? 'body field' : place} ${name}=${value.toString()}`
   })
   return [
     ['route', route.label],

@@ -54,7 +54,7 @@ export function responseHeaders (headers: RawHeaders, location: (value: string) 
     const name = headers[index] ?? ''
     const value = headers[index + 1] ?? ''
     const folded = name.toLowerCase()
-    if (DROPPED_RESPONSE_HEADERS.has(folded) || folded.startsWith('access-control-') || listed?.has(folded) === true) continue
+    if (DROPPED_RESPONSE_HEADERS.has(folded) || folded.startsWith('access-control-') || listed?.has(foldName(name)) === true) continue
     kept.push(name, folded === 'location' || folded === 'content-location' ? location(value) : value)
   }
   return kept

@@ -33,5 +33,11 @@ function moveIntoPrefix (path: string, rule: LocationRule): string | undefined {
   const rest = path.slice(basePath.length)
   if (rest !== '' && !/^[/?#]/.test(rest)) return undefined
   const local = prefix + rest
+  // Without the base, `//` would name a host; a dot segment may lead out of the base. Neither is what the upstream said.
+  if (local.startsWith('//') || !isUnder(new URL(rule.upstreamOrigin + path).pathname, basePath)) return undefined
   return local.startsWith('/') ? local : `/${local}`
+}
+
+function isUnder (path: string, basePath: string): boolean {
+  return path === basePath || path.startsWith(`${basePath}/`)
 }

@@ -4,10 +4,11 @@
  *
  * @param query with its `?`, or empty
  * @param fields name and value, both unencoded
+ * @param removed names to take off; by default those of the fields
  * @returns with its `?`, or empty
  */
-export function setQuery (query: string, fields: ReadonlyArray<readonly [name: string, value: string]>): string {
-  const names = new Set(fields.map(([name]) => name))
+export function setQuery (query: string, fields: ReadonlyArray<readonly [name: string, value: string]>, removed: readonly string[] = fields.map(([name]) => name)): string {
+  const names = new Set(removed)
   const kept = query.length > 1 ? query.slice(1).split('&').filter((part) => !names.has(parameterName(part))) : []
   for (const [name, value] of fields) kept.push(`${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
   return kept.length === 0 ? '' : `?${kept.join('&')}`

@@ -10,7 +10,8 @@ export interface Target {
 
 // Neither an escape, nor a parameter, nor a character that some reader treats as one: the common case, decided at once.
 const PLAIN = /^[\w\-.~!$&'()*+,=:@/]*$/
-const DEEPEST_ENCODING = 4
+// Escapes within escapes beyond this serve nobody but those who hide something.
+const DEEPEST_ENCODING = 8
 
 /**
  * Splits a raw request target and refuses every target that two readers could read differently: dot segments in any
@@ -40,17 +41,22 @@ export function judgePath (path: string): void {
   }
   if (path.includes('\\') || /%5c/i.test(path)) throw refusal('The path holds a backslash, which some readers take for a slash; leave it out.')
   if (path.includes('#')) throw refusal('The path holds a `#`, which some readers take for its end; encode it as %23.')
+  const decoded = decode(path)
+  if (decoded === undefined) throw refusal('The path holds a malformed or non-UTF-8 percent escape; encode it again (RFC 3986 section 2.1).')
+  if (hasControl(decoded)) throw refusal('The path holds a control character; leave it out.')
+  judgeNested(path)
+}
+
+/** Follows escapes within escapes, which are data to us, to see a traversal that a reader who decodes more than once would take. */
+function judgeNested (path: string): void {
   let text = path
-  for (let depth = 0; depth < DEEPEST_ENCODING; depth++) {
+  for (let depth = 0; depth <= DEEPEST_ENCODING; depth++) {
     if (hasDotSegment(text)) throw refusal(DOT_SEGMENTS)
-    const decoded = decode(text)
-    if (decoded === undefined && depth === 0) throw refusal('The path holds a malformed or non-UTF-8 percent escape; encode it again (RFC 3986 section 2.1).')
-    // Deeper than one level is data to us; it is only followed to see a traversal that a reader who decodes twice would take.
-    if (decoded === undefined || decoded === text) break
-    if (depth === 0 && hasControl(decoded)) throw refusal('The path holds a control character; leave it out.')
-    text = decoded
+    const next = decodeLeniently(text)
+    if (next === text) return
+    text = next
   }
-  if (hasControl(path)) throw refusal('The path holds a control character; leave it out.')
+  throw refusal('The path is percent-encoded many times over; encode it once (RFC 3986 section 2.4).')
 }
 
 const DOT_SEGMENTS = 'The path holds a dot segment (`.` or `..`, in some encoding), which readers resolve differently; send the resolved path.'
@@ -71,6 +77,11 @@ function decode (text: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+// As readers do that skip what they cannot decode; only ASCII matters for what is looked for.
+function decodeLeniently (text: string): string {
+  return text.replace(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
 }
 
 function hasControl (text: string): boolean {

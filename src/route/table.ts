@@ -1,5 +1,6 @@
 import { isAllowed, parseAllow, type AllowRule } from '../auth/allow.ts'
-import { injectionOf, type Binding, type Scheme } from '../auth/scheme.ts'
+import type { RelayKind } from '../auth/relay.ts'
+import { injectionOf, type Binding, type Scheme, type ValueSource } from '../auth/scheme.ts'
 import type { Injection } from '../auth/injection.ts'
 import { ProxyError } from '../errors.ts'
 import { foldName } from '../http/headers.ts'
@@ -34,7 +35,11 @@ export interface Route {
   readonly injectedCredentials: readonly string[]
   /** Folded names of headers that the route writes or takes off, beside those that no route passes on. */
   readonly ownedHeaders: ReadonlySet<string>
+  /** Whether it relays metadata that come with, or are made for, each request. */
+  readonly readsRelayed: boolean
   readonly writesQuery: boolean
+  /** Whether a POST gets fields into its body. */
+  readonly writesBody: boolean
   readonly writesCookies: boolean
 }
 
@@ -46,7 +51,7 @@ export interface Route {
 export function compileRoute (options: RouteOptions, index: number): Route {
   const url = new URL(options.upstream)
   const schemes = options.bindings.map((binding) => binding.scheme)
-  const owned = new Set(schemes.flatMap((scheme) => headerOf(scheme) ?? []))
+  const owned = new Set([...schemes.flatMap((scheme) => headerOf(scheme) ?? []), ...options.bindings.flatMap(({ value }) => sourceHeaderOf(value) ?? [])])
   // Contract section 4: a route that injects anything takes the client's own Authorization off; a public one passes it on.
   if (schemes.length > 0) owned.add('authorization')
   const prefix = options.prefix === undefined || options.prefix === '/' ? '' : options.prefix
@@ -59,10 +64,12 @@ export function compileRoute (options: RouteOptions, index: number): Route {
     allow: options.allow?.map(readAllow),
     bindings: options.bindings,
     credentials: [...new Set(options.bindings.flatMap(({ value }) => value.type === 'token' ? [value.credential] : []))],
-    injectedCredentials: [...new Set(options.bindings.map(({ value }) => value.credential))],
+    injectedCredentials: [...new Set(options.bindings.flatMap(({ value }) => value.type === 'relay' ? [] : [value.credential]))],
     ownedHeaders: owned,
-    writesQuery: schemes.some((scheme) => scheme.type === 'apiKey' && scheme.in === 'query'),
-    writesCookies: schemes.some((scheme) => scheme.type === 'apiKey' && scheme.in === 'cookie')
+    readsRelayed: options.bindings.some(({ value }) => value.type === 'relay'),
+    writesQuery: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'query'),
+    writesBody: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'query' && scheme.postQuery === undefined),
+    writesCookies: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'cookie')
   }
 }
 
@@ -98,9 +105,20 @@ export function authorise (route: Route, method: string, rest: string): void {
   if (route.allow !== undefined && !isAllowed(route.allow, method, rest === '' ? '/' : rest)) throw new ProxyError('CS_NOT_ALLOWED')
 }
 
-/** The injections of a route, once the tokens that it needs are there. */
-export function injectionsOf (route: Route, token: (credential: string) => Secret): Injection[] {
-  return route.bindings.map(({ scheme, value }) => injectionOf(scheme, value.type === 'fixed' ? value.value : token(value.credential)))
+/** The injections of a route, once the tokens and the relayed values that it needs are there. */
+export function injectionsOf (route: Route, token: (credential: string) => Secret, relayed: (kind: RelayKind) => Secret): Injection[] {
+  return route.bindings.map(({ scheme, value }) => {
+    switch (value.type) {
+      case 'fixed': return injectionOf(scheme, value.value)
+      case 'token': return injectionOf(scheme, token(value.credential))
+      case 'relay': return injectionOf(scheme, relayed(value.kind))
+      default: return value satisfies never
+    }
+  })
+}
+
+function sourceHeaderOf (value: ValueSource): string | undefined {
+  return value.type === 'relay' && value.source.type === 'header' ? foldName(value.source.name) : undefined
 }
 
 function headerOf (scheme: Scheme): string | undefined {
