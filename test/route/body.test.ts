@@ -45,6 +45,6 @@ t.test('what cannot take the field is 422 or 415', async (t) => {
 })
 
 t.test('a compressed body is 415, and identity is not compressed', async (t) => {
-  t.throws(() => { checkSpliceable(['Content-Encoding', 'gzip', 'Content-Type', 'application/json'], 10) }, { statusCode: 415 })
+  t.throws(() => { checkSpliceable(['Content-Encoding', 'gzip', 'Content-Type', 'application/json'], 10) }, /is compressed/)
   t.doesNotThrow(() => { checkSpliceable(['Content-Encoding', 'identity', 'Content-Type', 'application/json'], 10) })
 })

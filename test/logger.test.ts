@@ -1,0 +1,48 @@
+import { Writable } from 'node:stream'
+import t from 'tap'
+import { createLogger, describeError } from '../src/logger.ts'
+import { Secret } from '../src/secret.ts'
+
+function collect (): { readonly stream: NodeJS.WritableStream, readonly text: () => string } {
+  let text = ''
+  const stream = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      text += chunk.toString('utf8')
+      done()
+    }
+  })
+  return { stream, text: () => text }
+}
+
+t.test('lines are JSON with a level, an instant and a constant sentence', async (t) => {
+  const { stream, text } = collect()
+  createLogger({ level: 'info', destination: stream, readable: false, colour: false }).info({ route: '/a' }, 'request')
+  t.match(JSON.parse(text()), { level: 'info', time: /^\d{4}-\d\d-\d\dT.*Z$/, route: '/a', msg: 'request' })
+})
+
+t.test('a secret has no text form, whatever logs it', async (t) => {
+  for (const readable of [true, false]) {
+    const { stream, text } = collect()
+    const log = createLogger({ level: 'trace', destination: stream, readable, colour: false })
+    const secret = new Secret('CANARY')
+    log.info({ secret, nested: { deep: [secret] }, token: 'CANARY', password: 'CANARY' }, 'hello')
+    log.error({ error: Object.assign(new Error('failed', { cause: new Error('deeper') }), { headers: { authorization: 'CANARY' }, secret }) }, 'failed')
+    log.error(`${String(secret)}`)
+    t.notMatch(text(), /CANARY/)
+    t.match(text(), /deeper/)
+  }
+})
+
+t.test('errors are reduced to what is known to be safe', async (t) => {
+  t.same(describeError(Object.assign(new Error('no', { cause: Object.assign(new Error('why'), { code: 'ECONNREFUSED' }) }), { request: 'CANARY' })), { type: 'Error', message: 'no', cause: { type: 'Error', code: 'ECONNREFUSED', message: 'why' } })
+  t.same(describeError('CANARY'), { type: 'string' })
+})
+
+t.test('a readable line keeps escape sequences and line breaks of a client\'s off the terminal', async (t) => {
+  const { stream, text } = collect()
+  createLogger({ level: 'info', destination: stream, readable: true, colour: false }).info({ path: '/\u001b[2J\r\nfake', status: 200 }, 'request')
+  t.match(text(), /^\d\d:\d\d:\d\d\.\d{3} INFO {2}request path="\/\\u001b\[2J\\r\\nfake" status=200\n$/)
+  const coloured = collect()
+  createLogger({ level: 'info', destination: coloured.stream, readable: true, colour: true }).warn({}, 'x')
+  t.match(coloured.text(), '\u001b[33mWARN \u001b[0m')
+})
