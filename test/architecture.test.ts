@@ -9,7 +9,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url))
 const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
   [0, /^(?:errors|secret)\.ts$/],
   [1, /^(?:http|auth|route)\//],
-  [1, /^token\/(?:token|schedule|state|classify|mod-pow)\.ts$/],
+  [1, /^token\/(?:token|schedule|state|classify|mod-pow|mod-pow-openssl)\.ts$/],
   [2, /^(?:token|config|upstream)\//],
   [3, /^plugins\//],
   [4, /^(?:app|admin|listener|logger|version)\.ts$/],
@@ -23,7 +23,8 @@ const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
 const KEEPERS: ReadonlyArray<readonly [pattern: RegExp, files: RegExp]> = [
   [/^(?:fastify|@fastify\/)/, /^(?:app|admin)\.ts$|^plugins\//],
   [/^amazon-cognito-identity-js/, /^token\/cognito-worker\.ts$/],
-  [/^undici$/, /^upstream\/|^plugins\/route\.ts$|^token\/cognito-fetch\.ts$/],
+  [/^undici$/, /^upstream\/|^plugins\/route\.ts$|^token\/(?:cognito|oauth2)-fetch\.ts$/],
+  [/^oauth4webapi$/, /^token\/oauth2[^/]*\.ts$/],
   [/^(?:zod|jsonc-parser|envalid|dotenv)$/, /^config\//],
   [/^prom-client$/, /^plugins\/metrics\.ts$/],
   [/^pino$/, /^logger\.ts$/],
@@ -32,7 +33,7 @@ const KEEPERS: ReadonlyArray<readonly [pattern: RegExp, files: RegExp]> = [
 ]
 
 /** The only files that may open a secret: where bytes leave for the upstream or for the identity provider. */
-const REVEALERS = ['route/body.ts', 'route/outgoing.ts', 'secret.ts', 'token/cognito.ts']
+const REVEALERS = ['route/body.ts', 'route/outgoing.ts', 'secret.ts', 'token/cognito.ts', 'token/oauth2.ts']
 
 interface Source {
   readonly file: string

@@ -1,4 +1,5 @@
-import { createDiffieHellman, getDiffieHellman } from 'node:crypto'
+import { getDiffieHellman } from 'node:crypto'
+import { createPower } from './mod-pow-openssl.ts'
 
 /** The part of a big integer that {@link replaceModPow} needs; the library's `BigInteger` has it. */
 export interface BigIntegerLike {
@@ -17,7 +18,7 @@ export interface BigIntegerClass {
 
 /**
  * base^exponent mod N by OpenSSL, where N is the 3072-bit group of RFC 3526 section 5 that Cognito uses: a Diffie-Hellman
- * shared secret is exactly that. Some forty times faster than the library's own arithmetic.
+ * shared secret is exactly that. Ten to forty times faster than the library's own arithmetic.
  *
  * @param base hex; may be negative and larger than N, as B - k*g^x of a login always is
  * @param exponent hex; not negative
@@ -25,18 +26,32 @@ export interface BigIntegerClass {
  * @throws RangeError where the base is a multiple of N: SRP must stop there
  */
 export function nativeModPow (base: string, exponent: string): string {
+  const modulus = Buffer.from(groupModulus(), 'hex')
   const N = toBigInt(groupModulus())
   const power = toBigInt(exponent)
   const reduced = ((toBigInt(base) % N) + N) % N
   if (power < 0n) throw new RangeError('the exponent is negative')
   if (reduced === 0n) throw new RangeError('the base is 0 modulo N')
-  // computeSecret refuses 1 and N-1 (ERR_CRYPTO_INVALID_KEYLEN), and setPrivateKey an exponent of 0.
+  // OpenSSL refuses 1 and N-1 as public keys, and 0 as a private one.
   if (power === 0n || reduced === 1n) return '1'
   if (reduced === N - 1n) return power % 2n === 0n ? '1' : reduced.toString(16)
-  const group = createDiffieHellman(Buffer.from(groupModulus(), 'hex'), 2)
-  group.setPrivateKey(toBytes(power))
-  // The result is padded to the length of N.
-  return toBigInt(group.computeSecret(toBytes(reduced)).toString('hex')).toString(16)
+  const openssl = createPower(modulus, Number.parseInt(process.versions.node))
+  const compute = (value: bigint): bigint => toBigInt(openssl(toBytes(value), toBytes(power)).toString('hex'))
+  return withEitherSign(compute, reduced, power, N).toString(16)
+}
+
+/**
+ * Where OpenSSL knows the group, it may refuse every base outside its large subgroup (NIST SP 800-56A section 5.6.2.3.1):
+ * half of all numbers, and those that a wrong password leads to. N ≡ 3 mod 4, so of b and N - b exactly one is inside, and
+ * b^e = ±(N - b)^e.
+ */
+function withEitherSign (compute: (base: bigint) => bigint, base: bigint, exponent: bigint, N: bigint): bigint {
+  try {
+    return compute(base)
+  } catch {
+    const power = compute(N - base)
+    return exponent % 2n === 0n ? power : N - power
+  }
 }
 
 /**
@@ -64,10 +79,11 @@ export function groupModulus (): string {
   return getDiffieHellman('modp15').getPrime('hex')
 }
 
-// Short exponents keep the original fast here. The bases: the generator, one of full length, and a negative one of the size of k*v.
+// Short exponents keep the original fast here. The bases: the generator, two of full length (one of them outside the large
+// subgroup), and a negative one of the size of k*v.
 function agrees (BigInteger: BigIntegerClass, original: BigIntegerLike['modPow'], power: (base: string, exponent: string) => string): boolean {
   const exponent = 'c3a5c85c97cb3127'
-  const bases = ['2', groupModulus().slice(2), `-${'9e3779b97f4a7c15'.repeat(52)}`]
+  const bases = ['2', groupModulus().slice(2), `${groupModulus().slice(0, -1)}d`, `-${'9e3779b97f4a7c15'.repeat(52)}`]
   const N = new BigInteger(groupModulus(), 16)
   return bases.every(base => {
     let expected: string | undefined

@@ -9,7 +9,7 @@ function refreshesOf (world: World, username: string): number {
 }
 
 t.test('two keys on one client id stay apart through ten refreshes', async (t) => {
-  const world = await startWorld({ lifetimeSeconds: 2 })
+  const world = await startWorld({ lifetimeSeconds: 3 })
   const dir = t.testdir({ 'countersign.jsonc': world.config })
   const daemon = startDaemon(['-c', `${dir}/countersign.jsonc`], { env: world.secrets })
   t.teardown(async () => {

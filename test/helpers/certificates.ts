@@ -71,7 +71,7 @@ function certificate ({ subject, issuer, publicKey, signer, extensions, notBefor
 }
 
 function pem (cert: Buffer, key: KeyObject): Certificate {
-  const lines = cert.toString('base64').replace(/.{64}/g, '$&\n')
+  const lines = cert.toString('base64').replace(/.{64}(?=.)/g, '$&\n')
   return { cert: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`, key: key.export({ type: 'pkcs8', format: 'pem' }).toString() }
 }
 
