@@ -8,6 +8,7 @@ import type { Logger } from './logger.ts'
 import { createMetrics } from './plugins/metrics.ts'
 import { systemClock } from './token/clock.ts'
 import { CognitoWorker, createCognitoSource } from './token/cognito.ts'
+import { createOAuth2Source } from './token/oauth2.ts'
 import { CredentialStore, type CredentialOptions } from './token/store.ts'
 import type { ProxyEnvironment } from './upstream/connect.ts'
 import { readVersion } from './version.ts'
@@ -37,7 +38,7 @@ export interface RunningServer {
 export async function startServer ({ config, log, proxies }: ServerOptions): Promise<RunningServer> {
   const version = readVersion()
   const clock = systemClock()
-  const worker = new CognitoWorker()
+  const worker = new CognitoWorker({ onWarning: (message) => { log.warn({}, message) } })
   const state: { address?: Address, draining: boolean } = { draining: false }
   const facts: AdminFacts = {
     version,
@@ -46,7 +47,7 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
     draining: () => state.draining
   }
   const store: CredentialStore = new CredentialStore({
-    credentials: [...config.credentials].map(([name, credential]) => credentialOptions(name, credential, worker)),
+    credentials: [...config.credentials].map(([name, credential]) => credentialOptions(name, credential, worker, proxies)),
     clock,
     random: Math.random,
     log,
@@ -99,11 +100,12 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
 }
 
 /** What the store needs of a credential; here the compiler proves that the configuration fits the token half. */
-function credentialOptions (name: string, credential: CredentialConfig, worker: CognitoWorker): CredentialOptions {
+function credentialOptions (name: string, credential: CredentialConfig, worker: CognitoWorker, proxies: ProxyEnvironment): CredentialOptions {
   switch (credential.type) {
     case 'static': return { name, type: 'static', value: credential.value }
     case 'cognito': case 'defender-relayer': case 'defender-admin':
       return { name, type: credential.type, source: createCognitoSource(credential, worker) }
+    case 'oauth2': return { name, type: 'oauth2', source: createOAuth2Source(credential, { proxies }) }
     default: return unreachable(credential)
   }
 }

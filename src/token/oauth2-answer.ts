@@ -1,0 +1,71 @@
+import { classifyRefusal, redirected, unexpectedTokenAnswer, unsupportedTokenType, unusableToken } from './classify-oauth2.ts'
+import type { Verdict } from './classify.ts'
+
+/** An answer of a token endpoint, read to its end. */
+export interface Answer {
+  readonly status: number
+  /** Undefined where it was longer than a token's answer can be. */
+  readonly text: string | undefined
+}
+
+/**
+ * What an answer gave, under the names of RFC 6749 section 5.1. It holds nothing else of the answer: a refresh token is ignored
+ * (section 4.4.3), and so is an ID token.
+ */
+export interface Issued {
+  readonly access_token: string
+  readonly token_type: 'bearer'
+  /** Seconds; absent where the answer told none that makes sense. */
+  readonly expires_in?: number
+}
+
+/**
+ * Reads an answer. It is more lenient than the RFC where servers are known to be sloppy and nothing depends on it (the
+ * content type, any 2xx, a lifetime in a string, a `scope` that is a list, an error under status 200), and strict about what the token is.
+ */
+export function readAnswer ({ status, text }: Answer): Issued | Verdict {
+  if (status >= 300 && status < 400) return redirected(status)
+  const json = text === undefined ? undefined : parseObject(text)
+  if (status < 200 || status >= 400) return classifyRefusal(status, json?.['error'])
+  if (json === undefined) return unexpectedTokenAnswer(status)
+  const { error, access_token: token, token_type: type, expires_in: lifetime } = json
+  if (typeof error === 'string' && error !== '') return classifyRefusal(status, error)
+  if (typeof token !== 'string' || token === '') return unexpectedTokenAnswer(status)
+  if (typeof type !== 'string' || type.trim().toLowerCase() !== 'bearer') return unsupportedTokenType(type)
+  if (!HEADER_SAFE.test(token)) return unusableToken()
+  const seconds = readSeconds(lifetime)
+  return { access_token: token, token_type: 'bearer', ...(seconds !== undefined && { expires_in: seconds }) }
+}
+
+/** The provider's clock minus ours. `Date` has whole seconds, so half a second is added; the answer was made about half-way between sending and receiving. */
+export function skewOf (date: string | string[] | undefined, sentAt: number, receivedAt: number): number | undefined {
+  const instant = typeof date === 'string' ? Date.parse(date) : NaN
+  return Number.isNaN(instant) ? undefined : Math.round(instant + 500 - (sentAt + receivedAt) / 2)
+}
+
+/** RFC 9110 section 10.2.3: seconds, or a date, which is one of the provider's clock. */
+export function retryAfterMs (value: string | string[] | undefined, providerNow: number): number | undefined {
+  if (typeof value !== 'string') return undefined
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - providerNow
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), RETRY_AFTER_LIMIT_MS)
+}
+
+const RETRY_AFTER_LIMIT_MS = 24 * 3_600_000
+
+// Printable ASCII (RFC 6749 appendix A.12), and no space at an end: the header would lose it.
+const HEADER_SAFE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
+
+// A number, or one in a string, of at least a second. The rest counts as missing: Grant.lifetimeMs has rules for that.
+function readSeconds (value: unknown): number | undefined {
+  const seconds = typeof value === 'string' && /^\s*\d+(?:\.\d*)?\s*$/.test(value) ? Number(value) : value
+  return typeof seconds === 'number' && Number.isFinite(seconds) && seconds >= 1 ? seconds : undefined
+}
+
+function parseObject (text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,110 @@
+import { Agent, EnvHttpProxyAgent } from 'undici'
+import type { Dispatcher } from 'undici'
+import { isLoopbackHost } from '../http/address.ts'
+import type { ProxyEnvironment } from '../upstream/connect.ts'
+import { classifyTokenNetworkError } from './classify-oauth2.ts'
+import { readAnswer, retryAfterMs, skewOf } from './oauth2-answer.ts'
+import type { Answer } from './oauth2-answer.ts'
+import type { Verdict } from './classify.ts'
+import { TokenError } from './token.ts'
+
+/** One login under way, and what its call brought to light. */
+export interface Exchange {
+  readonly proxies: ProxyEnvironment
+  /** Aborts at the deadline, or when nobody wants the answer any more. */
+  readonly signal: AbortSignal
+  /** From the answer's `Date`: the provider's clock minus ours. */
+  clockSkewMs: number | undefined
+}
+
+/** A token request as oauth4webapi hands it over. */
+export interface TokenRequest {
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: URLSearchParams
+}
+
+/**
+ * The `fetch` of oauth4webapi: one POST, whose answer is judged here. The library sees only what is a success by our rules,
+ * reduced to the fields that matter: it would take a `scope` that is a list, or an ID token of another issuer, for a failure
+ * of the whole answer, and it does not read the error code of an answer that carries a challenge.
+ *
+ * @returns a function that throws a {@link TokenError} and nothing else
+ */
+export function createTokenFetch (exchange: Exchange): (url: string, request: TokenRequest) => Promise<Response> {
+  return async (url, request) => {
+    let answer: Received
+    try {
+      answer = await post(new URL(url), request, exchange)
+    } catch (error) {
+      throw createFailure(classifyTokenNetworkError(error), exchange)
+    }
+    const result = readAnswer(answer)
+    if ('access_token' in result) return Response.json(result)
+    throw createFailure(result, exchange, retryAfterMs(answer.retryAfter, Date.now() + (exchange.clockSkewMs ?? 0)))
+  }
+}
+
+/** A verdict as an error, with what was measured on the way. */
+export function createFailure ({ class: failure, code, message }: Verdict, { clockSkewMs }: Pick<Exchange, 'clockSkewMs'>, retryAfterMs?: number): TokenError {
+  return new TokenError(failure, code, message, {
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(clockSkewMs !== undefined && { clockSkewMs })
+  })
+}
+
+interface Received extends Answer {
+  readonly retryAfter: string | string[] | undefined
+}
+
+// Real answers have a few kilobytes.
+const ANSWER_LIMIT = 1024 * 1024
+
+async function post (url: URL, { headers, body }: TokenRequest, exchange: Exchange): Promise<Received> {
+  const dispatcher = connect(url, exchange)
+  try {
+    const sentAt = Date.now()
+    // `request`, not `fetch`: it follows no redirect, so the client secret goes to the token URL and nowhere else.
+    const answer = await dispatcher.request({
+      origin: url.origin, path: url.pathname + url.search, method: 'POST', headers, body: body.toString(), signal: exchange.signal
+    })
+    exchange.clockSkewMs = skewOf(answer.headers['date'], sentAt, Date.now())
+    return { status: answer.statusCode, retryAfter: answer.headers['retry-after'], text: await readText(answer.body) }
+  } finally {
+    dispatcher.destroy().catch(() => {})
+  }
+}
+
+/**
+ * Connections for one call: logins are an hour apart, and what is destroyed afterwards can neither keep the process alive nor
+ * outlive a reload. TLS and proxies are those of the upstreams: verified with no way around it, loopback never proxied, nothing
+ * read from the process environment but NODE_EXTRA_CA_CERTS, which is in Node's own store of authorities.
+ */
+function connect (url: URL, { proxies, signal }: Exchange): Dispatcher {
+  // The signal goes to the sockets as well: undici's own does not end a call that is still connecting.
+  const tls = { rejectUnauthorized: true, minVersion: 'TLSv1.2', signal } as const
+  // No deadlines of undici's own: that of the exchange covers all of it.
+  const common = { connect: { ...tls, timeout: 0 }, headersTimeout: 0, bodyTimeout: 0, allowH2: false }
+  const { httpProxy, httpsProxy, noProxy } = proxies
+  if ((httpProxy === undefined && httpsProxy === undefined) || isLoopbackHost(url.hostname)) return new Agent(common)
+  return new EnvHttpProxyAgent({
+    ...common,
+    requestTls: tls,
+    proxyTls: tls,
+    // Empty strings rather than undefined: undici would read the process environment by itself.
+    httpProxy: httpProxy ?? '',
+    httpsProxy: httpsProxy ?? '',
+    noProxy: noProxy ?? ''
+  })
+}
+
+async function readText (body: AsyncIterable<Buffer>): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of body) {
+    length += chunk.length
+    if (length > ANSWER_LIMIT) return undefined
+    chunks.push(chunk)
+  }
+  // Not Buffer's own decoding: that would leave a byte order mark in front of the JSON.
+  return new TextDecoder().decode(Buffer.concat(chunks))
+}
