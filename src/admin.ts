@@ -35,6 +35,9 @@ export interface Admin {
 
 const OWN_HEADERS = [['cache-control', 'no-store'], ['x-content-type-options', 'nosniff'], ['cross-origin-resource-policy', 'same-origin']] as const
 
+/** A path that nothing is served on. */
+const NOWHERE = '/nowhere'
+
 /** Whether every credential can serve a request now, and nothing is about to end. */
 export function isReady (store: CredentialStore, facts: AdminFacts): boolean {
   return !facts.draining() && facts.address() !== undefined && store.ready().ready
@@ -43,18 +46,25 @@ export function isReady (store: CredentialStore, facts: AdminFacts): boolean {
 /** Makes the admin application: the guards of the proxy without its caller token, which probes could not send. */
 export async function buildAdmin ({ config, store, metrics, facts }: AdminOptions): Promise<Admin> {
   const guard: GuardOptions = { allowedHosts: new Set(config.allowedHosts), allowedOrigins: new Set() }
-  const app = fastify({ logger: false, exposeHeadRoutes: true, return503OnClosing: false, forceCloseConnections: true })
+  const app = fastify({
+    logger: false,
+    // A path that Fastify cannot decode would be answered by Fastify itself, in front of the guards.
+    rewriteUrl: (message) => isMalformed(message.url ?? '') ? NOWHERE : message.url ?? '',
+    exposeHeadRoutes: true,
+    return503OnClosing: false,
+    forceCloseConnections: true
+  })
 
   app.addHook('onRequest', (request, reply, done) => {
     for (const [name, value] of OWN_HEADERS) reply.raw.setHeader(name, value)
     admit(request.raw, guard)
     if (request.method !== 'GET' && request.method !== 'HEAD') throw methodRefusal()
-    parseTarget(request.raw.url ?? '')
+    parseTarget(request.originalUrl)
     done()
   })
   app.setErrorHandler((error, _request, reply) => {
     const { statusCode, headers, body } = errorAnswer(error instanceof ProxyError ? error : new ProxyError('CS_INTERNAL', { cause: error }))
-    return reply.code(statusCode).headers(headers).send(body)
+    return reply.code(statusCode).headers({ ...headers, ...(statusCode === 405 && { allow: 'GET, HEAD' }) }).send(body)
   })
   app.setNotFoundHandler(() => { throw new ProxyError('CS_NO_ROUTE', { message: 'The admin listener has /startup, /live, /ready, /status and /metrics.' }) })
 
@@ -79,6 +89,15 @@ export async function buildAdmin ({ config, store, metrics, facts }: AdminOption
   })
   await app.ready()
   return { handle: (message, response) => { app.routing(message, response) }, close: () => app.close() }
+}
+
+function isMalformed (target: string): boolean {
+  try {
+    parseTarget(target)
+    return false
+  } catch {
+    return true
+  }
 }
 
 function probe (reply: FastifyReply, good: boolean, answer: Record<string, unknown>): FastifyReply {

@@ -87,6 +87,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       route,
       dispatcher,
       ...(options.maxBodyBytes !== undefined && { maxBodyBytes: options.maxBodyBytes }),
+      idleTimeoutMs: options.idleTimeoutMs,
       token: (credential) => store.get(credential),
       now: () => clock.monotonic(),
       onInject: () => { for (const credential of route.injectedCredentials) metrics.injected(credential) }
@@ -107,15 +108,17 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
   }
 
   function refuse (visit: Visit, error: unknown): void {
+    // A client that left is no error; there is nobody to answer.
+    if (visit.response.destroyed) return
     const refusal = error instanceof ProxyError ? error : new ProxyError('CS_INTERNAL', { cause: error })
     visit.code = refusal.code
     metrics.refused(refusal.code)
-    // A client that left is no error; there is nobody to answer.
-    if (visit.response.destroyed) return
     if (refusal.statusCode >= 500) log.warn({ route: visit.route?.label, code: refusal.code, error: refusal.cause }, 'request failed')
     const { statusCode, headers, body } = errorAnswer(refusal)
     const list = Object.entries(headers).flat()
     if (visit.corsOrigin !== undefined) list.push(...corsHeaders(visit.corsOrigin))
+    // The listener reads no further request behind such an answer.
+    if (refusal.close) visit.response.shouldKeepAlive = false
     visit.response.writeHead(statusCode, list)
     visit.response.end(body)
   }

@@ -31,6 +31,7 @@ const HEADERS_TIMEOUT_MS = 60_000
 const KEEP_ALIVE_TIMEOUT_MS = 72_000
 const MAX_HEADER_BYTES = 16_384
 const LONGEST_SOCKET_PATH = 103
+const LINGER_MS = 1000
 
 /**
  * Listens on a TCP address or a unix socket.
@@ -38,7 +39,6 @@ const LONGEST_SOCKET_PATH = 103
  * @throws ListenError where the address cannot be taken
  */
 export async function openListener ({ address, handle, maxConnections }: ListenerOptions): Promise<Listener> {
-  let draining = false
   const server = createServer({
     // Our own guard answers a missing Host, in our own format.
     requireHostHeader: false,
@@ -48,31 +48,86 @@ export async function openListener ({ address, handle, maxConnections }: Listene
     // An upload may take for ever as long as it moves.
     requestTimeout: 0
   })
+  // Node drops what is beyond its default of 1,000 in silence: the guards would not see a second Host there.
+  server.maxHeadersCount = 0
+  const connections = new Map<Socket, Connection>()
+  let served = 0
+  let draining = false
+
+  server.prependListener('connection', (socket: Socket) => {
+    const full = served >= maxConnections
+    if (!full) served++
+    connections.set(socket, { answers: new Set(), last: full })
+    socket.once('close', () => {
+      connections.delete(socket)
+      if (!full) served--
+    })
+    if (full) answerRaw(socket, new ProxyError('CS_OVERLOADED', { retryAfter: 1, close: true }))
+  })
   const serve: Handler = (message, response) => {
+    const connection = connections.get(message.socket)
+    if (connection === undefined || isOver(connection)) return
+    connection.answers.add(response)
+    response.once('close', () => {
+      connection.answers.delete(response)
+      connection.last ||= !response.shouldKeepAlive
+      if (draining && connection.answers.size === 0) message.socket.destroySoon()
+    })
     if (draining) response.shouldKeepAlive = false
-    response.once('close', () => { if (draining) server.closeIdleConnections() })
     handle(message, response)
   }
   server.on('request', serve)
   // Answered once the body is wanted, so that a refused upload is never sent (RFC 9110 section 10.1.1).
   server.on('checkContinue', serve)
   server.on('checkExpectation', serve)
-  server.on('connect', (_message, socket) => { answerRaw(socket, new ProxyError('CS_METHOD_NOT_ALLOWED', { close: true })) })
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => { answerRaw(socket, parserRefusal(error)) })
-  limitConnections(server, maxConnections)
+  server.on('connect', ({ socket }) => { refuseRest(socket, connections.get(socket), new ProxyError('CS_METHOD_NOT_ALLOWED', { close: true })) })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => { refuseRest(socket, connections.get(socket), parserRefusal(error)) })
   await listen(server, address)
 
   return {
     address: realAddress(server, address),
     drain: async (timeoutMs) => {
       draining = true
+      for (const { answers } of connections.values()) for (const answer of answers) if (!answer.headersSent) answer.shouldKeepAlive = false
       const closed = new Promise<void>((resolve) => { server.close(() => { resolve() }) })
-      server.closeIdleConnections()
-      const timer = setTimeout(() => { server.closeAllConnections() }, timeoutMs)
+      // Once more round the loop: a request that is in a buffer of the kernel already is in flight to whoever sent it.
+      setImmediate(() => { for (const [socket, { answers }] of connections) if (answers.size === 0) socket.destroySoon() })
+      const timer = setTimeout(() => { for (const socket of connections.keys()) socket.destroy() }, timeoutMs)
       await closed
       clearTimeout(timer)
     }
   }
+}
+
+/** What is known of an open connection. */
+interface Connection {
+  /** Requests that are not answered to the end. */
+  readonly answers: Set<ServerResponse>
+  /** The last answer is out: nothing that still comes is a request. */
+  last: boolean
+}
+
+// Node's parser goes on with what is behind a request, whatever its answer said (RFC 9112 section 9.6 forbids to take it up).
+function isOver ({ answers, last }: Connection): boolean {
+  return last || [...answers].some((answer) => !answer.shouldKeepAlive)
+}
+
+/** Refuses what the parser cannot read, or will not read on from, behind the answers that are still on their way: bytes of a refusal must not get into one. */
+function refuseRest (socket: Socket, connection: Connection | undefined, refusal: ProxyError | undefined): void {
+  const current = [...connection?.answers ?? []].at(-1)
+  if (connection === undefined || current === undefined || refusal === undefined) {
+    answerRaw(socket, refusal)
+    return
+  }
+  if (current.req.complete) {
+    if (isOver(connection)) return
+    connection.last = true
+    current.once('close', () => { answerRaw(socket, refusal) })
+    return
+  }
+  // It is the body of that very request that is malformed, so this is its answer.
+  if (connection.answers.size > 1 || current.headersSent) socket.destroy()
+  else answerRaw(socket, refusal, 0)
 }
 
 async function listen (server: Server, address: Address): Promise<void> {
@@ -82,7 +137,8 @@ async function listen (server: Server, address: Address): Promise<void> {
     await removeStaleSocket(address.path)
   }
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => { reject(new ListenError(describeFailure(address, error), { cause: error })) })
+    // Stays: an error of a later accept() would end the process otherwise, and costs no more than that connection.
+    server.on('error', (error: NodeJS.ErrnoException) => { reject(new ListenError(describeFailure(address, error), { cause: error })) })
     if (address.type === 'tcp') {
       // A hosts file may say otherwise, but `localhost` is loopback by definition (RFC 6761 section 6.3).
       server.listen({ host: address.host === 'localhost' ? '127.0.0.1' : address.host, port: address.port, ipv6Only: false }, resolve)
@@ -129,15 +185,6 @@ function realAddress (server: Server, asked: Address): Address {
   return { type: 'tcp', host: bound.address, port: bound.port }
 }
 
-function limitConnections (server: Server, max: number): void {
-  let open = 0
-  server.prependListener('connection', (socket: Socket) => {
-    open++
-    socket.once('close', () => { open-- })
-    if (open > max) answerRaw(socket, new ProxyError('CS_OVERLOADED', { retryAfter: 1, close: true }))
-  })
-}
-
 // Codes of Node's HTTP parser (llhttp) and of its own timeouts.
 function parserRefusal (error: NodeJS.ErrnoException): ProxyError | undefined {
   switch (error.code) {
@@ -148,8 +195,12 @@ function parserRefusal (error: NodeJS.ErrnoException): ProxyError | undefined {
   }
 }
 
-/** Writes an error where there is no response object, and ends the connection: no byte behind it is read as a request. */
-function answerRaw (socket: Duplex, refusal: ProxyError | undefined): void {
+/**
+ * Writes an error where there is no response object, and ends the connection: no byte behind it is read as a request.
+ * What still comes is read and dropped for a moment, since closing on unread bytes would take the answer back (RFC 9112 section 9.6).
+ */
+function answerRaw (socket: Duplex, refusal: ProxyError | undefined, lingerMs = LINGER_MS): void {
+  if (socket.writableEnded) return
   if (refusal === undefined || !socket.writable) {
     socket.destroy()
     return
@@ -157,5 +208,8 @@ function answerRaw (socket: Duplex, refusal: ProxyError | undefined): void {
   const { statusCode, headers, body } = errorAnswer(refusal)
   const reason = (JSON.parse(body) as { error: string }).error // of our own making
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
-  socket.end(`HTTP/1.1 ${statusCode} ${reason}\r\n${head}\r\n${body}`, () => { socket.destroy() })
+  socket.end(`HTTP/1.1 ${statusCode} ${reason}\r\n${head}\r\n${body}`, () => { if (lingerMs === 0) socket.destroy() })
+  if (lingerMs === 0) return
+  const timer = setTimeout(() => { socket.destroy() }, lingerMs).unref()
+  socket.once('end', () => { socket.destroy() }).once('close', () => { clearTimeout(timer) }).on('error', () => {}).resume()
 }

@@ -43,6 +43,8 @@ export function answerPreflight (message: IncomingMessage, response: ServerRespo
     'access-control-allow-methods': message.headers['access-control-request-method'] ?? '',
     ...(headers !== undefined && { 'access-control-allow-headers': headers }),
     'access-control-max-age': '600',
+    'x-content-type-options': 'nosniff',
+    'cross-origin-resource-policy': 'same-origin',
     vary: 'Origin'
   })
   response.end()

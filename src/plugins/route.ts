@@ -2,23 +2,30 @@ import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { METHODS, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { Dispatcher } from 'undici'
+import type { Injection } from '../auth/injection.ts'
+import type { RelayKind } from '../auth/relay.ts'
 import { ProxyError } from '../errors.ts'
 import { responseHeaders } from '../http/headers.ts'
 import { rewriteLocation } from '../http/location.ts'
+import { checkSpliceable, spliceBody, takesBodyFields } from '../route/body.ts'
 import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
+import { readRelayed } from '../route/relayed.ts'
 import { authorise, injectionsOf, upstreamTarget, type Route } from '../route/table.ts'
 import type { Secret } from '../secret.ts'
 import type { Token } from '../token/token.ts'
 import { Exchange, type UpstreamRequest } from '../upstream/exchange.ts'
 import { upstreamFailure } from '../upstream/failure.ts'
+import { Upload } from '../upstream/upload.ts'
 import { corsHeaders } from './guard.ts'
-import { limitBody } from './limit-body.ts'
+import { readBody } from './read-body.ts'
 import { visitOf, type Visit } from './visit.ts'
 
 export interface RoutePluginOptions {
   readonly route: Route
   readonly dispatcher: Dispatcher
   readonly maxBodyBytes?: number
+  /** Longest silence within a request body, in milliseconds. */
+  readonly idleTimeoutMs: number
   /** The current token of a credential; a promise only where none is usable now. Throws, or rejects with, a ProxyError. */
   readonly token: (credential: string) => Token | Promise<Token>
   /** Monotonic milliseconds. */
@@ -29,6 +36,8 @@ export interface RoutePluginOptions {
 
 // Everything that Node parses but CONNECT, which never becomes a request. TRACE is refused before any route.
 const FORWARDED_METHODS = METHODS.filter((method) => method !== 'CONNECT')
+
+const NOTHING_RELAYED: ReadonlyMap<RelayKind, Secret> = new Map()
 
 /** Carries a visit through reply-from to our dispatcher: it copies headers by spread, symbols included. */
 const CARRIED = Symbol('countersign.carried')
@@ -54,7 +63,7 @@ export function leaveBodiesAlone (fastify: FastifyInstance): void {
  * there), `onResponse` writes to the socket, no retry of any kind.
  */
 export async function routePlugin (fastify: FastifyInstance, options: RoutePluginOptions): Promise<void> {
-  const { route, maxBodyBytes } = options
+  const { route, maxBodyBytes, idleTimeoutMs } = options
 
   await fastify.register(httpProxy, {
     prefix: routeUrl(route),
@@ -82,17 +91,36 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
     try {
       authorise(route, visit.message.method ?? '', visit.rest)
       checkLength(visit.message, maxBodyBytes)
-      const pending = collect(route, options.token)
-      if (pending instanceof Promise) pending.then((tokens) => { if (!abandon(visit, reply)) arm(visit, tokens, done) }, done)
-      else arm(visit, pending, done)
+      const relayed = route.readsRelayed ? readRelayed(route, visit.message.rawHeaders) : NOTHING_RELAYED
+      const body = takesBodyFields(route, visit.message.method ?? '') ? readSpliceable(visit) : undefined
+      const tokens = collect(route, options.token)
+      if (body === undefined && !(tokens instanceof Promise)) {
+        visit.injections = inject(tokens, relayed)
+        done()
+        return
+      }
+      Promise.all([tokens, body]).then(([arrived, bytes]) => {
+        if (abandon(visit, reply)) return
+        visit.injections = inject(arrived, relayed)
+        if (bytes !== undefined) visit.spliced = spliceBody(bytes, visit.message.rawHeaders, visit.injections)
+        done()
+      }).catch(done)
     } catch (error) {
       done(error as Error) // only ProxyErrors and defects arrive here, and both are Errors
     }
   }
 
-  function arm (visit: Visit, tokens: ReadonlyMap<string, Token>, done: () => void): void {
-    visit.injections = injectionsOf(route, (credential) => valueOf(tokens, credential))
-    done()
+  function inject (tokens: ReadonlyMap<string, Token>, relayed: ReadonlyMap<RelayKind, Secret>): Injection[] {
+    return injectionsOf(route, (credential) => valueOf(tokens, credential), (kind) => relayedValueOf(relayed, kind))
+  }
+
+  function readSpliceable (visit: Visit): Promise<Buffer> {
+    const { message } = visit
+    const length = message.headers['content-length']
+    const chunked = message.headers['transfer-encoding'] !== undefined
+    checkSpliceable(message.rawHeaders, chunked ? undefined : Number(length ?? 0))
+    askForBody(visit)
+    return readBody(upload(message))
   }
 
   function request ({ headers }: { readonly headers: Carrier }, done: (error: unknown, response?: unknown) => void): void {
@@ -106,36 +134,49 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
     })
     visit.exchange = exchange
     visit.upstreamStartedAt = options.now()
-    if (visit.expectsContinue) visit.response.writeContinue()
+    askForBody(visit)
     options.onInject()
     exchange.send(options.dispatcher, route.upstreamOrigin, outgoing(visit))
   }
 
   function outgoing (visit: Visit): UpstreamRequest {
-    const { message } = visit
+    const { message, spliced } = visit
+    const method = message.method ?? ''
     const injections = visit.injections ?? []
-    const headers = outgoingHeaders(route, message.rawHeaders, injections)
+    const headers = outgoingHeaders(route, message.rawHeaders, injections, spliced?.contentType)
     const chunked = message.headers['transfer-encoding'] !== undefined
-    const length = message.headers['content-length']
+    const length = spliced === undefined ? message.headers['content-length'] : String(spliced.body.length)
     if (length !== undefined) headers.push('content-length', length)
     return {
-      method: message.method ?? '',
-      target: upstreamTarget(route, visit.rest, outgoingQuery(route, visit.query, injections)),
+      method,
+      target: upstreamTarget(route, visit.rest, outgoingQuery(route, method, visit.query, injections)),
       headers,
-      body: chunked && maxBodyBytes !== undefined ? limitBody(message, maxBodyBytes) : chunked || Number(length ?? 0) > 0 ? message : null
+      body: spliced?.body ?? (chunked || Number(length ?? 0) > 0 ? upload(message) : null)
     }
   }
 
-  function respond (visit: Visit, reply: { readonly hijack: () => unknown }): void {
-    reply.hijack()
+  function upload (message: IncomingMessage): Upload {
+    return new Upload(message, { idleTimeoutMs, ...(maxBodyBytes !== undefined && { maxBytes: maxBodyBytes }) })
+  }
+
+  function respond (visit: Visit, reply: { readonly hijack: () => unknown, readonly send: (error: Error) => unknown }): void {
     const { exchange, message, response } = visit
     if (exchange === undefined) return
     const headers = responseHeaders(exchange.rawHeaders, (value) => rewriteLocation(value, route))
     if (visit.corsOrigin !== undefined) headers.push(...corsHeaders(visit.corsOrigin))
     // What is left of the request would be read as the next one (fastify/fastify-http-proxy#474).
     if (!message.complete) headers.push('Connection', 'close')
-    exchange.relay(response, headers)
+    const failure = exchange.relay(response, headers)
+    if (failure === undefined) reply.hijack()
+    else reply.send(failure)
   }
+}
+
+// Sent once, and only for a body that is wanted (RFC 9110 section 10.1.1).
+function askForBody (visit: Visit): void {
+  if (!visit.expectsContinue) return
+  visit.expectsContinue = false
+  visit.response.writeContinue()
 }
 
 function checkLength (message: IncomingMessage, maxBodyBytes: number | undefined): void {
@@ -159,6 +200,12 @@ function valueOf (tokens: ReadonlyMap<string, Token>, credential: string): Secre
   const token = tokens.get(credential)
   if (token === undefined) throw new ProxyError('CS_TOKEN_UNAVAILABLE', { retryAfter: 1 })
   return token.value
+}
+
+function relayedValueOf (relayed: ReadonlyMap<RelayKind, Secret>, kind: RelayKind): Secret {
+  const value = relayed.get(kind)
+  if (value === undefined) throw new ProxyError('CS_BAD_REQUEST', { message: `The request has no ${kind}, which this route relays.` })
+  return value
 }
 
 // A client that left while its token was fetched is answered by nobody, and costs the upstream nothing.

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Injection } from '../auth/injection.ts'
 import { ProxyError } from '../errors.ts'
 import { parseTarget } from '../http/target.ts'
+import type { SplicedBody } from '../route/body.ts'
 import { findRoute, type Route } from '../route/table.ts'
 import type { Exchange } from '../upstream/exchange.ts'
 
@@ -21,10 +22,12 @@ export interface Visit {
   /** Why no route can take the request; answered only behind the guards, which come first. */
   readonly refusal?: ProxyError
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 section 10.1.1). */
-  readonly expectsContinue: boolean
+  expectsContinue: boolean
   /** The listed origin that gets CORS headers. */
   corsOrigin?: string
   injections?: readonly Injection[]
+  /** The request's body with the injected fields in it, where they go there. */
+  spliced?: SplicedBody
   exchange?: Exchange
   upstreamStartedAt?: number
   /** Why the upstream gave no answer. */

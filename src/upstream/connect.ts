@@ -28,11 +28,13 @@ const CONNECT_TIMEOUT_MS = 10_000
  * `http.ProxyFromEnvironment`: the proxy's own loopback is another machine's.
  */
 export function connectUpstream (options: ConnectOptions): Dispatcher {
-  const { hostname } = new URL(options.origin)
+  const { hostname, protocol } = new URL(options.origin)
   const tls = { rejectUnauthorized: true, minVersion: 'TLSv1.2' } as const
   const common = { headersTimeout: options.timeoutMs, bodyTimeout: options.idleTimeoutMs, pipelining: 1, allowH2: false }
   const { httpProxy, httpsProxy, noProxy } = options.proxies
-  if ((httpProxy === undefined && httpsProxy === undefined) || isLoopbackHost(hostname)) {
+  // By the upstream's scheme alone: EnvHttpProxyAgent would take HTTP_PROXY for `https:` as well, which curl and Go do not.
+  const proxy = protocol === 'https:' ? httpsProxy : httpProxy
+  if (proxy === undefined || isLoopbackHost(hostname)) {
     return new Pool(options.origin, { ...common, connect: { ...tls, timeout: CONNECT_TIMEOUT_MS } })
   }
   return new EnvHttpProxyAgent({
@@ -40,9 +42,9 @@ export function connectUpstream (options: ConnectOptions): Dispatcher {
     connect: { ...tls, timeout: CONNECT_TIMEOUT_MS },
     requestTls: tls,
     proxyTls: tls,
-    // Empty strings rather than undefined: undici would read the process environment by itself.
-    httpProxy: httpProxy ?? '',
-    httpsProxy: httpsProxy ?? '',
+    httpProxy: proxy,
+    httpsProxy: proxy,
+    // An empty string rather than undefined: undici would read the process environment by itself.
     noProxy: noProxy ?? ''
   })
 }

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ProxyError } from '../errors.ts'
-import type { RawHeaders } from '../http/headers.ts'
+import { responseHeaders, type RawHeaders } from '../http/headers.ts'
 
 /** A request as it will stand on the wire, but for the `Host` and framing that the connection adds. */
 export interface UpstreamRequest {
@@ -12,7 +12,7 @@ export interface UpstreamRequest {
   /** Flat list of names and values; no hop-by-hop ones. */
   readonly headers: readonly string[]
   /** Null where the client announced none. */
-  readonly body: Readable | null
+  readonly body: Readable | Buffer | null
 }
 
 /** What happens to the upstream's answer; each is called at most once, and nothing after `fail`. */
@@ -64,20 +64,25 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#controller?.abort(new Error('the client went away'))
   }
 
-  /** Begins to write the answer to the client, with the given headers in place of the upstream's. */
-  relay (client: ServerResponse, headers: string[]): void {
+  /**
+   * Begins to write the answer to the client, with the given headers in place of the upstream's.
+   *
+   * @returns why it cannot be passed on; nothing was written then
+   */
+  relay (client: ServerResponse, headers: readonly string[]): ProxyError | undefined {
     try {
-      client.writeHead(this.#statusCode, this.#statusMessage, headers)
+      client.writeHead(this.#statusCode, REASON.test(this.#statusMessage) ? this.#statusMessage : '', carriesTrailers(client, this.#statusCode, headers) ? [...headers] : withoutTrailer(headers))
     } catch (error) {
-      // Bytes that HTTP does not allow in a header, which undici lets pass.
-      this.#fail(new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause: error, proxyStatus: 'http_protocol_error' }))
+      // Bytes that HTTP does not allow in a header, should undici let them pass.
+      this.#settled = true
       this.#controller?.abort(new Error('the upstream sent an illegal header'))
-      return
+      return new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause: error, proxyStatus: 'http_protocol_error' })
     }
     this.#client = client
     // Small answers come whole in one read, and then headers and body leave in one write; a stream that is silent yet
     // (Server-Sent Events) gets its headers out right behind that read.
     process.nextTick(() => { if (!this.#wroteBody) client.flushHeaders() })
+    return undefined
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
@@ -108,7 +113,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd (controller: Dispatcher.DispatchController): void {
     this.#settled = true
-    const trailers = rawText(controller.rawTrailers)
+    const trailers = responseHeaders(rawText(controller.rawTrailers), (value) => value)
     const client = this.#client
     if (client === undefined) return
     this.#wroteBody = true
@@ -122,6 +127,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return
     }
     this.#settled = true
+    // Whole with its headers, whatever Content-Length it repeats (RFC 9110 section 8.6); undici misses a body there.
+    if (isBodiless(this.#statusCode)) {
+      this.#client.end()
+      return
+    }
     // Half an answer is out: only a broken connection tells the client that it is half (RFC 9112 section 8).
     this.#client.destroy()
   }
@@ -131,6 +141,23 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#settled = true
     this.#events.fail(error)
   }
+}
+
+// A reason that Node would refuse to write; undici reads it as UTF-8, so other bytes cannot be given back anyway (RFC 9112 section 4: it has no meaning).
+const REASON = /^[\t\x20-\x7e]*$/
+
+function isBodiless (statusCode: number): boolean {
+  return statusCode === 204 || statusCode === 304
+}
+
+// Node throws at a Trailer header where it will not write chunks.
+function carriesTrailers (client: ServerResponse, statusCode: number, headers: readonly string[]): boolean {
+  if (client.req.method === 'HEAD' || isBodiless(statusCode) || !client.useChunkedEncodingByDefault) return false
+  return !headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length')
+}
+
+function withoutTrailer (headers: readonly string[]): string[] {
+  return headers.filter((_, index) => headers[index - index % 2]?.toLowerCase() !== 'trailer')
 }
 
 // Header bytes are Latin-1 on the wire (RFC 9110 section 5.5), and Node writes strings of them as Latin-1 again.

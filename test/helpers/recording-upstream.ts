@@ -60,6 +60,9 @@ interface Teardown {
   teardown (handler: () => unknown): void
 }
 
+// Far above what anything here takes: it turns a hang into a failure with a message.
+const PATIENCE_MS = 20_000
+
 /** The least that a response needs. */
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
@@ -134,14 +137,16 @@ export class RecordingUpstream {
 
   /** Resolves once something that is seen here fulfils a condition. */
   async until (condition: () => boolean): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const look = (): void => {
-        if (!condition()) return
-        this.#listeners.delete(look)
-        resolve()
-      }
+    let timer: NodeJS.Timeout | undefined
+    let look = (): void => {}
+    await new Promise<void>((resolve, reject) => {
+      look = () => { if (condition()) resolve() }
       this.#listeners.add(look)
+      timer = setTimeout(() => { reject(new Error(`waited too long for ${condition.toString()}`)) }, PATIENCE_MS)
       look()
+    }).finally(() => {
+      clearTimeout(timer)
+      this.#listeners.delete(look)
     })
   }
 
@@ -269,6 +274,15 @@ class Exchange implements UpstreamExchange {
   trailers: readonly Field[] = []
   complete = false
   tail = ''
+  // Functions rather than methods, since answers take exchanges apart.
+  readonly all = (name: string): string[] => valuesOf(this.fields, name)
+  readonly header = (name: string): string | undefined => this.all(name)[0]
+  readonly bodyHash = (): string => this.#hash.copy().digest('hex')
+  readonly send = (bytes: string | Buffer): boolean => {
+    const { socket } = this.connection
+    return socket.writable && socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
+  }
+
   readonly #hash: Hash = createHash('sha256')
   #counted = 0
   #settle = (_whole: boolean): void => {}
@@ -294,18 +308,6 @@ class Exchange implements UpstreamExchange {
     return this.#counted === 0 ? this.body.length : this.#counted
   }
 
-  all (name: string): string[] {
-    return valuesOf(this.fields, name)
-  }
-
-  header (name: string): string | undefined {
-    return this.all(name)[0]
-  }
-
-  bodyHash (): string {
-    return this.#hash.copy().digest('hex')
-  }
-
   count (chunk: Buffer): void {
     this.#counted += chunk.length
     this.#hash.update(chunk)
@@ -315,10 +317,5 @@ class Exchange implements UpstreamExchange {
   finish (complete: boolean): void {
     this.complete = complete
     this.#settle(complete)
-  }
-
-  send (bytes: string | Buffer): boolean {
-    const { socket } = this.connection
-    return socket.writable && socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   }
 }

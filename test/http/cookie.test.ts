@@ -1,0 +1,35 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { setCookies } from '../../src/http/cookie.ts'
+
+t.test('cookies of other names stay as they are, with ours behind them', async (t) => {
+  t.equal(setCookies('a=1; b="2"; c', [['session', 'v']]), 'a=1; b="2"; c; session=v')
+  t.equal(setCookies('', [['session', 'v']]), 'session=v')
+})
+
+t.test('every cookie of our name is removed', async (t) => {
+  t.equal(setCookies('session=evil; a=1;session=evil2;  session = evil3; session', [['session', 'v']]), 'a=1; session=v')
+  t.equal(setCookies('a="; session=evil; b="', [['session', 'v']]), 'a="; b="; session=v')
+})
+
+t.test('names are compared exactly', async (t) => {
+  t.equal(setCookies('Session=1; xsession=2; __proto__=3', [['session', 'v']]), 'Session=1; xsession=2; __proto__=3; session=v')
+  t.equal(setCookies('__proto__=1; a=2', [['__proto__', 'v']]), 'a=2; __proto__=v')
+})
+
+t.test('empty parts vanish', async (t) => {
+  t.equal(setCookies(';; a=1; ;', [['s', 'v'], ['t', 'w']]), 'a=1; s=v; t=w')
+})
+
+t.test('a value is encoded, so it cannot add a cookie', async (t) => {
+  t.equal(setCookies('', [['s', 'a; b=c, "é']]), 's=a%3B%20b%3Dc%2C%20%22%C3%A9')
+})
+
+t.test('exactly one cookie of our name is left, the last one, whatever the client sent', async (t) => {
+  const part = fc.constantFrom('key=evil', ' key = evil ', 'key', 'a=1', 'b=key=2', '', ' ', 'KEY=3', '"key"=4')
+  fc.assert(fc.property(fc.array(part), (parts) => {
+    const names = setCookies(parts.join(';'), [['key', 'ours']]).split(';').map((pair) => pair.split('=')[0]?.trim())
+    return names.filter((name) => name === 'key').length === 1 && names.at(-1) === 'key'
+  }))
+  t.pass()
+})

@@ -1,0 +1,50 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { setQuery } from '../../src/http/query.ts'
+
+const RAW = '?a=1&a=2&b=%20+%2B&c=%C3%A9&=x&d'
+
+t.test('a query keeps its bytes and order, with ours behind', async (t) => {
+  t.equal(setQuery(RAW, [['key', 's3cret']]), `${RAW}&key=s3cret`)
+  t.equal(setQuery('?&&a&', [['key', 'v']]), '?&&a&&key=v')
+})
+
+t.test('an empty query becomes ours alone', async (t) => {
+  t.equal(setQuery('', [['key', 'v']]), '?key=v')
+  t.equal(setQuery('?', [['key', 'v']]), '?key=v')
+  t.equal(setQuery('', []), '')
+})
+
+t.test('every spelling of our name is removed', async (t) => {
+  for (const spelling of ['api_key=evil', 'api_key', 'api_key=', '%61pi_key=evil', 'api%5fkey=evil', '%61%70%69%5F%6b%65%79=evil', 'api_key=a=b', 'api_key=%zz']) {
+    t.equal(setQuery(`?x=1&${spelling}&y=2&${spelling}`, [['api_key', 'v']]), '?x=1&y=2&api_key=v', spelling)
+  }
+  t.equal(setQuery('?api+key=evil&api%20key=evil', [['api key', 'v']]), '?api%20key=v')
+  t.equal(setQuery('?%C3%A9=evil', [['é', 'v']]), '?%C3%A9=v')
+})
+
+t.test('other names stay, also those that only look like ours', async (t) => {
+  const query = '?API_KEY=1&api_key2=2&xapi_key=3&a=api_key&__proto__=4&constructor=5&%zzapi_key=6'
+  t.equal(setQuery(query, [['api_key', 'v']]), `${query}&api_key=v`)
+})
+
+t.test('names that are properties of every object are names like others', async (t) => {
+  for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) t.equal(setQuery(`?${name}=evil&a`, [[name, 'v']]), `?a&${name}=v`)
+})
+
+t.test('name and value are encoded, so neither can add a parameter', async (t) => {
+  t.equal(setQuery('', [['a&b=c', 'x&y=z#+ é']]), '?a%26b%3Dc=x%26y%3Dz%23%2B%20%C3%A9')
+})
+
+t.test('a reader finds exactly one value of our name, ours, and every other pair as it was', async (t) => {
+  const part = fc.constantFrom('api_key=1', '%61pi_key=2', 'api_key', 'a=1', 'a=2', '=x', '', 'b', 'c=%C3%A9', 'd=%20+', 'api%5Fkey=3', 'e=f=g')
+  fc.assert(fc.property(fc.array(part), fc.string(), (parts, value) => {
+    const query = setQuery(parts.length === 0 ? '' : `?${parts.join('&')}`, [['api_key', value]])
+    const read = new URLSearchParams(query)
+    const expected = new URLSearchParams(parts.join('&'))
+    expected.delete('api_key')
+    expected.append('api_key', value)
+    return JSON.stringify([...read]) === JSON.stringify([...expected])
+  }))
+  t.pass()
+})

@@ -1,0 +1,201 @@
+import { createServer, type AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import t, { type Test } from 'tap'
+import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
+import { BEARER, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
+import { answerWith, startUpstream, type Answer } from '../helpers/recording-upstream.ts'
+
+const PLACES = /127\.0\.0\.1|localhost|::1|[\w\]]:\d{2,5}|ECONN|ENOTFOUND|EAI_|undici|UND_ERR|HPE_|invalid\.|node:/
+
+t.test('an upstream that refuses connections is a 502 that names no place', async (t) => {
+  const proxy = await startProxy(t, { routes: [{ upstream: `http://127.0.0.1:${await closedPort()}`, bindings: [BEARER] }] })
+  for (const request of [get(proxy), post(proxy)]) {
+    const response = await rawRequest(proxy.port, request)
+    isFailure(t, response, 502, 'CS_UPSTREAM_UNREACHABLE', 'connection_refused')
+  }
+})
+
+t.test('a refused upload of 10 MB gets its 502 too, and the connection ends or serves on', async (t) => {
+  const proxy = await startProxy(t, { routes: [{ upstream: `http://127.0.0.1:${await closedPort()}` }] })
+  const client = await connectRaw(proxy.port)
+  client.send(message('POST /x HTTP/1.1', [host(proxy), 'Content-Length: 10000000']))
+  client.send(Buffer.alloc(10_000_000))
+  isFailure(t, await client.response(), 502, 'CS_UPSTREAM_UNREACHABLE', 'connection_refused')
+  client.destroy()
+})
+
+t.test('a name that does not resolve is a 502', async (t) => {
+  const proxy = await startProxy(t, { routes: [{ upstream: 'http://nowhere.invalid:8080' }] })
+  isFailure(t, await rawRequest(proxy.port, get(proxy)), 502, 'CS_UPSTREAM_UNREACHABLE', 'dns_error')
+})
+
+t.test('an upstream that closes or resets before it answers is a 502', async (t) => {
+  for (const [how, answer] of [
+    ['close', ({ connection }) => { connection.socket.end(); return undefined }],
+    ['reset', ({ connection }) => { connection.socket.resetAndDestroy(); return undefined }],
+    ['half a status line', ({ connection }) => { connection.socket.end('HTTP/1.1 20'); return undefined }],
+    ['half a header', ({ connection }) => { connection.socket.end('HTTP/1.1 200 OK\r\nX-A: b'); return undefined }]
+  ] as ReadonlyArray<readonly [string, Answer]>) {
+    const { proxy, upstream } = await pair(t, answer)
+    for (const request of [get(proxy), post(proxy)]) isFailure(t, await rawRequest(proxy.port, request), 502, 'CS_UPSTREAM_UNREACHABLE', 'connection_terminated', how)
+    t.equal(upstream.exchanges.length, 2, 'sent once each')
+  }
+})
+
+t.test('an answer that is no HTTP, or that two readers could frame differently, is a 502', async (t) => {
+  for (const bytes of [
+    'SSH-2.0-OpenSSH_9.0\r\n\r\n',
+    '<html></html>\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!',
+    'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nok',
+    'HTTP/1.1 200 OK\r\nX Y: z\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nX: a\x01b\r\nContent-Length: 0\r\n\r\n',
+    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
+    `HTTP/1.1 200 OK\r\nX: ${'a'.repeat(1_000_000)}\r\nContent-Length: 0\r\n\r\n`
+  ]) {
+    const { proxy, upstream } = await pair(t, () => bytes)
+    const response = await rawRequest(proxy.port, get(proxy))
+    isFailure(t, response, 502, 'CS_UPSTREAM_UNREACHABLE', /^(?:http_protocol_error|connection_terminated|http_response_header_section_size|http_response_incomplete|destination_unavailable)$/, JSON.stringify(bytes.slice(0, 80)))
+    const again = await rawRequest(proxy.port, get(proxy))
+    t.equal(again.statusCode, 502)
+    t.equal(upstream.connections.length, 2, 'the connection is not used again')
+  }
+})
+
+t.test('bytes behind an answer never become the answer to another request', async (t) => {
+  for (const poison of ['HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison', 'poison']) {
+    const { proxy } = await pair(t, ({ target }) => answerWith('200 OK', [], target) + poison)
+    for (const target of ['/1', '/2', '/3', '/4']) {
+      const response = await rawRequest(proxy.port, message(`GET ${target} HTTP/1.1`, [host(proxy)]))
+      t.match(response, { statusCode: 200, text: target })
+    }
+  }
+})
+
+t.test('a status outside of 200 to 599 is one 502', async (t) => {
+  for (const status of ['099', '000', '600', '999']) {
+    const { proxy } = await pair(t, () => `HTTP/1.1 ${status} Odd\r\nContent-Length: 2\r\n\r\nok`)
+    const client = await connectRaw(proxy.port)
+    client.send(get(proxy))
+    isFailure(t, await client.response(), 502, 'CS_UPSTREAM_UNREACHABLE', /./, status)
+    client.send(get(proxy))
+    t.equal((await client.response()).statusCode, 502, 'exactly one answer came before this one')
+    client.destroy()
+  }
+})
+
+t.test('a flood of interim answers without an end is cut off by the deadline', async (t) => {
+  const { proxy, upstream } = await pair(t, ({ send }) => {
+    for (let count = 0; count < 2000; count++) send('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n')
+    return undefined
+  }, { timeoutMs: 300 })
+  isFailure(t, await rawRequest(proxy.port, get(proxy)), 504, 'CS_UPSTREAM_TIMEOUT', 'http_response_timeout')
+  await upstream.last.connection.closed
+})
+
+t.test('no response headers within timeoutMs is a 504, and the upstream sees its connection close', async (t) => {
+  const { proxy, upstream } = await pair(t, () => undefined, { timeoutMs: 200 })
+  for (const request of [get(proxy), post(proxy)]) {
+    isFailure(t, await rawRequest(proxy.port, request), 504, 'CS_UPSTREAM_TIMEOUT', 'http_response_timeout')
+    await upstream.last.connection.closed
+  }
+})
+
+t.test('an upload that takes longer than timeoutMs but moves is no timeout, and its answer is waited for timeoutMs more', async (t) => {
+  const { proxy, upstream } = await pair(t, () => undefined, { timeoutMs: 200 })
+  const client = await connectRaw(proxy.port)
+  client.send(message('POST /x HTTP/1.1', [host(proxy), 'Transfer-Encoding: chunked']))
+  for (let count = 1; count <= 6; count++) {
+    client.send('1\r\na\r\n')
+    await upstream.until(() => upstream.received.split('1\r\na').length > count)
+    await pause(t, 120)
+  }
+  t.equal(client.unread.length, 0, 'nothing was answered while it moved')
+  client.send('0\r\n\r\n')
+  isFailure(t, await client.response(), 504, 'CS_UPSTREAM_TIMEOUT', 'http_response_timeout')
+  client.destroy()
+})
+
+t.test('a body that drips for much longer than timeoutMs arrives whole', async (t) => {
+  const { proxy } = await pair(t, async ({ send }) => {
+    send('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n')
+    for (let count = 0; count < 10; count++) {
+      await pause(t, 40)
+      send('x')
+    }
+    return undefined
+  }, { timeoutMs: 100 })
+  const response = await rawRequest(proxy.port, get(proxy))
+  t.equal(response.text, 'xxxxxxxxxx')
+  t.ok(response.complete)
+})
+
+t.test('a body that falls silent for idleTimeoutMs breaks off', async (t) => {
+  const { proxy, upstream } = await pair(t, () => 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc', { idleTimeoutMs: 300 })
+  const response = await rawRequest(proxy.port, get(proxy))
+  t.same([response.statusCode, response.text, response.complete], [200, 'abc', false])
+  await upstream.last.connection.closed
+})
+
+t.test('an upstream that dies in the middle of a body leaves the client a truncated answer', async (t) => {
+  for (const bytes of ['HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n5\r\nde']) {
+    for (const end of ['end', 'resetAndDestroy'] as const) {
+      const { proxy } = await pair(t, ({ send, connection }) => {
+        send(bytes)
+        connection.socket[end]()
+        return undefined
+      })
+      const client = await connectRaw(proxy.port)
+      client.send(get(proxy))
+      const received = await client.rest()
+      t.notOk(received.toString().endsWith('0\r\n\r\n'), `${end} ${JSON.stringify(bytes)}`)
+      t.notMatch(received.toString(), /CS_/, 'no second answer within the first')
+    }
+  }
+})
+
+async function pair (t: Test, answer: Answer, route: Partial<TestRoute> = {}): Promise<{ proxy: TestProxy, upstream: Awaited<ReturnType<typeof startUpstream>> }> {
+  const upstream = await startUpstream(t, { answer })
+  return { upstream, proxy: await startProxy(t, { routes: [{ upstream: upstream.origin, ...route }] }) }
+}
+
+function isFailure (t: Test, response: RawResponse, statusCode: number, code: string, proxyStatus: string | RegExp, what = code): void {
+  const body = JSON.parse(response.text) as Record<string, unknown>
+  t.match(response, { statusCode, complete: true }, what)
+  t.match(body, { statusCode, code }, what)
+  t.match(response.header('proxy-status'), typeof proxyStatus === 'string' ? `countersign; error=${proxyStatus}` : /^countersign; error=/, what)
+  t.match(response.header('proxy-status')?.slice('countersign; error='.length), proxyStatus, what)
+  t.equal(response.header('content-type'), 'application/json')
+  t.equal(response.header('cache-control'), 'no-store')
+  t.notMatch(response.fields.filter(([name]) => name !== 'Date').flat().join('\n') + response.text, PLACES, `${what}: no place in it`)
+}
+
+function host (proxy: TestProxy): string {
+  return `Host: localhost:${proxy.port}`
+}
+
+function get (proxy: TestProxy): string {
+  return message('GET /x HTTP/1.1', [host(proxy)])
+}
+
+function post (proxy: TestProxy): string {
+  return message('POST /x HTTP/1.1', [host(proxy), 'Content-Length: 5'], 'hello')
+}
+
+// Not to wait for something to happen, but for time that has to pass: what is tested are durations.
+function pause (t: Test, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    t.teardown(() => { clearTimeout(timer) })
+  })
+}
+
+async function closedPort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => { server.close(resolve) })
+  return port
+}
