@@ -1,4 +1,4 @@
-import { generateKeyPair, sign, verify } from 'node:crypto'
+import { createPublicKey, generateKeyPair, sign, verify } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 
@@ -24,9 +24,19 @@ export async function createTokenSigner (): Promise<TokenSigner> {
   const keys = (['access', 'id'] as const).map(use => ({ ...jwk, kid: keyId(use), alg: 'RS256', use: 'sig' }))
   return {
     sign: (use, claims) => signToken(privateKey, use, claims),
-    verify: token => verifyToken(publicKey, token),
+    verify: token => verifyToken(() => publicKey, token),
     jwks: { keys }
   }
+}
+
+/** Makes what verifies a signer's tokens elsewhere, with its published keys alone: each by the `kid` that the token names. Says nothing about `exp`. */
+export function createVerifier ({ keys }: TokenSigner['jwks']): TokenSigner['verify'] {
+  const byId = new Map<unknown, KeyObject>()
+  for (const jwk of keys) {
+    const key = readKey(jwk)
+    if (key !== undefined) byId.set(jwk['kid'], key)
+  }
+  return token => verifyToken(keyId => byId.get(keyId), token)
 }
 
 function keyId (use: KeyUse): string {
@@ -38,12 +48,26 @@ function signToken (key: KeyObject, use: KeyUse, claims: Claims): string {
   return `${input}.${sign('sha256', Buffer.from(input, 'ascii'), key).toString('base64url')}`
 }
 
+// A set may hold keys of other kinds and for other uses (RFC 7517 section 5): they are passed over.
+function readKey (jwk: JsonWebKey): KeyObject | undefined {
+  if (jwk.kty !== 'RSA' || typeof jwk['kid'] !== 'string' || (jwk['use'] ?? 'sig') !== 'sig' || (jwk['alg'] ?? 'RS256') !== 'RS256') return undefined
+  try {
+    const key = createPublicKey({ key: jwk, format: 'jwk' })
+    // RFC 7518 section 3.3: RS256 wants 2048 bits or more.
+    return (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 2048 ? key : undefined
+  } catch {
+    return undefined
+  }
+}
+
 // The algorithm is fixed: a token's own `alg` is compared, never followed (RFC 8725 section 3.1).
-function verifyToken (key: KeyObject, token: string): Claims | undefined {
+function verifyToken (findKey: (keyId: unknown) => KeyObject | undefined, token: string): Claims | undefined {
   const match = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/.exec(token)
   if (match === null) return undefined
   const [, header = '', payload = '', signature = ''] = match
-  if (decode(header)?.['alg'] !== 'RS256') return undefined
+  const named = decode(header)
+  const key = named?.['alg'] === 'RS256' ? findKey(named['kid']) : undefined
+  if (key === undefined) return undefined
   if (!verify('sha256', Buffer.from(`${header}.${payload}`, 'ascii'), key, Buffer.from(signature, 'base64url'))) return undefined
   return decode(payload)
 }

@@ -1,0 +1,45 @@
+# Countersign as a container: docker build -t countersign . && docker run --rm countersign --help
+# docker-compose.yml shows it at work. Wants Docker 25 or newer (--start-interval).
+
+FROM node:24-bookworm-slim AS base
+WORKDIR /app
+COPY package.json package-lock.json ./
+
+# No install script runs, here or below: none of the dependencies needs one.
+FROM base AS build
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY src src
+RUN npm run build && chmod 755 dist/cli.js
+
+FROM base AS dependencies
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+
+FROM node:24-bookworm-slim
+ARG VERSION=unreleased
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Countersign" \
+      org.opencontainers.image.description="A local authenticating reverse proxy: plain HTTP in, TLS and fresh credentials out." \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.base.name="docker.io/library/node:24-bookworm-slim"
+ENV NODE_ENV=production
+WORKDIR /app
+# Nothing is installed at run time, so no package manager is there to be used or patched.
+RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn* /opt/yarn* \
+ && ln -s /app/dist/cli.js /usr/local/bin/countersign
+# The files belong to root and the process does not run as root: it cannot change them, read-only file system or not.
+# LICENSE* and README*: as .dockerignore lets them through.
+COPY package.json LICENSE* README* ./
+COPY config/countersign.schema.json config/
+COPY --from=dependencies /app/node_modules node_modules
+COPY --from=build /app/dist dist
+USER node
+# Where it listens is no decision of the image: COUNTERSIGN_LISTEN=0.0.0.0:8080 and COUNTERSIGN_ALLOW_EXTERNAL=true let
+# neighbours on a container network in, COUNTERSIGN_ALLOWED_HOSTS names what they call it.
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s CMD ["countersign", "healthcheck"]
+# node itself is process 1 and gets SIGTERM.
+ENTRYPOINT ["node", "/app/dist/cli.js"]
+CMD ["serve"]
