@@ -88,6 +88,8 @@ export function errorAnswer (error: ProxyError): ErrorAnswer {
       'proxy-status': `countersign; error=${error.proxyStatus}`,
       'x-content-type-options': 'nosniff',
       'cross-origin-resource-policy': 'same-origin',
+      // RFC 9110 section 15.5.2: a 401 must say how to authenticate.
+      ...(error.statusCode === 401 && { 'www-authenticate': 'Bearer realm="countersign"' }),
       ...(error.statusCode === 405 && { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' }),
       ...(error.retryAfter !== undefined && { 'retry-after': String(error.retryAfter) }),
       ...(error.close && { connection: 'close' })
