@@ -19,11 +19,15 @@ export function faultOfBearer (text: string): string | undefined {
   return faultOfHeaderValue(text)
 }
 
-/** What keeps a text from being the credentials of `Authorization: Basic`: they are base64 of `user:password` (RFC 7617 section 2). */
-export function faultOfBasic (text: string): string | undefined {
+/**
+ * What keeps a text from being the credentials of `Authorization: Basic`: they are base64 of `user:password` (RFC 7617 section 2).
+ *
+ * @param remedy what to do about a value that is none
+ */
+export function faultOfBasic (text: string, remedy = 'give the credential "username" and "password" instead'): string | undefined {
   if (/^basic\s/i.test(text)) return 'begins with "Basic ", which is added anyway; remove that word'
-  if (text.includes(':')) return 'holds a colon, so it is not the base64 of user:password; give the credential "username" and "password" instead'
-  if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(text)) return 'is not base64; give the credential "username" and "password" instead'
+  if (text.includes(':')) return `holds a colon, so it is not the base64 of user:password; ${remedy}`
+  if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(text)) return `is not base64; ${remedy}`
   return undefined
 }
 

@@ -69,7 +69,9 @@ export interface RouteConfig {
   readonly upstream: string
   /** The upstream as people may see it: with `${NAME}` still in it where the file has that, since a secret may stand in a path. */
   readonly upstreamLabel: string
-  /** The credential's name, for people and metrics; absent for a public upstream. */
+  /** The title of the route's OIS, for people; with `${NAME}` where the file has that. */
+  readonly ois?: string
+  /** The credential's name, for people and metrics; absent for a public upstream, and where an OIS takes values from several. */
   readonly credential?: string
   readonly bindings: readonly Binding[]
   /** `METHOD /path` patterns; absent: everything. */

@@ -1,6 +1,7 @@
 import { Secret } from '../secret.ts'
 import { readBaseUrl } from './base-url.ts'
 import type { CognitoCredential, CredentialConfig } from './config.ts'
+import { resolveOAuth2 } from './oauth2.ts'
 import { PRESETS } from './presets.ts'
 import type { Path, Reporter } from './problem.ts'
 import type { CognitoShape, CredentialShape, DefenderShape, SchemeShape, StaticShape } from './schema.ts'
@@ -28,10 +29,15 @@ export function isCredentialName (name: string): boolean {
  */
 export function resolveCredential (shape: CredentialShape, path: Path, reporter: Reporter): ResolvedCredential | undefined {
   const before = reporter.problems.length
-  const blank = Object.entries(shape).filter(([key, value]) => key !== 'endpoint' && typeof value === 'string' && value.trim() === '')
+  const blank = Object.entries(shape).filter(([key, value]) => key !== 'endpoint' && key !== 'tokenUrl' && typeof value === 'string' && value.trim() === '')
   for (const [key] of blank) reporter.error([...path, key], 'is empty; write its value, or a ${NAME} that stands for it') // eslint-disable-line no-template-curly-in-string
-  const resolved = shape.type === 'static' ? resolveStatic(shape, path, reporter) : resolveCognito(shape, path, reporter)
+  const resolved = resolveType(shape, path, reporter)
   return blank.length > 0 || reporter.problems.slice(before).some(({ severity }) => severity === 'error') ? undefined : resolved
+}
+
+function resolveType (shape: CredentialShape, path: Path, reporter: Reporter): ResolvedCredential | undefined {
+  if (shape.type === 'static') return resolveStatic(shape, path, reporter)
+  return shape.type === 'oauth2' ? { config: resolveOAuth2(shape, path, reporter), sends: 'token', fields: fieldsOf(shape), inject: [BEARER] } : resolveCognito(shape, path, reporter)
 }
 
 const BEARER: SchemeShape = { type: 'http', scheme: 'bearer' }
@@ -83,7 +89,7 @@ function resolveStatic (shape: StaticShape, path: Path, reporter: Reporter): Res
   return { config: { type: 'static', value: new Secret(encoded) }, sends: 'basic', fields: fieldsOf(shape), inject: [{ type: 'http', scheme: 'basic' }] }
 }
 
-const NO_FIELDS: readonly string[] = ['type', 'tokenUse', 'authFlow', 'endpoint']
+const NO_FIELDS: readonly string[] = ['type', 'tokenUse', 'authFlow', 'endpoint', 'tokenUrl', 'clientAuth']
 
 function fieldsOf (shape: CredentialShape): Map<string, string> {
   return new Map(Object.entries(shape).flatMap(([key, value]) => typeof value === 'string' && !NO_FIELDS.includes(key) ? [[key, value] as const] : []))

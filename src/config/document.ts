@@ -2,6 +2,7 @@ import type { Problem } from './config.ts'
 import { interpolate, splitTemplate } from './interpolate.ts'
 import { parseJsonc } from './jsonc.ts'
 import { formatPath, type At, type Path, type Place } from './problem.ts'
+import { isRead } from './sections.ts'
 import type { SecretLookup } from './secrets.ts'
 import { valueAt } from './shape.ts'
 
@@ -41,7 +42,7 @@ export function readDocument (text: string, source: string, secrets: SecretLooku
   if (document === undefined) return { problems }
 
   const place = (path: Path, at: At): Place => ({ source, ...document.locate(path, at), ...named(path) })
-  const { value, secretPaths, brokenPaths, faults: unresolved } = interpolate(document.value, secrets.find)
+  const { value, secretPaths, brokenPaths, faults: unresolved } = interpolate(document.value, secrets.find, isRead)
   for (const { path, at, message, alsoAt } of unresolved) {
     const others = alsoAt.map((other) => {
       const { line, column } = document.locate(other)

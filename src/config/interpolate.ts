@@ -34,8 +34,9 @@ export const SECRET_NAME = /^[A-Z][A-Z0-9_]*$/
  *
  * @param value plain values, as {@link parseJsonc} returns them
  * @param lookup finds a secret; called once for each name that is used
+ * @param isRead whether what stands at a path is wanted; what is not stays as it is, and nothing is said about it
  */
-export function interpolate (value: unknown, lookup: (name: string) => SecretResult): Interpolation {
+export function interpolate (value: unknown, lookup: (name: string) => SecretResult, isRead: (path: Path) => boolean = () => true): Interpolation {
   const secretPaths = new Set<string>()
   const brokenPaths = new Set<string>()
   const faults: InterpolationFault[] = []
@@ -46,13 +47,14 @@ export function interpolate (value: unknown, lookup: (name: string) => SecretRes
   return { value: result, secretPaths, brokenPaths, faults }
 
   function walk (node: unknown, path: Path): unknown {
+    if (path.length > 0 && !isRead(path)) return node
     if (typeof node === 'string') return replace(node, path)
     if (Array.isArray(node)) return node.map((item, index) => walk(item, [...path, index]))
     if (typeof node !== 'object' || node === null) return node
     const copy = Object.create(null) as Record<string, unknown>
     for (const [key, item] of Object.entries(node)) {
       const inner = [...path, key]
-      if (key.includes('${')) faults.push({ path: inner, at: 'key', message: 'a key holds ${; only values are interpolated, so write the key out', alsoAt: [] })
+      if (key.includes('${') && isRead(inner)) faults.push({ path: inner, at: 'key', message: 'a key holds ${; only values are interpolated, so write the key out', alsoAt: [] })
       copy[key] = walk(item, inner)
     }
     return copy

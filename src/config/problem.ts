@@ -29,12 +29,17 @@ export function formatPath (path: Path): string {
   return text
 }
 
-/** Text from a file as it may stand in a message: in quotes, escaped (terminal controls and bidirectional marks too), at most 40 characters. */
-export function quote (text: string): string {
-  const cut = text.length > 40 ? `${text.slice(0, 40)}…` : text
+/** Text from a file as it may stand in a message: in quotes, escaped (terminal controls and bidirectional marks too), at most 40 characters unless told otherwise. */
+export function quote (text: string, longest = 40): string {
+  const cut = text.length > longest ? `${text.slice(0, longest)}…` : text
   return JSON.stringify(cut).replace(/[^\x20-\x7e…]/gu, (character) => {
     return [...character].map((one) => `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`).join('')
   })
+}
+
+/** Names to choose from, as a message lists them. */
+export function quoteAll (texts: readonly string[]): string {
+  return texts.map((text) => quote(text)).join(', ')
 }
 
 /** One line for people: `FILE:LINE:COLUMN  path.to.key  what is wrong; what to do`, without the parts that the problem lacks. */

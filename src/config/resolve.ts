@@ -6,7 +6,9 @@ import { isCredentialName, resolveCredential, type ResolvedCredential } from './
 import type { ConfigDocument } from './document.ts'
 import { SHORT_CALLER_TOKEN, SHORTEST_CALLER_TOKEN, type Settings } from './env.ts'
 import { hostFault, originFault } from './hosts.ts'
+import { checkSections } from './airnode.ts'
 import { resolveListeners, type ListenOptions } from './listeners.ts'
+import { resolveOises } from './ois.ts'
 import { createReporter, type Path, type Reporter } from './problem.ts'
 import { resolveRoutes, type RouteEntry } from './routes.ts'
 import { CredentialSchema, FileSchema, RouteSchema } from './schema.ts'
@@ -23,6 +25,7 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
   const { shape } = FileSchema
   const reporter = createReporter(document.place, document.broken)
   checkShape(document.value, reporter)
+  checkSections(document.value, reporter)
   const listeners = resolveListeners(document, settings, options, reporter)
   const callerToken = settings.callerToken ?? resolveCallerToken(readPart(shape.callerToken, part('callerToken')), reporter)
   // A part that is unsound was reported and reads as its default, so that the others are checked too.
@@ -30,14 +33,16 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
   const accessLog = readPart(shape.accessLog, part('accessLog')) ?? defaults.accessLog
   const fileHosts = checkList('allowedHosts', hostFault)
   const credentials = { byName: resolveCredentials(document.value, reporter), used: new Set<string>() }
+  const context = { document, credentials, reporter }
   const routes = readRoutes(document.value)
+  const oises = resolveOises(context)
   const config: Config = {
     ...listeners,
     allowedHosts: settings.allowedHosts ?? fileHosts.map((host) => host.toLowerCase()),
     allowedOrigins: checkList('allowedOrigins', originFault),
     ...(callerToken !== undefined && { callerToken }),
     credentials: new Map([...credentials.byName].flatMap(([name, credential]) => credential === undefined ? [] : [[name, credential.config] as const])),
-    routes: resolveRoutes(routes.sound, credentials, document.template, reporter),
+    routes: resolveRoutes(routes.sound, oises, context),
     accessLog: typeof accessLog === 'boolean' ? Number(accessLog) : accessLog.sample,
     shutdownTimeoutMs: readPart(shape.shutdownTimeoutMs, part('shutdownTimeoutMs')) ?? defaults.shutdownTimeoutMs,
     limits: readPart(shape.limits, part('limits')) ?? defaults.limits,
@@ -61,11 +66,11 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
   }
 
   function warn (): void {
-    // What an unsound route uses is not known.
-    for (const name of routes.count === routes.sound.length ? credentials.byName.keys() : []) {
+    // What an unsound route or OIS uses is not known.
+    for (const name of routes.count === routes.sound.length && oises.count === oises.list.length ? credentials.byName.keys() : []) {
       if (!credentials.used.has(name)) reporter.warning(['credentials', name], 'no route uses this credential; name it in a route, or remove it', 'key')
     }
-    if (routes.count === 0) reporter.warning(['routes'], 'there are no routes, so every request gets 404; add one')
+    if (routes.count === 0 && oises.count === 0) reporter.warning(['routes'], 'there are no routes, so every request gets 404; add one')
     if (!isLocal(config.listen) && config.allowExternal && callerToken === undefined) {
       reporter.warning(['listen'], 'other machines can reach the proxy, and it asks callers for nothing; set callerToken or COUNTERSIGN_CALLER_TOKEN')
     }

@@ -1,8 +1,11 @@
-import { parseAllow } from '../auth/allow.ts'
+import { faultOfAllow } from './allow-list.ts'
 import { readBaseUrl } from './base-url.ts'
 import { resolveBindings, type Credentials } from './bindings.ts'
 import type { RouteConfig } from './config.ts'
-import { formatPath, type Path, type Reporter } from './problem.ts'
+import type { Context } from './context.ts'
+import { automaticRoutes, resolveOisRoute, type FromOis } from './ois-routes.ts'
+import type { Oises } from './ois.ts'
+import { formatPath, quoteAll, type Path, type Reporter } from './problem.ts'
 import type { RouteShape } from './schema.ts'
 
 /** A route whose shape is sound, with its place. */
@@ -11,37 +14,55 @@ export interface RouteEntry {
   readonly path: Path
 }
 
-/**
- * Checks routes and works out what each of them sends where.
- *
- * @param template the text of a string before interpolation, where it held a secret
- */
-export function resolveRoutes (entries: readonly RouteEntry[], credentials: Credentials, template: (path: Path) => string | undefined, reporter: Reporter): RouteConfig[] {
+/** Checks routes, adds those that OIS objects get by themselves, and works out what each of them sends where. */
+export function resolveRoutes (entries: readonly RouteEntry[], oises: Oises, context: Context): RouteConfig[] {
+  const { document, reporter } = context
   const prefixes = new Map<string, Path>()
-  return entries.flatMap(({ shape, path }) => {
+  const written = entries.flatMap(({ shape, path }) => {
     const prefixPath = [...path, 'prefix']
     const prefixFault = faultOfPrefix(shape.prefix)
     if (prefixFault !== undefined) reporter.error(prefixPath, prefixFault)
-    if (template(prefixPath) !== undefined) reporter.warning(prefixPath, 'holds an interpolated value, and prefixes stand in logs, metrics and the status; write it out if that is a secret')
+    if (document.template(prefixPath) !== undefined) reporter.warning(prefixPath, 'holds an interpolated value, and prefixes stand in logs, metrics and the status; write it out if that is a secret')
     const first = prefixes.get(shape.prefix)
     if (first !== undefined) reporter.error(prefixPath, `is the prefix of ${formatPath(first)} too; give each route its own`)
     else prefixes.set(shape.prefix, path)
-    const bindings = resolveBindings(shape, path, credentials, reporter)
-    const upstream = resolveUpstream(shape, path, credentials, reporter)
-    checkAllow(shape.allow, path, reporter)
-    if (upstream === undefined) return []
-    return [{
-      prefix: shape.prefix,
-      upstream,
-      upstreamLabel: template([...path, 'upstream']) ?? upstream,
-      ...(shape.credential !== undefined && { credential: shape.credential }),
-      bindings,
-      ...(shape.allow !== undefined && { allow: shape.allow }),
-      timeoutMs: shape.timeoutMs,
-      idleTimeoutMs: shape.idleTimeoutMs,
-      ...(shape.maxBodyBytes !== undefined && { maxBodyBytes: shape.maxBodyBytes })
-    }]
+    if (shape.allow !== 'ois') checkAllow(shape.allow, path, reporter)
+    return routeOf(shape, shape.ois === undefined ? resolveOwn(shape, path, context) : resolveNamed(shape, path, shape.ois, oises, context))
   })
+  const automatic = automaticRoutes(oises, prefixes, context)
+  return [...written, ...automatic.flatMap(({ shape, ois }) => routeOf(shape, resolveOisRoute(shape, undefined, ois, context)))]
+}
+
+function routeOf (shape: RouteShape, rest: FromOis | undefined): RouteConfig[] {
+  if (rest === undefined) return []
+  const { prefix, timeoutMs, idleTimeoutMs, maxBodyBytes } = shape
+  return [{ prefix, ...rest, timeoutMs, idleTimeoutMs, ...(maxBodyBytes !== undefined && { maxBodyBytes }) }]
+}
+
+function resolveOwn (shape: RouteShape, path: Path, { document, credentials, reporter }: Context): FromOis | undefined {
+  if (shape.allow === 'ois') reporter.error([...path, 'allow'], 'has a meaning only beside ois; write the list out')
+  for (const key of ['relay', 'postQuery'] as const) {
+    if (shape[key] !== undefined) reporter.error([...path, key], `has a meaning only beside ois; remove it${key === 'postQuery' ? ', or write it into the scheme in inject' : ''}`)
+  }
+  const bindings = resolveBindings(shape, path, credentials, reporter)
+  const upstream = resolveUpstream(shape, path, credentials, reporter)
+  if (upstream === undefined) return undefined
+  return {
+    upstream,
+    upstreamLabel: document.template([...path, 'upstream']) ?? upstream,
+    ...(shape.credential !== undefined && { credential: shape.credential }),
+    bindings,
+    ...(shape.allow !== undefined && shape.allow !== 'ois' && { allow: shape.allow })
+  }
+}
+
+function resolveNamed (shape: RouteShape, path: Path, title: string, { byTitle, complete }: Oises, context: Context): FromOis | undefined {
+  const ois = byTitle.get(title)
+  if (ois !== undefined) return resolveOisRoute(shape, path, ois, context)
+  if (!complete || byTitle.has(title)) return undefined
+  const titles = [...byTitle].flatMap(([, one]) => one === undefined ? [] : [one.shownTitle])
+  context.reporter.error([...path, 'ois'], `names no OIS; ${titles.length === 0 ? 'add it to ois' : `write one of ${quoteAll(titles)}, or add it to ois`}`)
+  return undefined
 }
 
 function resolveUpstream (shape: RouteShape, path: Path, { byName, used }: Credentials, reporter: Reporter): string | undefined {
@@ -73,14 +94,4 @@ function checkAllow (allow: readonly string[] | undefined, path: Path, reporter:
     const fault = faultOfAllow(text)
     if (fault !== undefined) reporter.error([...path, 'allow', index], fault)
   }
-}
-
-function faultOfAllow (text: string): string | undefined {
-  const rule = parseAllow(text)
-  if (rule === undefined) return 'is no METHOD /path; write one blank between them, no query, * only as a whole segment and ** only as the last'
-  if (rule.method !== rule.method.toUpperCase()) return 'has a method in lower case, and methods are case-sensitive (RFC 9110 section 9.1); write it in upper case, or ANY'
-  if (rule.method === 'TRACE' || rule.method === 'CONNECT') return 'has a method that is never forwarded; remove the line'
-  if (/[^\x21-\x7e]/.test(text.replace(' ', ''))) return 'holds characters that no request can send; percent-encode them'
-  if (rule.segments.some((segment) => segment === '.' || segment === '..')) return 'holds a dot segment, and no such request is forwarded; write the resolved path'
-  return undefined
 }

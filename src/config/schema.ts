@@ -1,5 +1,7 @@
 /* eslint-disable no-template-curly-in-string -- ${NAME} is what this file is about */
 import * as z from 'zod'
+import { ApiCredentialSchema, OisSchema, RelaySchema } from './ois-schema.ts'
+import { AIRNODE_SECTIONS } from './sections.ts'
 
 // A timer that is set for longer fires at once (Node's documentation of setTimeout).
 const LONGEST_TIMER_MS = 2_147_483_647
@@ -44,6 +46,18 @@ export const CREDENTIAL_SHAPES = {
     type: z.literal('defender-admin').describe('A team of OpenZeppelin Defender; sends its API key and a token.'),
     ...defender
   }),
+  oauth2: z.strictObject({
+    type: z.literal('oauth2').describe('A client of an OAuth 2.0 authorization server (client credentials grant); sends its token.'),
+    tokenUrl: text('The token endpoint: https:, or http: to this machine. It may carry a query.'),
+    clientId: text('The client\'s identifier.'),
+    clientSecret: text('The client\'s secret. Write ${NAME} and keep the value among the secrets.'),
+    scope: text('Scopes to ask for, separated by blanks.').optional(),
+    audience: text('The audience to ask for.').optional(),
+    resource: text('The resource to ask for (RFC 8707).').optional(),
+    clientAuth: z.enum(['basic', 'post']).default('basic').describe('How the client authenticates: basic in the Authorization header (RFC 6749 section 2.3.1), post in the form.'),
+    extra: z.record(z.string(), text('The field\'s value.')).default({}).describe('Further fields of the form.'),
+    allowInsecureEndpoint: allowInsecureEndpoint.describe('Allows a tokenUrl with http: that is not on this machine. The secret then crosses the network in the clear.')
+  }),
   static: z.strictObject({
     type: z.literal('static').describe('A fixed secret: either value, or username and password.'),
     value: text('The secret; sent as a bearer token unless the route\'s inject says otherwise.').optional(),
@@ -53,7 +67,7 @@ export const CREDENTIAL_SHAPES = {
 } as const
 
 export const CredentialSchema = z.discriminatedUnion('type', [
-  CREDENTIAL_SHAPES.cognito, CREDENTIAL_SHAPES['defender-relayer'], CREDENTIAL_SHAPES['defender-admin'], CREDENTIAL_SHAPES.static
+  CREDENTIAL_SHAPES.cognito, CREDENTIAL_SHAPES['defender-relayer'], CREDENTIAL_SHAPES['defender-admin'], CREDENTIAL_SHAPES.oauth2, CREDENTIAL_SHAPES.static
 ]).describe('Something that authenticates requests.')
 
 const source = {
@@ -84,7 +98,11 @@ export const RouteSchema = z.strictObject({
   upstream: text('Base URL: https:, or http: to this machine. Its path is kept. Optional where the credential is a Defender preset.').optional(),
   credential: text('A name from credentials. Absent for a public upstream.').optional(),
   inject: z.array(SchemeSchema).describe('Security schemes to apply instead of the credential\'s default.').optional(),
-  allow: z.array(text('METHOD /path, where METHOD may be ANY, * is one segment and a last ** any rest.')).describe('What may be requested, below the prefix; anything else is refused. Absent: everything.').optional(),
+  ois: text('Title of an OIS: the upstream is its one server, the schemes are those that its security turns on, and their values come from apiCredentials.').optional(),
+  relay: RelaySchema.describe('Where the OIS\'s relayed metadata come from. The local caller asserts them; nobody verifies them.').optional(),
+  postQuery: z.literal('url').describe('Puts the OIS\'s query parameters into the URL for POST too, where Airnode puts them into the body.').optional(),
+  allow: z.union([z.array(text('METHOD /path, where METHOD may be ANY, * is one segment and a last ** any rest.')), z.literal('ois')])
+    .describe('What may be requested, below the prefix; anything else is refused. "ois": the paths of the route\'s OIS. Absent: everything.').optional(),
   allowInsecureUpstream: z.boolean().default(false).describe('Allows an upstream with http: that is not on this machine. Credentials then cross the network in the clear.'),
   timeoutMs: milliseconds('Longest wait for response headers once the request is sent.').default(60_000),
   idleTimeoutMs: milliseconds('Longest silence within a body.').default(300_000),
@@ -114,6 +132,9 @@ export const FileSchema = z.strictObject({
   callerToken: text('When set, every proxied request must carry it. Write ${NAME} and keep the value among the secrets.').optional(),
   credentials: z.record(z.string(), CredentialSchema).default({}).describe('Credentials by name (letters, digits, _ . and -, at most 64).'),
   routes: z.array(RouteSchema).default([]).describe('What is proxied where.'),
+  ois: z.array(OisSchema).default([]).describe('OIS objects. One that no route names gets a route at / and its title in lower case, with - for everything but letters and digits.'),
+  apiCredentials: z.array(ApiCredentialSchema).default([]).describe('The values of the OIS objects\' schemes.'),
+  ...airnodeSections(),
   accessLog: z.union([z.boolean(), SampleSchema]).default(true).describe('One log line per request: true, false, or a share of them.'),
   shutdownTimeoutMs: milliseconds('Longest wait for requests in flight when stopping.').default(30_000),
   limits: LimitsSchema.prefault({}).describe('More is refused at once.'),
@@ -123,19 +144,23 @@ export const FileSchema = z.strictObject({
 export type CredentialShape = z.output<typeof CredentialSchema>
 export type CognitoShape = z.output<typeof CREDENTIAL_SHAPES.cognito>
 export type DefenderShape = z.output<(typeof CREDENTIAL_SHAPES)['defender-relayer' | 'defender-admin']>
+export type OAuth2Shape = z.output<typeof CREDENTIAL_SHAPES.oauth2>
 export type StaticShape = z.output<typeof CREDENTIAL_SHAPES.static>
 export type SchemeShape = z.output<typeof SchemeSchema>
 export type RouteShape = z.output<typeof RouteSchema>
 
 /** What the documentation describes and this version does not do yet: refused by name instead of as a spelling mistake. */
 export const NOT_YET = {
-  top: ['ois', 'apiCredentials', 'tokenCache', 'cache'],
-  route: ['listen', 'ois', 'relay', 'tls', 'websocket', 'scrub', 'postQuery'],
-  credentialTypes: ['oauth2'],
-  allow: ['ois']
+  top: ['tokenCache', 'cache'],
+  route: ['listen', 'tls', 'websocket', 'scrub']
 } as const
 
 /** The JSON Schema of the file, as `config/countersign.schema.json` holds it. */
 export function fileJsonSchema (): unknown {
   return z.toJSONSchema(FileSchema, { io: 'input', target: 'draft-7' })
+}
+
+function airnodeSections (): Record<(typeof AIRNODE_SECTIONS)[number], z.ZodOptional<z.ZodUnknown>> {
+  const ignored = z.unknown().optional().describe('A section of an Airnode configuration; ignored beside ois.')
+  return Object.fromEntries(AIRNODE_SECTIONS.map((name) => [name, ignored])) as Record<(typeof AIRNODE_SECTIONS)[number], typeof ignored> // fromEntries forgets the names
 }

@@ -1,13 +1,20 @@
 import type * as z from 'zod'
-import { quote, type Path, type Reporter } from './problem.ts'
+import { quoteAll, type Path, type Reporter } from './problem.ts'
+import { ApiCredentialSchema, ApiSpecificationsSchema, ComponentsSchema, describeOisFault, OIS_SCHEME_SHAPES, PathSchema, RelaySchema, ServerSchema } from './ois-schema.ts'
+import { isSection } from './sections.ts'
 import { CREDENTIAL_SHAPES, FileSchema, LimitsSchema, LoginsSchema, NOT_YET, RouteSchema, SampleSchema, SCHEME_SHAPES } from './schema.ts'
 
 type Issue = z.core.$ZodIssue
 
 /** Reports everything about a document that the shape of a configuration file forbids: unknown keys, wrong types, missing keys. */
 export function checkShape (document: unknown, reporter: Pick<Reporter, 'error'>): void {
-  const { error } = FileSchema.safeParse(document)
-  for (const issue of error?.issues ?? []) reportIssue(issue, [], document, reporter)
+  checkPart(FileSchema, document, [], reporter)
+}
+
+/** Reports everything about one part of a document that its shape forbids. */
+export function checkPart (schema: z.ZodType, part: unknown, path: Path, reporter: Pick<Reporter, 'error'>): void {
+  const { error } = schema.safeParse(part)
+  for (const issue of error?.issues ?? []) reportIssue(issue, path, { path, value: part }, reporter)
 }
 
 /**
@@ -43,23 +50,34 @@ export function isObject (value: unknown): value is Readonly<Record<string, unkn
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function reportIssue (issue: Issue, base: Path, document: unknown, reporter: Pick<Reporter, 'error'>): void {
+/** What is judged: a part of a document, and where it stands there. */
+interface Root {
+  readonly path: Path
+  readonly value: unknown
+}
+
+function reportIssue (issue: Issue, base: Path, root: Root, reporter: Pick<Reporter, 'error'>): void {
   const path = [...base, ...issue.path.map((part) => typeof part === 'number' ? part : String(part))]
-  if (issue.code === 'unrecognized_keys') {
-    for (const key of issue.keys) reporter.error([...path, key], unknownKey(path, key, document), 'key')
+  const valueOf = (at: Path): unknown => valueAt(root.value, at.slice(root.path.length))
+  const value = valueOf(path)
+  const special = describeOisFault(path, value)
+  if (special !== undefined) {
+    reporter.error(path, special)
     return
   }
-  const value = valueAt(document, path)
+  if (issue.code === 'unrecognized_keys') {
+    for (const key of issue.keys) reporter.error([...path, key], unknownKey(path, key, valueOf), 'key')
+    return
+  }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
     // The one branch that fits the kind of value says what is wrong inside; where none does, the kinds themselves are what is wrong.
     const inner = issue.errors.find((branch) => branch.some(({ path: deeper, code }) => deeper.length > 0 || code === 'unrecognized_keys'))
-    for (const one of inner ?? []) reportIssue(one, path, document, reporter)
+    for (const one of inner ?? []) reportIssue(one, path, root, reporter)
     if (inner === undefined) reporter.error(path, `must be ${alternatives(issue.errors.flat())}; correct it`)
     return
   }
   const wanted = wantedBy(issue)
-  if (isNotYet(path, value)) reporter.error(path, 'is not supported by this version; use another one')
-  else if (value === undefined) reporter.error(path, `is missing; add it, ${wanted}`)
+  if (value === undefined) reporter.error(path, `is missing; add it, ${wanted}`)
   else reporter.error(path, `must be ${wanted}; correct it`)
 }
 
@@ -89,28 +107,36 @@ function oneOf (values: readonly unknown[]): string {
   return texts.length === 1 ? texts.join('') : `one of ${texts.join(', ')}`
 }
 
-function isNotYet (path: Path, value: unknown): boolean {
-  const has = (list: readonly string[]): boolean => typeof value === 'string' && list.includes(value)
-  if (path[0] === 'credentials' && path.length === 3 && path[2] === 'type') return has(NOT_YET.credentialTypes)
-  return path[0] === 'routes' && path.length === 3 && path[2] === 'allow' && has(NOT_YET.allow)
-}
-
-function unknownKey (path: Path, key: string, document: unknown): string {
+function unknownKey (path: Path, key: string, valueOf: (path: Path) => unknown): string {
   const later: readonly string[] = path.length === 0 ? NOT_YET.top : path[0] === 'routes' && path.length === 2 ? NOT_YET.route : []
   if (later.includes(key)) return 'is not supported by this version; remove it'
-  const known = knownKeys(path, document)
-  return known.length === 0 ? 'unknown key; remove it' : `unknown key; remove it, or write one of ${known.map(quote).join(', ')}`
+  const known = knownKeys(path, valueOf)
+  return known.length === 0 ? 'unknown key; remove it' : `unknown key; remove it, or write one of ${quoteAll(known)}`
 }
 
-function knownKeys (path: Path, document: unknown): string[] {
-  const type = valueAt(document, [...path, 'type'])
+function knownKeys (path: Path, valueOf: (path: Path) => unknown): string[] {
   const shapeOf = (shapes: Readonly<Record<string, { readonly shape: object }>>): string[] => {
+    const type = valueOf([...path, 'type'])
     return typeof type === 'string' && Object.hasOwn(shapes, type) ? Object.keys(shapes[type]?.shape ?? {}) : []
   }
-  if (path.length === 0) return Object.keys(FileSchema.shape)
-  if (path[0] === 'credentials') return shapeOf(CREDENTIAL_SHAPES)
-  if (path[0] === 'routes') return path.length === 2 ? Object.keys(RouteSchema.shape) : shapeOf(SCHEME_SHAPES)
-  if (path[0] === 'limits') return Object.keys(LimitsSchema.shape)
-  if (path[0] === 'logins') return Object.keys(LoginsSchema.shape)
-  return path[0] === 'accessLog' ? Object.keys(SampleSchema.shape) : []
+  const [top, , part] = path
+  switch (top) {
+    case undefined: return Object.keys(FileSchema.shape).filter((key) => !isSection(key))
+    case 'credentials': return shapeOf(CREDENTIAL_SHAPES)
+    case 'routes': return path.length === 2 ? Object.keys(RouteSchema.shape) : part === 'relay' ? Object.keys(RelaySchema.shape) : shapeOf(SCHEME_SHAPES)
+    case 'ois': return knownOisKeys(path, shapeOf)
+    case 'apiCredentials': return Object.keys(ApiCredentialSchema.shape)
+    case 'limits': return Object.keys(LimitsSchema.shape)
+    case 'logins': return Object.keys(LoginsSchema.shape)
+    case 'accessLog': return Object.keys(SampleSchema.shape)
+    default: return []
+  }
+}
+
+function knownOisKeys (path: Path, shapeOf: (shapes: typeof OIS_SCHEME_SHAPES) => string[]): string[] {
+  const [, , , part] = path
+  if (part === undefined) return Object.keys(ApiSpecificationsSchema.shape)
+  if (part === 'servers') return Object.keys(ServerSchema.shape)
+  if (part === 'paths') return Object.keys(PathSchema.shape)
+  return path.length === 4 ? Object.keys(ComponentsSchema.shape) : shapeOf(OIS_SCHEME_SHAPES)
 }

@@ -149,7 +149,7 @@ t.test('every error has its FILE:LINE:COLUMN and path, all of them at once, from
   t.same(lines, [
     'COUNTERSIGN_LOG_LEVEL  is no log level; use one of fatal, error, warn, info, debug, trace, silent',
     'c.jsonc:3:13  listen  is no address; write 127.0.0.1:8080, [::1]:8080, localhost:8080 or unix:/path/to.sock',
-    'c.jsonc:4:3  colour  unknown key; remove it, or write one of "$schema", "listen", "admin", "allowExternal", "allowedHosts", "allowedOrigins", "callerToken", "credentials", "routes", "accessLog", "shutdownTimeoutMs", "limits", "logins"',
+    'c.jsonc:4:3  colour  unknown key; remove it, or write one of "$schema", "listen", "admin", "allowExternal", "allowedHosts", "allowedOrigins", "callerToken", "credentials", "routes", "ois", "apiCredentials", "accessLog", "shutdownTimeoutMs", "limits", "logins"',
     'c.jsonc:6:5  credentials["a b"]  is no name of a credential; use letters, digits, _ . and -, a letter or digit first, at most 64',
     'c.jsonc:7:42  credentials.maps.value  secret MISSING is not set; set MISSING or MISSING_FILE in the environment, or MISSING in the secrets file (used too by credentials.orders.clientId at 8:71)',
     'c.jsonc:8:15  credentials.orders.password  is missing; add it, a string',
@@ -194,12 +194,39 @@ t.test('no error shows a value: a canary in every field, as literal, as secret a
       a: { type: 'static', value: 'x' },
       b: { type: 'static', username: 'u', password: 'p' },
       c: { type: 'cognito', userPoolId: 'r_1', clientId: 'c', username: 'u', password: 'p', clientSecret: 's', tokenUse: 'id', authFlow: 'srp', endpoint: 'https://e', allowInsecureEndpoint: false },
-      d: { type: 'defender-admin', apiKey: 'k', apiSecret: 's' }
+      d: { type: 'defender-admin', apiKey: 'k', apiSecret: 's' },
+      e: { type: 'oauth2', tokenUrl: 'https://t', clientId: 'c', clientSecret: 's', scope: 's', audience: 'a', resource: 'r:', clientAuth: 'post', extra: { a: 'b' }, allowInsecureEndpoint: false }
     },
     routes: [
       { prefix: '/', upstream: 'https://x', credential: 'a', allow: ['GET /'], timeoutMs: 1, idleTimeoutMs: 1, maxBodyBytes: 1, allowInsecureUpstream: false, inject: [{ type: 'apiKey', in: 'query', name: 'n', use: 'value', credential: 'a', postQuery: 'url' }, { type: 'http', scheme: 'basic', credential: 'b' }] },
       { prefix: '/c', upstream: 'https://x', credential: 'c' },
-      { prefix: '/d', credential: 'd' }
+      { prefix: '/d', credential: 'd' },
+      { prefix: '/e', upstream: 'https://x', credential: 'e' },
+      { prefix: '/o', ois: 'O', allow: 'ois', postQuery: 'url', relay: { relayChainId: '1', relayRequesterAddress: { header: 'x' }, relayRequestId: { generate: true } } }
+    ],
+    ois: [{
+      title: 'O',
+      oisFormat: '1.0.0',
+      apiSpecifications: {
+        servers: [{ url: 'https://o' }],
+        components: {
+          securitySchemes: {
+            k: { type: 'apiKey', in: 'query', name: 'k' },
+            b: { type: 'http', scheme: 'basic' },
+            h: { type: 'apiKey', in: 'header', name: 'h' },
+            c: { type: 'relayChainId', in: 'cookie', name: 'c' },
+            r: { type: 'relayRequesterAddress', in: 'header', name: 'r' },
+            i: { type: 'relayRequestId', in: 'header', name: 'i' }
+          }
+        },
+        security: { k: [], b: [], h: [], c: [], r: [], i: [] },
+        paths: { '/x': { get: {} } }
+      }
+    }],
+    apiCredentials: [
+      { oisTitle: 'O', securitySchemeName: 'k', securitySchemeValue: 'v' },
+      { oisTitle: 'O', securitySchemeName: 'b', securitySchemeValue: 'dTpw' },
+      { oisTitle: 'O', securitySchemeName: 'h', credential: 'a' }
     ],
     accessLog: { sample: 1 },
     shutdownTimeoutMs: 1,
@@ -213,9 +240,11 @@ t.test('no error shows a value: a canary in every field, as literal, as secret a
     else for (const [key, inner] of Object.entries(value)) walk(inner, [...path, key])
   }
   walk(good, [])
-  t.ok(leaves.length > 45)
+  t.ok(leaves.length > 90)
   const canaries = ['CANARY', 'CANARY\r\nX-Evil: 1', 'Bearer CANARY', 'Basic CANARY:x', ' CANARY:\u20ac', 'https://u:CANARY@x/?CANARY', 'http://CANARY.example/..', '/CANARY/', '*CANARY', '${canary}', '${ CANARY-1 }', '${CANARY']
-  const result = leaves.flatMap((path) => canaries.flatMap((canary, index) => [canary, '${NAME}', ...(index === 0 ? [{ CANARY_VALUE: canary }, [canary]] : [])].map((replacement) => {
+  // A title that is written out is no secret, and messages name an OIS by it.
+  const isTitle = (path: ReadonlyArray<string | number>): boolean => path[0] === 'ois' && path[2] === 'title'
+  const result = leaves.flatMap((path) => canaries.flatMap((canary, index) => [isTitle(path) ? 1 : canary, '${NAME}', ...(index === 0 ? [{ CANARY_VALUE: canary }, [canary]] : [])].map((replacement) => {
     const copy = structuredClone(good)
     const owner = path.slice(0, -1).reduce<unknown>((value, key) => Reflect.get(value as object, key), copy)
     Reflect.set(owner as object, path.at(-1) ?? '', replacement)
@@ -223,7 +252,7 @@ t.test('no error shows a value: a canary in every field, as literal, as secret a
   })))
   const leaks = result.flatMap(linesOf).map((line) => line.replaceAll('CANARY_VALUE', '')).filter((line) => /canary/i.test(line))
   t.same(leaks, [])
-  const seen = result.flatMap((one) => one.ok ? [inspect(one.config.credentials, { depth: 9 })] : []).filter((text) => /canary/i.test(text.replace(/(?:userPoolId|clientId|endpoint): .*/g, '')))
+  const seen = result.flatMap((one) => one.ok ? [inspect(one.config.credentials, { depth: 9 })] : []).filter((text) => /canary/i.test(text.replace(/(?:userPoolId|clientId|endpoint|tokenUrl|scope|audience|resource|extra): .*/g, '')))
   t.same(seen, [], 'nor does an inspected configuration show a secret')
 })
 
