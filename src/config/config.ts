@@ -52,8 +52,8 @@ export interface OAuth2Credential {
   /** RFC 8707. */
   readonly resource?: string
   readonly clientAuth: 'basic' | 'post'
-  /** Further form fields. */
-  readonly extra: ReadonlyMap<string, string>
+  /** Further form fields; some providers want secrets there. */
+  readonly extra: ReadonlyMap<string, Secret>
 }
 
 export interface StaticCredential {

@@ -28,7 +28,7 @@ export function resolveOAuth2 (shape: OAuth2Shape, path: Path, reporter: Reporte
     ...(shape.audience !== undefined && { audience: shape.audience }),
     ...(shape.resource !== undefined && { resource: shape.resource }),
     clientAuth: shape.clientAuth,
-    extra: new Map(Object.entries(shape.extra))
+    extra: new Map(Object.entries(shape.extra).map(([name, value]) => [name, new Secret(value)]))
   }
 }
 

@@ -20,7 +20,7 @@ export interface OAuth2Credential {
   readonly resource?: string
   readonly clientAuth: 'basic' | 'post'
   /** Further form fields; what stands above wins over them. */
-  readonly extra: ReadonlyMap<string, string>
+  readonly extra: ReadonlyMap<string, Secret>
 }
 
 export interface OAuth2Options {
@@ -75,7 +75,7 @@ async function requestToken (credential: OAuth2Credential, exchange: Exchange): 
 }
 
 function formOf ({ scope, audience, resource, extra }: OAuth2Credential): URLSearchParams {
-  const form = new URLSearchParams([...extra])
+  const form = new URLSearchParams(Array.from(extra, ([name, value]): [string, string] => [name, value.reveal()]))
   const named = { scope, audience, resource }
   for (const [name, value] of Object.entries(named)) if (value !== undefined) form.set(name, value)
   return form

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import type { CredentialConfig } from '../../src/config/config.ts'
+import { Secret } from '../../src/secret.ts'
 import { configOf, loadFile } from './load-fixture.ts'
 import { exactly, problemsOf } from './ois-fixture.ts'
 
@@ -18,7 +19,7 @@ t.test('only the endpoint, the client and its secret are needed; the token is se
 
 t.test('everything else is carried', async (t) => {
   const more = { scope: 'a b', audience: 'https://api.example', resource: 'urn:x', clientAuth: 'post', extra: { token_format: 'jwt', constructor: 'x' } }
-  t.match(credentialOf(t, more), { scope: 'a b', audience: 'https://api.example', resource: 'urn:x', clientAuth: 'post', extra: new Map([['token_format', 'jwt'], ['constructor', 'x']]) })
+  t.match(credentialOf(t, more), { scope: 'a b', audience: 'https://api.example', resource: 'urn:x', clientAuth: 'post', extra: new Map([['token_format', new Secret('jwt')], ['constructor', new Secret('x')]]) })
 })
 
 t.test('the token endpoint keeps its path and query, and has neither fragment nor user info', async (t) => {

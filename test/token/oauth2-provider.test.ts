@@ -103,7 +103,7 @@ t.test('a resource gives a JWT for that audience with the scope that was asked f
 
 t.test('a resource may as well give an opaque token, and come as an extra field', async t => {
   const { provider, source } = await startProvider(t)
-  const grant = await source({ extra: new Map([['resource', OPAQUE_RESOURCE]]), scope: 'invoices.write' }).login(NEVER)
+  const grant = await source({ extra: new Map([['resource', new Secret(OPAQUE_RESOURCE)]]), scope: 'invoices.write' }).login(NEVER)
   t.match(await provider.ClientCredentials.find(grant.value.reveal()), { clientId: ID, scope: 'invoices.write' })
 })
 

@@ -88,7 +88,7 @@ t.test('id and secret of a Basic header are form-encoded', async t => {
 
 t.test('scope, audience, resource and extra are form fields, and no extra can take their place', async t => {
   const server = await startScriptedServer(t)
-  const extra = new Map([['tenant', 'ü & co'], ['scope', 'evil'], ['grant_type', 'password'], ['__proto__', 'x']])
+  const extra = new Map(Object.entries({ tenant: 'ü & co', scope: 'evil', grant_type: 'password', ['__proto__']: 'x' }).map(([name, value]) => [name, new Secret(value)]))
   await sourceFor(`${server.url}/token`, { scope: 'a:read b', audience: 'https://api.example.com/', resource: 'urn:example:r', extra }).login(NEVER)
   t.same([...server.calls[0]?.form ?? []].sort(), [
     ['__proto__', 'x'], ['audience', 'https://api.example.com/'], ['grant_type', 'client_credentials'], ['resource', 'urn:example:r'], ['scope', 'a:read b'], ['tenant', 'ü & co']
@@ -317,7 +317,7 @@ t.test('no failure holds a word of the provider, whatever it echoes', async t =>
     `HTTP/1.1 200 ${canary}\r\n${canary}\r\n\r\n`
   ]
   for (const reply of replies) {
-    const error = await failureFor(t, reply, { clientId: canary, clientSecret: new Secret(canary), scope: canary, extra: new Map([['x', canary]]) })
+    const error = await failureFor(t, reply, { clientId: canary, clientSecret: new Secret(canary), scope: canary, extra: new Map([['x', new Secret(canary)]]) })
     t.notMatch(inspect(error, { depth: 9, showHidden: true }), canary)
     t.match(error.message, /^The identity provider.*[^.]\.$/)
     t.match(error.code, /^\w{1,32}$/)
