@@ -5,6 +5,7 @@ import { isLoopbackHost } from '../http/address.ts'
 import { classifyAnswer, classifyChallenge, classifyNetworkError, unexpectedAnswer } from './classify.ts'
 import type { Verdict } from './classify.ts'
 import type { ExchangeRequest, PlainFailure } from './cognito-messages.ts'
+import { retryAfterMs, skewOf } from './provider-clock.ts'
 
 /** One login or refresh under way, and what its calls brought to light. */
 export interface Exchange {
@@ -73,7 +74,7 @@ export function createCognitoFetch (routes: Routes, current: () => Exchange | un
     const call = readCall(input, init, exchange)
     try {
       const answer = await post(routes, call, exchange)
-      const value = judge(answer, call, exchange.request)
+      const value = judge(answer, call, exchange)
       if (call.operation !== 'ConfirmDevice') exchange.tokens ??= capture(value, exchange.request.tokenUse)
       return Response.json(value)
     } catch (error) {
@@ -114,7 +115,6 @@ class Rejected extends Refusal {
 const ANSWER_LIMIT = 1024 * 1024
 // A device that cannot be confirmed must not spend the whole deadline of a login that has its tokens.
 const CONFIRM_DEVICE_SHARE = 0.3
-const RETRY_AFTER_LIMIT_MS = 24 * 3_600_000
 
 function readCall (input: string | URL | Request, init: RequestInit | undefined, exchange: Exchange): Call {
   const headers = Object.fromEntries(new Headers(init?.headers))
@@ -161,9 +161,9 @@ async function post (routes: Routes, call: Call, exchange: Exchange): Promise<An
 }
 
 /** The JSON of a success, or a {@link Rejected}. */
-function judge (answer: Answer, call: Call, { kind, tokenUse }: ExchangeRequest): Record<string, unknown> {
+function judge (answer: Answer, call: Call, { request: { kind, tokenUse }, clockSkewMs }: Exchange): Record<string, unknown> {
   const json = parseObject(answer.text)
-  if (answer.status !== 200) throw new Rejected(judgeError(answer, json, kind), retryAfter(answer.headers['retry-after']))
+  if (answer.status !== 200) throw new Rejected(judgeError(answer, json, kind), retryAfterMs(answer.headers['retry-after'], Date.now() + (clockSkewMs ?? 0)))
   if (json === undefined) throw new Rejected(unexpectedAnswer(200))
   if (call.operation === 'ConfirmDevice') return json
   const challenge = json['ChallengeName']
@@ -212,19 +212,6 @@ function capture (answer: Record<string, unknown>, tokenUse: 'access' | 'id'): C
 function failureOf (error: unknown, { clockSkewMs }: Exchange): PlainFailure {
   if (error instanceof Rejected) return { ...error.verdict, retryAfterMs: error.retryAfterMs, clockSkewMs }
   return { ...classifyNetworkError(error), retryAfterMs: undefined, clockSkewMs }
-}
-
-// `Date` has whole seconds, so half a second is added; the answer was made about half-way between sending and receiving.
-function skewOf (date: string | string[] | undefined, sentAt: number, receivedAt: number): number | undefined {
-  const instant = typeof date === 'string' ? Date.parse(date) : NaN
-  return Number.isNaN(instant) ? undefined : Math.round(instant + 500 - (sentAt + receivedAt) / 2)
-}
-
-/** RFC 9110 section 10.2.3: seconds, or a date. */
-function retryAfter (value: string | string[] | undefined): number | undefined {
-  if (typeof value !== 'string') return undefined
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), RETRY_AFTER_LIMIT_MS)
 }
 
 function parseObject (text: string): Record<string, unknown> | undefined {

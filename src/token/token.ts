@@ -23,7 +23,6 @@ export interface Token {
   readonly obtainedAt: number
   /** Milliseconds; `Infinity` for a static secret. */
   readonly lifetimeMs: number
-  readonly renewal?: Renewal
 }
 
 export type FailureClass = 'transient' | 'ambiguous' | 'lockout' | 'refresh-dead' | 'permanent'
