@@ -31,6 +31,9 @@ async function run (context: CommandContext): Promise<number> {
   const log = createLogger({ level: config.logLevel, destination: context.stdout, readable, colour: readable && context.env['NO_COLOR'] === undefined })
   for (const warning of warnings) log.warn({ problem: formatProblem(warning) }, 'configuration warning')
   const signals = untilSignal()
+  // The default action would end the daemon.
+  const onHangUp = (): void => { log.warn({}, 'reload is not supported by this version, restart instead') }
+  process.on('SIGHUP', onHangUp)
   try {
     const server = await startServer({ config, log, proxies: proxyEnvironment(context.env) })
     const signal = await Promise.race([signals.received, failure(log)])
@@ -43,6 +46,7 @@ async function run (context: CommandContext): Promise<number> {
     context.stderr.write(`${error.message}\n`)
     return EXIT.unavailable
   } finally {
+    process.off('SIGHUP', onHangUp)
     signals.release()
   }
 }

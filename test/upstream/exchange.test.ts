@@ -143,24 +143,27 @@ t.test('pipelined requests are answered in order', async (t) => {
   client.destroy()
 })
 
-t.test('100 MB of text stream up in flat memory', async (t) => {
+const PARTS = 300
+
+t.test('300 MB of text stream up in flat memory', async (t) => {
   const { proxy, upstream } = await pair(t, () => OK, {}, { keepBodies: false })
-  for (const framing of ['Content-Length: 100000000', 'Transfer-Encoding: chunked']) {
+  for (const framing of [`Content-Length: ${PARTS * MB}`, 'Transfer-Encoding: chunked']) {
     const client = await connectRaw(proxy.port)
     const part = Buffer.alloc(MB, 'countersign ')
     const hash = createHash('sha256')
     client.send(message('POST /up HTTP/1.1', [host(proxy), 'Content-Type: text/plain', framing]))
     const before = process.memoryUsage.rss()
-    for (let sent = 0; sent < 100; sent++) {
+    for (let sent = 0; sent < PARTS; sent++) {
       hash.update(part)
       if (framing.startsWith('Content')) await client.sendAll(part)
       else await client.sendAll(Buffer.concat([Buffer.from(`${MB.toString(16)}\r\n`), part, Buffer.from('\r\n')]))
     }
     if (!framing.startsWith('Content')) client.send('0\r\n\r\n')
     t.match(await client.response(), { statusCode: 200 })
-    t.ok(upstream.last.bodyBytes >= 100 * MB)
+    t.ok(upstream.last.bodyBytes >= PARTS * MB)
     if (framing.startsWith('Content')) t.equal(upstream.last.bodyHash(), hash.digest('hex'))
-    t.ok(process.memoryUsage.rss() - before < 80 * MB, `grew by ${Math.round((process.memoryUsage.rss() - before) / MB)} MB, upstream and client included`)
+    // Client, proxy and upstream share this process and leave garbage; whoever collected the body would grow by all of it.
+    t.ok(process.memoryUsage.rss() - before < PARTS * MB / 2, `grew by ${Math.round((process.memoryUsage.rss() - before) / MB)} MB, upstream and client included`)
     client.destroy()
   }
 })
