@@ -35,7 +35,7 @@ export function rewriteSetCookie (value: string, rule: CookieRule, atRoot = fals
   const kept = attributes.filter((attribute) => {
     switch (nameOf(attribute)) {
       case 'domain': return false
-      case 'path': return path === given
+      case 'path': return path !== '' && path === given
       case 'secure': case 'partitioned': return secure
       case 'samesite': return secure || valueOf(attribute).toLowerCase() !== 'none'
       default: return true

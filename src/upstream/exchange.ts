@@ -113,11 +113,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, _headers: unknown, statusMessage?: string): void {
-    if (statusCode < 200) {
+    if (statusCode >= 100 && statusCode < 200) {
       this.#pass(controller, statusCode)
       return
     }
-    if (statusCode > 599) {
+    if (statusCode < 100 || statusCode > 599) {
       this.#fail(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_protocol_error' }))
       controller.abort(new Error('the upstream sent an illegal status'))
       return
