@@ -41,7 +41,7 @@ export interface Renewed {
  */
 export async function renew ({ tokens, held, gone }: Sent, port: TokenPort): Promise<Renewed | PassedOn> {
   for (const [credential, token] of tokens) port.reject(credential, token)
-  if (gone === true) return 'the body is gone'
+  if (gone === true || held?.released === true) return 'the body is gone'
   const current = await fetchAll([...tokens.keys()], port)
   if (current === undefined) return 'no other token'
   const credentials = [...tokens.keys()].filter((credential) => current.get(credential) !== tokens.get(credential))

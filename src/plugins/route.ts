@@ -73,6 +73,9 @@ export function leaveBodiesAlone (fastify: FastifyInstance): void {
  */
 export async function routePlugin (fastify: FastifyInstance, options: RoutePluginOptions): Promise<void> {
   const { route, maxBodyBytes, idleTimeoutMs } = options
+  const localLocation = (value: string): string => rewriteLocation(value, route)
+  const localCookie = (value: string): string | undefined => rewriteSetCookie(value, route)
+  const localRootCookie = (value: string): string | undefined => rewriteSetCookie(value, route, true)
 
   await fastify.register(httpProxy, {
     prefix: routeUrl(route),
@@ -121,7 +124,7 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
   function apply (visit: Visit, tokens: ReadonlyMap<string, Token>, relayed: ReadonlyMap<RelayKind, Secret>, bytes?: Buffer): void {
     visit.injections = inject(tokens, relayed)
     if (bytes !== undefined) visit.spliced = spliceBody(bytes, visit.message.rawHeaders, visit.injections)
-    if (tokens.size > 0) visit.sent = { tokens, relayed, ...(bytes !== undefined && { unspliced: bytes }) }
+    if (tokens.size > 0) visit.sent = bytes === undefined ? { tokens, relayed } : { tokens, relayed, unspliced: bytes }
   }
 
   function inject (tokens: ReadonlyMap<string, Token>, relayed: ReadonlyMap<RelayKind, Secret>): Injection[] {
@@ -179,18 +182,19 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
 
   /** What becomes of a 401 that is held: passed on as it is, or dropped and the request sent once more (contract section 4). */
   function decide (visit: Visit, exchange: Exchange, renewed: Renewed | PassedOn, accept: () => void, done: Answered): void {
-    visit.sent?.held?.release()
+    const { sent } = visit
+    sent?.held?.release()
+    if (visit.response.destroyed) {
+      exchange.discard()
+      done(new Error('the client went away'))
+      return
+    }
     if (typeof renewed === 'string') {
       options.onRejected(route.credentials, renewed)
       accept()
       return
     }
     exchange.discard()
-    if (visit.response.destroyed) {
-      done(new Error('the client went away'))
-      return
-    }
-    const { sent } = visit
     apply(visit, renewed.tokens, sent?.relayed ?? NOTHING_RELAYED, sent?.unspliced)
     options.onReplay(renewed.credentials)
     attempt(visit, outgoing(visit, renewed.body), done, true)
@@ -240,7 +244,7 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
 
   /** The upstream's headers as they make sense at the local address. */
   function localHeaders ({ rest }: Visit, rawHeaders: RawHeaders): string[] {
-    return responseHeaders(rawHeaders, (value) => rewriteLocation(value, route), (value) => rewriteSetCookie(value, route, rest === ''))
+    return responseHeaders(rawHeaders, localLocation, rest === '' ? localRootCookie : localCookie)
   }
 }
 

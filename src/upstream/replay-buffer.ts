@@ -34,6 +34,11 @@ export class ReplayBuffer {
     return this.#bytes
   }
 
+  /** Whether nothing is held any more. */
+  get released (): boolean {
+    return this.#state === 'released'
+  }
+
   /** The whole body, once it is here; undefined where it was larger, broke off, or did not come for a while. */
   async whole (): Promise<Buffer | undefined> {
     if (this.#state === 'filling') {

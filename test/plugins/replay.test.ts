@@ -151,6 +151,18 @@ t.test('a large upload that is answered early with 401 gets that answer', async 
   }
 })
 
+t.test('a body that is gone is no reason to wait for the token', async (t) => {
+  for (const chunked of [false, true]) {
+    const { proxy, credential } = await scene(t, wants(2))
+    await proxy.line(({ msg }) => msg === 'token fetched')
+    credential.hold()
+    t.match(await rawRequest(proxy.port, post(proxy, Buffer.alloc(65_537, 'x'), chunked)), { statusCode: 401 })
+    t.equal(credential.logins(), 2, 'which is on its way')
+    credential.release()
+    t.match(await send(proxy, 'GET / HTTP/1.1'), { statusCode: 200 })
+  }
+})
+
 t.test('a client that waits for its answer before it sends the rest gets it', async (t) => {
   const { proxy, upstream } = await scene(t, () => OK)
   upstream.early = () => DENIED
