@@ -89,6 +89,12 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       ...(options.maxBodyBytes !== undefined && { maxBodyBytes: options.maxBodyBytes }),
       idleTimeoutMs: options.idleTimeoutMs,
       token: (credential) => store.get(credential),
+      reject: (credential, token) => { store.reject(credential, token) },
+      onReplay: (credentials) => {
+        for (const credential of credentials) metrics.replayed(credential)
+        log.info({ route: route.label, credential: credentials.join() }, 'upstream answered 401, request sent once more with a new token')
+      },
+      onRejected: (credentials, reason) => { log.warn({ route: route.label, credential: credentials.join(), reason }, 'upstream answered 401, which is passed on') },
       now: () => clock.monotonic(),
       onInject: () => { for (const credential of route.injectedCredentials) metrics.injected(credential) }
     })

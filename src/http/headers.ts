@@ -45,9 +45,10 @@ export function connectionListed (headers: RawHeaders): ReadonlySet<string> | un
  * and without CORS headers, which would open this listener to the upstream's idea of allowed origins.
  *
  * @param location rewrites the value of `Location` and `Content-Location`
+ * @param setCookie rewrites the value of a `Set-Cookie`; undefined drops it
  * @returns a new flat list
  */
-export function responseHeaders (headers: RawHeaders, location: (value: string) => string): string[] {
+export function responseHeaders (headers: RawHeaders, location: (value: string) => string, setCookie: (value: string) => string | undefined = unchanged): string[] {
   const listed = connectionListed(headers)
   const kept: string[] = []
   for (let index = 0; index < headers.length; index += 2) {
@@ -55,9 +56,18 @@ export function responseHeaders (headers: RawHeaders, location: (value: string) 
     const value = headers[index + 1] ?? ''
     const folded = name.toLowerCase()
     if (DROPPED_RESPONSE_HEADERS.has(folded) || folded.startsWith('access-control-') || listed?.has(foldName(name)) === true) continue
+    if (folded === 'set-cookie') {
+      const cookie = setCookie(value)
+      if (cookie !== undefined) kept.push(name, cookie)
+      continue
+    }
     kept.push(name, folded === 'location' || folded === 'content-location' ? location(value) : value)
   }
   return kept
+}
+
+function unchanged (value: string): string {
+  return value
 }
 
 function isNamed (name: string, lower: string): boolean {

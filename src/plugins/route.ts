@@ -1,12 +1,14 @@
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { METHODS, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Injection } from '../auth/injection.ts'
 import type { RelayKind } from '../auth/relay.ts'
 import { ProxyError } from '../errors.ts'
-import { responseHeaders } from '../http/headers.ts'
+import { responseHeaders, type RawHeaders } from '../http/headers.ts'
 import { rewriteLocation } from '../http/location.ts'
+import { rewriteSetCookie } from '../http/set-cookie.ts'
 import { checkSpliceable, spliceBody, takesBodyFields } from '../route/body.ts'
 import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
 import { readRelayed } from '../route/relayed.ts'
@@ -15,23 +17,28 @@ import type { Secret } from '../secret.ts'
 import type { Token } from '../token/token.ts'
 import { Exchange, type UpstreamRequest } from '../upstream/exchange.ts'
 import { upstreamFailure } from '../upstream/failure.ts'
+import { writeInterim } from '../upstream/interim.ts'
+import { LARGEST_HELD_BODY, ReplayBuffer } from '../upstream/replay-buffer.ts'
 import { Upload } from '../upstream/upload.ts'
 import { corsHeaders } from './guard.ts'
 import { readBody } from './read-body.ts'
+import { renew, type PassedOn, type Renewed, type TokenPort } from './replay.ts'
 import { visitOf, type Visit } from './visit.ts'
 
-export interface RoutePluginOptions {
+export interface RoutePluginOptions extends TokenPort {
   readonly route: Route
   readonly dispatcher: Dispatcher
   readonly maxBodyBytes?: number
   /** Longest silence within a request body, in milliseconds. */
   readonly idleTimeoutMs: number
-  /** The current token of a credential; a promise only where none is usable now. Throws, or rejects with, a ProxyError. */
-  readonly token: (credential: string) => Token | Promise<Token>
   /** Monotonic milliseconds. */
   readonly now: () => number
   /** Called as a request leaves for the upstream. */
   readonly onInject: () => void
+  /** Called as a request leaves once more after a 401, with the credentials whose token is another one now. */
+  readonly onReplay: (credentials: readonly string[]) => void
+  /** Called as an upstream's 401 to our tokens is passed on. */
+  readonly onRejected: (credentials: readonly string[], reason: PassedOn) => void
 }
 
 // Everything that Node parses but CONNECT, which never becomes a request. TRACE is refused before any route.
@@ -45,6 +52,8 @@ const CARRIED = Symbol('countersign.carried')
 interface Carrier {
   readonly [CARRIED]: Visit
 }
+
+type Answered = (error: unknown, response?: unknown) => void
 
 /** The internal address of a route; `rewriteUrl` sends requests here, so no byte of a client's path meets a router or `new URL`. */
 export function routeUrl (route: Route): string {
@@ -64,6 +73,9 @@ export function leaveBodiesAlone (fastify: FastifyInstance): void {
  */
 export async function routePlugin (fastify: FastifyInstance, options: RoutePluginOptions): Promise<void> {
   const { route, maxBodyBytes, idleTimeoutMs } = options
+  const localLocation = (value: string): string => rewriteLocation(value, route)
+  const localCookie = (value: string): string | undefined => rewriteSetCookie(value, route)
+  const localRootCookie = (value: string): string | undefined => rewriteSetCookie(value, route, true)
 
   await fastify.register(httpProxy, {
     prefix: routeUrl(route),
@@ -95,19 +107,24 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
       const body = takesBodyFields(route, visit.message.method ?? '') ? readSpliceable(visit) : undefined
       const tokens = collect(route, options.token)
       if (body === undefined && !(tokens instanceof Promise)) {
-        visit.injections = inject(tokens, relayed)
+        apply(visit, tokens, relayed)
         done()
         return
       }
       Promise.all([tokens, body]).then(([arrived, bytes]) => {
         if (abandon(visit, reply)) return
-        visit.injections = inject(arrived, relayed)
-        if (bytes !== undefined) visit.spliced = spliceBody(bytes, visit.message.rawHeaders, visit.injections)
+        apply(visit, arrived, relayed, bytes)
         done()
       }).catch(done)
     } catch (error) {
       done(error as Error) // only ProxyErrors and defects arrive here, and both are Errors
     }
+  }
+
+  function apply (visit: Visit, tokens: ReadonlyMap<string, Token>, relayed: ReadonlyMap<RelayKind, Secret>, bytes?: Buffer): void {
+    visit.injections = inject(tokens, relayed)
+    if (bytes !== undefined) visit.spliced = spliceBody(bytes, visit.message.rawHeaders, visit.injections)
+    if (tokens.size > 0) visit.sent = bytes === undefined ? { tokens, relayed } : { tokens, relayed, unspliced: bytes }
   }
 
   function inject (tokens: ReadonlyMap<string, Token>, relayed: ReadonlyMap<RelayKind, Secret>): Injection[] {
@@ -123,23 +140,67 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
     return readBody(upload(message))
   }
 
-  function request ({ headers }: { readonly headers: Carrier }, done: (error: unknown, response?: unknown) => void): void {
+  function request ({ headers }: { readonly headers: Carrier }, done: Answered): void {
     const visit = headers[CARRIED]
-    const exchange = new Exchange({
-      start: (statusCode) => { done(null, { statusCode, headers: {}, body: { destroy: () => { exchange.abort() } } }) },
-      fail: (error) => {
-        visit.failure = error
-        done(new Error('no answer from the upstream'))
-      }
-    })
-    visit.exchange = exchange
     visit.upstreamStartedAt = options.now()
     askForBody(visit)
-    options.onInject()
-    exchange.send(options.dispatcher, route.upstreamOrigin, outgoing(visit))
+    attempt(visit, outgoing(visit), done)
   }
 
-  function outgoing (visit: Visit): UpstreamRequest {
+  function attempt (visit: Visit, message: UpstreamRequest, done: Answered, second = false): void {
+    const { sent } = visit
+    const exchange = new Exchange({
+      interim: (statusCode, rawHeaders) => { writeInterim(visit.response, statusCode, localHeaders(visit, rawHeaders)) },
+      start: (statusCode) => {
+        if (statusCode !== 401 || sent === undefined) {
+          sent?.held?.release()
+          accept(statusCode)
+        } else if (second) {
+          options.onRejected(route.credentials, 'the answer to the second attempt')
+          accept(statusCode)
+        } else {
+          exchange.hold()
+          renew(sent, options).then((renewed) => { decide(visit, exchange, renewed, () => { accept(statusCode) }, done) }).catch(fail)
+        }
+      },
+      fail
+    })
+    visit.exchange = exchange
+    options.onInject()
+    exchange.send(options.dispatcher, route.upstreamOrigin, message)
+
+    function accept (statusCode: number): void {
+      done(null, { statusCode, headers: {}, body: { destroy: () => { exchange.abort() } } })
+    }
+
+    function fail (error: unknown): void {
+      sent?.held?.release()
+      visit.failure = error
+      done(new Error('no answer from the upstream'))
+    }
+  }
+
+  /** What becomes of a 401 that is held: passed on as it is, or dropped and the request sent once more (contract section 4). */
+  function decide (visit: Visit, exchange: Exchange, renewed: Renewed | PassedOn, accept: () => void, done: Answered): void {
+    const { sent } = visit
+    sent?.held?.release()
+    if (visit.response.destroyed) {
+      exchange.discard()
+      done(new Error('the client went away'))
+      return
+    }
+    if (typeof renewed === 'string') {
+      options.onRejected(route.credentials, renewed)
+      accept()
+      return
+    }
+    exchange.discard()
+    apply(visit, renewed.tokens, sent?.relayed ?? NOTHING_RELAYED, sent?.unspliced)
+    options.onReplay(renewed.credentials)
+    attempt(visit, outgoing(visit, renewed.body), done, true)
+  }
+
+  function outgoing (visit: Visit, held?: Buffer): UpstreamRequest {
     const { message, spliced } = visit
     const method = message.method ?? ''
     const injections = visit.injections ?? []
@@ -151,8 +212,18 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
       method,
       target: upstreamTarget(route, visit.rest, outgoingQuery(route, method, visit.query, injections)),
       headers,
-      body: spliced?.body ?? (chunked || Number(length ?? 0) > 0 ? upload(message) : null)
+      body: spliced?.body ?? (chunked || Number(length ?? 0) > 0 ? stream(visit, chunked, Number(length ?? 0), held) : null)
     }
+  }
+
+  /** A body that is not known whole: as the client sends it, or as it was held, in the client's own framing. */
+  function stream ({ message, sent }: Visit, chunked: boolean, length: number, held?: Buffer): Readable | Buffer {
+    if (held !== undefined) return chunked ? Readable.from([held], { objectMode: false }) : held
+    const body = upload(message)
+    if (sent === undefined) return body
+    if (length > LARGEST_HELD_BODY) sent.gone = true
+    else sent.held = new ReplayBuffer(message, Math.min(LARGEST_HELD_BODY, maxBodyBytes ?? Infinity))
+    return body
   }
 
   function upload (message: IncomingMessage): Upload {
@@ -162,13 +233,18 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
   function respond (visit: Visit, reply: { readonly hijack: () => unknown, readonly send: (error: Error) => unknown }): void {
     const { exchange, message, response } = visit
     if (exchange === undefined) return
-    const headers = responseHeaders(exchange.rawHeaders, (value) => rewriteLocation(value, route))
+    const headers = localHeaders(visit, exchange.rawHeaders)
     if (visit.corsOrigin !== undefined) headers.push(...corsHeaders(visit.corsOrigin))
     // What is left of the request would be read as the next one (fastify/fastify-http-proxy#474).
     if (!message.complete) headers.push('Connection', 'close')
     const failure = exchange.relay(response, headers)
     if (failure === undefined) reply.hijack()
     else reply.send(failure)
+  }
+
+  /** The upstream's headers as they make sense at the local address. */
+  function localHeaders ({ rest }: Visit, rawHeaders: RawHeaders): string[] {
+    return responseHeaders(rawHeaders, localLocation, rest === '' ? localRootCookie : localCookie)
   }
 }
 

@@ -5,6 +5,7 @@ import { parseTarget } from '../http/target.ts'
 import type { SplicedBody } from '../route/body.ts'
 import { findRoute, type Route } from '../route/table.ts'
 import type { Exchange } from '../upstream/exchange.ts'
+import type { Sent } from './replay.ts'
 
 /** What is known of one request while it is here. Made before Fastify routes it; every later step reads and adds. */
 export interface Visit {
@@ -28,6 +29,8 @@ export interface Visit {
   injections?: readonly Injection[]
   /** The request's body with the injected fields in it, where they go there. */
   spliced?: SplicedBody
+  /** What it takes to send the request once more; absent on routes that have no token. */
+  sent?: Sent
   exchange?: Exchange
   upstreamStartedAt?: number
   /** Why the upstream gave no answer. */

@@ -25,6 +25,8 @@ export interface Route {
   /** Without a trailing slash: empty for `/`. */
   readonly prefix: string
   readonly upstreamOrigin: string
+  /** The upstream's host name or address, without a port or brackets. */
+  readonly upstreamHost: string
   /** Without a trailing slash: empty for `/`. */
   readonly basePath: string
   readonly allow: readonly AllowRule[] | undefined
@@ -60,6 +62,7 @@ export function compileRoute (options: RouteOptions, index: number): Route {
     label: options.prefix ?? '/',
     prefix,
     upstreamOrigin: url.origin,
+    upstreamHost: url.hostname.replace(/^\[|\]$/g, ''),
     basePath: url.pathname === '/' ? '' : url.pathname,
     allow: options.allow?.map(readAllow),
     bindings: options.bindings,

@@ -3,6 +3,8 @@ import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ProxyError } from '../errors.ts'
 import { responseHeaders, type RawHeaders } from '../http/headers.ts'
+import { HeldAnswer } from './held-answer.ts'
+import { MOST_INTERIM_ANSWERS } from './interim.ts'
 
 /** A request as it will stand on the wire, but for the `Host` and framing that the connection adds. */
 export interface UpstreamRequest {
@@ -15,9 +17,11 @@ export interface UpstreamRequest {
   readonly body: Readable | Buffer | null
 }
 
-/** What happens to the upstream's answer; each is called at most once, and nothing after `fail`. */
+/** What happens to the upstream's answer; `start` and `fail` are called at most once, and nothing after `fail`. */
 export interface ExchangeEvents {
-  /** The headers are here; call {@link Exchange.relay} now, or {@link Exchange.abort}. */
+  /** An interim answer (1xx) other than 100 and 101. */
+  readonly interim?: (statusCode: number, rawHeaders: RawHeaders) => void
+  /** The headers are here; call {@link Exchange.relay} now, {@link Exchange.hold}, or {@link Exchange.abort}. */
   readonly start: (statusCode: number) => void
   /** No answer, or none that can be passed on. Nothing was written to the client. */
   readonly fail: (error: unknown) => void
@@ -37,6 +41,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #aborted = false
   #wroteBody = false
   #settled = false
+  #interims = 0
+  #held: HeldAnswer | undefined
 
   constructor (events: ExchangeEvents) {
     this.#events = events
@@ -64,12 +70,24 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#controller?.abort(new Error('the client went away'))
   }
 
+  /** Holds the answer back until {@link relay} or {@link discard} says what becomes of it. */
+  hold (): void {
+    this.#held = new HeldAnswer()
+  }
+
+  /** Drops an answer that was held: its connection is free where it is whole, and closed where it is not. */
+  discard (): void {
+    this.#settled = true
+    if (this.#held?.over === false) this.#controller?.abort(new Error('the answer is not wanted'))
+  }
+
   /**
    * Begins to write the answer to the client, with the given headers in place of the upstream's.
    *
    * @returns why it cannot be passed on; nothing was written then
    */
   relay (client: ServerResponse, headers: readonly string[]): ProxyError | undefined {
+    if (this.#held?.broken === true) return new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'connection_terminated' })
     try {
       client.writeHead(this.#statusCode, REASON.test(this.#statusMessage) ? this.#statusMessage : '', carriesTrailers(client, this.#statusCode, headers) ? [...headers] : withoutTrailer(headers))
     } catch (error) {
@@ -79,6 +97,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause: error, proxyStatus: 'http_protocol_error' })
     }
     this.#client = client
+    const held = this.#held
+    if (held !== undefined && this.#controller !== undefined) {
+      held.pour(this.#controller, client, (trailers) => { this.#finish(client, trailers) })
+    }
     // Small answers come whole in one read, and then headers and body leave in one write; a stream that is silent yet
     // (Server-Sent Events) gets its headers out right behind that read.
     process.nextTick(() => { if (!this.#wroteBody) client.flushHeaders() })
@@ -91,8 +113,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, _headers: unknown, statusMessage?: string): void {
-    if (statusCode < 200) return
-    if (statusCode > 599) {
+    if (statusCode >= 100 && statusCode < 200) {
+      this.#pass(controller, statusCode)
+      return
+    }
+    if (statusCode < 100 || statusCode > 599) {
       this.#fail(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_protocol_error' }))
       controller.abort(new Error('the upstream sent an illegal status'))
       return
@@ -105,8 +130,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const client = this.#client
+    if (client === undefined) {
+      this.#held?.add(controller, chunk)
+      return
+    }
     this.#wroteBody = true
-    if (client === undefined || client.write(chunk)) return
+    if (client.write(chunk)) return
     controller.pause()
     client.once('drain', () => { controller.resume() })
   }
@@ -114,16 +143,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseEnd (controller: Dispatcher.DispatchController): void {
     this.#settled = true
     const trailers = responseHeaders(rawText(controller.rawTrailers), (value) => value)
-    const client = this.#client
-    if (client === undefined) return
-    this.#wroteBody = true
-    if (trailers.length > 0 && client.chunkedEncoding) client.addTrailers(pairs(trailers))
-    client.end()
+    if (this.#client === undefined) this.#held?.finish(trailers)
+    else this.#finish(this.#client, trailers)
   }
 
   onResponseError (_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#client === undefined) {
-      this.#fail(error)
+      // Whoever holds the answer asks for it, and hears then that there is none.
+      if (this.#held === undefined) this.#fail(error)
+      else if (!this.#held.over) this.#held.break()
       return
     }
     this.#settled = true
@@ -134,6 +162,21 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     // Half an answer is out: only a broken connection tells the client that it is half (RFC 9112 section 8).
     this.#client.destroy()
+  }
+
+  #pass (controller: Dispatcher.DispatchController, statusCode: number): void {
+    if (++this.#interims > MOST_INTERIM_ANSWERS) {
+      this.#fail(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_protocol_error' }))
+      controller.abort(new Error('the upstream sent too many interim answers'))
+      return
+    }
+    this.#events.interim?.(statusCode, rawText(controller.rawHeaders))
+  }
+
+  #finish (client: ServerResponse, trailers: RawHeaders): void {
+    this.#wroteBody = true
+    if (trailers.length > 0 && client.chunkedEncoding) client.addTrailers(pairs(trailers))
+    client.end()
   }
 
   #fail (error: unknown): void {

@@ -209,6 +209,13 @@ t.test('redirects are returned, and only a Location inside the base is rewritten
   t.equal(upstream.exchanges.length, 9, 'none was followed')
 })
 
+t.test('cookies of the upstream work at the local address, below the prefix, or are dropped', async (t) => {
+  const { proxy, upstream } = await pair(t, { prefix: '/orders', path: '/v2' })
+  upstream.answer = () => answerWith('200 OK', ['set-cookie: a=1; Path=/v2/x; Secure; HttpOnly', 'Set-Cookie: b=2; Domain=evil.example', 'Set-Cookie: c=3; Domain=127.0.0.1; Path=/; SameSite=None; Secure', 'Set-Cookie: d=4'], 'ok')
+  t.same((await send(proxy, 'GET /orders/x HTTP/1.1')).all('set-cookie'), ['a=1; HttpOnly; Path=/orders/x', 'c=3; Path=/orders', 'd=4'])
+  t.same((await send(proxy, 'GET /orders?x HTTP/1.1')).all('set-cookie'), ['a=1; HttpOnly; Path=/orders/x', 'c=3; Path=/orders', 'd=4; Path=/orders'])
+})
+
 t.test('a client that left while its token was fetched costs the upstream nothing', async (t) => {
   const upstream = await startUpstream(t)
   let asked = (): void => {}

@@ -86,11 +86,19 @@ t.test('a status outside of 200 to 599 is one 502', async (t) => {
   }
 })
 
-t.test('a flood of interim answers without an end is cut off by the deadline', async (t) => {
+t.test('a flood of interim answers is a 502, and the connection is not used again', async (t) => {
   const { proxy, upstream } = await pair(t, ({ send }) => {
     for (let count = 0; count < 2000; count++) send('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n')
     return undefined
-  }, { timeoutMs: 300 })
+  })
+  const response = await rawRequest(proxy.port, get(proxy))
+  isFailure(t, response, 502, 'CS_UPSTREAM_UNREACHABLE', 'http_protocol_error')
+  t.equal(response.interim.length, 64, 'what came before is passed on')
+  await upstream.last.connection.closed
+})
+
+t.test('interim answers do not count as the answer that timeoutMs waits for', async (t) => {
+  const { proxy, upstream } = await pair(t, () => 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', { timeoutMs: 300 })
   isFailure(t, await rawRequest(proxy.port, get(proxy)), 504, 'CS_UPSTREAM_TIMEOUT', 'http_response_timeout')
   await upstream.last.connection.closed
 })

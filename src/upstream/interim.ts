@@ -1,0 +1,40 @@
+import { STATUS_CODES, validateHeaderName, validateHeaderValue, type ServerResponse } from 'node:http'
+import type { RawHeaders } from '../http/headers.ts'
+
+/** The most interim answers that one request may get; an upstream that sends more is broken or hostile. */
+export const MOST_INTERIM_ANSWERS = 64
+
+/**
+ * Writes an interim answer (1xx) to a client, header bytes as they came.
+ *
+ * To the socket rather than by `writeEarlyHints`, which refuses Link values that RFC 8288 allows, several in one header
+ * among them, and knows 103 alone. None goes to a client of HTTP/1.0 (RFC 9110 section 15.2), or to one that pipelines and
+ * whose turn it is not: they are hints.
+ *
+ * @param headers without hop-by-hop ones
+ */
+export function writeInterim (client: ServerResponse, statusCode: number, headers: RawHeaders): void {
+  const { socket, req } = client
+  if (socket === null || !socket.writable || client.headersSent || req.httpVersionMajor < 1 || req.httpVersion === '1.0') return
+  const lines = [`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? 'Interim'}`]
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    const value = headers[index + 1] ?? ''
+    // RFC 9110 section 8.6: a 1xx has no content and must not announce any.
+    if (name.toLowerCase() === 'content-length' || name.toLowerCase() === 'trailer') continue
+    if (!isValid(name, value)) return
+    lines.push(`${name}: ${value}`)
+  }
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+}
+
+// Nothing of an upstream may end a line early, whatever a parser let through.
+function isValid (name: string, value: string): boolean {
+  try {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,88 @@
+import type { IncomingMessage } from 'node:http'
+
+/** The most that is held of a request body while it streams (contract section 4). */
+export const LARGEST_HELD_BODY = 65_536
+
+/** The longest wait for the rest of a body that is wanted whole: a local client sends it at once, or waits for its answer first. */
+const PATIENCE_MS = 1000
+
+/** More chunks than this are made one, so that a body of single bytes costs no object for each. */
+const MOST_CHUNKS = 64
+
+/**
+ * Holds a small request body while an Upload streams it, so that the request can be sent once more. It only listens: the
+ * Upload alone decides when the client's bytes flow, and goes on reading them where the upstream answered early.
+ * Over the limit holding stops, and what was held is let go.
+ */
+export class ReplayBuffer {
+  readonly #source: IncomingMessage
+  readonly #limit: number
+  #chunks: Buffer[] = []
+  #bytes = 0
+  #state: 'filling' | 'whole' | 'released' = 'filling'
+  #settle = (): void => {}
+
+  /** @param source paused, or the first bytes are missed */
+  constructor (source: IncomingMessage, limit: number = LARGEST_HELD_BODY) {
+    this.#source = source
+    this.#limit = limit
+    source.on('data', this.#take).on('end', this.#end).on('close', this.#lose)
+  }
+
+  /** Bytes that are held now. */
+  get bytes (): number {
+    return this.#bytes
+  }
+
+  /** Whether nothing is held any more. */
+  get released (): boolean {
+    return this.#state === 'released'
+  }
+
+  /** The whole body, once it is here; undefined where it was larger, broke off, or did not come for a while. */
+  async whole (): Promise<Buffer | undefined> {
+    if (this.#state === 'filling') {
+      let timer: NodeJS.Timeout | undefined
+      await new Promise<void>((resolve) => {
+        this.#settle = resolve
+        timer = setTimeout(resolve, PATIENCE_MS)
+      })
+      clearTimeout(timer)
+    }
+    const body = this.#state === 'whole' ? Buffer.concat(this.#chunks, this.#bytes) : undefined
+    this.release()
+    return body
+  }
+
+  /** Lets go of what is held. */
+  release (): void {
+    if (this.#state === 'released') return
+    this.#state = 'released'
+    this.#forget()
+    this.#chunks = []
+    this.#bytes = 0
+    this.#settle()
+  }
+
+  #forget (): void {
+    this.#source.off('data', this.#take).off('end', this.#end).off('close', this.#lose)
+  }
+
+  readonly #take = (chunk: Buffer): void => {
+    this.#bytes += chunk.length
+    if (this.#bytes > this.#limit) {
+      this.release()
+      return
+    }
+    this.#chunks.push(chunk)
+    if (this.#chunks.length > MOST_CHUNKS) this.#chunks = [Buffer.concat(this.#chunks, this.#bytes)]
+  }
+
+  readonly #end = (): void => {
+    this.#state = 'whole'
+    this.#forget()
+    this.#settle()
+  }
+
+  readonly #lose = (): void => { this.release() }
+}
