@@ -162,7 +162,7 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
   function respond (visit: Visit, reply: { readonly hijack: () => unknown, readonly send: (error: Error) => unknown }): void {
     const { exchange, message, response } = visit
     if (exchange === undefined) return
-    const headers = responseHeaders(exchange.rawHeaders, (value) => rewriteLocation(value, route))
+    const headers = responseHeaders(exchange.rawHeaders, (value) => rewriteLocation(value, visit.route ?? route))
     if (visit.corsOrigin !== undefined) headers.push(...corsHeaders(visit.corsOrigin))
     // What is left of the request would be read as the next one (fastify/fastify-http-proxy#474).
     if (!message.complete) headers.push('Connection', 'close')
