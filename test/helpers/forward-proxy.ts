@@ -13,6 +13,8 @@ export interface TestForwardProxy {
   readonly authorizations: ReadonlyArray<string | undefined>
   /** Everything that went through towards the upstream, as Latin-1. */
   readonly seen: () => string
+  /** Resolves at the next CONNECT, with a promise that resolves once its connection is closed. */
+  readonly asked: () => Promise<{ readonly closed: Promise<unknown> }>
 }
 
 export interface ForwardProxyOptions {
@@ -45,7 +47,11 @@ export async function startForwardProxy (t: Teardown, { to, status = to === unde
     targets.push(incoming.url ?? '')
     authorizations.push(incoming.headers['proxy-authorization'])
     client.on('error', () => {})
-    if (silent) return
+    server.emit('asked', { closed: once(client, 'close') })
+    if (silent) {
+      client.on('end', () => { client.end() }).resume()
+      return
+    }
     if (to === undefined || status < 200 || status > 299) {
       client.end(`HTTP/1.1 ${status} No\r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n`)
       return
@@ -67,5 +73,15 @@ export async function startForwardProxy (t: Teardown, { to, status = to === unde
     await new Promise((resolve) => { server.close(resolve) })
   })
   const { port } = server.address() as AddressInfo // a TCP server that listens
-  return { url: `http${tls === undefined ? '' : 's'}://127.0.0.1:${port}`, port, targets, authorizations, seen: () => seen }
+  return {
+    url: `http${tls === undefined ? '' : 's'}://127.0.0.1:${port}`,
+    port,
+    targets,
+    authorizations,
+    seen: () => seen,
+    asked: async () => {
+      const [tunnel] = await once(server, 'asked') as [{ readonly closed: Promise<unknown> }] // emitted above
+      return tunnel
+    }
+  }
 }
