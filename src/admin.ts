@@ -23,6 +23,8 @@ export interface AdminFacts {
   readonly startedAt: string
   /** The proxy's own ADDR, once it listens. */
   readonly address: () => Address | undefined
+  /** The real ADDR of a route's own listener, where it has one, by the route's place in the configuration. */
+  readonly ownAddress?: (index: number) => Address | undefined
   /** SIGTERM came. */
   readonly draining: () => boolean
 }
@@ -81,7 +83,7 @@ export async function buildAdmin ({ config, store, metrics, facts }: AdminOption
     startedAt: facts.startedAt,
     ready: isReady(store, facts),
     credentials: store.statuses(),
-    routes: describeRoutes(config, facts.address() ?? config.listen)
+    routes: describeRoutes(config, (index) => facts.ownAddress?.(index) ?? config.routes[index]?.listen ?? facts.address() ?? config.listen)
   }))
   app.get('/metrics', async (request, reply) => {
     const { contentType, body } = await metrics.render(request.headers.accept ?? '')
@@ -109,10 +111,10 @@ function methodRefusal (): ProxyError {
 }
 
 /** The routes as `/status` shows them; nothing in them is secret. */
-function describeRoutes (config: Config, address: Address): Array<Record<string, unknown>> {
-  return config.routes.map((route) => ({
+function describeRoutes (config: Config, addressOf: (index: number) => Address): Array<Record<string, unknown>> {
+  return config.routes.map((route, index) => ({
     prefix: route.prefix ?? null,
-    listen: formatAddress(address),
+    listen: formatAddress(addressOf(index)),
     upstream: route.upstreamLabel,
     credential: route.credential ?? null,
     schemes: route.bindings.map(({ scheme }) => describeScheme(scheme))

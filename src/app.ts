@@ -7,7 +7,7 @@ import { admit, answerPreflight, corsHeaders, isPreflight } from './plugins/guar
 import type { Metrics } from './plugins/metrics.ts'
 import { leaveBodiesAlone, routePlugin, routeUrl } from './plugins/route.ts'
 import { openVisit, visitOf, type Visit } from './plugins/visit.ts'
-import { compileRoute } from './route/table.ts'
+import { compileRoute, routesOf, type Route } from './route/table.ts'
 import type { Clock } from './token/clock.ts'
 import type { CredentialStore } from './token/store.ts'
 import { connectUpstream, type ProxyEnvironment } from './upstream/connect.ts'
@@ -25,10 +25,14 @@ export interface AppOptions {
 
 /** The proxy made of one configuration, without a listener: any number of servers may hand requests to it. */
 export interface App {
-  readonly handle: (message: IncomingMessage, response: ServerResponse) => void
+  readonly handle: Handler
+  /** The requests that come in on a route's own listener, by the route's place in the configuration. */
+  readonly handleOwn: (index: number) => Handler
   /** Ends the connections to the upstreams. */
   readonly close: () => Promise<void>
 }
+
+type Handler = (message: IncomingMessage, response: ServerResponse) => void
 
 /** A path that no request can reach by itself: where requests go that found no route. */
 const NOWHERE = '/nowhere'
@@ -82,7 +86,14 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
   for (const [index, route] of routes.entries()) {
     const options = config.routes[index]
     if (options === undefined) continue
-    const dispatcher = connectUpstream({ origin: route.upstreamOrigin, timeoutMs: options.timeoutMs, idleTimeoutMs: options.idleTimeoutMs, proxies })
+    const dispatcher = connectUpstream({
+      origin: route.upstreamOrigin,
+      ...(options.socketPath !== undefined && { socketPath: options.socketPath }),
+      ...(options.tls !== undefined && { tls: options.tls }),
+      timeoutMs: options.timeoutMs,
+      idleTimeoutMs: options.idleTimeoutMs,
+      proxies
+    })
     await app.register(routePlugin, {
       route,
       dispatcher,
@@ -101,16 +112,18 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
     app.addHook('onClose', async () => { await dispatcher.destroy() })
   }
   await app.ready()
-  return { handle, close: () => app.close() }
+  return { handle: handlerOf(routesOf(routes)), handleOwn: (index) => handlerOf(routesOf(routes, index)), close: () => app.close() }
 
-  function handle (message: IncomingMessage, response: ServerResponse): void {
-    const visit = openVisit(message, response, routes, clock.monotonic())
-    inFlight++
-    response.once('close', () => {
-      inFlight--
-      end(visit)
-    })
-    app.routing(message, response)
+  function handlerOf (table: readonly Route[]): Handler {
+    return (message, response) => {
+      const visit = openVisit(message, response, table, clock.monotonic())
+      inFlight++
+      response.once('close', () => {
+        inFlight--
+        end(visit)
+      })
+      app.routing(message, response)
+    }
   }
 
   function refuse (visit: Visit, error: unknown): void {

@@ -12,6 +12,13 @@ export interface ListenerOptions {
   readonly handle: Handler
   /** Open connections; one more is told so and closed. */
   readonly maxConnections: number
+  /** Counts the open connections, for listeners that share one limit. */
+  readonly open?: ConnectionCount
+}
+
+/** How many connections are served. */
+export interface ConnectionCount {
+  served: number
 }
 
 /** A server that listens. */
@@ -38,7 +45,7 @@ const LINGER_MS = 1000
  *
  * @throws ListenError where the address cannot be taken
  */
-export async function openListener ({ address, handle, maxConnections }: ListenerOptions): Promise<Listener> {
+export async function openListener ({ address, handle, maxConnections, open = { served: 0 } }: ListenerOptions): Promise<Listener> {
   const server = createServer({
     // Our own guard answers a missing Host, in our own format.
     requireHostHeader: false,
@@ -51,16 +58,15 @@ export async function openListener ({ address, handle, maxConnections }: Listene
   // Node drops what is beyond its default of 1,000 in silence: the guards would not see a second Host there.
   server.maxHeadersCount = 0
   const connections = new Map<Socket, Connection>()
-  let served = 0
   let draining = false
 
   server.prependListener('connection', (socket: Socket) => {
-    const full = served >= maxConnections
-    if (!full) served++
+    const full = open.served >= maxConnections
+    if (!full) open.served++
     connections.set(socket, { answers: new Set(), last: full })
     socket.once('close', () => {
       connections.delete(socket)
-      if (!full) served--
+      if (!full) open.served--
     })
     if (full) answerRaw(socket, new ProxyError('CS_OVERLOADED', { retryAfter: 1, close: true }))
   })
@@ -171,11 +177,11 @@ async function removeStaleSocket (path: string): Promise<void> {
 function describeFailure (address: Address, error: NodeJS.ErrnoException): string {
   const place = `cannot listen on ${formatAddress(address)}`
   switch (error.code) {
-    case 'EADDRINUSE': return `${place}: something else listens there; stop that, or choose another address with --listen or --admin (port 0 takes a free one)`
+    case 'EADDRINUSE': return `${place}: something else listens there; stop that, or choose another address with --listen, --admin or the route's listen (port 0 takes a free one)`
     case 'EACCES': return `${place}: this user may not; choose a port above 1023 or a folder that it may write`
     case 'EADDRNOTAVAIL': return `${place}: this machine has no such address; choose 127.0.0.1 or one that it has`
     case 'ENOTFOUND': return `${place}: the name does not resolve; choose 127.0.0.1 or localhost`
-    default: return `${place}: ${error.code ?? 'unknown error'}; choose another address with --listen or --admin`
+    default: return `${place}: ${error.code ?? 'unknown error'}; choose another address with --listen, --admin or the route's listen`
   }
 }
 

@@ -3,7 +3,7 @@ import { buildApp } from './app.ts'
 import type { Config, CredentialConfig } from './config/config.ts'
 import type { Address } from './http/address.ts'
 import { formatAddress } from './http/address.ts'
-import { openListener, type Listener } from './listener.ts'
+import { openListener, type ConnectionCount, type Listener } from './listener.ts'
 import type { Logger } from './logger.ts'
 import { createMetrics } from './plugins/metrics.ts'
 import { systemClock } from './token/clock.ts'
@@ -24,6 +24,8 @@ export interface RunningServer {
   /** The real addresses, with the ports that were chosen. */
   readonly address: Address
   readonly admin: Address | 'off'
+  /** The listeners of routes that have one of their own: the ADDR of the configuration, and the real one. */
+  readonly routes: ReadonlyArray<{ readonly listen: Address, readonly address: Address }>
   /** Resolves once every credential had a token. */
   readonly whenReady: () => Promise<void>
   /** Drains and ends everything: not ready at once, requests in flight finish, then the rest is closed. Safe to call twice. */
@@ -39,11 +41,12 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
   const version = readVersion()
   const clock = systemClock()
   const worker = new CognitoWorker({ onWarning: (message) => { log.warn({}, message) } })
-  const state: { address?: Address, draining: boolean } = { draining: false }
+  const state: { address?: Address, readonly own: Map<number, Address>, draining: boolean } = { own: new Map(), draining: false }
   const facts: AdminFacts = {
     version,
     startedAt: new Date(clock.wall()).toISOString(),
     address: () => state.address,
+    ownAddress: (index) => state.own.get(index),
     draining: () => state.draining
   }
   const store: CredentialStore = new CredentialStore({
@@ -63,21 +66,33 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
     await store.stop()
     await Promise.all([app.close(), admin.close(), worker.close()])
   }
-  const proxyListener = await open(config.listen, app.handle)
+  const proxyConnections = { served: 0 }
+  const { address } = await open(config.listen, app.handle, proxyConnections)
+  const routes: Array<{ readonly listen: Address, readonly address: Address }> = []
+  for (const [index, { listen }] of config.routes.entries()) {
+    if (listen === undefined) continue
+    const own = await open(listen, app.handleOwn(index), proxyConnections)
+    state.own.set(index, own.address)
+    routes.push({ listen, address: own.address })
+  }
+  const proxyListeners = [...listeners]
   const adminListener = config.admin === 'off' ? undefined : await open(config.admin, admin.handle)
-  const { address } = proxyListener
   state.address = address
   const adminAddress = adminListener?.address ?? 'off'
-  log.info({ address: formatAddress(address), admin: adminAddress === 'off' ? 'off' : formatAddress(adminAddress), routes: [] }, 'listening')
+  log.info({
+    address: formatAddress(address),
+    admin: adminAddress === 'off' ? 'off' : formatAddress(adminAddress),
+    routes: routes.map(({ listen, address }) => ({ listen: formatAddress(listen), address: formatAddress(address) }))
+  }, 'listening')
   store.start()
   store.whenReady().then(() => { if (!state.draining) log.info({ credentials: config.credentials.size }, 'ready') }, () => {})
 
   let stopping: Promise<void> | undefined
-  return { address, admin: adminAddress, whenReady: () => store.whenReady(), stop: () => (stopping ??= stop()) }
+  return { address, admin: adminAddress, routes, whenReady: () => store.whenReady(), stop: () => (stopping ??= stop()) }
 
-  async function open (where: Address, handle: typeof app.handle): Promise<Listener> {
+  async function open (where: Address, handle: typeof app.handle, count?: ConnectionCount): Promise<Listener> {
     try {
-      const listener = await openListener({ address: where, handle, maxConnections: config.limits.connections })
+      const listener = await openListener({ address: where, handle, maxConnections: config.limits.connections, ...(count !== undefined && { open: count }) })
       listeners.push(listener)
       return listener
     } catch (error) {
@@ -90,7 +105,7 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
   async function stop (): Promise<void> {
     state.draining = true
     log.info({ timeoutMs: config.shutdownTimeoutMs }, 'draining')
-    await proxyListener.drain(config.shutdownTimeoutMs)
+    await Promise.all(proxyListeners.map((listener) => listener.drain(config.shutdownTimeoutMs)))
     await store.stop()
     // Probes see the end coming until it is there.
     await adminListener?.drain(0)

@@ -1,25 +1,31 @@
 import { ProxyError } from '../errors.ts'
 import type { Config } from '../config/config.ts'
+import { formatAddress, parseAddress, type Address } from '../http/address.ts'
 import { checkBrowser, checkHost, guardedHeaders } from '../http/host.ts'
 import { connectionListed, foldName, isDroppedFromRequest } from '../http/headers.ts'
 import { parseTarget } from '../http/target.ts'
 import { Secret } from '../secret.ts'
 import { readRelayed } from '../route/relayed.ts'
-import { authorise, compileRoute, findRoute, injectionsOf, upstreamTarget, type Route } from '../route/table.ts'
-import { CONFIG_OPTIONS, EXIT, type Command, type CommandContext } from './command.ts'
+import { authorise, compileRoute, findRoute, injectionsOf, routesOf, upstreamTarget, type Route } from '../route/table.ts'
+import { CONFIG_OPTIONS, EXIT, stringOption, type Command, type CommandContext } from './command.ts'
 import { load, printProblems } from './load.ts'
 
 export const explain: Command = {
   name: 'explain',
   usage: 'METHOD PATH [-H \'Name: value\']… [options]',
   summary: 'which route and credential a request gets, what is removed and added, or why it is refused',
-  options: { ...CONFIG_OPTIONS, header: { type: 'string', short: 'H', multiple: true, value: 'NAME: VALUE', help: 'a header of the request; as often as wanted' } },
+  options: {
+    ...CONFIG_OPTIONS,
+    header: { type: 'string', short: 'H', multiple: true, value: 'NAME: VALUE', help: 'a header of the request; as often as wanted' },
+    listen: { type: 'string', value: 'ADDR', help: 'the request comes in on this listener of a route (default: the proxy\'s own)' }
+  },
   positionals: { min: 2, max: 2 },
   run
 }
 
 async function run (context: CommandContext): Promise<number> {
-  const loaded = load(context)
+  // Here --listen chooses among the addresses of the configuration, and overrides none.
+  const loaded = load({ ...context, options: { ...context.options, listen: undefined } })
   if (!loaded.ok) {
     printProblems(context, loaded.problems)
     return EXIT.config
@@ -30,8 +36,14 @@ async function run (context: CommandContext): Promise<number> {
     context.stderr.write('-H wants a header: -H \'Name: value\'\n')
     return EXIT.usage
   }
+  const given = stringOption(context, 'listen')
+  const entry = given === undefined ? { address: loaded.config.listen } : entryAt(loaded.config, given)
+  if (entry === undefined) {
+    context.stderr.write('--listen names no listener of the configuration; write an ADDR as it stands there\n')
+    return EXIT.usage
+  }
   try {
-    context.stdout.write(describe(loaded.config, method, target, headers))
+    context.stdout.write(describe(loaded.config, entry, method, target, headers))
     return EXIT.ok
   } catch (error) {
     if (!(error instanceof ProxyError)) throw error
@@ -41,11 +53,11 @@ async function run (context: CommandContext): Promise<number> {
 }
 
 /** What would happen to a request, as lines of text. @throws ProxyError where it would be refused */
-function describe (config: Config, method: string, raw: string, headers: readonly string[]): string {
-  guard(config, headers)
+function describe (config: Config, entry: Entry, method: string, raw: string, headers: readonly string[]): string {
+  guard(config, entry.address, headers)
   if (method === 'TRACE' || method === 'CONNECT') throw new ProxyError('CS_METHOD_NOT_ALLOWED')
   const { path, query } = parseTarget(raw)
-  const found = findRoute(config.routes.map(compileRoute), path)
+  const found = findRoute(routesOf(config.routes.map(compileRoute), entry.route), path)
   if (found === undefined) throw new ProxyError('CS_NO_ROUTE')
   const { route, rest } = found
   authorise(route, method, rest)
@@ -65,13 +77,27 @@ function describe (config: Config, method: string, raw: string, headers: readonl
   ].map(([label = '', text = '']) => `${label.padEnd(12)}${text}\n`).join('')
 }
 
+/** The listener that a request comes in on, and the route that it belongs to, if it is one's own. */
+interface Entry {
+  readonly address: Address
+  readonly route?: number
+}
+
+function entryAt (config: Config, text: string): Entry | undefined {
+  const wanted = parseAddress(text)
+  if (wanted === undefined) return undefined
+  const same = (address: Address | undefined): boolean => address !== undefined && formatAddress(address) === formatAddress(wanted)
+  const route = config.routes.findIndex(({ listen }) => same(listen))
+  if (route !== -1) return { address: wanted, route }
+  return same(config.listen) ? { address: wanted } : undefined
+}
+
 const MASK = new Secret('')
 
 // The caller token is not asked for here: it is a secret, and argv is no place for one.
-function guard (config: Config, headers: readonly string[]): void {
+function guard (config: Config, listen: Address, headers: readonly string[]): void {
   const policy = { allowedHosts: new Set(config.allowedHosts), allowedOrigins: new Set(config.allowedOrigins) }
   const guarded = guardedHeaders(headers)
-  const { listen } = config
   const local = listen.type === 'unix' ? { unix: true, address: '', port: 0 } : { unix: false, address: listen.host, port: listen.port }
   const host = checkHost(guarded.host.length > 0 ? guarded : { ...guarded, host: [`localhost:${local.port}`] }, local, policy)
   checkBrowser(guarded, host, policy)

@@ -65,8 +65,14 @@ export interface StaticCredential {
 export interface RouteConfig {
   /** `/name` or `/`. Absent where the route has only a listener of its own. */
   readonly prefix?: string
+  /** The address of the route's own listener, which sees unprefixed paths. */
+  readonly listen?: Address
   /** Base URL without a trailing slash, query, fragment or user info. */
   readonly upstream: string
+  /** The unix socket that the upstream listens on; its base URL is `http://localhost…` then. */
+  readonly socketPath?: string
+  /** Whom to trust and who to be, where that is not the usual. */
+  readonly tls?: TlsConfig
   /** The upstream as people may see it: with `${NAME}` still in it where the file has that, since a secret may stand in a path. */
   readonly upstreamLabel: string
   /** The title of the route's OIS, for people; with `${NAME}` where the file has that. */
@@ -79,6 +85,16 @@ export interface RouteConfig {
   readonly timeoutMs: number
   readonly idleTimeoutMs: number
   readonly maxBodyBytes?: number
+}
+
+/** The content of the files that a route's `tls` names, checked. */
+export interface TlsConfig {
+  /** PEM of the authorities that are trusted instead of the usual ones. */
+  readonly ca?: string
+  /** The client certificate, in PEM. */
+  readonly client?: { readonly cert: string, readonly key: Secret }
+  /** Sent as SNI, and the name that the upstream's certificate must have. */
+  readonly serverName?: string
 }
 
 /** One thing that is wrong with the configuration, with its place where it has one. */

@@ -1,10 +1,16 @@
 import type { Credentials } from './bindings.ts'
 import type { ConfigDocument } from './document.ts'
 import type { Reporter } from './problem.ts'
+import type { TextResult } from './read-text.ts'
+
+/** Reads a file; what is read is watched for changes. */
+export type ReadFile = (name: string) => TextResult
 
 /** What the parts of a configuration need of one another. */
 export interface Context {
   readonly document: ConfigDocument
   readonly credentials: Credentials
   readonly reporter: Reporter
+  /** Reads a file that the configuration names, from the folder of its file on. */
+  readonly readFile: ReadFile
 }

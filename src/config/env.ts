@@ -1,5 +1,6 @@
 import { customCleanEnv, EnvError, makeExactValidator, makeValidator } from 'envalid'
 import { parseAddress, type Address } from '../http/address.ts'
+import { PROXY_HELP, readProxyUrl } from '../http/proxy-url.ts'
 import { Secret } from '../secret.ts'
 import { faultOfHeaderValue } from './checks.ts'
 import type { LogLevel, Problem } from './config.ts'
@@ -53,6 +54,11 @@ export function readSettings (env: Environment, cwd: string): SettingsResult {
     // The copy ends envalid's strict proxy, which throws on a key that failed.
   }, (cleaned) => ({ ...cleaned }), { reporter: ({ errors }) => report(errors, error) })
 
+  for (const names of [['http_proxy', 'HTTP_PROXY'], ['https_proxy', 'HTTPS_PROXY']]) {
+    // The lower-case one wins, as for curl, and an empty one is none.
+    const name = names.find((one) => env[one] !== undefined && env[one] !== '')
+    if (name !== undefined && readProxyUrl(env[name] ?? '') === undefined) error(name, PROXY_HELP)
+  }
   const lookup = createSecretLookup(env, cwd)
   const settings: Settings = {
     ...(values.COUNTERSIGN_CONFIG !== undefined && { config: values.COUNTERSIGN_CONFIG }),

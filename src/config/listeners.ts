@@ -2,7 +2,8 @@ import { isLocal, parseAddress, type Address } from '../http/address.ts'
 import type { Config } from './config.ts'
 import { ADDRESS_HELP, type Settings } from './env.ts'
 import type { ConfigDocument } from './document.ts'
-import type { Place, Reporter } from './problem.ts'
+import { formatPath, type Path, type Place, type Reporter } from './problem.ts'
+import type { RouteEntry } from './routes.ts'
 import { FileSchema } from './schema.ts'
 import { readPart, valueAt } from './shape.ts'
 
@@ -31,7 +32,7 @@ export function resolveListeners (document: ConfigDocument, settings: Settings, 
 
   for (const { value, place } of [listen, admin]) {
     if (value === 'off' || isLocal(value) || allowExternal || place === undefined) continue
-    reporter.add('error', place, 'is an address that other machines may reach, and they could spend the credentials; use 127.0.0.1, or allow it with --allow-external, COUNTERSIGN_ALLOW_EXTERNAL=true or "allowExternal": true')
+    reporter.add('error', place, EXTERNAL)
   }
   if (admin.value !== 'off' && collide(listen.value, admin.value)) {
     reporter.add('error', admin.place ?? listen.place ?? { source: 'admin' }, 'the proxy and the admin listener have the same address; give one of them another port, or switch the admin listener off')
@@ -52,6 +53,27 @@ export function resolveListeners (document: ConfigDocument, settings: Settings, 
     return { value: otherwise, place: undefined }
   }
 }
+
+/** Checks the addresses of routes that have a listener of their own: against the rules of every address, and against all others. */
+export function checkRouteListeners (entries: readonly RouteEntry[], { listen, admin, allowExternal }: Pick<Config, 'listen' | 'admin' | 'allowExternal'>, reporter: Reporter): void {
+  const taken: Array<{ readonly address: Address, readonly by: string }> = [{ address: listen, by: 'the proxy itself' }]
+  if (admin !== 'off') taken.push({ address: admin, by: 'the admin listener' })
+  for (const { shape, path } of entries) {
+    if (shape.listen === undefined) continue
+    const place: Path = [...path, 'listen']
+    const address = parseAddress(shape.listen)
+    if (address === undefined) {
+      reporter.error(place, ADDRESS_HELP)
+      continue
+    }
+    if (!isLocal(address) && !allowExternal) reporter.error(place, EXTERNAL)
+    const other = taken.find((one) => collide(one.address, address))
+    if (other !== undefined) reporter.error(place, `is the address of ${other.by} too; give one of them another port`)
+    taken.push({ address, by: formatPath(path) })
+  }
+}
+
+const EXTERNAL = 'is an address that other machines may reach, and they could spend the credentials; use 127.0.0.1, or allow it with --allow-external, COUNTERSIGN_ALLOW_EXTERNAL=true or "allowExternal": true'
 
 function collide (a: Address, b: Address): boolean {
   if (a.type === 'unix' || b.type === 'unix') return a.type === 'unix' && b.type === 'unix' && a.path === b.path

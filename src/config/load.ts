@@ -1,10 +1,10 @@
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Config, Problem } from './config.ts'
 import { EMPTY_DOCUMENT, readDocument, type ConfigDocument } from './document.ts'
 import { readSettings } from './env.ts'
 import { documentFromEnvironment } from './from-env.ts'
 import { sortProblems } from './problem.ts'
-import { readText } from './read-text.ts'
+import { readText, type TextResult } from './read-text.ts'
 import { resolveConfig } from './resolve.ts'
 import { checkPermissions, createSecretLookup, parseSecrets } from './secrets.ts'
 
@@ -61,12 +61,18 @@ export function loadConfig ({ env, cwd, options }: LoadInput): LoadResult {
 
   // Without a document only what the variables and options say by themselves is checked: the file might allow an external address.
   const { config, problems: found } = document === undefined
-    ? resolveConfig(EMPTY_DOCUMENT, settings, { ...options, allowExternal: true })
-    : resolveConfig(document, settings, options)
+    ? resolveConfig(EMPTY_DOCUMENT, settings, { ...options, allowExternal: true }, readNamed)
+    : resolveConfig(document, settings, options, readNamed)
   problems.push(...document === undefined ? found.filter(({ severity }) => severity === 'error') : found)
   const sorted = sortProblems(problems, names)
   if (sorted.some(({ severity }) => severity === 'error')) return { ok: false, problems: sorted, files: [...files] }
   return { ok: true, config: freezeDeep(config), warnings: sorted, files: [...files] }
+
+  function readNamed (name: string): TextResult {
+    const path = resolve(configFile.type === 'text' ? dirname(configFile.path) : cwd, name)
+    files.add(path)
+    return readText(path)
+  }
 
   function readChosen (option: string | undefined, optionName: string, setting: string | undefined, variable: string, otherwise: string): Chosen {
     const name = option ?? setting ?? otherwise

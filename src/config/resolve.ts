@@ -1,4 +1,4 @@
-import { isLocal } from '../http/address.ts'
+import { isLocal, parseAddress } from '../http/address.ts'
 import { Secret } from '../secret.ts'
 import { faultOfHeaderValue } from './checks.ts'
 import type { Config, Problem } from './config.ts'
@@ -7,7 +7,8 @@ import type { ConfigDocument } from './document.ts'
 import { SHORT_CALLER_TOKEN, SHORTEST_CALLER_TOKEN, type Settings } from './env.ts'
 import { hostFault, originFault } from './hosts.ts'
 import { checkSections } from './airnode.ts'
-import { resolveListeners, type ListenOptions } from './listeners.ts'
+import type { ReadFile } from './context.ts'
+import { checkRouteListeners, resolveListeners, type ListenOptions } from './listeners.ts'
 import { resolveOises } from './ois.ts'
 import { createReporter, type Path, type Reporter } from './problem.ts'
 import { resolveRoutes, type RouteEntry } from './routes.ts'
@@ -21,7 +22,7 @@ export interface Resolution {
 }
 
 /** Validates a document together with what the environment and the command line say, and makes the configuration of it. */
-export function resolveConfig (document: ConfigDocument, settings: Settings, options: ListenOptions): Resolution {
+export function resolveConfig (document: ConfigDocument, settings: Settings, options: ListenOptions, readFile: ReadFile): Resolution {
   const { shape } = FileSchema
   const reporter = createReporter(document.place, document.broken)
   checkShape(document.value, reporter)
@@ -33,7 +34,7 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
   const accessLog = readPart(shape.accessLog, part('accessLog')) ?? defaults.accessLog
   const fileHosts = checkList('allowedHosts', hostFault)
   const credentials = { byName: resolveCredentials(document.value, reporter), used: new Set<string>() }
-  const context = { document, credentials, reporter }
+  const context = { document, credentials, reporter, readFile }
   const routes = readRoutes(document.value)
   const oises = resolveOises(context)
   const config: Config = {
@@ -49,6 +50,7 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
     logins: readPart(shape.logins, part('logins')) ?? defaults.logins,
     logLevel: settings.logLevel ?? 'info'
   }
+  checkRouteListeners(routes.sound, config, reporter)
   warn()
   return { config, problems: reporter.problems }
 
@@ -71,11 +73,17 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
       if (!credentials.used.has(name)) reporter.warning(['credentials', name], 'no route uses this credential; name it in a route, or remove it', 'key')
     }
     if (routes.count === 0 && oises.count === 0) reporter.warning(['routes'], 'there are no routes, so every request gets 404; add one')
-    if (!isLocal(config.listen) && config.allowExternal && callerToken === undefined) {
-      reporter.warning(['listen'], 'other machines can reach the proxy, and it asks callers for nothing; set callerToken or COUNTERSIGN_CALLER_TOKEN')
+    if (config.allowExternal && callerToken === undefined) {
+      if (!isLocal(config.listen)) reporter.warning(['listen'], EXPOSED)
+      for (const { shape, path } of routes.sound) {
+        const address = shape.listen === undefined ? undefined : parseAddress(shape.listen)
+        if (address !== undefined && !isLocal(address)) reporter.warning([...path, 'listen'], EXPOSED)
+      }
     }
   }
 }
+
+const EXPOSED = 'other machines can reach the proxy, and it asks callers for nothing; set callerToken or COUNTERSIGN_CALLER_TOKEN'
 
 function resolveCallerToken (text: string | undefined, reporter: Reporter): Secret | undefined {
   if (text === undefined) return undefined

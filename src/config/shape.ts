@@ -2,7 +2,7 @@ import type * as z from 'zod'
 import { quoteAll, type Path, type Reporter } from './problem.ts'
 import { ApiCredentialSchema, ApiSpecificationsSchema, ComponentsSchema, describeOisFault, OIS_SCHEME_SHAPES, PathSchema, RelaySchema, ServerSchema } from './ois-schema.ts'
 import { isSection } from './sections.ts'
-import { CREDENTIAL_SHAPES, FileSchema, LimitsSchema, LoginsSchema, NOT_YET, RouteSchema, SampleSchema, SCHEME_SHAPES } from './schema.ts'
+import { CREDENTIAL_SHAPES, FileSchema, LimitsSchema, LoginsSchema, NOT_YET, RouteSchema, SampleSchema, SCHEME_SHAPES, TlsSchema } from './schema.ts'
 
 type Issue = z.core.$ZodIssue
 
@@ -123,7 +123,7 @@ function knownKeys (path: Path, valueOf: (path: Path) => unknown): string[] {
   switch (top) {
     case undefined: return Object.keys(FileSchema.shape).filter((key) => !isSection(key))
     case 'credentials': return shapeOf(CREDENTIAL_SHAPES)
-    case 'routes': return path.length === 2 ? Object.keys(RouteSchema.shape) : part === 'relay' ? Object.keys(RelaySchema.shape) : shapeOf(SCHEME_SHAPES)
+    case 'routes': return path.length === 2 ? Object.keys(RouteSchema.shape) : part === 'relay' ? Object.keys(RelaySchema.shape) : part === 'tls' ? Object.keys(TlsSchema.shape) : shapeOf(SCHEME_SHAPES)
     case 'ois': return knownOisKeys(path, shapeOf)
     case 'apiCredentials': return Object.keys(ApiCredentialSchema.shape)
     case 'limits': return Object.keys(LimitsSchema.shape)

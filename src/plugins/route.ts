@@ -73,9 +73,6 @@ export function leaveBodiesAlone (fastify: FastifyInstance): void {
  */
 export async function routePlugin (fastify: FastifyInstance, options: RoutePluginOptions): Promise<void> {
   const { route, maxBodyBytes, idleTimeoutMs } = options
-  const localLocation = (value: string): string => rewriteLocation(value, route)
-  const localCookie = (value: string): string | undefined => rewriteSetCookie(value, route)
-  const localRootCookie = (value: string): string | undefined => rewriteSetCookie(value, route, true)
 
   await fastify.register(httpProxy, {
     prefix: routeUrl(route),
@@ -242,9 +239,9 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
     else reply.send(failure)
   }
 
-  /** The upstream's headers as they make sense at the local address. */
-  function localHeaders ({ rest }: Visit, rawHeaders: RawHeaders): string[] {
-    return responseHeaders(rawHeaders, localLocation, rest === '' ? localRootCookie : localCookie)
+  /** The upstream's headers as they make sense at the address that the request came in on. */
+  function localHeaders ({ rest, route: place = route }: Visit, rawHeaders: RawHeaders): string[] {
+    return responseHeaders(rawHeaders, (value) => rewriteLocation(value, place), (value) => rewriteSetCookie(value, place, rest === ''))
   }
 }
 

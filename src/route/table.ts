@@ -3,6 +3,7 @@ import type { RelayKind } from '../auth/relay.ts'
 import { injectionOf, type Binding, type Scheme, type ValueSource } from '../auth/scheme.ts'
 import type { Injection } from '../auth/injection.ts'
 import { ProxyError } from '../errors.ts'
+import { formatAddress, type Address } from '../http/address.ts'
 import { foldName } from '../http/headers.ts'
 import { judgePath } from '../http/target.ts'
 import type { Secret } from '../secret.ts'
@@ -10,6 +11,8 @@ import type { Secret } from '../secret.ts'
 /** What a route is made from; the configuration has more. */
 export interface RouteOptions {
   readonly prefix?: string
+  /** The address of a listener that is the route's alone. */
+  readonly listen?: Address
   /** Base URL without a trailing slash, query, fragment or user info. */
   readonly upstream: string
   readonly bindings: readonly Binding[]
@@ -20,8 +23,10 @@ export interface RouteOptions {
 export interface Route {
   /** The route's place in the table. */
   readonly index: number
-  /** Names the route in logs and metrics: its prefix. */
+  /** Names the route in logs and metrics: its prefix, else its address as the configuration has it. */
   readonly label: string
+  /** Whether the main listener has the route: it has a prefix. */
+  readonly shared: boolean
   /** Without a trailing slash: empty for `/`. */
   readonly prefix: string
   readonly upstreamOrigin: string
@@ -59,7 +64,8 @@ export function compileRoute (options: RouteOptions, index: number): Route {
   const prefix = options.prefix === undefined || options.prefix === '/' ? '' : options.prefix
   return {
     index,
-    label: options.prefix ?? '/',
+    label: options.prefix ?? (options.listen === undefined ? '/' : formatAddress(options.listen)),
+    shared: options.prefix !== undefined || options.listen === undefined,
     prefix,
     upstreamOrigin: url.origin,
     upstreamHost: url.hostname.replace(/^\[|\]$/g, ''),
@@ -74,6 +80,11 @@ export function compileRoute (options: RouteOptions, index: number): Route {
     writesBody: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'query' && scheme.postQuery === undefined),
     writesCookies: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'cookie')
   }
+}
+
+/** The routes that a listener chooses from: of the main one all that have a prefix, of a route's own that route alone, without its prefix. */
+export function routesOf (routes: readonly Route[], own?: number): readonly Route[] {
+  return own === undefined ? routes.filter(({ shared }) => shared) : routes.filter(({ index }) => index === own).map((route) => ({ ...route, prefix: '' }))
 }
 
 /**

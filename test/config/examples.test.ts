@@ -30,7 +30,7 @@ const schemesOf = ({ routes }: Config): unknown[] => routes.map(({ prefix, upstr
 t.test('the annotated example loads with the example secrets, without a warning', async (t) => {
   const { credentials, routes } = goodExample(t, 'countersign.example.jsonc')
   t.same([...credentials.keys()], ['orders', 'relayer', 'team', 'maps', 'reports'])
-  t.same(routes.map(({ prefix }) => prefix), ['/orders', '/relayer', '/team', '/maps', '/gateway', '/reports', '/local'])
+  t.same(routes.map(({ prefix }) => prefix), ['/orders', '/relayer', '/team', '/maps', '/gateway', '/reports', undefined, '/engine', '/local'])
 })
 
 t.test('the examples show every key of the top level, of a route, of relay, of apiCredentials and of a credential of type oauth2', async (t) => {

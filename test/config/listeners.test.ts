@@ -80,3 +80,50 @@ t.test('a caller token must fit into a header', async (t) => {
   t.ok(configOf(loadFile(t, { callerToken: 'a token of some length', ...ROUTES })).callerToken?.equals('a token of some length'))
   t.ok(configOf(load(t, { files: withFile({ callerToken: 'a token of some length' }), env: { COUNTERSIGN_CALLER_TOKEN: 'another of some length' } })).callerToken?.equals('another of some length'))
 })
+
+const withRoutes = (...routes: object[]): object => ({ listen: '127.0.0.1:1', admin: '127.0.0.1:2', routes: routes.map((route) => ({ upstream: 'https://x.example', ...route })) })
+
+t.test('a route needs a prefix or an address, and may have both', async (t) => {
+  const { routes } = configOf(loadFile(t, withRoutes({ listen: '127.0.0.1:3' }, { prefix: '/a', listen: '[::1]:0' }, { prefix: '/b' }, { listen: 'unix:/tmp/x.sock' })))
+  t.match(routes.map(({ prefix, listen }) => [prefix, listen]), [[undefined, { port: 3 }], ['/a', { host: '::1', port: 0 }], ['/b', undefined], [undefined, { type: 'unix' }]])
+  t.same(Object.keys(routes[0] ?? {}).includes('prefix'), false)
+  t.match(linesOf(loadFile(t, withRoutes({}))), [/^c\.jsonc:1:\d+ {2}routes\[0\] {2}has neither prefix nor listen, so no request reaches it; add one of them$/])
+})
+
+t.test('the address of a route is an ADDR, and not open to other machines without a permission', async (t) => {
+  for (const listen of ['', 'x', '8080', ':8080', 'unix:x', '127.1:1', '127.0.0.1:99999', 'off']) t.match(linesOf(loadFile(t, withRoutes({ listen }))), [/^c\.jsonc:1:\d+ {2}routes\[0\]\.listen {2}is no address; write 127/], listen)
+  for (const listen of ['0.0.0.0:3', '[::]:0', 'host.example:80']) {
+    t.match(linesOf(loadFile(t, withRoutes({ listen }))), [/routes\[0\]\.listen {2}is an address that other machines may reach/], listen)
+    t.ok(loadFile(t, { ...withRoutes({ listen }), allowExternal: true, callerToken: 'a token of some length' }).ok)
+    t.match(linesOf(loadFile(t, { ...withRoutes({ listen }), allowExternal: true })), [/^c\.jsonc:1:\d+ {2}routes\[0\]\.listen {2}other machines can reach the proxy, and it asks callers for nothing/])
+  }
+})
+
+t.test('no two listeners have one address', async (t) => {
+  const faults = (...listens: string[]): string[] => linesOf(loadFile(t, withRoutes(...listens.map((listen) => ({ listen }))))).map((line) => line.split('  ').slice(1).join('  '))
+  t.same(faults('127.0.0.1:1'), ['routes[0].listen  is the address of the proxy itself too; give one of them another port'])
+  t.same(faults('localhost:2'), ['routes[0].listen  is the address of the admin listener too; give one of them another port'])
+  t.same(faults('127.0.0.1:3', '127.0.0.1:4', 'localhost:3'), ['routes[2].listen  is the address of routes[0] too; give one of them another port'])
+  t.match(faults('unix:/a', 'unix:/a'), [/^routes\[1\]\.listen {2}is the address of routes\[0\] too/])
+  t.same(faults('127.0.0.1:0', '127.0.0.1:0', '[::1]:1'), [])
+  const option = load(t, { files: { 'c.jsonc': JSON.stringify(withRoutes({ listen: '127.0.0.1:9' })) }, options: { listen: '127.0.0.1:9' } })
+  t.match(linesOf(option), [/routes\[0\]\.listen {2}is the address of the proxy itself too/], 'the address that wins counts')
+})
+
+t.test('an OIS route may have an address of its own, and then needs no prefix', async (t) => {
+  const ois = { title: 'A', oisFormat: '1.0.0', apiSpecifications: { servers: [{ url: 'https://x.example' }], paths: {}, components: { securitySchemes: {} }, security: {} } }
+  const { routes } = configOf(loadFile(t, { ois: [ois], routes: [{ listen: '127.0.0.1:0', ois: 'A' }] }))
+  t.match(routes, [{ listen: { port: 0 }, upstream: 'https://x.example' }])
+  t.equal(routes.length, 1)
+})
+
+t.test('a proxy variable that is no URL of an HTTP proxy is an error that does not show it', async (t) => {
+  const files = withFile({})
+  for (const [name, value] of [['HTTPS_PROXY', 'socks5://u:CANARY@x'], ['https_proxy', 'http://CANARY CANARY'], ['HTTP_PROXY', 'http://u:CANARY%zz@x']] as const) {
+    const lines = linesOf(load(t, { files, env: { [name]: value } }))
+    t.match(lines, [new RegExp(`^${name} {2}is no URL of an HTTP proxy; write http`)])
+    t.notMatch(lines.join(), /CANARY/)
+  }
+  t.ok(load(t, { files, env: { HTTPS_PROXY: '', http_proxy: 'proxy:3128', https_proxy: 'https://u:p@proxy.example' } }).ok)
+  t.ok(load(t, { files, env: { HTTPS_PROXY: 'socks5://x', https_proxy: 'http://x' } }).ok, 'the lower-case one wins')
+})

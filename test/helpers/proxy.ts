@@ -35,6 +35,8 @@ export interface TestProxy {
   readonly port: number
   readonly adminPort: number
   readonly listener: Listener
+  /** The listeners of routes that have one of their own, in the order of the routes. */
+  readonly own: readonly Listener[]
   readonly store: CredentialStore
   readonly metrics: Metrics
   readonly config: Config
@@ -83,13 +85,17 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
   const metrics = createMetrics({ version: '0.0.0', ready: () => store.ready().ready, credentials: () => store.statuses() })
   const app = await buildApp({ config, store, metrics, log: logger, clock, random: Math.random, proxies: options.proxies ?? {} })
   const listener = await openListener({ address: config.listen, handle: app.handle, maxConnections: config.limits.connections })
+  const own: Listener[] = []
+  for (const [index, { listen }] of config.routes.entries()) {
+    if (listen !== undefined) own.push(await openListener({ address: listen, handle: app.handleOwn(index), maxConnections: config.limits.connections }))
+  }
   const admin = await buildAdmin({ config, store, metrics, facts: { version: '0.0.0', startedAt: '2026-01-01T00:00:00.000Z', address: () => state.listening ? listener.address : undefined, draining: () => state.draining } })
   const adminListener = await openListener({ address: { type: 'tcp', host: '127.0.0.1', port: 0 }, handle: admin.handle, maxConnections: 100 })
   if (options.started !== false) store.start()
 
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
-    await Promise.all([listener.drain(0), adminListener.drain(0)])
+    await Promise.all([listener, adminListener, ...own].map((one) => one.drain(0)))
     await store.stop()
     await Promise.all([app.close(), admin.close()])
   }
@@ -97,6 +103,7 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
     port: portOf(listener),
     adminPort: portOf(adminListener),
     listener,
+    own,
     store,
     metrics,
     config,
@@ -113,7 +120,7 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
 
 /** A whole route out of what a test says. */
 export function routeOf (route: TestRoute): RouteConfig {
-  return { prefix: '/', upstreamLabel: route.upstream, bindings: [], timeoutMs: 60_000, idleTimeoutMs: 300_000, ...route }
+  return { ...(route.listen === undefined && { prefix: '/' }), upstreamLabel: route.upstream, bindings: [], timeoutMs: 60_000, idleTimeoutMs: 300_000, ...route }
 }
 
 /** A whole configuration out of what a test says. */
