@@ -79,6 +79,8 @@ export interface RouteConfig {
   readonly timeoutMs: number
   readonly idleTimeoutMs: number
   readonly maxBodyBytes?: number
+  /** Whether connections may be upgraded: WebSocket and every other protocol. */
+  readonly websocket: boolean
 }
 
 /** One thing that is wrong with the configuration, with its place where it has one. */

@@ -35,8 +35,8 @@ export function resolveRoutes (entries: readonly RouteEntry[], oises: Oises, con
 
 function routeOf (shape: RouteShape, rest: FromOis | undefined): RouteConfig[] {
   if (rest === undefined) return []
-  const { prefix, timeoutMs, idleTimeoutMs, maxBodyBytes } = shape
-  return [{ prefix, ...rest, timeoutMs, idleTimeoutMs, ...(maxBodyBytes !== undefined && { maxBodyBytes }) }]
+  const { prefix, timeoutMs, idleTimeoutMs, maxBodyBytes, websocket } = shape
+  return [{ prefix, ...rest, timeoutMs, idleTimeoutMs, websocket, ...(maxBodyBytes !== undefined && { maxBodyBytes }) }]
 }
 
 function resolveOwn (shape: RouteShape, path: Path, { document, credentials, reporter }: Context): FromOis | undefined {

@@ -18,12 +18,15 @@ import { upstreamFailure } from '../upstream/failure.ts'
 import { Upload } from '../upstream/upload.ts'
 import { corsHeaders } from './guard.ts'
 import { readBody } from './read-body.ts'
+import { checkUpgrade, relayUpgrade } from './upgrade.ts'
 import { visitOf, type Visit } from './visit.ts'
 
 export interface RoutePluginOptions {
   readonly route: Route
   readonly dispatcher: Dispatcher
   readonly maxBodyBytes?: number
+  /** Whether connections may be upgraded. */
+  readonly websocket: boolean
   /** Longest silence within a request body, in milliseconds. */
   readonly idleTimeoutMs: number
   /** The current token of a credential; a promise only where none is usable now. Throws, or rejects with, a ProxyError. */
@@ -32,6 +35,8 @@ export interface RoutePluginOptions {
   readonly now: () => number
   /** Called as a request leaves for the upstream. */
   readonly onInject: () => void
+  /** Called once a connection is no request any more but another protocol. */
+  readonly onSwitch: () => void
 }
 
 // Everything that Node parses but CONNECT, which never becomes a request. TRACE is refused before any route.
@@ -90,24 +95,30 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
     const visit = visitOf(incoming.raw)
     try {
       authorise(route, visit.message.method ?? '', visit.rest)
+      checkUpgrade(visit, route, options.websocket)
       checkLength(visit.message, maxBodyBytes)
       const relayed = route.readsRelayed ? readRelayed(route, visit.message.rawHeaders) : NOTHING_RELAYED
       const body = takesBodyFields(route, visit.message.method ?? '') ? readSpliceable(visit) : undefined
       const tokens = collect(route, options.token)
       if (body === undefined && !(tokens instanceof Promise)) {
         visit.injections = inject(tokens, relayed)
-        done()
+        proceed(visit, done)
         return
       }
       Promise.all([tokens, body]).then(([arrived, bytes]) => {
         if (abandon(visit, reply)) return
         visit.injections = inject(arrived, relayed)
         if (bytes !== undefined) visit.spliced = spliceBody(bytes, visit.message.rawHeaders, visit.injections)
-        done()
+        proceed(visit, done)
       }).catch(done)
     } catch (error) {
       done(error as Error) // only ProxyErrors and defects arrive here, and both are Errors
     }
+  }
+
+  // An upgrade never goes on to reply-from; Fastify hears of it again only where it fails.
+  function proceed (visit: Visit, done: (error?: Error) => void): void {
+    if (!relayUpgrade(visit, options, done)) done()
   }
 
   function inject (tokens: ReadonlyMap<string, Token>, relayed: ReadonlyMap<RelayKind, Secret>): Injection[] {

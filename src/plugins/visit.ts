@@ -29,6 +29,8 @@ export interface Visit {
   /** The request's body with the injected fields in it, where they go there. */
   spliced?: SplicedBody
   exchange?: Exchange
+  /** The connection was handed over to another protocol; its end is the end of the visit. */
+  switched?: boolean
   upstreamStartedAt?: number
   /** Why the upstream gave no answer. */
   failure?: unknown
