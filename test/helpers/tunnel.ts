@@ -31,16 +31,15 @@ export async function startSwitching (t: Teardown, handle: (socket: Socket, head
   const sockets = new Set<Socket>()
   let heads = ''
   const accept = (socket: Socket): void => {
-    sockets.add(socket)
     socket.on('error', () => {})
-    void readUpTo(socket).then((head) => {
+    readUpTo(socket).then((head) => {
       heads += head
       socket.write(answer)
       handle(socket, head)
     }, () => {})
   }
   const server = tls === undefined ? createTcpServer({ allowHalfOpen: true }, accept) : createTlsServer({ ...tls, allowHalfOpen: true }, accept)
-  server.on('tlsClientError', () => {})
+  server.on('connection', (socket: Socket) => { sockets.add(socket) }).on('tlsClientError', () => {})
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(async () => {
