@@ -106,7 +106,10 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
         log.info({ route: route.label, credential: credentials.join() }, 'upstream answered 401, request sent once more with a new token')
       },
       onRejected: (credentials, reason) => { log.warn({ route: route.label, credential: credentials.join(), reason }, 'upstream answered 401, which is passed on') },
+      websocket: options.websocket,
       now: () => clock.monotonic(),
+      // An upgraded connection counts among limits.connections alone.
+      onSwitch: () => { inFlight-- },
       onInject: () => { for (const credential of route.injectedCredentials) metrics.injected(credential) }
     })
     app.addHook('onClose', async () => { await dispatcher.destroy() })
@@ -119,7 +122,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       const visit = openVisit(message, response, table, clock.monotonic())
       inFlight++
       response.once('close', () => {
-        inFlight--
+        if (visit.switched !== true) inFlight--
         end(visit)
       })
       app.routing(message, response)
@@ -144,10 +147,10 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
 
   function end (visit: Visit): void {
     const { exchange, message, response, route } = visit
-    const complete = response.writableFinished
+    const complete = visit.switched ?? response.writableFinished
     if (!complete) exchange?.abort()
     const now = clock.monotonic()
-    const status = response.headersSent ? response.statusCode : 'aborted'
+    const status = visit.switched === true ? 101 : response.headersSent ? response.statusCode : 'aborted'
     metrics.request({
       route: route?.label ?? '',
       method: message.method ?? '',

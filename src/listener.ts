@@ -4,6 +4,8 @@ import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { errorAnswer, ProxyError } from './errors.ts'
 import { formatAddress, type Address } from './http/address.ts'
+import { Incoming } from './http/incoming.ts'
+import { Handshake } from './plugins/handshake.ts'
 
 export type Handler = (message: IncomingMessage, response: ServerResponse) => void
 
@@ -49,6 +51,7 @@ export async function openListener ({ address, handle, maxConnections, open = { 
   const server = createServer({
     // Our own guard answers a missing Host, in our own format.
     requireHostHeader: false,
+    IncomingMessage: Incoming,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
@@ -86,6 +89,23 @@ export async function openListener ({ address, handle, maxConnections, open = { 
   // Answered once the body is wanted, so that a refused upload is never sent (RFC 9110 section 10.1.1).
   server.on('checkContinue', serve)
   server.on('checkExpectation', serve)
+  server.on('upgrade', (message, _socket, head) => {
+    const { socket } = message
+    const begin = (): void => { if (!socket.destroyed) serve(message, new Handshake(message, head)) }
+    const answers = [...connections.get(socket)?.answers ?? []]
+    const previous = answers.at(-1)
+    if (previous === undefined) {
+      begin()
+      return
+    }
+    // Pipelined behind requests that are not answered yet. Node has let go of the socket, so it drives their answers no more.
+    const drained = (): void => { for (const answer of answers) answer.emit('drain') }
+    socket.on('error', () => {}).on('drain', drained)
+    previous.once('close', () => {
+      socket.off('drain', drained)
+      begin()
+    })
+  })
   server.on('connect', ({ socket }) => { refuseRest(socket, connections.get(socket), new ProxyError('CS_METHOD_NOT_ALLOWED', { close: true })) })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => { refuseRest(socket, connections.get(socket), parserRefusal(error)) })
   await listen(server, address)

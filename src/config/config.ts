@@ -85,6 +85,8 @@ export interface RouteConfig {
   readonly timeoutMs: number
   readonly idleTimeoutMs: number
   readonly maxBodyBytes?: number
+  /** Whether connections may be upgraded: WebSocket and every other protocol. */
+  readonly websocket: boolean
 }
 
 /** The content of the files that a route's `tls` names, checked. */

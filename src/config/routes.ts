@@ -57,7 +57,7 @@ function withTls (shape: RouteShape, path: Path, rest: Origin | undefined, conte
 
 function routeOf (shape: RouteShape, rest: Origin | undefined): RouteConfig[] {
   if (rest === undefined) return []
-  const { prefix, timeoutMs, idleTimeoutMs, maxBodyBytes } = shape
+  const { prefix, timeoutMs, idleTimeoutMs, maxBodyBytes, websocket } = shape
   const listen = shape.listen === undefined ? undefined : parseAddress(shape.listen)
   return [{
     ...(prefix !== undefined && { prefix }),
@@ -65,6 +65,7 @@ function routeOf (shape: RouteShape, rest: Origin | undefined): RouteConfig[] {
     ...rest,
     timeoutMs,
     idleTimeoutMs,
+    websocket,
     ...(maxBodyBytes !== undefined && { maxBodyBytes })
   }]
 }

@@ -115,7 +115,8 @@ export const RouteSchema = z.strictObject({
   allowInsecureUpstream: z.boolean().default(false).describe('Allows an upstream with http: that is not on this machine. Credentials then cross the network in the clear.'),
   timeoutMs: milliseconds('Longest wait for response headers once the request is sent.').default(60_000),
   idleTimeoutMs: milliseconds('Longest silence within a body.').default(300_000),
-  maxBodyBytes: positive('Longest request body. Default: no limit.').optional()
+  maxBodyBytes: positive('Longest request body. Default: no limit.').optional(),
+  websocket: z.boolean().default(true).describe('Whether connections may be upgraded, to WebSocket or any other protocol; false refuses that with 403.')
 }).describe('A path prefix, or an address, and the upstream behind it.')
 
 export const LimitsSchema = z.strictObject({
@@ -162,7 +163,7 @@ export type TlsShape = z.output<typeof TlsSchema>
 /** What the documentation describes and this version does not do yet: refused by name instead of as a spelling mistake. */
 export const NOT_YET = {
   top: ['tokenCache', 'cache'],
-  route: ['websocket', 'scrub']
+  route: ['scrub']
 } as const
 
 /** The JSON Schema of the file, as `config/countersign.schema.json` holds it. */

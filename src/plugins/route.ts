@@ -23,12 +23,15 @@ import { Upload } from '../upstream/upload.ts'
 import { corsHeaders } from './guard.ts'
 import { readBody } from './read-body.ts'
 import { renew, type PassedOn, type Renewed, type TokenPort } from './replay.ts'
+import { checkUpgrade, relayUpgrade } from './upgrade.ts'
 import { visitOf, type Visit } from './visit.ts'
 
 export interface RoutePluginOptions extends TokenPort {
   readonly route: Route
   readonly dispatcher: Dispatcher
   readonly maxBodyBytes?: number
+  /** Whether connections may be upgraded. */
+  readonly websocket: boolean
   /** Longest silence within a request body, in milliseconds. */
   readonly idleTimeoutMs: number
   /** Monotonic milliseconds. */
@@ -39,6 +42,8 @@ export interface RoutePluginOptions extends TokenPort {
   readonly onReplay: (credentials: readonly string[]) => void
   /** Called as an upstream's 401 to our tokens is passed on. */
   readonly onRejected: (credentials: readonly string[], reason: PassedOn) => void
+  /** Called once a connection is no request any more but another protocol. */
+  readonly onSwitch: () => void
 }
 
 // Everything that Node parses but CONNECT, which never becomes a request. TRACE is refused before any route.
@@ -99,19 +104,20 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
     const visit = visitOf(incoming.raw)
     try {
       authorise(route, visit.message.method ?? '', visit.rest)
+      checkUpgrade(visit, route, options.websocket)
       checkLength(visit.message, maxBodyBytes)
       const relayed = route.readsRelayed ? readRelayed(route, visit.message.rawHeaders) : NOTHING_RELAYED
       const body = takesBodyFields(route, visit.message.method ?? '') ? readSpliceable(visit) : undefined
       const tokens = collect(route, options.token)
       if (body === undefined && !(tokens instanceof Promise)) {
         apply(visit, tokens, relayed)
-        done()
+        proceed(visit, done)
         return
       }
       Promise.all([tokens, body]).then(([arrived, bytes]) => {
         if (abandon(visit, reply)) return
         apply(visit, arrived, relayed, bytes)
-        done()
+        proceed(visit, done)
       }).catch(done)
     } catch (error) {
       done(error as Error) // only ProxyErrors and defects arrive here, and both are Errors
@@ -122,6 +128,11 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
     visit.injections = inject(tokens, relayed)
     if (bytes !== undefined) visit.spliced = spliceBody(bytes, visit.message.rawHeaders, visit.injections)
     if (tokens.size > 0) visit.sent = bytes === undefined ? { tokens, relayed } : { tokens, relayed, unspliced: bytes }
+  }
+
+  // An upgrade never goes on to reply-from; Fastify hears of it again only where it fails.
+  function proceed (visit: Visit, done: (error?: Error) => void): void {
+    if (!relayUpgrade(visit, options, done)) done()
   }
 
   function inject (tokens: ReadonlyMap<string, Token>, relayed: ReadonlyMap<RelayKind, Secret>): Injection[] {

@@ -32,6 +32,8 @@ export interface Visit {
   /** What it takes to send the request once more; absent on routes that have no token. */
   sent?: Sent
   exchange?: Exchange
+  /** The connection was handed over to another protocol; its end is the end of the visit. */
+  switched?: boolean
   upstreamStartedAt?: number
   /** Why the upstream gave no answer. */
   failure?: unknown

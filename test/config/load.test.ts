@@ -198,7 +198,7 @@ t.test('no error shows a value: a canary in every field, as literal, as secret a
       e: { type: 'oauth2', tokenUrl: 'https://t', clientId: 'c', clientSecret: 's', scope: 's', audience: 'a', resource: 'r:', clientAuth: 'post', extra: { a: 'b' }, allowInsecureEndpoint: false }
     },
     routes: [
-      { prefix: '/', upstream: 'https://x', credential: 'a', allow: ['GET /'], timeoutMs: 1, idleTimeoutMs: 1, maxBodyBytes: 1, allowInsecureUpstream: false, inject: [{ type: 'apiKey', in: 'query', name: 'n', use: 'value', credential: 'a', postQuery: 'url' }, { type: 'http', scheme: 'basic', credential: 'b' }] },
+      { prefix: '/', upstream: 'https://x', credential: 'a', allow: ['GET /'], timeoutMs: 1, idleTimeoutMs: 1, maxBodyBytes: 1, websocket: true, allowInsecureUpstream: false, inject: [{ type: 'apiKey', in: 'query', name: 'n', use: 'value', credential: 'a', postQuery: 'url' }, { type: 'http', scheme: 'basic', credential: 'b' }] },
       { prefix: '/c', upstream: 'https://x', credential: 'c' },
       { prefix: '/d', credential: 'd' },
       { prefix: '/e', upstream: 'https://x', credential: 'e' },

@@ -142,9 +142,9 @@ t.test('allow patterns: METHOD /path', async (t) => {
 })
 
 t.test('limits of a route are carried', async (t) => {
-  t.match(routeOf(t, { timeoutMs: 1, idleTimeoutMs: 2, maxBodyBytes: 3 }), { timeoutMs: 1, idleTimeoutMs: 2, maxBodyBytes: 3 })
+  t.match(routeOf(t, { timeoutMs: 1, idleTimeoutMs: 2, maxBodyBytes: 3, websocket: false }), { timeoutMs: 1, idleTimeoutMs: 2, maxBodyBytes: 3, websocket: false })
   const route = routeOf(t, {})
-  t.match(route, { timeoutMs: 60_000, idleTimeoutMs: 300_000 })
+  t.match(route, { timeoutMs: 60_000, idleTimeoutMs: 300_000, websocket: true })
   t.notOk(route !== undefined && 'maxBodyBytes' in route)
 })
 

@@ -60,7 +60,7 @@ t.test('the JSON Schema and the validator agree on any document', async (t) => {
   const source = fc.oneof(texts, some({ header: texts }, ['header']))
   const relay = some({ relayChainId: source, relayRequesterAddress: source, relayRequestId: fc.oneof(source, some({ generate: fc.constant(true) }, ['generate'])) })
   const tls = some({ ca: texts, cert: texts, key: texts, serverName: texts })
-  const route = some({ prefix: texts, listen: texts, tls, upstream: texts, credential: texts, ois: texts, relay, postQuery: word('url'), inject: list(inject), allow: fc.oneof(list(texts), word('ois')), allowInsecureUpstream: flag, timeoutMs: count, idleTimeoutMs: count, maxBodyBytes: count }, ['prefix'])
+  const route = some({ prefix: texts, listen: texts, tls, upstream: texts, credential: texts, ois: texts, relay, postQuery: word('url'), inject: list(inject), allow: fc.oneof(list(texts), word('ois')), allowInsecureUpstream: flag, timeoutMs: count, idleTimeoutMs: count, maxBodyBytes: count, websocket: flag }, ['prefix'])
   const scheme = fc.oneof(
     some({ type: word('apiKey', 'relayChainId', 'oauth2'), in: word('header', 'query', 'cookie'), name: texts }, ['type', 'in', 'name']),
     some({ type: word('http'), scheme: word('basic', 'bearer') }, ['type', 'scheme'])

@@ -1,0 +1,51 @@
+import { ServerResponse, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** How long a refused client may go on sending before its connection is closed, in milliseconds. */
+const LINGER_MS = 1000
+
+/**
+ * The answer to an upgrade. Node makes no response for one and lets go of its socket, so this does for the socket what
+ * Node's server does for others: what waits in front of a route, refuses and relays answers then needs no second form.
+ *
+ * Ends in one of two ways: as any response, with the connection closed behind it, or by {@link switch}.
+ */
+export class Handshake extends ServerResponse {
+  readonly #socket: Socket
+
+  /** @param head what the client has sent behind its request */
+  constructor (message: IncomingMessage, head: Buffer) {
+    super(message)
+    const { socket } = message
+    this.#socket = socket
+    this.shouldKeepAlive = false
+    socket.setTimeout(0)
+    if (head.length > 0) socket.unshift(head)
+    socket.on('error', ignore).on('end', this.#leave).on('drain', this.#drained).on('readable', this.#look)
+    this.assignSocket(socket)
+    this.once('finish', this.#close)
+  }
+
+  /** Hands the socket over to another protocol; bytes that the client has sent for that are still in it. `close` is emitted once it is closed. */
+  switch (): Socket {
+    return this.#socket.off('end', this.#leave).off('drain', this.#drained).off('readable', this.#look)
+  }
+
+  // Read up to the stream's own mark and kept: a client that goes away must be noticed before there is an answer.
+  readonly #look = (): void => { if (this.#socket.readableLength === 0) this.#socket.read() }
+
+  // As Node's server does: an end before the answer is a client that has gone.
+  readonly #leave = (): void => { this.#socket.destroy() }
+
+  readonly #drained = (): void => { this.emit('drain') }
+
+  // Read and dropped for a moment, since closing on unread bytes would take the answer back (RFC 9112 section 9.6).
+  readonly #close = (): void => {
+    const socket = this.#socket.off('readable', this.#look)
+    const timer = setTimeout(() => { socket.destroy() }, LINGER_MS).unref()
+    socket.once('close', () => { clearTimeout(timer) }).resume().end()
+  }
+}
+
+// `close` follows, and ends what has to be ended.
+function ignore (): void {}

@@ -1,0 +1,119 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { ProxyError } from '../errors.ts'
+import { responseHeaders, type RawHeaders } from '../http/headers.ts'
+import { protocolsOf } from '../http/incoming.ts'
+import { rewriteLocation } from '../http/location.ts'
+import { takesBodyFields } from '../route/body.ts'
+import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
+import { upstreamTarget, type Route } from '../route/table.ts'
+import { Exchange } from '../upstream/exchange.ts'
+import { upstreamFailure } from '../upstream/failure.ts'
+import { joinSockets, malformed, sendUpgrade, type UpstreamConnections } from '../upstream/upgrade.ts'
+import { corsHeaders } from './guard.ts'
+import { Handshake } from './handshake.ts'
+import type { Visit } from './visit.ts'
+
+export interface UpgradeOptions {
+  readonly route: Route
+  readonly dispatcher: UpstreamConnections
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  /** Called as the request leaves for the upstream. */
+  readonly onInject: () => void
+  /** Called once the connection is no request any more. */
+  readonly onSwitch: () => void
+}
+
+/**
+ * Refuses an upgrade that the route does not take; lets every other request pass.
+ *
+ * @throws ProxyError 403 where the route has them off, 415 where a credential would have to go into its body
+ */
+export function checkUpgrade (visit: Visit, route: Route, websocket: boolean): void {
+  if (!(visit.response instanceof Handshake)) return
+  if (!websocket) throw new ProxyError('CS_NOT_ALLOWED', { message: 'This route does not let connections be upgraded; set websocket of the route to true if they are wanted.' })
+  if (takesBodyFields(route, visit.message.method ?? '')) throw new ProxyError('CS_BODY_UNSUPPORTED', { message: 'A credential of this route goes into the request body, and an upgrade has none; send it as GET.' })
+}
+
+/**
+ * Relays an upgrade that was let through: nothing is promised to the client before the upstream has answered. 101 joins
+ * the two connections; any other answer reaches the client as it is.
+ *
+ * @param fail takes what is answered where there is nothing to relay
+ * @returns false where the request is no upgrade: nothing was done
+ */
+export function relayUpgrade (visit: Visit, options: UpgradeOptions, fail: (error: ProxyError) => void): boolean {
+  const { message, response: handshake } = visit
+  if (!(handshake instanceof Handshake)) return false
+  const { route, dispatcher } = options
+  const injections = visit.injections ?? []
+  const method = message.method ?? ''
+  const upgrade = message.headers.upgrade ?? ''
+  const exchange = new Exchange({
+    start: (statusCode) => {
+      const failure = exchange.relay(handshake, refusalHeaders(visit, route, statusCode, exchange.rawHeaders))
+      if (failure !== undefined) fail(failure)
+    },
+    fail: (error) => { fail(upstreamFailure(error)) }
+  })
+  visit.exchange = exchange
+  visit.upstreamStartedAt = options.now()
+  options.onInject()
+  sendUpgrade(dispatcher, route.upstreamOrigin, {
+    method,
+    target: upstreamTarget(route, visit.rest, outgoingQuery(route, method, visit.query, injections)),
+    headers: outgoingHeaders(route, message.rawHeaders, injections),
+    body: null,
+    upgrade
+  }, exchange, (rawHeaders, upstream) => { accept(rawHeaders, upstream) })
+  return true
+
+  function accept (rawHeaders: RawHeaders, upstream: Duplex): void {
+    const head = acceptance(rawHeaders, upgrade)
+    if (head === undefined || visit.response.destroyed) {
+      upstream.on('error', () => {}).destroy()
+      fail(malformed())
+      return
+    }
+    visit.switched = true
+    options.onSwitch()
+    const client = (handshake as Handshake).switch() // narrowed above
+    client.write(head, 'latin1')
+    joinSockets(client, upstream)
+  }
+}
+
+/** The head of the 101 for the client; undefined where the upstream's cannot be passed on. */
+function acceptance (rawHeaders: RawHeaders, offered: string): string | undefined {
+  const chosen = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === 'upgrade').join(', ')
+  const protocols = protocolsOf(chosen)
+  const known = protocolsOf(offered)
+  // A server must not switch to what was not offered (RFC 9110 section 7.8).
+  if (protocols.length === 0 || protocols.some((protocol) => !known.includes(protocol))) return undefined
+  const headers = ['Upgrade', chosen, 'Connection', 'Upgrade', ...withoutFraming(responseHeaders(rawHeaders, (value) => value))]
+  try {
+    for (let index = 0; index < headers.length; index += 2) {
+      validateHeaderName(headers[index] ?? '')
+      validateHeaderValue(headers[index] ?? '', headers[index + 1] ?? '')
+    }
+  } catch {
+    return undefined
+  }
+  const lines = headers.map((text, index) => index % 2 === 0 ? `${text}: ` : `${text}\r\n`)
+  return `HTTP/1.1 101 Switching Protocols\r\n${lines.join('')}\r\n`
+}
+
+// RFC 9110 section 8.6: a 1xx has no Content-Length; a client that believed it would read frames as a body.
+function withoutFraming (headers: readonly string[]): string[] {
+  return headers.filter((_, index) => headers[index - index % 2]?.toLowerCase() !== 'content-length')
+}
+
+function refusalHeaders (visit: Visit, route: Route, statusCode: number, rawHeaders: RawHeaders): string[] {
+  const headers = responseHeaders(rawHeaders, (value) => rewriteLocation(value, route))
+  if (visit.corsOrigin !== undefined) headers.push(...corsHeaders(visit.corsOrigin))
+  // 426 says which protocol is wanted, and must (RFC 9110 section 15.5.22).
+  const wanted = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'upgrade')
+  if (statusCode === 426 && wanted !== -1) headers.push('Upgrade', rawHeaders[wanted + 1] ?? '', 'Connection', 'Upgrade, close')
+  return headers
+}
