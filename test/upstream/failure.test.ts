@@ -103,6 +103,26 @@ t.test('interim answers do not count as the answer that timeoutMs waits for', as
   await upstream.last.connection.closed
 })
 
+t.test('an upstream that closes its connection behind each answer, unannounced, gets no request twice', async (t) => {
+  const { proxy, upstream } = await pair(t, ({ connection }) => {
+    connection.socket.end(answerWith('200 OK', [], 'ok'))
+    return undefined
+  })
+  const answers = await Promise.all(Array.from({ length: 8 }, async (_, lane) => {
+    const client = await connectRaw(proxy.port)
+    const statuses: number[] = []
+    for (let turn = 0; turn < 25; turn++) {
+      client.send(message(`POST /${lane}-${turn} HTTP/1.1`, [host(proxy), 'Content-Length: 5'], 'money'))
+      statuses.push((await client.response()).statusCode)
+    }
+    client.destroy()
+    return statuses
+  }))
+  t.ok(answers.flat().every((status) => status === 200 || status === 502))
+  const targets = upstream.exchanges.map(({ target }) => target)
+  t.equal(new Set(targets).size, targets.length)
+})
+
 t.test('no response headers within timeoutMs is a 504, and the upstream sees its connection close', async (t) => {
   const { proxy, upstream } = await pair(t, () => undefined, { timeoutMs: 200 })
   for (const request of [get(proxy), post(proxy)]) {
