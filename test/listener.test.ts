@@ -201,6 +201,21 @@ t.test('one connection too many is told so, and its request is not served', asyn
   kept[1]?.destroy()
 })
 
+t.test('listeners with one count share one limit of connections', async (t) => {
+  const count = { served: 0 }
+  const [first, second] = await Promise.all([1, 2].map(async () => {
+    const listener = await openListener({ address: TCP, handle: hello, maxConnections: 1, open: count })
+    t.teardown(() => listener.drain(0))
+    return listener.address.type === 'tcp' ? listener.address.port : 0
+  }))
+  const kept = await connectRaw(first ?? 0)
+  kept.send(message('GET / HTTP/1.1', [HOST]))
+  t.match(await kept.response(), { statusCode: 200 })
+  refused(t, await rawRequest(second ?? 0, message('GET / HTTP/1.1', [HOST])), 503, 'CS_OVERLOADED')
+  kept.destroy()
+  for (let status = 503; status !== 200;) status = (await rawRequest(second ?? 0, message('GET / HTTP/1.1', [HOST]))).statusCode
+})
+
 t.test('a drain lets requests in flight finish, ends their connections, and takes no new ones', async (t) => {
   const waiting: ServerResponse[] = []
   let arrived = (): void => {}

@@ -45,7 +45,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 const RENEW_AFTER_MS = 60_000
 
 /**
- * The connections to one upstream, as many as there are requests at a time (`limits.requests` bounds them), kept alive and
+ * The connections to one upstream (HTTP/1.1: docs/decisions/0008-http2-upstreams.md), as many as there are requests at a time (`limits.requests` bounds them), kept alive and
  * reused. TLS is always verified, with TLS 1.2 at least; there is no option against it, and nothing is left to a default:
  * reply-from turns verification off where it makes the connections itself (CVE-2026-107318).
  *

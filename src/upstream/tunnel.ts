@@ -44,8 +44,9 @@ function open (proxy: ForwardProxy, authority: string, timeoutMs: number, signal
     agent: false,
     signal
   }
-  // The proxy is verified by the usual authorities: a route's own are those of its upstream.
-  const request = proxy.secure ? requestSecure({ ...options, rejectUnauthorized: true, minVersion: 'TLSv1.2' }) : requestPlain(options)
+  // The proxy is verified by the usual authorities, since a route's own are those of its upstream; and under its own name,
+  // which Node would take from Host.
+  const request = proxy.secure ? requestSecure({ ...options, servername: isIP(proxy.host) === 0 ? proxy.host : '', rejectUnauthorized: true, minVersion: 'TLSv1.2' }) : requestPlain(options)
   const timer = setTimeout(() => { request.destroy(new Error('the proxy did not answer in time')) }, timeoutMs)
   request.once('connect', ({ statusCode = 0 }, socket: Socket, head: Buffer) => {
     clearTimeout(timer)

@@ -92,3 +92,24 @@ t.test('explain tells route, credential, what is removed and added, and why a re
   for (const [pattern, ...args] of refusals) t.match(await explain(...args), { status: 1, stdout: pattern })
   t.notMatch(relayer.stdout + maps.stdout + maps.stderr, /CANARY/)
 })
+
+t.test('explain takes the listener of a route, and sees its paths as they are', async (t) => {
+  const dir = t.testdir({
+    'countersign.jsonc': `{
+      "credentials": { "maps": { "type": "static", "value": "CANARY-maps-key" } },
+      "routes": [
+        { "prefix": "/maps", "upstream": "https://public.example.com" },
+        { "listen": "127.0.0.1:8090", "upstream": "https://maps.example.com/v1", "credential": "maps" },
+        { "prefix": "/engine", "listen": "unix:/run/engine-proxy.sock", "upstream": "unix:/run/engine.sock:/v1" }
+      ]
+    }`
+  })
+  const explain = (...args: string[]): ReturnType<typeof runCommand> => runCommand(['explain', ...args, '-c', `${dir}/countersign.jsonc`])
+  t.match(await explain('GET', '/maps/x', '--listen', '127.0.0.1:8090'), { status: 0, stdout: /^route +127\.0\.0\.1:8090\ncredential +maps\nforwarded +GET https:\/\/maps\.example\.com\/v1\/maps\/x$/m })
+  t.match(await explain('GET', '/maps/x'), { status: 0, stdout: /^forwarded +GET https:\/\/public\.example\.com\/x$/m }, 'by prefix otherwise')
+  t.match(await explain('GET', '/x'), { status: 1, stdout: /^refused +404 CS_NO_ROUTE/ }, 'a route without a prefix is not on the main listener')
+  t.match(await explain('GET', '/x', '--listen', 'unix:/run/engine-proxy.sock', '-H', 'Host: any'), { status: 0, stdout: /^route +\/engine$[^]*http:\/\/localhost\/v1\/x$/m })
+  t.match(await explain('GET', '/x', '--listen', '127.0.0.1:8090', '-H', 'Host: localhost:8080'), { status: 1, stdout: /^refused +421/ }, 'each listener has its own port')
+  t.match(await explain('GET', '/maps/x', '--listen', '127.0.0.1:8080'), { status: 0, stdout: /public/ })
+  for (const listen of ['127.0.0.1:9999', 'nonsense']) t.match(await explain('GET', '/x', '--listen', listen), { status: 64, stderr: /--listen names no listener of the configuration/ })
+})

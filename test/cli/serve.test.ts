@@ -1,6 +1,6 @@
 import { connect, createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { runCommand, startDaemon, type Daemon, type DaemonOptions } from '../helpers/daemon.ts'
 import { call } from '../helpers/plain-client.ts'
@@ -100,6 +100,40 @@ t.test('a port in use is 69 with what to do', async (t) => {
     t.equal(await daemon.exit, 69)
     t.match(daemon.stderr(), new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: something else listens there`))
   }
+})
+
+t.test('routes with a listener of their own are listed, shown and drained; one that cannot be opened is 69 and leaves nothing', async (t) => {
+  const world = await startWorld()
+  const socket = `${temporaryFolder(t)}/route.sock`
+  const routes = (address: string): string => world.config.replace('"routes": [', `"routes": [
+    { "listen": "127.0.0.1:0", "upstream": "${world.api.url}", "credential": "a" },
+    { "prefix": "/socket", "listen": "unix:${socket}", "upstream": "${world.api.url}/v2", "credential": "b" },
+    { "listen": "${address}", "upstream": "${world.api.url}" },`)
+  const daemon = await serve(t, { ...world, config: routes('127.0.0.1:0') })
+  const { address, admin, routes: listed } = await daemon.line('listening') as { address: string, admin: string, routes: Array<{ listen: string, address: string }> }
+  t.match(listed, [{ listen: '127.0.0.1:0', address: /^127\.0\.0\.1:\d+$/ }, { listen: `unix:${socket}`, address: `unix:${socket}` }, { listen: '127.0.0.1:0', address: /^127\.0\.0\.1:\d+$/ }])
+  const [own = '', , open = ''] = listed.map((one) => one.address)
+  t.equal(new Set([address, admin, own, open]).size, 4)
+  t.equal((await call(own, '/a/b?c')).status, 200)
+  t.equal(world.api.seen.at(-1)?.url, '/a/b?c')
+  t.equal((await call(`unix:${socket}`, '/x')).status, 200)
+  t.equal(world.api.seen.at(-1)?.url, '/v2/x')
+  t.equal((await call(address, '/orders/x')).status, 200)
+  const status = JSON.parse((await call(admin, '/status')).body) as { routes: Array<{ prefix: string | null, listen: string }> }
+  t.same(status.routes.slice(0, 4).map(({ prefix, listen }) => [prefix, listen]), [[null, own], ['/socket', `unix:${socket}`], [null, open], ['/a', address]])
+  daemon.kill('SIGTERM')
+  t.equal(await daemon.exit, 0)
+  for (const closed of [address, own, `unix:${socket}`, open]) await t.rejects(call(closed, '/'))
+
+  const taken = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => { taken.once('listening', resolve) })
+  t.teardown(() => { taken.close() })
+  const { port } = taken.address() as AddressInfo
+  const failing = await serve(t, { ...world, config: routes(`127.0.0.1:${port}`) })
+  t.equal(await failing.exit, 69)
+  t.match(failing.stderr(), new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: something else listens there; .*listen`))
+  t.notMatch(failing.stdout(), '"listening"')
+  t.notOk(existsSync(socket), 'the socket of the route before it is gone')
 })
 
 t.test('an address that other machines can reach is refused without --allow-external', async (t) => {

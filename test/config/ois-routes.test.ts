@@ -37,7 +37,7 @@ t.test('what an OIS brings cannot stand beside it, and what belongs to one needs
     /^routes\[0\]\.postQuery {2}has a meaning only beside ois; remove it, or write it into the scheme in inject$/,
     /^routes\[0\]\.allow {2}has a meaning only beside ois; write the list out$/
   ])
-  exactly(t, problemsOf(t, { ...A, routes: [{ ois: 'A' }] }), [/^routes\[0\]\.prefix {2}is missing; add it, a string$/])
+  exactly(t, problemsOf(t, { ...A, routes: [{ ois: 'A' }] }), [/^routes\[0\] {2}has neither prefix nor listen, so no request reaches it; add one of them$/])
 })
 
 t.test('a title that no OIS has lists those that there are', async (t) => {

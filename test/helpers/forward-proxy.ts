@@ -23,7 +23,7 @@ export interface ForwardProxyOptions {
   /** What a CONNECT is answered with; default 200 with `to`, 502 without. */
   readonly status?: number
   /** Makes it a proxy that is spoken to over TLS. */
-  readonly tls?: { readonly cert: string, readonly key: string }
+  readonly tls?: { readonly cert: string | Buffer, readonly key: string | Buffer }
   /** Never answers. */
   readonly silent?: boolean
 }

@@ -15,7 +15,8 @@ export interface PlainRequest {
 /** What a legacy app does: one plain HTTP request on a connection of its own. */
 export function call (address: unknown, path: string, { method = 'GET', headers = {}, body }: PlainRequest = {}): Promise<PlainAnswer> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(`http://${String(address)}${path}`, { method, headers, agent: false }, (response) => {
+    const [, socketPath] = /^unix:(.*)$/.exec(String(address)) ?? []
+    const outgoing = request(`http://${socketPath === undefined ? String(address) : 'localhost'}${path}`, { method, headers, agent: false, ...(socketPath !== undefined && { socketPath }) }, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (chunk: string) => { text += chunk })
       response.on('end', () => { resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }) })

@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { connectUpstream } from '../../src/upstream/connect.ts'
+import { startForwardProxy } from '../helpers/forward-proxy.ts'
 import { message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { BEARER, startProxy, type TestProxy } from '../helpers/proxy.ts'
 import { OK, startUpstream, type UpstreamOptions } from '../helpers/recording-upstream.ts'
@@ -28,7 +29,7 @@ if (FOLDER === undefined) {
 }
 
 function runTests (folder: string): void {
-  const certificate = (name: string): Tls => ({ key: readFileSync(join(folder, `${name}.key`)), cert: readFileSync(join(folder, `${name}.pem`)) })
+  const certificate = (name: string): Tls & { readonly key: Buffer, readonly cert: Buffer } => ({ key: readFileSync(join(folder, `${name}.key`)), cert: readFileSync(join(folder, `${name}.pem`)) })
   const good = certificate('good')
   const cases = [
     ['self-signed', certificate('self')],
@@ -105,6 +106,16 @@ function runTests (folder: string): void {
     const misled = await startProxy(t, { routes: [{ upstream: 'https://api.example.com', bindings: [BEARER] }], proxies: { httpsProxy: other.url } })
     refused(t, await send(misled))
     t.equal(wrong.received, '')
+  })
+
+  t.test('a proxy may itself speak TLS, with its certificate verified', async (t) => {
+    const upstream = await startUpstream(t, { tls: certificate('named') })
+    const forward = await startForwardProxy(t, { to: upstream.port, tls: good })
+    const proxy = await startProxy(t, { routes: [{ upstream: 'https://api.example.com', bindings: [BEARER] }], proxies: { httpsProxy: forward.url.replace('//', '//user:CANARY-PROXY@') } })
+    t.match(await send(proxy), { statusCode: 200, text: 'ok' })
+    t.same(forward.targets, ['api.example.com:443'])
+    t.same(forward.authorizations, [`Basic ${Buffer.from('user:CANARY-PROXY').toString('base64')}`])
+    t.notMatch(forward.seen(), 'CANARY')
   })
 
   t.test('NO_PROXY is honoured, and a proxy that is down or refuses is a 502 without its credentials', async (t) => {
