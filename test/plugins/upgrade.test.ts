@@ -253,6 +253,14 @@ t.test('an upgraded connection is a connection: the limit of those holds', async
   client.destroy()
 })
 
+t.test('the admin listener knows no upgrade: it answers what was asked, and closes', async (t) => {
+  const { proxy } = await pair(t, {})
+  const client = await connectRaw(proxy.adminPort)
+  client.send(message('GET /live HTTP/1.1', [`Host: localhost:${proxy.adminPort}`, ...UPGRADE]))
+  t.match(await client.response(), { statusCode: 200 })
+  await client.closed()
+})
+
 t.test('draining leaves an open upgraded connection its time, puts no byte into it, and ends it at the limit', async (t) => {
   const { proxy, upstream } = await pair(t, {})
   const short = await open(proxy)
