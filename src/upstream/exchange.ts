@@ -133,7 +133,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return
     }
     // Half an answer is out: only a broken connection tells the client that it is half (RFC 9112 section 8).
-    this.#client.destroy()
+    if (isCloseDelimited(this.#client, this.#rawHeaders)) this.#client.socket?.resetAndDestroy()
+    else this.#client.destroy()
   }
 
   #fail (error: unknown): void {
@@ -148,6 +149,11 @@ const REASON = /^[\t\x20-\x7e]*$/
 
 function isBodiless (statusCode: number): boolean {
   return statusCode === 204 || statusCode === 304
+}
+
+// Where the end of the connection is the end of the body (HTTP/1.0 clients), an orderly end would make half an answer a whole one.
+function isCloseDelimited (client: ServerResponse, headers: RawHeaders): boolean {
+  return !client.chunkedEncoding && !headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length')
 }
 
 // Node throws at a Trailer header where it will not write chunks.
