@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ProxyError } from '../errors.ts'
@@ -90,11 +90,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#aborted) controller.abort(new Error('the client went away'))
   }
 
-  onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, _headers: unknown, statusMessage?: string): void {
+  onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders, statusMessage?: string): void {
     if (statusCode < 200) return
-    if (statusCode > 599) {
+    if (statusCode > 599 || !isPlainlyCoded(headers['transfer-encoding'])) {
       this.#fail(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_protocol_error' }))
-      controller.abort(new Error('the upstream sent an illegal status'))
+      controller.abort(new Error('the upstream sent an illegal status or transfer coding'))
       return
     }
     this.#statusCode = statusCode
@@ -154,6 +154,11 @@ function isBodiless (statusCode: number): boolean {
 // Where the end of the connection is the end of the body (HTTP/1.0 clients), an orderly end would make half an answer a whole one.
 function isCloseDelimited (client: ServerResponse, headers: RawHeaders): boolean {
   return !client.chunkedEncoding && !headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length')
+}
+
+// Transfer-Encoding ends here, so a coding that stays in the body would reach the client without its label (RFC 9112 section 6.1).
+function isPlainlyCoded (coding: string | string[] | undefined): boolean {
+  return coding === undefined || (typeof coding === 'string' && coding.toLowerCase() === 'chunked')
 }
 
 // Node throws at a Trailer header where it will not write chunks.
