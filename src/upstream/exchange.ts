@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ProxyError } from '../errors.ts'
@@ -112,14 +112,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#aborted) controller.abort(new Error('the client went away'))
   }
 
-  onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, _headers: unknown, statusMessage?: string): void {
+  onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders, statusMessage?: string): void {
     if (statusCode >= 100 && statusCode < 200) {
       this.#pass(controller, statusCode)
       return
     }
-    if (statusCode < 100 || statusCode > 599) {
+    if (statusCode < 100 || statusCode > 599 || !isPlainlyCoded(headers['transfer-encoding'])) {
       this.#fail(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_protocol_error' }))
-      controller.abort(new Error('the upstream sent an illegal status'))
+      controller.abort(new Error('the upstream sent an illegal status or transfer coding'))
       return
     }
     this.#statusCode = statusCode
@@ -161,7 +161,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return
     }
     // Half an answer is out: only a broken connection tells the client that it is half (RFC 9112 section 8).
-    this.#client.destroy()
+    if (isCloseDelimited(this.#client, this.#rawHeaders)) this.#client.socket?.resetAndDestroy()
+    else this.#client.destroy()
   }
 
   #pass (controller: Dispatcher.DispatchController, statusCode: number): void {
@@ -191,6 +192,16 @@ const REASON = /^[\t\x20-\x7e]*$/
 
 function isBodiless (statusCode: number): boolean {
   return statusCode === 204 || statusCode === 304
+}
+
+// Where the end of the connection is the end of the body (HTTP/1.0 clients), an orderly end would make half an answer a whole one.
+function isCloseDelimited (client: ServerResponse, headers: RawHeaders): boolean {
+  return !client.chunkedEncoding && !headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length')
+}
+
+// Transfer-Encoding ends here, so a coding that stays in the body would reach the client without its label (RFC 9112 section 6.1).
+function isPlainlyCoded (coding: string | string[] | undefined): boolean {
+  return coding === undefined || (typeof coding === 'string' && coding.toLowerCase() === 'chunked')
 }
 
 // Node throws at a Trailer header where it will not write chunks.
