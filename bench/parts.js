@@ -1,18 +1,30 @@
 /**
  * The proxies that bench/run.js compares, each in a process of its own: `node bench/parts.js NAME UPSTREAM`.
- * Prints its port as JSON, then answers each `cpu` message with its CPU time so far.
+ * Sends its port, then answers each message with its CPU time and peak memory so far.
  */
 import { createServer } from 'node:http'
 import { createWriteStream } from 'node:fs'
+import { Readable } from 'node:stream'
 import { Pool } from 'undici'
+import { slowDown } from './client.js'
 
 const KEY = 'bench-key'
+const SMALL = '{"answer": 42 }'
+const LARGE = Buffer.alloc(64 * 1024, 'x')
 
 const PARTS = {
-  /** What answers: a small JSON body. */
+  /** What answers: a small JSON body, 64 KiB, or as many MiB as the path says; once it has read the request. */
   upstream: () => listen(createServer((request, response) => {
-    request.resume()
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': '15' }).end('{"answer": 42 }')
+    const mebibytes = /^\/stream\/(\d+)$/.exec(request.url)?.[1]
+    if (request.url === '/slow') slowDown(request)
+    else request.resume()
+    if (mebibytes !== undefined) {
+      response.writeHead(200, { 'content-length': Number(mebibytes) * 2 ** 20 })
+      Readable.from(Array.from({ length: Number(mebibytes) * 16 }, () => LARGE), { objectMode: false }).pipe(response)
+      return
+    }
+    const body = request.url === '/64k' ? LARGE : SMALL
+    request.on('end', () => { response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length }).end(body) })
   })),
 
   /** @fastify/http-proxy as its README sets it up, with the header that an injector would add. */
@@ -34,7 +46,7 @@ const PARTS = {
   'node:http + undici dispatch': async (upstream) => {
     const pool = new Pool(upstream)
     return listen(createServer((request, response) => {
-      pool.dispatch({ method: request.method, path: request.url.slice(4), headers: { ...request.headers, connection: undefined, host: undefined, authorization: `Bearer ${KEY}` }, body: null }, {
+      pool.dispatch({ method: request.method, path: request.url.slice(4), headers: { ...request.headers, connection: undefined, host: undefined, authorization: `Bearer ${KEY}` }, body: request.method === 'GET' ? null : request }, {
         onRequestStart () {},
         onResponseStart (_controller, status, headers) { response.writeHead(status, headers) },
         onResponseData (_controller, chunk) { response.write(chunk) },
@@ -59,7 +71,7 @@ async function countersign (upstream, accessLog) {
       allowedHosts: [],
       allowedOrigins: [],
       credentials: new Map([['bench', { type: 'static', value: new Secret(KEY) }]]),
-      routes: [{ prefix: '/api', upstream, upstreamLabel: upstream, credential: 'bench', bindings: [{ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: 'bench' } }], timeoutMs: 60_000, idleTimeoutMs: 300_000 }],
+      routes: [{ prefix: '/api', upstream, upstreamLabel: upstream, credential: 'bench', bindings: [{ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: 'bench' } }], timeoutMs: 60_000, idleTimeoutMs: 300_000, websocket: true }],
       accessLog: accessLog ? 1 : 0,
       shutdownTimeoutMs: 1000,
       limits: { connections: 10_000, requests: 2000 },
@@ -73,12 +85,14 @@ async function countersign (upstream, accessLog) {
 }
 
 function listen (server) {
+  // As long as Fastify's: connections rest while the others take their turn.
+  server.keepAliveTimeout = 72_000
   return new Promise((resolve) => { server.listen(0, '127.0.0.1', () => { resolve(server.address().port) }) })
 }
 
 const [name, upstream] = process.argv.slice(2)
 process.on('message', () => {
   const { user, system } = process.cpuUsage()
-  process.send({ cpuMicros: user + system, rss: process.memoryUsage.rss() })
+  process.send({ cpuMicros: user + system, peakRss: process.resourceUsage().maxRSS * 1024 })
 })
 process.send({ port: await PARTS[name](upstream) })
