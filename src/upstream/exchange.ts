@@ -113,11 +113,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders, statusMessage?: string): void {
-    if (statusCode >= 100 && statusCode < 200) {
+    // 101 to a request that asked for no upgrade is no interim answer (RFC 9110 section 15.2.2).
+    if (statusCode >= 100 && statusCode < 200 && statusCode !== 101) {
       this.#pass(controller, statusCode)
       return
     }
-    if (statusCode < 100 || statusCode > 599 || !isPlainlyCoded(headers['transfer-encoding'])) {
+    if (statusCode < 200 || statusCode > 599 || !isPlainlyCoded(headers['transfer-encoding'])) {
       this.#fail(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_protocol_error' }))
       controller.abort(new Error('the upstream sent an illegal status or transfer coding'))
       return
