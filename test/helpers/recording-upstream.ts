@@ -82,6 +82,8 @@ export async function startUpstream (t: Teardown, options: UpstreamOptions = {})
 /** A server on a raw socket that records every byte and answers what it is told to, well-formed or not. */
 export class RecordingUpstream {
   readonly connections: Connection[] = []
+  /** In the order in which they came, whatever connection they took. */
+  readonly #arrived: Exchange[] = []
   /** How each new request is answered; may be changed at any time. */
   answer: Answer
   early: Answer | undefined
@@ -120,7 +122,7 @@ export class RecordingUpstream {
 
   /** Every request so far, oldest first. */
   get exchanges (): readonly UpstreamExchange[] {
-    return this.connections.flatMap((connection) => connection.exchanges)
+    return this.#arrived
   }
 
   /** Everything that ever came, as Latin-1. */
@@ -157,7 +159,10 @@ export class RecordingUpstream {
   }
 
   #accept (socket: Socket): void {
-    const connection = new Connection(socket, this.#options, () => { for (const listener of [...this.#listeners]) listener() }, (exchange, stage) => { this.#reply(exchange, stage) })
+    const connection = new Connection(socket, this.#options, () => { for (const listener of [...this.#listeners]) listener() }, (exchange, stage) => {
+      if (stage === 'head') this.#arrived.push(exchange)
+      this.#reply(exchange, stage)
+    })
     this.connections.push(connection)
   }
 
