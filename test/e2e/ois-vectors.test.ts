@@ -4,10 +4,11 @@
  */
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import { setCookies } from '../../src/http/cookie.ts'
 import { loadOis, metadataHeaders, RELAYED, type Metadata, type OisCredential } from '../helpers/ois.ts'
 import { startProxy } from '../helpers/proxy.ts'
 import { rawRequest } from '../helpers/raw-client.ts'
-import { startUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
+import { answerWith, startUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
 
 interface OperationParameter { readonly in: 'query' | 'header' | 'cookie', readonly name: string }
 
@@ -35,8 +36,8 @@ interface Vector {
   readonly countersign: { readonly verdict: string, readonly outcome?: string }
 }
 
-const vectors = (JSON.parse(readFileSync(new URL('../vectors/ois.json', import.meta.url), 'utf8')) as Vector[])
-  .filter(({ layer, method, ois }) => ['auth-fragment', 'request-parameters', 'built-request', 'wire'].includes(layer) && method !== undefined && ois !== undefined)
+const all = JSON.parse(readFileSync(new URL('../vectors/ois.json', import.meta.url), 'utf8')) as Vector[]
+const vectors = all.filter(({ layer, method, ois }) => ['auth-fragment', 'request-parameters', 'built-request', 'wire'].includes(layer) && method !== undefined && ois !== undefined)
 
 /** The requests that differ from the Airnode's on purpose: what arrives instead. */
 const DIFFERENT: Readonly<Record<string, (seen: Seen, t: Test) => void>> = {
@@ -52,6 +53,29 @@ const DIFFERENT: Readonly<Record<string, (seen: Seen, t: Test) => void>> = {
 interface Seen { readonly target: string, readonly headers: Readonly<Record<string, string>>, readonly body: string }
 
 t.ok(vectors.length >= 30, `${vectors.length} vectors`)
+
+t.test('cookie-header: cookies as an Airnode writes them, without its trailing `;`', async (t) => {
+  const cases = (all as ReadonlyArray<{ layer: string, cookiesIn?: Record<string, string>, expected: { headers?: Record<string, string> } }>).filter(({ layer }) => layer === 'cookie-header')
+  t.equal(cases.length, 2)
+  for (const { cookiesIn = {}, expected } of cases) t.equal(setCookies('', Object.entries(cookiesIn)), expected.headers?.['Cookie']?.replace(/;$/, ''))
+})
+
+t.test('http-client: a POST keeps its fields in the body, and a redirect is returned, never followed', async (t) => {
+  const cases = all.filter(({ layer, ois }) => layer === 'http-client' || (layer === 'wire' && ois === undefined))
+  t.equal(cases.length, 3)
+  const elsewhere = await startUpstream(t)
+  const upstream = await startUpstream(t, { answer: () => answerWith('302 Found', [`Location: ${elsewhere.origin}/next`]) })
+  const { routes } = loadOis(t.testdir({}), { servers: [{ url: upstream.origin }], components: { securitySchemes: { k: { type: 'apiKey', in: 'header', name: 'X-API-Key' } } }, security: { k: [] } }, [{ securitySchemeName: 'k', securitySchemeValue: 'K' }])
+  const proxy = await startProxy(t, { routes })
+  const body = '{"from":"ETH","to":"USD"}'
+  for (const { method } of cases) {
+    const answer = await rawRequest(proxy.port, `${method.toUpperCase()} /ois/convert HTTP/1.1\r\nHost: 127.0.0.1:${proxy.port}\r\n${method === 'post' ? `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}` : '\r\n'}`)
+    t.match({ statusCode: answer.statusCode, location: answer.header('location') }, { statusCode: 302, location: `${elsewhere.origin}/next` })
+    const seen = seenBy(upstream.last)
+    t.match(seen, { target: '/convert', headers: { 'x-api-key': 'K' }, body: method === 'post' ? body : '' })
+  }
+  t.equal(elsewhere.accepted, 0, 'the key travels to nobody else')
+})
 
 for (const vector of vectors) {
   t.test(vector.id, async (t) => {
