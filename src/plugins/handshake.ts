@@ -8,7 +8,7 @@ const LINGER_MS = 1000
  * The answer to an upgrade. Node makes no response for one and lets go of its socket, so this does for the socket what
  * Node's server does for others: what waits in front of a route, refuses and relays answers then needs no second form.
  *
- * Ends in one of two ways: as any response, with the connection closed behind it, or by {@link switch}.
+ * Ends in one of two ways: like every response, with the connection closed behind it, or by {@link switch}.
  */
 export class Handshake extends ServerResponse {
   readonly #socket: Socket
