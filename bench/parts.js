@@ -3,7 +3,6 @@
  * Sends its port, then answers each message with its CPU time and peak memory so far.
  */
 import { createServer } from 'node:http'
-import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { Pool } from 'undici'
 import { slowDown } from './client.js'
@@ -62,8 +61,7 @@ const PARTS = {
 
 async function countersign (upstream, accessLog) {
   const { createLogger, Secret, startServer } = await import('../dist/index.js')
-  const destination = createWriteStream('/dev/null')
-  const server = await startServer({
+    const server = await startServer({
     config: {
       listen: { type: 'tcp', host: '127.0.0.1', port: 0 },
       admin: 'off',
@@ -78,7 +76,7 @@ async function countersign (upstream, accessLog) {
       logins: { concurrency: 4, perSecond: 20 },
       logLevel: 'info'
     },
-    log: createLogger({ level: 'info', destination, readable: false, colour: false }),
+    log: createLogger({ level: 'info', destination: process.stdout, gathered: true, readable: false, colour: false }),
     proxies: {}
   })
   return server.address.port

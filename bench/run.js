@@ -76,7 +76,8 @@ async function compareMemory () {
 }
 
 async function start (name, ...args) {
-  const child = fork(fileURLToPath(new URL('parts.js', import.meta.url)), [name, ...args])
+  const child = fork(fileURLToPath(new URL('parts.js', import.meta.url)), [name, ...args], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  child.stdout.resume()
   const [{ port }] = await once(child, 'message')
   return { name, child, port }
 }

@@ -9,14 +9,21 @@ export interface LoggerOptions {
   /** Readable lines for a person instead of JSON. */
   readonly readable: boolean
   readonly colour: boolean
+  /**
+   * Writes the lines of one turn of the event loop together, at the end of it: under load a write for each costs more than
+   * all the rest of the line. Warnings and worse are written at once, with what waits in front of them.
+   */
+  readonly gathered?: boolean
 }
 
+/** Lines below this level may wait for the end of the turn; pino's numbers. */
+const URGENT = 40
+
 /**
- * The program's log. Lines are written at once, without a worker thread, so that the last line before an exit is there.
- * Errors are reduced to fields that are known to be safe: pino's own serialiser prints every key of every cause.
+ * The program's log. Lines are written without a worker thread, so that the last line before an exit is there. Errors are reduced to fields that are known to be safe: pino's own serialiser prints every key of every cause.
  */
 export function createLogger (options: LoggerOptions): Logger {
-  const target: DestinationStream = { write: (line) => { options.destination.write(options.readable ? readableLine(line, options.colour) : line) } }
+  const target: DestinationStream = options.gathered === true ? gather(options.destination, format) : { write: (line) => { options.destination.write(format(line)) } }
   return pino({
     level: options.level,
     base: null,
@@ -26,6 +33,33 @@ export function createLogger (options: LoggerOptions): Logger {
     // The second net: nothing logs these on purpose. No wildcards: they would walk every field of every line.
     redact: { paths: ['password', 'secret', 'token', 'apiKey', 'apiSecret', 'authorization'], censor: '[Redacted]' }
   }, target)
+
+  function format (line: string): string {
+    return options.readable ? readableLine(line, options.colour) : line
+  }
+}
+
+// pino tells a destination that says so the level of the line that it is about to write.
+const METADATA = Symbol.for('pino.metadata')
+
+function gather (destination: NodeJS.WritableStream, format: (line: string) => string): DestinationStream {
+  let waiting = ''
+  const flush = (): void => {
+    if (waiting === '') return
+    const text = waiting
+    waiting = ''
+    destination.write(text)
+  }
+  process.once('exit', flush)
+  return {
+    [METADATA]: true,
+    lastLevel: 0,
+    write (line) {
+      if (waiting === '') setImmediate(flush)
+      waiting += format(line)
+      if (this.lastLevel >= URGENT) flush()
+    }
+  } as DestinationStream & { [METADATA]: true, lastLevel: number }
 }
 
 /** The safe part of an error: its kind, its code, its sentence, and the codes of its causes. */

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { Writable } from 'node:stream'
 import t from 'tap'
 import { createLogger, describeError } from '../src/logger.ts'
@@ -45,4 +46,36 @@ t.test('a readable line keeps escape sequences and line breaks of a client\'s of
   const coloured = collect()
   createLogger({ level: 'info', destination: coloured.stream, readable: true, colour: true }).warn({}, 'x')
   t.match(coloured.text(), '\u001b[33mWARN \u001b[0m')
+})
+
+t.test('gathered lines leave together at the end of the turn, a warning at once and in order', async (t) => {
+  const writes: string[] = []
+  const stream = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      writes.push(chunk.toString('utf8'))
+      done()
+    }
+  })
+  const log = createLogger({ level: 'info', destination: stream, readable: false, colour: false, gathered: true })
+  const messages = (): string[][] => writes.map((text) => text.trimEnd().split('\n').map((line) => (JSON.parse(line) as { msg: string }).msg))
+  log.info('one')
+  log.info('two')
+  t.same(messages(), [])
+  log.warn('three')
+  t.same(messages(), [['one', 'two', 'three']])
+  log.info('four')
+  log.info('five')
+  await new Promise((resolve) => { setImmediate(resolve) })
+  t.same(messages(), [['one', 'two', 'three'], ['four', 'five']])
+})
+
+t.test('what is gathered is written before the process ends', async (t) => {
+  const program = `
+    import { createLogger } from '${new URL('../src/logger.ts', import.meta.url).href}'
+    createLogger({ level: 'info', destination: process.stdout, readable: false, colour: false, gathered: true }).info('the last words')
+    process.exit(3)
+  `
+  const child = spawnSync(process.execPath, [...process.execArgv, '--input-type=module', '-e', program], { encoding: 'utf8' })
+  t.equal(child.status, 3)
+  t.match(child.stdout, /the last words/)
 })

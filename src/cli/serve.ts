@@ -28,7 +28,7 @@ async function run (context: CommandContext): Promise<number> {
   }
   const { config, warnings } = loaded
   const readable = context.stdout.isTTY
-  const log = createLogger({ level: config.logLevel, destination: context.stdout, readable, colour: readable && context.env['NO_COLOR'] === undefined })
+  const log = createLogger({ level: config.logLevel, destination: context.stdout, readable, colour: readable && context.env['NO_COLOR'] === undefined, gathered: true })
   for (const warning of warnings) log.warn({ problem: formatProblem(warning) }, 'configuration warning')
   const signals = untilSignal()
   // The default action would end the daemon.
