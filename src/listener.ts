@@ -77,7 +77,7 @@ export async function openListener ({ address, handle, maxConnections, open = { 
     const connection = connections.get(message.socket)
     if (connection === undefined || isOver(connection)) return
     connection.answers.add(response)
-    response.once('close', () => {
+    response.on('close', () => {
       connection.answers.delete(response)
       connection.last ||= !response.shouldKeepAlive
       if (draining && connection.answers.size === 0) message.socket.destroySoon()
@@ -135,7 +135,9 @@ interface Connection {
 
 // Node's parser goes on with what is behind a request, whatever its answer said (RFC 9112 section 9.6 forbids to take it up).
 function isOver ({ answers, last }: Connection): boolean {
-  return last || [...answers].some((answer) => !answer.shouldKeepAlive)
+  if (last) return true
+  for (const answer of answers) if (!answer.shouldKeepAlive) return true
+  return false
 }
 
 /** Refuses what the parser cannot read, or will not read on from, behind the answers that are still on their way: bytes of a refusal must not get into one. */

@@ -48,9 +48,10 @@ export function connectionListed (headers: RawHeaders): ReadonlySet<string> | un
  * @param setCookie rewrites the value of a `Set-Cookie`; undefined drops it
  * @returns a new flat list
  */
-export function responseHeaders (headers: RawHeaders, location: (value: string) => string, setCookie: (value: string) => string | undefined = unchanged): string[] {
-  const listed = connectionListed(headers)
+export function responseHeaders (headers: RawHeaders, location: (value: string) => string = unchanged, setCookie: (value: string) => string | undefined = unchanged): string[] {
   const kept: string[] = []
+  if (headers.length === 0) return kept
+  const listed = connectionListed(headers)
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] ?? ''
     const value = headers[index + 1] ?? ''

@@ -1,6 +1,5 @@
 import { isIP } from 'node:net'
 import { ProxyError } from '../errors.ts'
-import { formatAddress } from './address.ts'
 
 /** Who may call a listener. */
 export interface CallerPolicy {
@@ -57,7 +56,7 @@ export function checkHost (headers: GuardedHeaders, local: LocalEnd, policy: Cal
   if (second !== undefined) throw new ProxyError('CS_BAD_REQUEST', { message: 'The request has more than one Host; send exactly one (RFC 9112 section 3.2).', close: true })
   const name = host.toLowerCase()
   if (local.unix) return name
-  if (ownHosts(local).includes(name)) return name
+  if (isOwnHost(name, local)) return name
   if (policy.allowedHosts.has(name)) return name
   const port = /:\d*$/.exec(name)
   if (port !== null && policy.allowedHosts.has(name.slice(0, port.index))) return name
@@ -97,11 +96,14 @@ export function localEnd (socket: { readonly localAddress?: string | undefined, 
   return { unix: false, address: address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address, port: socket.localPort }
 }
 
-function ownHosts (local: LocalEnd): readonly string[] {
-  const names = ['localhost', '127.0.0.1', '::1', local.address]
-  const withPort = names.map((host) => formatAddress({ type: 'tcp', host, port: local.port }))
+const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+function isOwnHost (name: string, { address, port }: LocalEnd): boolean {
+  const suffix = `:${port}`
   // RFC 9110 section 4.2.1: the default port may be left out.
-  return local.port === 80 ? [...withPort, ...withPort.map((host) => host.slice(0, -3))] : withPort
+  const host = name.endsWith(suffix) ? name.slice(0, -suffix.length) : port === 80 ? name : undefined
+  if (host === undefined) return false
+  return LOOPBACK_HOSTS.has(host) || host === (isIP(address) === 6 ? `[${address}]` : address)
 }
 
 // `@` and `#` are left to the 421: they are look-alikes of a name of ours rather than noise.
