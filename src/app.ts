@@ -99,6 +99,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       dispatcher,
       ...(options.maxBodyBytes !== undefined && { maxBodyBytes: options.maxBodyBytes }),
       idleTimeoutMs: options.idleTimeoutMs,
+      refuse,
       token: (credential) => store.get(credential),
       reject: (credential, token) => { store.reject(credential, token) },
       onReplay: (credentials) => {
@@ -121,8 +122,8 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
     return (message, response) => {
       const visit = openVisit(message, response, table, clock.monotonic())
       inFlight++
-      response.once('close', () => {
-        if (visit.switched !== true) inFlight--
+      response.on('close', () => {
+        if (!visit.switched) inFlight--
         end(visit)
       })
       app.routing(message, response)
@@ -147,10 +148,10 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
 
   function end (visit: Visit): void {
     const { exchange, message, response, route } = visit
-    const complete = visit.switched ?? response.writableFinished
+    const complete = visit.switched || response.writableFinished
     if (!complete) exchange?.abort()
     const now = clock.monotonic()
-    const status = visit.switched === true ? 101 : response.headersSent ? response.statusCode : 'aborted'
+    const status = visit.switched ? 101 : response.headersSent ? response.statusCode : 'aborted'
     metrics.request({
       route: route?.label ?? '',
       method: message.method ?? '',

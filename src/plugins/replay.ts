@@ -10,6 +10,8 @@ export interface Sent {
   readonly relayed: ReadonlyMap<RelayKind, Secret>
   /** The client's body, before fields were put into it. */
   readonly unspliced?: Buffer
+  /** The client's body, where it was here before the request was sent. */
+  whole?: Buffer
   /** Holds a body that streams; absent where there is none, or one that is announced to be too large. */
   held?: ReplayBuffer
   /** The body streams and is not held: what is gone cannot be sent again. */
@@ -39,14 +41,14 @@ export interface Renewed {
  * After an upstream's 401: tells the store, whatever else happens, and finds out whether the request can be sent once
  * more, with another token and its whole body. Any number of requests that met 401 with one token wait for one fetch.
  */
-export async function renew ({ tokens, held, gone }: Sent, port: TokenPort): Promise<Renewed | PassedOn> {
+export async function renew ({ tokens, held, gone, whole }: Sent, port: TokenPort): Promise<Renewed | PassedOn> {
   for (const [credential, token] of tokens) port.reject(credential, token)
   if (gone === true || held?.released === true) return 'the body is gone'
   const current = await fetchAll([...tokens.keys()], port)
   if (current === undefined) return 'no other token'
   const credentials = [...tokens.keys()].filter((credential) => current.get(credential) !== tokens.get(credential))
   if (credentials.length === 0) return 'no other token'
-  const body = await held?.whole()
+  const body = whole ?? await held?.whole()
   return held !== undefined && body === undefined ? 'the body is gone' : { tokens: current, credentials, body }
 }
 

@@ -47,7 +47,7 @@ export function relayUpgrade (visit: Visit, options: UpgradeOptions, fail: (erro
   const { message, response: handshake } = visit
   if (!(handshake instanceof Handshake)) return false
   const { route, dispatcher } = options
-  const injections = visit.injections ?? []
+  const { injections } = visit
   const method = message.method ?? ''
   const upgrade = message.headers.upgrade ?? ''
   const exchange = new Exchange({

@@ -13,32 +13,30 @@ export interface Visit {
   readonly response: ServerResponse
   /** Monotonic milliseconds. */
   readonly startedAt: number
-  /** Absent where `refusal` says why. */
-  readonly route?: Route
+  /** Undefined where `refusal` says why. */
+  readonly route: Route | undefined
   /** The raw path, for the log. */
   readonly path: string
   /** The raw path below the prefix. */
   readonly rest: string
   readonly query: string
   /** Why no route can take the request; answered only behind the guards, which come first. */
-  readonly refusal?: ProxyError
+  readonly refusal: ProxyError | undefined
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 section 10.1.1). */
   expectsContinue: boolean
   /** The listed origin that gets CORS headers. */
-  corsOrigin?: string
-  injections?: readonly Injection[]
+  corsOrigin: string | undefined
+  injections: readonly Injection[]
   /** The request's body with the injected fields in it, where they go there. */
-  spliced?: SplicedBody
-  /** What it takes to send the request once more; absent on routes that have no token. */
-  sent?: Sent
-  exchange?: Exchange
+  spliced: SplicedBody | undefined
+  /** What it takes to send the request once more; undefined on routes that have no token. */
+  sent: Sent | undefined
+  exchange: Exchange | undefined
   /** The connection was handed over to another protocol; its end is the end of the visit. */
-  switched?: boolean
-  upstreamStartedAt?: number
-  /** Why the upstream gave no answer. */
-  failure?: unknown
+  switched: boolean
+  upstreamStartedAt: number | undefined
   /** The code of the error that was answered, if any. */
-  code?: string
+  code: string | undefined
 }
 
 // The pattern by which Node tells such a request (lib/_http_server.js, continueExpression).
@@ -64,18 +62,51 @@ export function visitOf (message: IncomingMessage): Visit {
   return visit
 }
 
+// One shape for all: every request passes through here.
 function look (message: IncomingMessage, response: ServerResponse, routes: readonly Route[], startedAt: number): Visit {
-  const blank = { message, response, startedAt, path: pathOf(message.url ?? ''), rest: '', query: '', expectsContinue: message.headers.expect !== undefined && message.httpVersion === '1.1' && CONTINUE.test(message.headers.expect) }
-  if (message.method === 'TRACE' || message.method === 'CONNECT') return { ...blank, refusal: new ProxyError('CS_METHOD_NOT_ALLOWED') }
+  const { route, path, rest, query, refusal } = find(message, routes)
+  return {
+    message,
+    response,
+    startedAt,
+    route,
+    path,
+    rest,
+    query,
+    refusal,
+    expectsContinue: expectsContinue(message),
+    corsOrigin: undefined,
+    injections: [],
+    spliced: undefined,
+    sent: undefined,
+    exchange: undefined,
+    switched: false,
+    upstreamStartedAt: undefined,
+    code: undefined
+  }
+}
+
+type Found = Pick<Visit, 'route' | 'path' | 'rest' | 'query' | 'refusal'>
+
+function find (message: IncomingMessage, routes: readonly Route[]): Found {
+  const raw = message.url ?? ''
+  if (message.method === 'TRACE' || message.method === 'CONNECT') return nowhere(raw, new ProxyError('CS_METHOD_NOT_ALLOWED'))
   try {
-    const target = parseTarget(message.url ?? '')
-    const found = findRoute(routes, target.path)
-    if (found === undefined) return { ...blank, refusal: new ProxyError('CS_NO_ROUTE') }
-    return { ...blank, route: found.route, rest: found.rest, query: target.query }
+    const { path, query } = parseTarget(raw)
+    const found = findRoute(routes, path)
+    return found === undefined ? nowhere(raw, new ProxyError('CS_NO_ROUTE')) : { route: found.route, path, rest: found.rest, query, refusal: undefined }
   } catch (error) {
-    if (error instanceof ProxyError) return { ...blank, refusal: error }
+    if (error instanceof ProxyError) return nowhere(raw, error)
     throw error
   }
+}
+
+function nowhere (raw: string, refusal: ProxyError): Found {
+  return { route: undefined, path: pathOf(raw), rest: '', query: '', refusal }
+}
+
+function expectsContinue ({ headers: { expect }, httpVersion }: IncomingMessage): boolean {
+  return expect !== undefined && httpVersion === '1.1' && CONTINUE.test(expect)
 }
 
 function pathOf (target: string): string {

@@ -82,14 +82,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /**
-   * Begins to write the answer to the client, with the given headers in place of the upstream's.
+   * Begins to write the answer to the client, with the given headers (given away: not copied) in place of the upstream's.
    *
    * @returns why it cannot be passed on; nothing was written then
    */
-  relay (client: ServerResponse, headers: readonly string[]): ProxyError | undefined {
+  relay (client: ServerResponse, headers: string[]): ProxyError | undefined {
     if (this.#held?.broken === true) return new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'connection_terminated' })
     try {
-      client.writeHead(this.#statusCode, REASON.test(this.#statusMessage) ? this.#statusMessage : '', carriesTrailers(client, this.#statusCode, headers) ? [...headers] : withoutTrailer(headers))
+      client.writeHead(this.#statusCode, REASON.test(this.#statusMessage) ? this.#statusMessage : '', withTrailerRule(client, this.#statusCode, headers))
     } catch (error) {
       // Bytes that HTTP does not allow in a header, should undici let them pass.
       this.#settled = true
@@ -103,9 +103,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     // Small answers come whole in one read, and then headers and body leave in one write; a stream that is silent yet
     // (Server-Sent Events) gets its headers out right behind that read.
-    process.nextTick(() => { if (!this.#wroteBody) client.flushHeaders() })
+    process.nextTick(this.#flush)
     return undefined
   }
+
+  readonly #flush = (): void => { if (!this.#wroteBody) this.#client?.flushHeaders() }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
     this.#controller = controller
@@ -143,7 +145,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd (controller: Dispatcher.DispatchController): void {
     this.#settled = true
-    const trailers = responseHeaders(rawText(controller.rawTrailers), (value) => value)
+    const trailers = responseHeaders(rawText(controller.rawTrailers))
     if (this.#client === undefined) this.#held?.finish(trailers)
     else this.#finish(this.#client, trailers)
   }
@@ -197,7 +199,7 @@ function isBodiless (statusCode: number): boolean {
 
 // Where the end of the connection is the end of the body (HTTP/1.0 clients), an orderly end would make half an answer a whole one.
 function isCloseDelimited (client: ServerResponse, headers: RawHeaders): boolean {
-  return !client.chunkedEncoding && !headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length')
+  return !client.chunkedEncoding && !hasHeader(headers, 'content-length')
 }
 
 // Transfer-Encoding ends here, so a coding that stays in the body would reach the client without its label (RFC 9112 section 6.1).
@@ -206,19 +208,30 @@ function isPlainlyCoded (coding: string | string[] | undefined): boolean {
 }
 
 // Node throws at a Trailer header where it will not write chunks.
-function carriesTrailers (client: ServerResponse, statusCode: number, headers: readonly string[]): boolean {
-  if (client.req.method === 'HEAD' || isBodiless(statusCode) || !client.useChunkedEncodingByDefault) return false
-  return !headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length')
+function withTrailerRule (client: ServerResponse, statusCode: number, headers: string[]): string[] {
+  if (!hasHeader(headers, 'trailer') || carriesTrailers(client, statusCode, headers)) return headers
+  return headers.filter((_, index) => headers[index - index % 2]?.toLowerCase() !== 'trailer')
 }
 
-function withoutTrailer (headers: readonly string[]): string[] {
-  return headers.filter((_, index) => headers[index - index % 2]?.toLowerCase() !== 'trailer')
+function carriesTrailers (client: ServerResponse, statusCode: number, headers: RawHeaders): boolean {
+  if (client.req.method === 'HEAD' || isBodiless(statusCode) || !client.useChunkedEncodingByDefault) return false
+  return !hasHeader(headers, 'content-length')
+}
+
+function hasHeader (headers: RawHeaders, lower: string): boolean {
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    if (name.length === lower.length && name.toLowerCase() === lower) return true
+  }
+  return false
 }
 
 // Header bytes are Latin-1 on the wire (RFC 9110 section 5.5), and Node writes strings of them as Latin-1 again.
 function rawText (raw: Dispatcher.DispatchController['rawHeaders']): string[] {
   if (!Array.isArray(raw)) return []
-  return raw.map((item) => typeof item === 'string' ? item : item.toString('latin1'))
+  const text: string[] = []
+  for (const item of raw) text.push(typeof item === 'string' ? item : item.toString('latin1'))
+  return text
 }
 
 function pairs (flat: readonly string[]): Array<[string, string]> {

@@ -1,0 +1,210 @@
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import type { RelayKind } from '../auth/relay.ts'
+import { ProxyError } from '../errors.ts'
+import { responseHeaders, type RawHeaders } from '../http/headers.ts'
+import { rewriteLocation } from '../http/location.ts'
+import { rewriteSetCookie } from '../http/set-cookie.ts'
+import { spliceBody } from '../route/body.ts'
+import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
+import { injectionsOf, upstreamTarget, type Route } from '../route/table.ts'
+import type { Secret } from '../secret.ts'
+import type { Token } from '../token/token.ts'
+import { Exchange, type UpstreamRequest } from '../upstream/exchange.ts'
+import { upstreamFailure } from '../upstream/failure.ts'
+import { writeInterim } from '../upstream/interim.ts'
+import { LARGEST_HELD_BODY, ReplayBuffer } from '../upstream/replay-buffer.ts'
+import { Upload } from '../upstream/upload.ts'
+import { corsHeaders } from './guard.ts'
+import { renew, type PassedOn, type Renewed, type Sent, type TokenPort } from './replay.ts'
+import type { Visit } from './visit.ts'
+
+export interface ForwardOptions extends TokenPort {
+  readonly route: Route
+  readonly dispatcher: Dispatcher
+  readonly maxBodyBytes?: number
+  /** Longest silence within a request body, in milliseconds. */
+  readonly idleTimeoutMs: number
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  /** Answers in place of the upstream; called at most once for a visit, before anything was written. */
+  readonly refuse: (visit: Visit, error: unknown) => void
+  /** Called as a request leaves for the upstream. */
+  readonly onInject: () => void
+  /** Called as a request leaves once more after a 401, with the credentials whose token is another one now. */
+  readonly onReplay: (credentials: readonly string[]) => void
+  /** Called as an upstream's 401 to our tokens is passed on. */
+  readonly onRejected: (credentials: readonly string[], reason: PassedOn) => void
+}
+
+/** What a route's injections are made of. */
+export interface Material {
+  readonly tokens: ReadonlyMap<string, Token>
+  readonly relayed: ReadonlyMap<RelayKind, Secret>
+  /** The client's body, where fields are put into it. */
+  readonly unspliced?: Buffer | undefined
+}
+
+/** Works out what a request gets, from nothing but its material. Pure but for what it notes on the visit. */
+export function apply (visit: Visit, route: Route, { tokens, relayed, unspliced }: Material): void {
+  visit.injections = injectionsOf(route, (credential) => valueOf(tokens, credential), (kind) => relayedValueOf(relayed, kind))
+  if (unspliced !== undefined) visit.spliced = spliceBody(unspliced, visit.message.rawHeaders, visit.injections)
+  if (tokens.size > 0) visit.sent = unspliced === undefined ? { tokens, relayed } : { tokens, relayed, unspliced }
+}
+
+/**
+ * The way of a request to the upstream and of its answer back, for one route.
+ *
+ * @returns sends a visit whose injections are applied; never throws
+ */
+export function createForward (options: ForwardOptions): (visit: Visit) => void {
+  const { route, maxBodyBytes, idleTimeoutMs } = options
+
+  return (visit) => {
+    visit.upstreamStartedAt = options.now()
+    askForBody(visit)
+    if (visit.spliced !== undefined || !mayBeHere(visit.message)) {
+      begin(visit)
+      return
+    }
+    // A small body mostly stands behind its header in one read, and the parser is through with that by the next tick.
+    process.nextTick(() => {
+      if (!visit.response.destroyed) begin(visit, wholeBody(visit.message))
+    })
+  }
+
+  function begin (visit: Visit, body?: Buffer): void {
+    try {
+      if (visit.sent !== undefined && body !== undefined) visit.sent.whole = body
+      attempt(visit, outgoing(visit, body), false)
+    } catch (error) {
+      options.refuse(visit, error)
+    }
+  }
+
+  function attempt (visit: Visit, request: UpstreamRequest, second: boolean): void {
+    const { sent } = visit
+    const exchange = new Exchange({
+      interim: (statusCode, rawHeaders) => { writeInterim(visit.response, statusCode, localHeaders(visit, rawHeaders)) },
+      start: (statusCode) => {
+        if (statusCode !== 401 || sent === undefined) {
+          sent?.held?.release()
+          respond(visit, exchange)
+        } else if (second) {
+          options.onRejected(route.credentials, 'the answer to the second attempt')
+          respond(visit, exchange)
+        } else {
+          exchange.hold()
+          renew(sent, options).then((renewed) => { decide(visit, sent, exchange, renewed) }).catch(fail)
+        }
+      },
+      fail
+    })
+    visit.exchange = exchange
+    options.onInject()
+    exchange.send(options.dispatcher, route.upstreamOrigin, request)
+
+    function fail (error: unknown): void {
+      sent?.held?.release()
+      options.refuse(visit, upstreamFailure(error))
+    }
+  }
+
+  /** What becomes of a 401 that is held: passed on as it is, or dropped and the request sent once more (contract section 4). */
+  function decide (visit: Visit, sent: Sent, exchange: Exchange, renewed: Renewed | PassedOn): void {
+    sent.held?.release()
+    if (visit.response.destroyed) {
+      exchange.discard()
+      return
+    }
+    if (typeof renewed === 'string') {
+      options.onRejected(route.credentials, renewed)
+      respond(visit, exchange)
+      return
+    }
+    exchange.discard()
+    apply(visit, route, { tokens: renewed.tokens, relayed: sent.relayed, unspliced: sent.unspliced })
+    options.onReplay(renewed.credentials)
+    attempt(visit, outgoing(visit, renewed.body), true)
+  }
+
+  /** @param body the client's, where it is known whole */
+  function outgoing (visit: Visit, body?: Buffer): UpstreamRequest {
+    const { message, spliced, injections } = visit
+    const method = message.method ?? ''
+    const headers = outgoingHeaders(route, message.rawHeaders, injections, spliced?.contentType)
+    const length = spliced === undefined ? message.headers['content-length'] : String(spliced.body.length)
+    if (length !== undefined) headers.push('content-length', length)
+    return {
+      method,
+      target: upstreamTarget(route, visit.rest, outgoingQuery(route, method, visit.query, injections)),
+      headers,
+      body: spliced?.body ?? bodyOf(visit, Number(length ?? 0), body)
+    }
+  }
+
+  /** The body as the client sends it, or as it was held, in the client's own framing. */
+  function bodyOf ({ message, sent }: Visit, length: number, whole: Buffer | undefined): Readable | Buffer | null {
+    const chunked = isChunked(message)
+    if (!chunked && !(length > 0)) return null
+    if (whole !== undefined) return chunked ? Readable.from([whole], { objectMode: false }) : whole
+    const body = new Upload(message, { idleTimeoutMs, ...(maxBodyBytes !== undefined && { maxBytes: maxBodyBytes }) })
+    if (sent === undefined) return body
+    if (length > LARGEST_HELD_BODY) sent.gone = true
+    else sent.held = new ReplayBuffer(message, Math.min(LARGEST_HELD_BODY, maxBodyBytes ?? Infinity))
+    return body
+  }
+
+  function respond (visit: Visit, exchange: Exchange): void {
+    const { message, response, corsOrigin } = visit
+    const headers = localHeaders(visit, exchange.rawHeaders)
+    if (corsOrigin !== undefined) headers.push(...corsHeaders(corsOrigin))
+    // What is left of the request would be read as the next one (fastify/fastify-http-proxy#474).
+    if (!message.complete) headers.push('Connection', 'close')
+    const failure = exchange.relay(response, headers)
+    if (failure !== undefined) options.refuse(visit, failure)
+  }
+
+  /** The upstream's headers as they make sense at the address that the request came in on. */
+  function localHeaders ({ rest, route: place = route }: Visit, rawHeaders: RawHeaders): string[] {
+    return responseHeaders(rawHeaders, (value) => rewriteLocation(value, place), (value) => rewriteSetCookie(value, place, rest === ''))
+  }
+}
+
+/** Sends `100 Continue` where the client waits for it: once, and only for a body that is wanted (RFC 9110 section 10.1.1). */
+export function askForBody (visit: Visit): void {
+  if (!visit.expectsContinue) return
+  visit.expectsContinue = false
+  visit.response.writeContinue()
+}
+
+function valueOf (tokens: ReadonlyMap<string, Token>, credential: string): Secret {
+  const token = tokens.get(credential)
+  if (token === undefined) throw new ProxyError('CS_TOKEN_UNAVAILABLE', { retryAfter: 1 })
+  return token.value
+}
+
+function relayedValueOf (relayed: ReadonlyMap<RelayKind, Secret>, kind: RelayKind): Secret {
+  const value = relayed.get(kind)
+  if (value === undefined) throw new ProxyError('CS_BAD_REQUEST', { message: `The request has no ${kind}, which this route relays.` })
+  return value
+}
+
+function isChunked (message: IncomingMessage): boolean {
+  return message.headers['transfer-encoding'] !== undefined
+}
+
+function mayBeHere (message: IncomingMessage): boolean {
+  const length = Number(message.headers['content-length'] ?? 0)
+  return length > 0 && length <= LARGEST_HELD_BODY && !isChunked(message)
+}
+
+/** The body where all of it has arrived: undici writes bytes along with the header, and a stream in a write of its own. */
+function wholeBody (message: IncomingMessage): Buffer | undefined {
+  if (message.readableLength !== Number(message.headers['content-length'])) return undefined
+  const body = message.read() as Buffer // a stream of bytes, and there are some
+  // The end of the message may not be parsed yet; nobody else would read that far.
+  message.resume()
+  return body
+}
