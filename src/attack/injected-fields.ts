@@ -37,7 +37,8 @@ function valuesIn (place: 'header' | 'query' | 'cookie', name: string, sent: str
 
 /** The values of a member, of a JSON object or of a form; a JSON member counts as often as it stands there. */
 function inBody (body: string, name: string): string[] {
-  if (!body.trimStart().startsWith('{')) return pairs(body, /[&;]/, name)
+  // A byte order mark is no part of the text (RFC 8259 section 8.1).
+  if (!body.replace('\xef\xbb\xbf', '').trimStart().startsWith('{')) return pairs(body, /[&;]/, name)
   const members = [...body.matchAll(/("(?:[^"\\]|\\.)*")\s*:\s*("(?:[^"\\]|\\.)*")?/g)]
   return members.filter(([, key = '""']) => JSON.parse(key) === name).map(([, , value = '""']) => JSON.parse(value) as string) // JSON strings, by the pattern
 }

