@@ -1,7 +1,7 @@
 import { cutOff, passed, refused, type Attack, type Target, type Variant } from './attack.ts'
 import { EVIL_HOST, ownHost, request, WEBSOCKET } from './request.ts'
 
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND']
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS', 'PROPFIND']
 
 /** What a web page in the user's browser can send to a local port. */
 export const BROWSER: readonly Attack[] = [

@@ -100,7 +100,6 @@ export const HEADERS: readonly Attack[] = [
   {
     id: 'H11',
     name: 'offers to switch to another protocol',
-    advisory: 'CVE-2020-8617 class: h2c smuggling',
     why: 'An h2c upgrade that is passed on turns the connection into a tunnel behind every guard.',
     variants: (target) => ['h2c', 'H2C', 'h2c, websocket', 'h2', 'TLS/1.0', 'HTTP/2.0', ' h2c'].map((protocol) => ({
       what: `Upgrade: ${protocol}`,
