@@ -12,7 +12,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import('./cli/status.ts')).status,
   wait: async () => (await import('./cli/wait.ts')).wait,
   healthcheck: async () => (await import('./cli/healthcheck.ts')).healthcheck,
-  demo: async () => (await import('./cli/demo.ts')).demo
+  demo: async () => (await import('./cli/demo.ts')).demo,
+  attack: async () => (await import('./cli/attack.ts')).attack
 }
 const DEFAULT_COMMAND = 'serve'
 

@@ -154,8 +154,13 @@ function refuseRest (socket: Socket, connection: Connection | undefined, refusal
     return
   }
   // It is the body of that very request that is malformed, so this is its answer.
-  if (connection.answers.size > 1 || current.headersSent) socket.destroy()
-  else answerRaw(socket, refusal, 0)
+  if (connection.answers.size > 1 || current.headersSent) {
+    socket.destroy()
+    return
+  }
+  answerRaw(socket, refusal, 0)
+  // As the end of its socket will say in a moment: until then the upstream would get what came in front of the fault.
+  current.emit('close')
 }
 
 async function listen (server: Server, address: Address): Promise<void> {

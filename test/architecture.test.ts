@@ -14,7 +14,7 @@ const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
   [3, /^plugins\//],
   [4, /^(?:app|admin|listener|logger|version)\.ts$/],
   [5, /^server\.ts$/],
-  [5, /^demo\//],
+  [5, /^(?:demo|attack)\//],
   [6, /^(?:index|cli)\.ts$/],
   [6, /^cli\//]
 ]

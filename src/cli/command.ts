@@ -24,6 +24,8 @@ export interface Command {
   /** What stands behind the name in the help. */
   readonly usage: string
   readonly summary: string
+  /** Listed apart in the overview: not for every day. */
+  readonly advanced?: true
   readonly options: Readonly<Record<string, OptionSpec>>
   /** How many positional arguments it takes. */
   readonly positionals: { readonly min: number, readonly max: number }

@@ -2,12 +2,16 @@ import type { Command, OptionSpec } from './command.ts'
 
 /** The text of `countersign --help`. */
 export function overview (commands: readonly Command[]): string {
+  const list = (advanced: boolean): string => columns(commands.filter((command) => (command.advanced === true) === advanced).map(({ name, summary }) => [name, summary]))
   return `Usage: countersign [command] [options]
 
 A local proxy that keeps fresh credentials and puts them on: plain HTTP in, TLS and authentication out.
 
 Commands:
-${columns(commands.map(({ name, summary }) => [name, summary]))}
+${list(false)}
+
+Advanced:
+${list(true)}
 
 \`countersign COMMAND --help\` tells more; --version prints the version.
 To see it work without any account: countersign demo

@@ -13,10 +13,11 @@ const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trans
 /**
  * Request headers that never reach the upstream: hop-by-hop ones; `Host`, which is the upstream's; `Content-Length`,
  * which is written anew; `Expect`, which is answered here; `Trailer`, since request trailers are dropped; what claims to
- * come from a proxy in front of us; and what authenticates the caller to us.
+ * come from a proxy in front of us, the path it says it was asked for (IIS, Symfony) included; and what authenticates the
+ * caller to us.
  */
 export const DROPPED_REQUEST_HEADERS: ReadonlySet<string> = new Set([
-  ...HOP_BY_HOP, 'host', 'content-length', 'expect', 'trailer', 'forwarded', 'proxy-authorization', 'x-countersign-token'
+  ...HOP_BY_HOP, 'host', 'content-length', 'expect', 'trailer', 'forwarded', 'x-original-url', 'x-rewrite-url', 'proxy-authorization', 'x-countersign-token'
 ])
 
 const DROPPED_RESPONSE_HEADERS: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'proxy-authenticate', 'proxy-authentication-info'])

@@ -44,6 +44,7 @@ export function judgePath (path: string): void {
   const decoded = decode(path)
   if (decoded === undefined) throw refusal('The path holds a malformed or non-UTF-8 percent escape; encode it again (RFC 3986 section 2.1).')
   if (hasControl(decoded)) throw refusal('The path holds a control character; leave it out.')
+  if (hasDotSegment(asPlain(decoded))) throw refusal(DOT_SEGMENTS)
   judgeNested(path)
 }
 
@@ -61,14 +62,20 @@ function judgeNested (path: string): void {
 
 const DOT_SEGMENTS = 'The path holds a dot segment (`.` or `..`, in some encoding), which readers resolve differently; send the resolved path.'
 
-// `/..;/` counts: servlet containers cut the parameter off before they resolve (RFC 3986 section 3.3 allows it).
+// `/..;/` counts: servlet containers cut the parameter off before they resolve (RFC 3986 section 3.3 allows it). So does
+// `/..%20/`: Windows drops blanks at the end of a name.
 function hasDotSegment (path: string): boolean {
   for (const segment of path.split(/[/\\]/)) {
     const end = segment.indexOf(';')
-    const name = end === -1 ? segment : segment.slice(0, end)
+    const name = (end === -1 ? segment : segment.slice(0, end)).trim()
     if (name === '.' || name === '..') return true
   }
   return false
+}
+
+// Dots and slashes that compatibility normalisation (Unicode NFKC) and Windows' best fit turn into the plain ones.
+function asPlain (text: string): string {
+  return text.normalize('NFKC').replace(/[\u2044\u2215]/g, '/').replace(/\u2216/g, '\\')
 }
 
 function decode (text: string): string | undefined {

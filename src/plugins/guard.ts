@@ -20,7 +20,7 @@ export interface Admission {
  * @throws ProxyError with the answer for a caller that may not call
  */
 export function admit (message: IncomingMessage, options: GuardOptions): Admission {
-  checkFraming(message.rawHeaders)
+  checkFraming(message)
   const headers = guardedHeaders(message.rawHeaders)
   const host = checkHost(headers, localEnd(message.socket), options)
   const { corsOrigin } = checkBrowser(headers, host, options)
@@ -55,14 +55,16 @@ export function corsHeaders (origin: string): string[] {
   return ['Access-Control-Allow-Origin', origin, 'Access-Control-Expose-Headers', '*', 'Vary', 'Origin']
 }
 
-// Node's parser refuses most ambiguous framing; `identity` and repeated codings pass it (RFC 9112 section 6.1).
-function checkFraming (rawHeaders: readonly string[]): void {
-  let seen = false
+// Node's parser refuses most ambiguous framing. Requests of HTTP/0.9 and 2.0 in the form of HTTP/1.1 pass it, and so do
+// `identity`, repeated codings, and a coding in HTTP/1.0, whose readers know none (RFC 9112 section 6.1).
+function checkFraming ({ rawHeaders, httpVersion }: IncomingMessage): void {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new ProxyError('CS_BAD_REQUEST', { message: 'This port speaks HTTP/1.1 and HTTP/1.0 (RFC 9112); send one of the two.', close: true })
+  let seen = httpVersion === '1.0'
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
     if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue
     if (seen || rawHeaders[index + 1]?.toLowerCase() !== 'chunked') {
-      throw new ProxyError('CS_BAD_REQUEST', { message: 'Transfer-Encoding is something else than one `chunked`; send that, or a Content-Length.', close: true })
+      throw new ProxyError('CS_BAD_REQUEST', { message: 'Transfer-Encoding is something else than one `chunked` of HTTP/1.1; send that, or a Content-Length.', close: true })
     }
     seen = true
   }

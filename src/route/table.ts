@@ -19,6 +19,9 @@ export interface RouteOptions {
   readonly allow?: readonly string[]
 }
 
+// By these a client has an upstream's framework take the request for one of another method.
+const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override']
+
 /** A route with everything worked out that can be before a request comes. */
 export interface Route {
   /** The route's place in the table. */
@@ -61,6 +64,8 @@ export function compileRoute (options: RouteOptions, index: number): Route {
   const owned = new Set([...schemes.flatMap((scheme) => headerOf(scheme) ?? []), ...options.bindings.flatMap(({ value }) => sourceHeaderOf(value) ?? [])])
   // Contract section 4: a route that injects anything takes the client's own Authorization off; a public one passes it on.
   if (schemes.length > 0) owned.add('authorization')
+  // What a list has let through must be what the upstream does.
+  if (options.allow !== undefined) for (const name of METHOD_OVERRIDES) owned.add(name)
   const prefix = options.prefix === undefined || options.prefix === '/' ? '' : options.prefix
   return {
     index,

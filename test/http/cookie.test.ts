@@ -12,6 +12,10 @@ t.test('every cookie of our name is removed', async (t) => {
   t.equal(setCookies('a="; session=evil; b="', [['session', 'v']]), 'a="; b="; session=v')
 })
 
+t.test('names are compared decoded as well, as some readers decode them (CVE-2020-7070)', async (t) => {
+  t.equal(setCookies('%73ession=evil; s%65ssion=evil; %zz=1; 100%=2', [['session', 'v']]), '%zz=1; 100%=2; session=v')
+})
+
 t.test('names are compared exactly', async (t) => {
   t.equal(setCookies('Session=1; xsession=2; __proto__=3', [['session', 'v']]), 'Session=1; xsession=2; __proto__=3; session=v')
   t.equal(setCookies('__proto__=1; a=2', [['__proto__', 'v']]), 'a=2; __proto__=v')

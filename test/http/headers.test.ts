@@ -9,7 +9,7 @@ t.test('names are compared without case, and with underscores as hyphens', async
 })
 
 t.test('hop-by-hop, forwarding and caller headers never go upstream, in any spelling', async (t) => {
-  for (const name of ['Connection', 'Keep-Alive', 'Proxy-Connection', 'TE', 'Transfer-Encoding', 'Upgrade', 'HTTP2-Settings', 'Host', 'Content-Length', 'Expect', 'Trailer', 'Forwarded', 'X-Forwarded-For', 'X_Forwarded_Host', 'x-forwarded-anything', 'Proxy-Authorization', 'proxy_authorization', 'X-Countersign-Token', 'x_countersign_token']) {
+  for (const name of ['Connection', 'Keep-Alive', 'Proxy-Connection', 'TE', 'Transfer-Encoding', 'Upgrade', 'HTTP2-Settings', 'Host', 'Content-Length', 'Expect', 'Trailer', 'Forwarded', 'X-Forwarded-For', 'X_Forwarded_Host', 'x-forwarded-anything', 'Proxy-Authorization', 'proxy_authorization', 'X-Countersign-Token', 'x_countersign_token', 'X-Original-URL', 'X_Original_Url', 'X-Rewrite-URL']) {
     t.ok(isDroppedFromRequest(foldName(name)), name)
   }
   for (const name of ['Accept', 'Via', 'X-Forward', 'Forwarded-By', 'Content-Type', '__proto__', 'constructor']) t.notOk(isDroppedFromRequest(foldName(name)), name)

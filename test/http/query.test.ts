@@ -23,6 +23,13 @@ t.test('every spelling of our name is removed', async (t) => {
   t.equal(setQuery('?%C3%A9=evil', [['é', 'v']]), '?%C3%A9=v')
 })
 
+t.test('our name is found by readers that take ; for a separator, or drop blanks', async (t) => {
+  t.equal(setQuery('?a=1;key=evil', [['key', 'v']]), '?a=1&key=v')
+  t.equal(setQuery('?a=1;k%65y=evil;b=2&c;d', [['key', 'v']]), '?a=1;b=2&c;d&key=v')
+  t.equal(setQuery('?+key=evil&%20key=evil&key+=evil', [['key', 'v']]), '?key=v')
+  t.equal(setQuery('?a;b&c;', [['key', 'v']]), '?a;b&c;&key=v')
+})
+
 t.test('other names stay, also those that only look like ours', async (t) => {
   const query = '?API_KEY=1&api_key2=2&xapi_key=3&a=api_key&__proto__=4&constructor=5&%zzapi_key=6'
   t.equal(setQuery(query, [['api_key', 'v']]), `${query}&api_key=v`)

@@ -35,7 +35,7 @@ const piece = fc.constantFrom('/', '%2f', '%2F', '%252f', '.', '..', '%2e', '%2E
 const attack = fc.array(piece, { maxLength: 12 }).map((pieces) => `/${pieces.join('')}`)
 
 t.test('ordinary targets keep their very bytes', async (t) => {
-  for (const raw of ['/', '/a', '/a/', '/a/b.c', '/a//b', '/.well-known/x', '/...', '/a..b/..c/d..', '/%C3%A9', '/a%2Fb', '/%20', '/a;v=1/b', '/{id}|"<>^`', '/a%252eb', '/100%25', '/a%2525b', '/a:b@c,d$e!f\'(g)*h+i~j&k=l']) {
+  for (const raw of ['/', '/a', '/a/', '/a/b.c', '/a//b', '/.well-known/x', '/...', '/a..b/..c/d..', '/%C3%A9', '/a%2Fb', '/%20', '/a;v=1/b', '/{id}|"<>^`', '/a%252eb', '/%EF%BC%8Ea', '/a%E2%80%A5b', '/%E2%80%A6', '/%20', '/a%20.%20b', '/a%E2%81%84b', '/100%25', '/a%2525b', '/a:b@c,d$e!f\'(g)*h+i~j&k=l']) {
     t.same(parseTarget(raw), { path: raw, query: '' }, raw)
   }
 })
@@ -49,6 +49,8 @@ t.test('targets that two readers could read differently are refused', async (t) 
   const refused = [
     '', '*', 'a', 'http://evil.example/api', 'https://localhost/', 'evil.example:443', '//', '//evil.example/x', '/\\evil', '/a\\b', '/a%5cb', '/a%5Cb', '/..', '/.', '/a/..', '/a/.', '/./a', '/../a', '/%2e%2e/x',
     '/.%2e/x', '/%2e/x', '/%252e%252e/x', '/%25252e%25252e/x', '/%25%32%65%25%32%65/x', '/..%2fx', '/..%2Fx', '/a%2f..%2fb', '/%2f..%2f', '/..;/x', '/..;a=b/x', '/..%3b/x', '/.;/x', '/%252e%252e%252fx', '/%', '/%z', '/%zz', '/%2', '/%ff', '/%c0%ae', '/%c3', '/%00', '/%0d%0a', '/%1f', '/%7f', '/a#b', '/x%255c..%255cy',
+    // Windows drops blanks at the ends of names; Unicode normalisation and best fit make plain dots and slashes of others.
+    '/..%20/x', '/%20../x', '/a/.%20', '/%EF%BC%8E%EF%BC%8E/x', '/%E2%80%A5/x', '/..%EF%BC%8Fx', '/..%E2%88%95x', '/..%E2%81%84x', '/..%E2%88%96x', '/..%EF%BC%BCx',
     // Lenient readers skip what they cannot decode, so a malformed escape must not end the search.
     '/%252e%252e/%25zz', '/%252e%252e/%25ff'
   ]

@@ -155,6 +155,16 @@ t.test('S1: a coding other than one chunked is refused, and nothing behind it is
   t.equal(upstream.accepted, 0)
 })
 
+t.test('V2, S8: what is framed like HTTP/1.1 and says that it is another version is refused, and a coding in HTTP/1.0', async (t) => {
+  const { proxy, upstream } = await pair(t)
+  for (const [version, lines] of [['HTTP/2.0', []], ['HTTP/0.9', []], ['HTTP/1.0', ['Transfer-Encoding: chunked']], ['HTTP/1.0', ['Connection: keep-alive', 'Transfer-Encoding: chunked']]] as const) {
+    const response = await rawRequest(proxy.port, message(`POST /x ${version}`, [`Host: localhost:${proxy.port}`, ...lines], '0\r\n\r\n'))
+    refused(t, response, 400, 'CS_BAD_REQUEST', version)
+    t.equal(response.header('connection'), 'close', version)
+  }
+  t.equal(upstream.accepted, 0)
+})
+
 t.test('guards come before everything else that could be wrong', async (t) => {
   const { proxy } = await pair(t, { config: { callerToken: new Secret(TOKEN) } })
   const response = await rawRequest(proxy.port, message('TRACE /../x HTTP/1.1', ['Host: evil.example', 'Origin: https://evil.example']))

@@ -73,6 +73,11 @@ t.test('a route that injects owns Authorization and the folded names of its sche
   t.same([...compile({ bindings: [fixed('header', 'X_Api_Key'), token('orders')] }).ownedHeaders].sort(), ['authorization', 'x-api-key'])
 })
 
+t.test('an allow list takes off what would make another method of the one that it holds', async (t) => {
+  const owned = compileRoute({ prefix: '/a', upstream: 'https://api.example.com', bindings: [], allow: ['POST /txs'] }, 0).ownedHeaders
+  t.same([...owned], ['x-http-method-override', 'x-http-method', 'x-method-override'])
+})
+
 t.test('a route knows which tokens it waits for and which credentials leave with it', async (t) => {
   const route = compile({ bindings: [token('orders'), fixed('header', 'X-Api-Key'), token('orders')] })
   t.same(route.credentials, ['orders'])
