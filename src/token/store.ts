@@ -1,6 +1,7 @@
 import { createLoginGate } from './login-gate.ts'
 import { TokenRefresher } from './refresher.ts'
 import type { Secret } from '../secret.ts'
+import type { TokenCache } from './cache.ts'
 import type { Clock } from './clock.ts'
 import type { LoginGate } from './login-gate.ts'
 import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
@@ -9,7 +10,7 @@ import type { Token, TokenSource } from './token.ts'
 /** A credential as the store needs it: with a source, or with a value that never changes. */
 export type CredentialOptions =
   | { readonly name: string, readonly type: 'static', readonly value: Secret }
-  | { readonly name: string, readonly type: 'cognito' | 'defender-relayer' | 'defender-admin' | 'oauth2', readonly source: TokenSource }
+  | { readonly name: string, readonly type: 'cognito' | 'defender-relayer' | 'defender-admin' | 'oauth2', readonly source: TokenSource, readonly cache?: TokenCache }
 
 export interface StoreOptions {
   readonly credentials: Iterable<CredentialOptions>
@@ -52,7 +53,17 @@ export class CredentialStore {
       if (this.#entries.has(name)) throw new Error(`two credentials are named ${name}`)
       const holder = credential.type === 'static'
         ? createFixed(name, credential.value)
-        : new TokenRefresher({ name, source: credential.source, clock, random, gate: this.#gate, log, onFetch: event => this.#hear(event, onFetch) })
+        : new TokenRefresher({
+          name,
+          source: credential.source,
+          clock,
+          random,
+          gate: this.#gate,
+          log,
+          onToken: () => this.#checkReady(),
+          ...(onFetch !== undefined && { onFetch }),
+          ...(credential.cache !== undefined && { cache: credential.cache })
+        })
       this.#entries.set(name, { type, holder })
     }
   }
@@ -108,11 +119,6 @@ export class CredentialStore {
     const entry = this.#entries.get(name)
     if (entry === undefined) throw new Error('a credential that is not configured was asked for')
     return entry.holder
-  }
-
-  #hear (event: FetchEvent, listener: StoreOptions['onFetch']): void {
-    if (event.outcome === 'ok') this.#checkReady()
-    listener?.(event)
   }
 
   #checkReady (): void {
