@@ -129,9 +129,9 @@ function credentialOptions (name: string, credential: CredentialConfig, { worker
   switch (credential.type) {
     case 'static': return { name, type: 'static', value: credential.value }
     case 'cognito': case 'defender-relayer': case 'defender-admin':
-      return { name, type: credential.type, source: createCognitoSource(credential, worker), ...(cache && { cache: cache.of(name, cognitoIdentity(credential.type, credential)) }) }
+      return { name, type: credential.type, provider: credential.endpoint, source: createCognitoSource(credential, worker), ...(cache && { cache: cache.of(name, cognitoIdentity(credential.type, credential)) }) }
     case 'oauth2':
-      return { name, type: 'oauth2', source: createOAuth2Source(credential, { proxies }), ...(cache && { cache: cache.of(name, oauth2Identity(credential)) }) }
+      return { name, type: 'oauth2', provider: credential.tokenUrl, source: createOAuth2Source(credential, { proxies }), ...(cache && { cache: cache.of(name, oauth2Identity(credential)) }) }
     default: return unreachable(credential)
   }
 }

@@ -85,7 +85,8 @@ export class TokenRefresher {
   #token: Token | undefined
   /** Beside the token, not in it: tokens go to requests, and dropping a renewal must not change the token's identity. */
   #renewal: Renewal | undefined
-  #restored = false
+  /** The cache until it is read, by the first flight. */
+  #unread: TokenCache | undefined
   #flight: Flight | undefined
   #disarm: (() => void) | undefined
   /** When the next fetch is due; stays while one is in flight. Infinity: stopped, or not started. */
@@ -111,6 +112,7 @@ export class TokenRefresher {
     this.#gate = options.gate
     this.#report = createReporter(options)
     this.#cache = options.cache
+    this.#unread = options.cache
   }
 
   /** Begins to fetch and to keep fresh, with what the cache has of an earlier process. Does not wait. */
@@ -230,8 +232,12 @@ export class TokenRefresher {
 
   async #fly (flight: Flight): Promise<void> {
     try {
-      const grant = await this.#restore(flight) ? undefined : await this.#fetch(flight)
-      if (grant !== undefined && this.#flight === flight) this.#accept(flight, grant)
+      const cache = this.#unread
+      this.#unread = undefined
+      if (cache === undefined || !await this.#restore(flight, cache)) {
+        const grant = await this.#fetch(flight)
+        if (this.#flight === flight) this.#accept(flight, grant)
+      }
     } catch (error) {
       if (this.#flight === flight) this.#fail(flight, error)
     }
@@ -240,11 +246,8 @@ export class TokenRefresher {
     this.#tick()
   }
 
-  /** Takes over, once, what an earlier process left in the cache. @returns whether that is a usable token */
-  async #restore (flight: Flight): Promise<boolean> {
-    const cache = this.#cache
-    if (cache === undefined || this.#restored) return false
-    this.#restored = true
+  /** Takes over what an earlier process left. @returns whether that is a usable token */
+  async #restore (flight: Flight, cache: TokenCache): Promise<boolean> {
     let cached: CachedToken | undefined
     const read = async (): Promise<void> => { cached = await cache.read() }
     await waitAtMost(this.#clock, CACHE_DEADLINE_MS, read(), flight.controller.signal)
@@ -307,7 +310,7 @@ export class TokenRefresher {
   }
 
   async #askInTurn (flight: Flight, exchange: (signal: AbortSignal) => Promise<Grant>): Promise<Grant> {
-    const leave = await this.#gate.enter(flight.controller.signal)
+    const leave = await this.#gate.enter(flight.controller.signal, () => this.#failure?.class === 'transient')
     try {
       return await this.#ask(flight, exchange)
     } finally {

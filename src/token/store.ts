@@ -10,7 +10,15 @@ import type { Token, TokenSource } from './token.ts'
 /** A credential as the store needs it: with a source, or with a value that never changes. */
 export type CredentialOptions =
   | { readonly name: string, readonly type: 'static', readonly value: Secret }
-  | { readonly name: string, readonly type: 'cognito' | 'defender-relayer' | 'defender-admin' | 'oauth2', readonly source: TokenSource, readonly cache?: TokenCache }
+  | {
+    readonly name: string
+    readonly type: 'cognito' | 'defender-relayer' | 'defender-admin' | 'oauth2'
+    readonly source: TokenSource
+    /** Where the token outlives the process. */
+    readonly cache?: TokenCache
+    /** What the credentials of one identity provider have in common; without it the credential is the only one of its provider. */
+    readonly provider?: string
+  }
 
 export interface StoreOptions {
   readonly credentials: Iterable<CredentialOptions>
@@ -48,22 +56,31 @@ export class CredentialStore {
     const ready = createDeferred()
     this.#ready = ready.promise
     this.#becomeReady = ready.resolve
+    /** Providers whose last answer was none, or none that could be used. */
+    const silent = new Set<string>()
     for (const credential of credentials) {
       const { name, type } = credential
       if (this.#entries.has(name)) throw new Error(`two credentials are named ${name}`)
-      const holder = credential.type === 'static'
-        ? createFixed(name, credential.value)
-        : new TokenRefresher({
-          name,
-          source: credential.source,
-          clock,
-          random,
-          gate: this.#gate,
-          log,
-          onToken: () => this.#checkReady(),
-          ...(onFetch !== undefined && { onFetch }),
-          ...(credential.cache !== undefined && { cache: credential.cache })
-        })
+      if (credential.type === 'static') {
+        this.#entries.set(name, { type, holder: createFixed(name, credential.value) })
+        continue
+      }
+      const { source, cache, provider = name } = credential
+      const holder = new TokenRefresher({
+        name,
+        source,
+        clock,
+        random,
+        gate: { enter: (signal, isDoubtful) => this.#gate.enter(signal, () => silent.has(provider) || isDoubtful?.() === true) },
+        log,
+        onToken: () => this.#checkReady(),
+        onFetch: event => {
+          if (event.outcome === 'transient') silent.add(provider)
+          else silent.delete(provider)
+          onFetch?.(event)
+        },
+        ...(cache !== undefined && { cache })
+      })
       this.#entries.set(name, { type, holder })
     }
   }
