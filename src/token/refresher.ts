@@ -3,7 +3,7 @@ import { Secret } from '../secret.ts'
 import { fromCached, toCached } from './cache.ts'
 import { createElapsed, waitAtMost } from './clock.ts'
 import { createReporter, stackFrames, toRfc3339 } from './report.ts'
-import { backoffDelayMs, LONGEST_BACKOFF_MS, refreshDelayMs, rejectedDelayMs, rejectionPauseMs, usableLifetimeMs } from './schedule.ts'
+import { backoffDelayMs, LONGEST_BACKOFF_MS, refreshDelayMs, rejectedDelayMs, rejectionPauseMs, TOLERATED_SKEW_MS, usableLifetimeMs } from './schedule.ts'
 import { isRejection, isUsable, tokenState } from './state.ts'
 import { TokenError } from './token.ts'
 import type { CachedToken, Instants, TokenCache } from './cache.ts'
@@ -350,7 +350,7 @@ export class TokenRefresher {
     this.#bouncedBefore = this.#bounced ? this.#bouncedBefore + 1 : 0
     this.#bounced = false
     this.#lastSuccessAt = this.#clock.wall()
-    this.#clockSkewMs = grant.clockSkewMs ?? this.#clockSkewMs
+    this.#measure(grant.clockSkewMs)
     this.#cache?.write(toCached(token, grant.renewal, this.#instants(), this.#clockSkewMs)).catch(() => {})
     if (flight.kind === 'login') this.#logins += 1
     else this.#refreshes += 1
@@ -367,8 +367,8 @@ export class TokenRefresher {
     try {
       const error = thrown instanceof TokenError ? thrown : createUnexpected()
       this.#failure = { class: error.class, code: error.code, message: error.message, at: this.#clock.wall() }
-      this.#clockSkewMs = error.clockSkewMs ?? this.#clockSkewMs
       this.#dueAt = now + this.#retryDelayMs(error)
+      this.#measure(error.clockSkewMs)
       const refused = isRejection(error.class)
       this.#report.event(flight.kind, refused ? 'rejected' : 'transient')
       const fields = { kind: flight.kind, code: error.code, reason: error.message, refreshAt: this.status().refreshAt }
@@ -377,6 +377,16 @@ export class TokenRefresher {
     } catch {
       // Only an injected `random` that throws, or a hostile error object, comes here; the plan above stands.
     }
+  }
+
+  /** Keeps what an exchange told of the clocks; a difference that logins must correct is said when it begins. */
+  #measure (clockSkewMs: number | undefined): void {
+    if (clockSkewMs === undefined) return
+    const isWrong = Math.abs(clockSkewMs) > TOLERATED_SKEW_MS
+    if (isWrong && Math.abs(this.#clockSkewMs ?? 0) <= TOLERATED_SKEW_MS) {
+      this.#report.warn({ clockSkewMs }, 'the clocks of this machine and of the identity provider differ; logins correct that, but set this machine\'s clock')
+    }
+    this.#clockSkewMs = clockSkewMs
   }
 
   #retryDelayMs (error: TokenError): number {
