@@ -8,6 +8,8 @@ import type { Logger } from './logger.ts'
 import { createMetrics } from './plugins/metrics.ts'
 import { systemClock } from './token/clock.ts'
 import { CognitoWorker, createCognitoSource } from './token/cognito.ts'
+import { openDiskCache, type DiskCache } from './token/disk-cache.ts'
+import { cognitoIdentity, oauth2Identity } from './token/identity.ts'
 import { createOAuth2Source } from './token/oauth2.ts'
 import { CredentialStore, type CredentialOptions } from './token/store.ts'
 import type { ProxyEnvironment } from './upstream/connect.ts'
@@ -40,6 +42,7 @@ export interface RunningServer {
 export async function startServer ({ config, log, proxies }: ServerOptions): Promise<RunningServer> {
   const version = readVersion()
   const clock = systemClock()
+  const cache = config.tokenCache && openDiskCache({ ...config.tokenCache, log })
   const worker = new CognitoWorker({ onWarning: (message) => { log.warn({}, message) } })
   const state: { address?: Address, readonly own: Map<number, Address>, draining: boolean } = { own: new Map(), draining: false }
   const facts: AdminFacts = {
@@ -50,7 +53,7 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
     draining: () => state.draining
   }
   const store: CredentialStore = new CredentialStore({
-    credentials: [...config.credentials].map(([name, credential]) => credentialOptions(name, credential, worker, proxies)),
+    credentials: [...config.credentials].map(([name, credential]) => credentialOptions(name, credential, { worker, proxies, cache })),
     clock,
     random: Math.random,
     log,
@@ -64,7 +67,7 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
 
   const closeParts = async (): Promise<void> => {
     await store.stop()
-    await Promise.all([app.close(), admin.close(), worker.close()])
+    await Promise.all([app.close(), admin.close(), worker.close(), cache?.close()])
   }
   const proxyConnections = { served: 0 }
   const { address } = await open(config.listen, app.handle, proxyConnections)
@@ -114,13 +117,21 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
   }
 }
 
+/** What the sources of one configuration share. */
+interface Surroundings {
+  readonly worker: CognitoWorker
+  readonly proxies: ProxyEnvironment
+  readonly cache: DiskCache | undefined
+}
+
 /** What the store needs of a credential; here the compiler proves that the configuration fits the token half. */
-function credentialOptions (name: string, credential: CredentialConfig, worker: CognitoWorker, proxies: ProxyEnvironment): CredentialOptions {
+function credentialOptions (name: string, credential: CredentialConfig, { worker, proxies, cache }: Surroundings): CredentialOptions {
   switch (credential.type) {
     case 'static': return { name, type: 'static', value: credential.value }
     case 'cognito': case 'defender-relayer': case 'defender-admin':
-      return { name, type: credential.type, source: createCognitoSource(credential, worker) }
-    case 'oauth2': return { name, type: 'oauth2', source: createOAuth2Source(credential, { proxies }) }
+      return { name, type: credential.type, provider: credential.endpoint, source: createCognitoSource(credential, worker), ...(cache && { cache: cache.of(name, cognitoIdentity(credential.type, credential)) }) }
+    case 'oauth2':
+      return { name, type: 'oauth2', provider: credential.tokenUrl, source: createOAuth2Source(credential, { proxies }), ...(cache && { cache: cache.of(name, oauth2Identity(credential)) }) }
     default: return unreachable(credential)
   }
 }

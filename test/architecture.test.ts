@@ -28,12 +28,12 @@ const KEEPERS: ReadonlyArray<readonly [pattern: RegExp, files: RegExp]> = [
   [/^(?:zod|jsonc-parser|envalid|dotenv)$/, /^config\//],
   [/^prom-client$/, /^plugins\/metrics\.ts$/],
   [/^pino$/, /^logger\.ts$/],
-  [/^node:(?:fs|fs\/promises)$/, /^(?:config|demo|cli)\/|^(?:listener|version)\.ts$/],
+  [/^node:(?:fs|fs\/promises)$/, /^(?:config|demo|cli)\/|^(?:listener|version)\.ts$|^token\/disk-cache\.ts$/],
   [/^node:worker_threads$/, /^token\/cognito-(?:thread|worker)\.ts$/]
 ]
 
-/** The only files that may open a secret: where bytes leave for the upstream or for the identity provider. */
-const REVEALERS = ['route/body.ts', 'route/outgoing.ts', 'secret.ts', 'token/cognito.ts', 'token/oauth2.ts', 'upstream/connect.ts', 'upstream/tunnel.ts']
+/** The only files that may open a secret: where bytes leave for the upstream, for the identity provider, or encrypted for the disk. */
+const REVEALERS = ['route/body.ts', 'route/outgoing.ts', 'secret.ts', 'token/cache-seal.ts', 'token/cognito.ts', 'token/oauth2.ts', 'upstream/connect.ts', 'upstream/tunnel.ts']
 
 interface Source {
   readonly file: string

@@ -17,7 +17,16 @@ export interface Config {
   readonly shutdownTimeoutMs: number
   readonly limits: { readonly connections: number, readonly requests: number }
   readonly logins: { readonly concurrency: number, readonly perSecond: number }
+  readonly tokenCache?: TokenCacheConfig
   readonly logLevel: LogLevel
+}
+
+/** Encrypted tokens on disk. */
+export interface TokenCacheConfig {
+  /** An absolute path. */
+  readonly directory: string
+  /** 32 bytes in hex. */
+  readonly key: Secret
 }
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'

@@ -6,6 +6,13 @@ import type { TextResult } from './read-text.ts'
 /** Reads a file; what is read is watched for changes. */
 export type ReadFile = (name: string) => TextResult
 
+/** The files around a configuration; relative names start from the folder of its file. */
+export interface Files {
+  readonly read: ReadFile
+  /** Makes a name absolute. */
+  readonly locate: (name: string) => string
+}
+
 /** What the parts of a configuration need of one another. */
 export interface Context {
   readonly document: ConfigDocument

@@ -61,15 +61,19 @@ export function loadConfig ({ env, cwd, options }: LoadInput): LoadResult {
 
   // Without a document only what the variables and options say by themselves is checked: the file might allow an external address.
   const { config, problems: found } = document === undefined
-    ? resolveConfig(EMPTY_DOCUMENT, settings, { ...options, allowExternal: true }, readNamed)
-    : resolveConfig(document, settings, options, readNamed)
+    ? resolveConfig(EMPTY_DOCUMENT, settings, { ...options, allowExternal: true }, { read: readNamed, locate })
+    : resolveConfig(document, settings, options, { read: readNamed, locate })
   problems.push(...document === undefined ? found.filter(({ severity }) => severity === 'error') : found)
   const sorted = sortProblems(problems, names)
   if (sorted.some(({ severity }) => severity === 'error')) return { ok: false, problems: sorted, files: [...files] }
   return { ok: true, config: freezeDeep(config), warnings: sorted, files: [...files] }
 
+  function locate (name: string): string {
+    return resolve(configFile.type === 'text' ? dirname(configFile.path) : cwd, name)
+  }
+
   function readNamed (name: string): TextResult {
-    const path = resolve(configFile.type === 'text' ? dirname(configFile.path) : cwd, name)
+    const path = locate(name)
     files.add(path)
     return readText(path)
   }

@@ -7,13 +7,14 @@ import type { ConfigDocument } from './document.ts'
 import { SHORT_CALLER_TOKEN, SHORTEST_CALLER_TOKEN, type Settings } from './env.ts'
 import { hostFault, originFault } from './hosts.ts'
 import { checkSections } from './airnode.ts'
-import type { ReadFile } from './context.ts'
+import type { Files } from './context.ts'
 import { checkRouteListeners, resolveListeners, type ListenOptions } from './listeners.ts'
 import { resolveOises } from './ois.ts'
 import { createReporter, type Path, type Reporter } from './problem.ts'
 import { resolveRoutes, type RouteEntry } from './routes.ts'
 import { CredentialSchema, FileSchema, RouteSchema } from './schema.ts'
 import { checkShape, isObject, readPart, valueAt } from './shape.ts'
+import { resolveTokenCache } from './token-cache.ts'
 
 export interface Resolution {
   /** Whole only where no problem is an error. */
@@ -22,7 +23,7 @@ export interface Resolution {
 }
 
 /** Validates a document together with what the environment and the command line say, and makes the configuration of it. */
-export function resolveConfig (document: ConfigDocument, settings: Settings, options: ListenOptions, readFile: ReadFile): Resolution {
+export function resolveConfig (document: ConfigDocument, settings: Settings, options: ListenOptions, files: Files): Resolution {
   const { shape } = FileSchema
   const reporter = createReporter(document.place, document.broken)
   checkShape(document.value, reporter)
@@ -34,7 +35,8 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
   const accessLog = readPart(shape.accessLog, part('accessLog')) ?? defaults.accessLog
   const fileHosts = checkList('allowedHosts', hostFault)
   const credentials = { byName: resolveCredentials(document.value, reporter), used: new Set<string>() }
-  const context = { document, credentials, reporter, readFile }
+  const context = { document, credentials, reporter, readFile: files.read }
+  const tokenCache = resolveTokenCache(readPart(shape.tokenCache, part('tokenCache')), files.locate, reporter)
   const routes = readRoutes(document.value)
   const oises = resolveOises(context)
   const config: Config = {
@@ -48,6 +50,7 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
     shutdownTimeoutMs: readPart(shape.shutdownTimeoutMs, part('shutdownTimeoutMs')) ?? defaults.shutdownTimeoutMs,
     limits: readPart(shape.limits, part('limits')) ?? defaults.limits,
     logins: readPart(shape.logins, part('logins')) ?? defaults.logins,
+    ...(tokenCache !== undefined && { tokenCache }),
     logLevel: settings.logLevel ?? 'info'
   }
   checkRouteListeners(routes.sound, config, reporter)

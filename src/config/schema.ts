@@ -129,6 +129,11 @@ export const LoginsSchema = z.strictObject({
   perSecond: positive('Logins that start within a second.').default(20)
 })
 
+export const TokenCacheSchema = z.strictObject({
+  directory: text('Directory for the encrypted tokens, made with mode 0700 where there is none. A relative path starts from this file\'s folder.'),
+  key: text('32 bytes in hex or base64, which encrypt the tokens. Write ${NAME} and keep the value among the secrets.')
+})
+
 export const SampleSchema = z.strictObject({ sample: z.number().min(0).max(1).describe('The share of requests that get a log line, from 0 to 1.') })
 
 /** The shape of a configuration file, after interpolation. What a shape cannot say, `resolve.ts` checks. */
@@ -148,7 +153,8 @@ export const FileSchema = z.strictObject({
   accessLog: z.union([z.boolean(), SampleSchema]).default(true).describe('One log line per request: true, false, or a share of them.'),
   shutdownTimeoutMs: milliseconds('Longest wait for requests in flight when stopping.').default(30_000),
   limits: LimitsSchema.prefault({}).describe('More is refused at once.'),
-  logins: LoginsSchema.prefault({}).describe('How fast many credentials may log in.')
+  logins: LoginsSchema.prefault({}).describe('How fast many credentials may log in.'),
+  tokenCache: TokenCacheSchema.describe('Keeps tokens on disk, encrypted, for a restart while the identity provider is down.').optional()
 }).meta({ title: 'Countersign configuration', description: 'JSON with comments and trailing commas. ${NAME} in any string value is replaced by the secret NAME; \\${ is a literal ${.' })
 
 export type CredentialShape = z.output<typeof CredentialSchema>
@@ -159,10 +165,11 @@ export type StaticShape = z.output<typeof CREDENTIAL_SHAPES.static>
 export type SchemeShape = z.output<typeof SchemeSchema>
 export type RouteShape = z.output<typeof RouteSchema>
 export type TlsShape = z.output<typeof TlsSchema>
+export type TokenCacheShape = z.output<typeof TokenCacheSchema>
 
 /** What the documentation describes and this version does not do yet: refused by name instead of as a spelling mistake. */
 export const NOT_YET = {
-  top: ['tokenCache', 'cache'],
+  top: ['cache'],
   route: ['scrub']
 } as const
 

@@ -2,7 +2,7 @@ import type * as z from 'zod'
 import { quoteAll, type Path, type Reporter } from './problem.ts'
 import { ApiCredentialSchema, ApiSpecificationsSchema, ComponentsSchema, describeOisFault, OIS_SCHEME_SHAPES, PathSchema, RelaySchema, ServerSchema } from './ois-schema.ts'
 import { isSection } from './sections.ts'
-import { CREDENTIAL_SHAPES, FileSchema, LimitsSchema, LoginsSchema, NOT_YET, RouteSchema, SampleSchema, SCHEME_SHAPES, TlsSchema } from './schema.ts'
+import { CREDENTIAL_SHAPES, FileSchema, LimitsSchema, LoginsSchema, NOT_YET, RouteSchema, SampleSchema, SCHEME_SHAPES, TlsSchema, TokenCacheSchema } from './schema.ts'
 
 type Issue = z.core.$ZodIssue
 
@@ -128,6 +128,7 @@ function knownKeys (path: Path, valueOf: (path: Path) => unknown): string[] {
     case 'apiCredentials': return Object.keys(ApiCredentialSchema.shape)
     case 'limits': return Object.keys(LimitsSchema.shape)
     case 'logins': return Object.keys(LoginsSchema.shape)
+    case 'tokenCache': return Object.keys(TokenCacheSchema.shape)
     case 'accessLog': return Object.keys(SampleSchema.shape)
     default: return []
   }

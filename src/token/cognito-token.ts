@@ -1,3 +1,5 @@
+import { TOLERATED_SKEW_MS } from './schedule.ts'
+
 /**
  * The time as SRP signs it, `EEE MMM d HH:mm:ss 'UTC' yyyy`; the day is not padded (qwigo/warrant#12). A clock that is off by
  * more than a minute is corrected: beyond some five minutes the service takes a right password for a wrong one.
@@ -21,8 +23,6 @@ export function lifetimeOf (token: string, expiresIn: number | undefined): numbe
   const { exp, iat } = claimsOf(token)
   return typeof exp === 'number' && typeof iat === 'number' && exp > iat ? (exp - iat) * 1000 : undefined
 }
-
-const TOLERATED_SKEW_MS = 60_000
 
 // Read, not verified: the token came over TLS from its issuer, and only its lifetime is of interest.
 function claimsOf (token: string): { readonly exp?: unknown, readonly iat?: unknown } {

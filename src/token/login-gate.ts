@@ -3,12 +3,13 @@ import type { Clock } from './clock.ts'
 /** How fast credentials may log in. Refreshes do not pass here: a storm of logins must not starve them. */
 export interface LoginGate {
   /**
-   * Waits for its turn, first come, first served.
+   * Waits for its turn: first come, first served, the doubtful behind all others.
    *
+   * @param isDoubtful whether the login may hold its turn for nothing, as far as is known when there is one to give
    * @returns a function that ends the turn; further calls of it do nothing
    * @throws the reason of `signal` when that aborts first
    */
-  readonly enter: (signal: AbortSignal) => Promise<() => void>
+  readonly enter: (signal: AbortSignal, isDoubtful?: () => boolean) => Promise<() => void>
   /** Turns away everybody who waits or comes later. */
   readonly close: () => void
 }
@@ -22,36 +23,44 @@ export interface LoginGateOptions {
 }
 
 interface Waiting {
-  readonly admit: () => void
+  readonly isDoubtful: () => boolean
+  readonly admit: (doubtful: boolean) => void
   readonly refuse: (reason: unknown) => void
 }
 
 /**
  * Makes a gate. The rate is a sliding window rather than a bucket that refills: a full bucket and its refill together would
  * let nearly twice `perSecond` start within one second.
+ *
+ * A login without an answer holds its turn for ten seconds, so a few of them would keep everybody waiting, again and again.
+ * Therefore the doubtful, whose last attempt or whose identity provider gave no answer, come last and never hold more than
+ * half of the turns. Of a single turn there is no half: with a concurrency of 1 they hold up the others.
  */
 export function createLoginGate ({ clock, concurrency, perSecond }: LoginGateOptions): LoginGate {
   const windowSize = Math.max(1, Math.floor(perSecond))
   const windowMs = windowSize / perSecond * 1000
+  const doubtfulLimit = Math.max(1, Math.floor(concurrency / 2))
   // A Set keeps the order of arrival and lets go of a waiter in the middle.
   const queue = new Set<Waiting>()
   /** When the last `windowSize` logins started, oldest first. */
   const starts: number[] = []
   let running = 0
+  let doubtfulRunning = 0
   let closed = false
   let disarm: (() => void) | undefined
 
   return { enter, close }
 
-  function enter (signal: AbortSignal): Promise<() => void> {
+  function enter (signal: AbortSignal, isDoubtful = (): boolean => false): Promise<() => void> {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted()
       if (closed) throw new Error('the login gate is closed')
       const abort = (): void => waiting.refuse(signal.reason)
       const waiting: Waiting = {
-        admit () {
+        isDoubtful,
+        admit (doubtful) {
           signal.removeEventListener('abort', abort)
-          resolve(createTurn())
+          resolve(createTurn(doubtful))
         },
         refuse (reason) {
           signal.removeEventListener('abort', abort)
@@ -72,19 +81,21 @@ export function createLoginGate ({ clock, concurrency, perSecond }: LoginGateOpt
     for (const waiting of [...queue]) waiting.refuse(new Error('the login gate is closed'))
   }
 
-  function createTurn (): () => void {
+  function createTurn (doubtful: boolean): () => void {
+    running += 1
+    if (doubtful) doubtfulRunning += 1
     let over = false
     return () => {
       if (over) return
       over = true
       running -= 1
+      if (doubtful) doubtfulRunning -= 1
       admitNext()
     }
   }
 
   function admitNext (): void {
-    for (const waiting of queue) {
-      if (closed || running >= concurrency) return
+    for (let next = findNext(); next !== undefined; next = findNext()) {
       const waitMs = untilWindowOpensMs()
       if (waitMs > 0) {
         disarm ??= clock.setTimer(reopen, waitMs)
@@ -92,10 +103,16 @@ export function createLoginGate ({ clock, concurrency, perSecond }: LoginGateOpt
       }
       starts.push(clock.monotonic())
       if (starts.length > windowSize) starts.shift()
-      running += 1
-      queue.delete(waiting)
-      waiting.admit()
+      queue.delete(next.waiting)
+      next.waiting.admit(next.doubtful)
     }
+  }
+
+  function findNext (): { readonly waiting: Waiting, readonly doubtful: boolean } | undefined {
+    if (closed || running >= concurrency) return undefined
+    for (const waiting of queue) if (!waiting.isDoubtful()) return { waiting, doubtful: false }
+    const [waiting] = queue
+    return waiting === undefined || doubtfulRunning >= doubtfulLimit ? undefined : { waiting, doubtful: true }
   }
 
   function reopen (): void {

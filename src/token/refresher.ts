@@ -1,10 +1,12 @@
 import { ProxyError } from '../errors.ts'
 import { Secret } from '../secret.ts'
+import { fromCached, toCached } from './cache.ts'
 import { createElapsed, waitAtMost } from './clock.ts'
 import { createReporter, stackFrames, toRfc3339 } from './report.ts'
-import { backoffDelayMs, LONGEST_BACKOFF_MS, refreshDelayMs, rejectedDelayMs, rejectionPauseMs, usableLifetimeMs } from './schedule.ts'
+import { backoffDelayMs, LONGEST_BACKOFF_MS, refreshDelayMs, rejectedDelayMs, rejectionPauseMs, TOLERATED_SKEW_MS, usableLifetimeMs } from './schedule.ts'
 import { isRejection, isUsable, tokenState } from './state.ts'
 import { TokenError } from './token.ts'
+import type { CachedToken, Instants, TokenCache } from './cache.ts'
 import type { Clock } from './clock.ts'
 import type { LoginGate } from './login-gate.ts'
 import type { CredentialStatus, FetchEvent, Reporter, TokenLog } from './report.ts'
@@ -19,6 +21,9 @@ export interface RefresherOptions {
   readonly gate: Pick<LoginGate, 'enter'>
   readonly log: TokenLog
   readonly onFetch?: (event: FetchEvent) => void
+  readonly onToken?: () => void
+  /** Where the token outlives the process. */
+  readonly cache?: TokenCache
 }
 
 /** How long a request waits for the fetch in flight (contract, section 9). */
@@ -26,6 +31,9 @@ const LONGEST_WAIT_MS = 10_000
 
 /** A source gives up by itself after 10 s and says why; this is for one that does not. */
 const FETCH_DEADLINE_MS = 11_000
+
+/** A cache that takes longer helps nobody: a login needs no more. */
+const CACHE_DEADLINE_MS = 2_000
 
 /** An armed timer looks at the clocks at least this often, so that a suspended machine refreshes within a minute of waking. */
 const LONGEST_NAP_MS = 60_000
@@ -41,7 +49,7 @@ interface Failure {
   readonly at: number
 }
 
-/** One attempt: a refresh, a login, or a login after a refresh that was refused. */
+/** One attempt: a look into the cache, a refresh, a login, or one after the other. */
 interface Flight {
   readonly controller: AbortController
   kind: 'login' | 'refresh'
@@ -72,10 +80,13 @@ export class TokenRefresher {
   readonly #random: () => number
   readonly #gate: Pick<LoginGate, 'enter'>
   readonly #report: Reporter
+  readonly #cache: TokenCache | undefined
 
   #token: Token | undefined
   /** Beside the token, not in it: tokens go to requests, and dropping a renewal must not change the token's identity. */
   #renewal: Renewal | undefined
+  /** The cache until it is read, by the first flight. */
+  #unread: TokenCache | undefined
   #flight: Flight | undefined
   #disarm: (() => void) | undefined
   /** When the next fetch is due; stays while one is in flight. Infinity: stopped, or not started. */
@@ -100,9 +111,11 @@ export class TokenRefresher {
     this.#random = options.random
     this.#gate = options.gate
     this.#report = createReporter(options)
+    this.#cache = options.cache
+    this.#unread = options.cache
   }
 
-  /** Begins to fetch and to keep fresh. Does not wait. */
+  /** Begins to fetch and to keep fresh, with what the cache has of an earlier process. Does not wait. */
   start (): void {
     if (this.#dueAt !== Infinity) return
     this.#dueAt = this.#elapsed()
@@ -156,6 +169,8 @@ export class TokenRefresher {
    */
   reject (token: Token): void {
     if (token !== this.#token) return
+    // It must not come back with the next start.
+    if (!this.#bounced) this.#cache?.remove().catch(() => {})
     this.#bounced = true
     const now = this.#elapsed()
     const replaceAt = token.obtainedAt + rejectionPauseMs(this.#bouncedBefore)
@@ -165,9 +180,9 @@ export class TokenRefresher {
     this.#tick()
   }
 
-  /** Whether a first fetch is over, however it ended. */
+  /** Whether a first fetch is over, however it ended; or a token of the cache made it unnecessary. */
   get attempted (): boolean {
-    return this.#logins + this.#refreshes + this.#failures > 0
+    return this.#token !== undefined || this.#failures > 0
   }
 
   status (): CredentialStatus {
@@ -217,8 +232,12 @@ export class TokenRefresher {
 
   async #fly (flight: Flight): Promise<void> {
     try {
-      const grant = await this.#fetch(flight)
-      if (this.#flight === flight) this.#accept(flight, grant)
+      const cache = this.#unread
+      this.#unread = undefined
+      if (cache === undefined || !await this.#restore(flight, cache)) {
+        const grant = await this.#fetch(flight)
+        if (this.#flight === flight) this.#accept(flight, grant)
+      }
     } catch (error) {
       if (this.#flight === flight) this.#fail(flight, error)
     }
@@ -227,13 +246,50 @@ export class TokenRefresher {
     this.#tick()
   }
 
+  /** Takes over what an earlier process left. @returns whether that is a usable token */
+  async #restore (flight: Flight, cache: TokenCache): Promise<boolean> {
+    let cached: CachedToken | undefined
+    const read = async (): Promise<void> => { cached = await cache.read() }
+    await waitAtMost(this.#clock, CACHE_DEADLINE_MS, read(), flight.controller.signal)
+    return cached !== undefined && this.#flight === flight && this.#takeOver(cached)
+  }
+
+  #takeOver (cached: CachedToken): boolean {
+    const instants = this.#instants()
+    // Kept however old the token is: a refresh token lives longer, and our clock does not matter to it.
+    this.#renewal = cached.renewal
+    const token = fromCached(cached, instants)
+    if (token === undefined) {
+      this.#report.warn({}, 'cached token not used: it is from the future, so this machine\'s clock was set back')
+      return false
+    }
+    if (!isUsable(token, instants.now)) {
+      this.#report.info({}, 'cached token not used: its life is over')
+      return false
+    }
+    const dueAt = token.obtainedAt + refreshDelayMs(token.lifetimeMs, this.#random)
+    this.#token = token
+    this.#dueAt = dueAt
+    this.#lastSuccessAt = cached.issuedAt
+    this.#report.info({ expiresAt: this.status().expiresAt }, 'token taken from the cache')
+    this.#report.token()
+    return true
+  }
+
+  #instants (): Instants {
+    return { now: this.#elapsed(), wall: this.#clock.wall() }
+  }
+
   async #fetch (flight: Flight): Promise<Grant> {
     const renewal = this.#renewal
     const refresh = this.#source.refresh?.bind(this.#source)
     if (renewal === undefined || refresh === undefined) return await this.#login(flight)
     try {
       flight.kind = 'refresh'
-      const grant = await this.#ask(flight, signal => refresh(renewal, signal))
+      const exchange = (signal: AbortSignal): Promise<Grant> => refresh(renewal, signal)
+      // After a start a thousand renewals of the cache would come at one instant.
+      const isFirst = this.#logins + this.#refreshes === 0
+      const grant = await (isFirst ? this.#askInTurn(flight, exchange) : this.#ask(flight, exchange))
       // Cognito gives no new refresh token unless rotation is on: the old one stays good.
       return { ...grant, renewal: grant.renewal ?? renewal }
     } catch (error) {
@@ -250,9 +306,13 @@ export class TokenRefresher {
 
   async #login (flight: Flight): Promise<Grant> {
     flight.kind = 'login'
-    const leave = await this.#gate.enter(flight.controller.signal)
+    return await this.#askInTurn(flight, signal => this.#source.login(signal))
+  }
+
+  async #askInTurn (flight: Flight, exchange: (signal: AbortSignal) => Promise<Grant>): Promise<Grant> {
+    const leave = await this.#gate.enter(flight.controller.signal, () => this.#failure?.class === 'transient')
     try {
-      return await this.#ask(flight, signal => this.#source.login(signal))
+      return await this.#ask(flight, exchange)
     } finally {
       leave()
     }
@@ -290,11 +350,13 @@ export class TokenRefresher {
     this.#bouncedBefore = this.#bounced ? this.#bouncedBefore + 1 : 0
     this.#bounced = false
     this.#lastSuccessAt = this.#clock.wall()
-    this.#clockSkewMs = grant.clockSkewMs ?? this.#clockSkewMs
+    this.#measure(grant.clockSkewMs)
+    this.#cache?.write(toCached(token, grant.renewal, this.#instants(), this.#clockSkewMs)).catch(() => {})
     if (flight.kind === 'login') this.#logins += 1
     else this.#refreshes += 1
     this.#report.event(flight.kind, 'ok')
     this.#report.info({ kind: flight.kind, expiresAt: this.status().expiresAt }, 'token fetched')
+    this.#report.token()
   }
 
   #fail (flight: Flight, thrown: unknown): void {
@@ -305,8 +367,8 @@ export class TokenRefresher {
     try {
       const error = thrown instanceof TokenError ? thrown : createUnexpected()
       this.#failure = { class: error.class, code: error.code, message: error.message, at: this.#clock.wall() }
-      this.#clockSkewMs = error.clockSkewMs ?? this.#clockSkewMs
       this.#dueAt = now + this.#retryDelayMs(error)
+      this.#measure(error.clockSkewMs)
       const refused = isRejection(error.class)
       this.#report.event(flight.kind, refused ? 'rejected' : 'transient')
       const fields = { kind: flight.kind, code: error.code, reason: error.message, refreshAt: this.status().refreshAt }
@@ -315,6 +377,16 @@ export class TokenRefresher {
     } catch {
       // Only an injected `random` that throws, or a hostile error object, comes here; the plan above stands.
     }
+  }
+
+  /** Keeps what an exchange told of the clocks; a difference that logins must correct is said when it begins. */
+  #measure (clockSkewMs: number | undefined): void {
+    if (clockSkewMs === undefined) return
+    const isWrong = Math.abs(clockSkewMs) > TOLERATED_SKEW_MS
+    if (isWrong && Math.abs(this.#clockSkewMs ?? 0) <= TOLERATED_SKEW_MS) {
+      this.#report.warn({ clockSkewMs }, 'the clocks of this machine and of the identity provider differ; logins correct that, but set this machine\'s clock')
+    }
+    this.#clockSkewMs = clockSkewMs
   }
 
   #retryDelayMs (error: TokenError): number {

@@ -38,6 +38,7 @@ export interface CredentialStatus {
 /** Tells the log and the listener of one credential. Never throws: what an observer throws is not the token's business. */
 export interface Reporter extends TokenLog {
   event (kind: FetchEvent['kind'], outcome: FetchEvent['outcome']): void
+  token (): void
 }
 
 export interface ReporterOptions {
@@ -45,15 +46,18 @@ export interface ReporterOptions {
   readonly clock: Clock
   readonly log: TokenLog
   readonly onFetch?: (event: FetchEvent) => void
+  /** Hears that there is a token, fetched or from the cache. */
+  readonly onToken?: () => void
 }
 
 /** Makes the reporter of the credential `name`, which every line and event then names. */
-export function createReporter ({ name, clock, log, onFetch }: ReporterOptions): Reporter {
+export function createReporter ({ name, clock, log, onFetch, onToken }: ReporterOptions): Reporter {
   return {
     info: (fields, sentence) => quietly(() => log.info({ credential: name, ...fields }, sentence)),
     warn: (fields, sentence) => quietly(() => log.warn({ credential: name, ...fields }, sentence)),
     error: (fields, sentence) => quietly(() => log.error({ credential: name, ...fields }, sentence)),
-    event: (kind, outcome) => quietly(() => onFetch?.({ credential: name, kind, outcome, at: clock.wall() }))
+    event: (kind, outcome) => quietly(() => onFetch?.({ credential: name, kind, outcome, at: clock.wall() })),
+    token: () => quietly(() => onToken?.())
   }
 }
 

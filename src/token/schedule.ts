@@ -2,6 +2,9 @@ import type { FailureClass, Grant } from './token.ts'
 
 // All durations are milliseconds; `random` gives numbers from 0 (included) to 1 (excluded), as Math.random does.
 
+/** Clocks that differ by no more are left alone: a request's way and the whole seconds of `Date` make a second or two. */
+export const TOLERATED_SKEW_MS = 60_000
+
 /** The longest wait after a transient failure without `Retry-After`. */
 export const LONGEST_BACKOFF_MS = 60_000
 

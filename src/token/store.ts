@@ -1,6 +1,7 @@
 import { createLoginGate } from './login-gate.ts'
 import { TokenRefresher } from './refresher.ts'
 import type { Secret } from '../secret.ts'
+import type { TokenCache } from './cache.ts'
 import type { Clock } from './clock.ts'
 import type { LoginGate } from './login-gate.ts'
 import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
@@ -9,7 +10,15 @@ import type { Token, TokenSource } from './token.ts'
 /** A credential as the store needs it: with a source, or with a value that never changes. */
 export type CredentialOptions =
   | { readonly name: string, readonly type: 'static', readonly value: Secret }
-  | { readonly name: string, readonly type: 'cognito' | 'defender-relayer' | 'defender-admin' | 'oauth2', readonly source: TokenSource }
+  | {
+    readonly name: string
+    readonly type: 'cognito' | 'defender-relayer' | 'defender-admin' | 'oauth2'
+    readonly source: TokenSource
+    /** Where the token outlives the process. */
+    readonly cache?: TokenCache
+    /** What the credentials of one identity provider have in common; without it the credential is the only one of its provider. */
+    readonly provider?: string
+  }
 
 export interface StoreOptions {
   readonly credentials: Iterable<CredentialOptions>
@@ -47,12 +56,31 @@ export class CredentialStore {
     const ready = createDeferred()
     this.#ready = ready.promise
     this.#becomeReady = ready.resolve
+    /** Providers whose last answer was none, or none that could be used. */
+    const silent = new Set<string>()
     for (const credential of credentials) {
       const { name, type } = credential
       if (this.#entries.has(name)) throw new Error(`two credentials are named ${name}`)
-      const holder = credential.type === 'static'
-        ? createFixed(name, credential.value)
-        : new TokenRefresher({ name, source: credential.source, clock, random, gate: this.#gate, log, onFetch: event => this.#hear(event, onFetch) })
+      if (credential.type === 'static') {
+        this.#entries.set(name, { type, holder: createFixed(name, credential.value) })
+        continue
+      }
+      const { source, cache, provider = name } = credential
+      const holder = new TokenRefresher({
+        name,
+        source,
+        clock,
+        random,
+        gate: { enter: (signal, isDoubtful) => this.#gate.enter(signal, () => silent.has(provider) || isDoubtful?.() === true) },
+        log,
+        onToken: () => this.#checkReady(),
+        onFetch: event => {
+          if (event.outcome === 'transient') silent.add(provider)
+          else silent.delete(provider)
+          onFetch?.(event)
+        },
+        ...(cache !== undefined && { cache })
+      })
       this.#entries.set(name, { type, holder })
     }
   }
@@ -108,11 +136,6 @@ export class CredentialStore {
     const entry = this.#entries.get(name)
     if (entry === undefined) throw new Error('a credential that is not configured was asked for')
     return entry.holder
-  }
-
-  #hear (event: FetchEvent, listener: StoreOptions['onFetch']): void {
-    if (event.outcome === 'ok') this.#checkReady()
-    listener?.(event)
   }
 
   #checkReady (): void {

@@ -2,6 +2,7 @@ import { TokenRefresher } from '../../src/token/refresher.ts'
 import { Secret } from '../../src/secret.ts'
 import { TokenError } from '../../src/token/token.ts'
 import { FakeClock } from './clock.ts'
+import type { TokenCache } from '../../src/token/cache.ts'
 import type { FetchEvent, TokenLog } from '../../src/token/report.ts'
 import type { FailureClass, Grant, Renewal, TokenSource } from '../../src/token/token.ts'
 
@@ -83,8 +84,8 @@ export function createTestLog (): TokenLog & { readonly lines: Array<{ readonly 
 }
 
 /** A refresher with everything around it fake but its own modules; `random` is 0 unless told. */
-export function createScene (options: { lifetimeMs?: number, random?: () => number, onFetch?: (event: FetchEvent) => void } = {}) {
-  const clock = new FakeClock()
+export function createScene (options: { lifetimeMs?: number, random?: () => number, onFetch?: (event: FetchEvent) => void, cache?: TokenCache, clock?: FakeClock } = {}) {
+  const clock = options.clock ?? new FakeClock()
   const source = new FakeSource(clock, options.lifetimeMs)
   const log = createTestLog()
   const events: FetchEvent[] = []
@@ -95,7 +96,8 @@ export function createScene (options: { lifetimeMs?: number, random?: () => numb
     random: options.random ?? (() => 0),
     gate: { enter: async () => () => {} },
     log,
-    onFetch: options.onFetch ?? (event => { events.push(event) })
+    onFetch: options.onFetch ?? (event => { events.push(event) }),
+    ...(options.cache !== undefined && { cache: options.cache })
   })
   return { clock, source, log, events, refresher }
 }

@@ -4,6 +4,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import t from 'tap'
 import { Secret } from '../../src/secret.ts'
 import type { Grant, Renewal } from '../../src/token/token.ts'
+import { CognitoWorker } from '../../src/token/cognito.ts'
 import { CLIENT_ID, NEVER, USER, failureOf, sourceFor, startEmulator, startWorker } from '../helpers/cognito.ts'
 
 const BOB = { username: 'bob', password: 'another password' }
@@ -332,6 +333,24 @@ t.test('a thread that falls silent is replaced, and its exchanges end as transie
   t.match(await failureOf(source.login(NEVER)), { class: 'transient', code: 'WorkerSilent' })
   t.equal(worker.running, false)
   t.match(await failureOf(source.login(NEVER)), { class: 'transient', code: 'WorkerSilent' }, 'another thread, as silent as the first')
+})
+
+t.test('threads that were replaced leave nothing behind', async t => {
+  const entry = new URL(`data:text/javascript,${encodeURIComponent('import { parentPort } from "node:worker_threads"; parentPort.on("message", ({ id }) => { if (id === 1) { for (;;); } else { throw new Error() } }); parentPort.postMessage({ type: "pong" })')}`)
+  // A report counts threads and handles also where they keep no process alive.
+  const held = (): { threads: number, handles: number } => {
+    const { workers, libuv } = process.report.getReport() as unknown as { readonly workers: readonly unknown[], readonly libuv: ReadonlyArray<{ readonly type: string }> }
+    return { threads: workers.length, handles: libuv.filter(({ type }) => type === 'async').length }
+  }
+  const before = held()
+  for (let round = 0; round < 3; round++) {
+    const worker = new CognitoWorker({ entry, silenceMs: 100 })
+    const source = sourceFor('http://127.0.0.1:1', worker)
+    for (const fate of ['falls silent', 'crashes']) t.equal((await failureOf(source.login(NEVER))).class, 'transient', `one ${fate}`)
+    await worker.close()
+  }
+  const after = held()
+  t.ok(after.threads <= before.threads && after.handles <= before.handles, `${JSON.stringify(before)} before, ${JSON.stringify(after)} after`)
 })
 
 t.test('a thread that is only slow is left alone', async t => {

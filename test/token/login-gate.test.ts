@@ -94,3 +94,49 @@ t.test('close turns away who waits and who comes later, and leaves no timer', as
   await t.rejects(gate.enter(never()), { message: 'the login gate is closed' })
   t.equal(clock.armed, 0)
 })
+
+t.test('the doubtful come last, and hold no more than half of the turns', async t => {
+  const gate = createLoginGate({ clock: new FakeClock(), concurrency: 4, perSecond: 100 })
+  const order: string[] = []
+  const enter = (name: string, doubtful: boolean): Promise<() => void> => gate.enter(never(), () => doubtful).then(leave => {
+    order.push(name)
+    return leave
+  })
+  const hung = ['x1', 'x2', 'x3', 'x4'].map(name => enter(name, true))
+  await settle()
+  t.same(order, ['x1', 'x2'])
+  const good = ['g1', 'g2', 'g3'].map(name => enter(name, false))
+  await settle()
+  t.same(order, ['x1', 'x2', 'g1', 'g2'])
+  ;(await hung[0])?.()
+  await settle()
+  t.same(order, ['x1', 'x2', 'g1', 'g2', 'g3'], 'whoever is not doubtful is before')
+  ;(await good[0])?.()
+  ;(await good[1])?.()
+  await settle()
+  t.same(order, ['x1', 'x2', 'g1', 'g2', 'g3', 'x3'], 'a turn stays free rather than be held by a third')
+  ;(await hung[1])?.()
+  await settle()
+  t.same(order.slice(6), ['x4'])
+})
+
+t.test('doubt that comes or goes during the wait counts', async t => {
+  const gate = createLoginGate({ clock: new FakeClock(), concurrency: 1, perSecond: 100 })
+  const order: string[] = []
+  const doubtful = new Set<string>()
+  const enter = (name: string): Promise<() => void> => gate.enter(never(), () => doubtful.has(name)).then(leave => {
+    order.push(name)
+    return leave
+  })
+  const first = await enter('first')
+  for (const name of ['a', 'b']) enter(name).catch(t.threw)
+  doubtful.add('a')
+  first()
+  await settle()
+  t.same(order, ['first', 'b'])
+})
+
+t.test('with one turn only the doubtful still get it', async t => {
+  const gate = createLoginGate({ clock: new FakeClock(), concurrency: 1, perSecond: 100 })
+  t.type(await gate.enter(never(), () => true), 'function')
+})

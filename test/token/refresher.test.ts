@@ -3,7 +3,7 @@ import t from 'tap'
 import { Secret } from '../../src/secret.ts'
 import { TokenRefresher } from '../../src/token/refresher.ts'
 import { minimumLifeMs } from '../../src/token/schedule.ts'
-import { settle } from '../helpers/clock.ts'
+import { FakeClock, settle } from '../helpers/clock.ts'
 import { createLateAnswer, createRenewal, createScene, failure } from '../helpers/token-source.ts'
 import type { Grant } from '../../src/token/token.ts'
 
@@ -586,6 +586,69 @@ t.test('absurd lifetimes neither busy-loop nor break the status', async t => {
     t.match(refresher.status().expiresAt, /^\d{4}-/)
     t.equal(clock.armed, 1)
   }
+})
+
+t.test('no timer is longer than a minute, however long a token lives or a provider asks to wait', async t => {
+  for (const [lifetimeMs, retryAfterMs] of [[365 * 24 * HOUR, undefined], [Number.MAX_VALUE, undefined], [1, 24 * HOUR], [60 * 24 * HOUR, Number.MAX_VALUE]] as const) {
+    const clock = new FakeClock()
+    const longest: number[] = []
+    const setTimer = clock.setTimer.bind(clock)
+    clock.setTimer = (fn, ms) => {
+      longest.push(ms)
+      return setTimer(fn, ms)
+    }
+    const { source, refresher } = createScene({ clock, lifetimeMs })
+    refresher.start()
+    await settle()
+    if (retryAfterMs !== undefined) source.answer = () => failure('transient', { retryAfterMs })
+    await clock.advance(2 * HOUR)
+    t.ok(Math.max(...longest) <= MINUTE, `${Math.max(...longest)} ms`)
+    refresher.stop()
+    t.equal(clock.armed, 0)
+  }
+})
+
+t.test('a suspend in the middle of a fetch: the token that comes at last is as old as its question', async t => {
+  const { clock, source, refresher } = createScene()
+  const late = createLateAnswer()
+  source.script.push(late.answer)
+  refresher.start()
+  await settle()
+  clock.sleep(2 * HOUR)
+  late.give(source.grant({ value: new Secret('dead on arrival') }))
+  await settle()
+  t.equal(refresher.current(), undefined)
+  await clock.advance(1_000)
+  t.match(refresher.status(), { state: 'fresh' })
+  t.not(refresher.current()?.value.equals('dead on arrival'), true)
+})
+
+t.test('waking ends a wait for the next try: nobody sits out 15 minutes of a machine that slept', async t => {
+  const { clock, source, refresher } = createScene()
+  source.answer = () => failure('permanent')
+  refresher.start()
+  await clock.advance(6_000)
+  t.equal(source.calls.length, 2)
+  source.answer = () => source.grant()
+  clock.sleep(8 * HOUR)
+  await clock.advance(MINUTE)
+  t.equal(refresher.status().state, 'fresh')
+})
+
+t.test('clocks that differ by more than a minute are told when that begins, and shown for as long as it lasts', async t => {
+  const { clock, source, refresher, log } = createScene()
+  const told = (): number => log.lines.filter(({ sentence }) => sentence.startsWith('the clocks')).length
+  const skews = [0, 59_000, -61_000, -3_600_000, 1_000, 61_000]
+  source.script.push(...skews.map((clockSkewMs, index) => index === 3 ? failure('transient', { clockSkewMs }) : source.grant({ clockSkewMs })))
+  const seen: unknown[] = []
+  refresher.start()
+  for (let index = 0; index < skews.length; index++) {
+    await settle()
+    seen.push([refresher.status().clockSkewMs, told()])
+    await clock.advance(Date.parse(refresher.status().refreshAt ?? '') - clock.wall())
+  }
+  t.same(seen, [[0, 0], [59_000, 0], [-61_000, 1], [-3_600_000, 1], [1_000, 1], [61_000, 2]])
+  t.match(log.lines.find(({ sentence }) => sentence.startsWith('the clocks')), { level: 'warn', fields: { credential: 'orders', clockSkewMs: -61_000 } })
 })
 
 t.test('an answer without a token is a transient failure', async t => {

@@ -5,6 +5,7 @@ import { FakeClock, settle } from '../helpers/clock.ts'
 import { createLateAnswer, createTestLog, failure, FakeSource } from '../helpers/token-source.ts'
 import type { FetchEvent } from '../../src/token/report.ts'
 import type { CredentialOptions } from '../../src/token/store.ts'
+import type { Grant, TokenSource } from '../../src/token/token.ts'
 
 const HOUR = 3_600_000
 
@@ -153,6 +154,33 @@ t.test('a thousand credentials log in four at a time and twenty a second', async
   t.equal(store.ready().ready, true)
   t.equal(most, 4)
   t.notOk(starts.some((at, index) => (starts[index + 20] ?? Infinity) - at < 1000))
+})
+
+t.test('credentials whose logins hang never keep the others from theirs', async t => {
+  const clock = new FakeClock()
+  // As OAuth 2.0 does: every token is a login.
+  const loginOnly = (source: FakeSource): TokenSource => ({ login: async signal => await source.login(signal) })
+  const hang = (): Promise<Grant> => new Promise((_resolve, reject) => { clock.setTimer(() => reject(failure('transient')), 10_000) })
+  const hung = Array.from({ length: 100 }, (_, id) => {
+    const source = new FakeSource(clock)
+    source.answer = () => hang
+    return { name: `hung-${id}`, type: 'oauth2' as const, provider: 'https://away.example', source: loginOnly(source) }
+  })
+  const good = Array.from({ length: 10 }, (_, id) => {
+    const source = new FakeSource(clock, 120_000)
+    return { name: `good-${id}`, type: 'oauth2' as const, provider: 'https://well.example', source: loginOnly(source) }
+  })
+  const store = new CredentialStore({ credentials: [...hung, ...good], clock, random: Math.random, log: createTestLog(), logins: { concurrency: 4, perSecond: 20 } })
+  store.start()
+  await clock.advance(10_500)
+  for (const { name } of good) t.equal(store.statuses().find(status => status.name === name)?.state, 'fresh', 'one deadline after the start everybody has had a turn')
+  const missing: string[] = []
+  for (let second = 0; second < 1800; second += 5) {
+    await clock.advance(5_000)
+    missing.push(...store.ready().missing.filter(name => name.startsWith('good')))
+  }
+  t.same(missing, [], 'and in the half hour after that none of the others is without a token')
+  await store.stop()
 })
 
 t.test('the listener hears of every fetch, and one that throws harms nothing', async t => {
