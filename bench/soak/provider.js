@@ -15,14 +15,14 @@ const ANSWERS = {
   'no token': () => json(200, {})
 }
 
-/** How an identity provider can be: fair, one of these for a while, or with all refresh tokens revoked. */
+/** How an identity provider can be for a while. */
 export const FAULTS = ['down', 'hang', 'throttled', 'truncated', 'reset', 'slow', ...Object.keys(ANSWERS)]
 
 /**
  * An identity provider with weather: a server in front of the real one, which answers in its place, or spoils its answers.
  * Tokens go into the ledger as they pass.
  *
- * @param inner how the provider answers when nothing is wrong, and how its refusals read
+ * @param inner how the provider answers when nothing is wrong, how its refusals read, and how its refresh tokens are revoked where it has any
  */
 export async function startProvider ({ inner, ledger }) {
   let weather = 'fair'
@@ -112,7 +112,6 @@ export function createOAuth2 (clients) {
       throttled: json(429, { error: 'slow_down' }, { 'retry-after': '3' }),
       'in disguise': json(401, { error: 'invalid_client' })
     },
-    revoke: () => {},
     async answer (request, body) {
       const [id, secret] = Buffer.from((request.headers.authorization ?? '').slice('Basic '.length), 'base64').toString().split(':')
       if (clients.get(id) !== secret || new URLSearchParams(body).get('grant_type') !== 'client_credentials') return json(401, { error: 'invalid_client' })

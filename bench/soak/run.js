@@ -25,6 +25,8 @@ import { pause, troubleProvider, troubleUpstream } from './weather.js'
 const MINUTES = Number(process.argv[2] ?? 2)
 const SEED = Number(process.argv[3] ?? randomBytes(4).readUInt32LE())
 const SAMPLE_MS = 60_000
+/** Fair weather at the end, long enough for every recovery: so that the last sample can be compared with the first. */
+const CALM_MS = Math.min(90_000, MINUTES * 60_000 / 4)
 /** A back-off of 1 s and more each gives about eight attempts in the first minute of an outage, and two of three calls each. */
 const ATTEMPTS_A_MINUTE = 30
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
@@ -63,6 +65,10 @@ const spells = [
 const traffic = startTraffic({ port: daemon.port, credentials: Object.keys(CREDENTIALS), watched: ['relayer-a', 'orders', 'billing'], judge, random: createRandom(SEED + 12) })
 const vitals = [await readVitals(daemon.pid, daemon.admin)]
 const endAt = Date.now() + MINUTES * 60_000
+const calm = setTimeout(() => {
+  say('everywhere: fair until the end')
+  weather.abort()
+}, MINUTES * 60_000 - CALM_MS)
 while (Date.now() < endAt && daemon.exit === undefined) {
   await pause(Math.min(SAMPLE_MS, endAt - Date.now()), daemon.ended)
   if (daemon.exit === undefined) await sample()
@@ -81,6 +87,7 @@ async function sample () {
 }
 
 async function finish () {
+  clearTimeout(calm)
   weather.abort()
   await Promise.all([...spells, traffic.stop()])
   daemon.child.kill('SIGTERM')

@@ -11,7 +11,7 @@ const REOPEN_MS = 2_000
 
 /** Eighty requests a second over kept connections, a stream and a WebSocket for each credential, every answer before the judge. */
 export function startTraffic ({ port, credentials, judge, random, watched }) {
-  const agent = new Agent({ keepAlive: true, maxSockets: 64 })
+  const agent = new Agent({ keepAlive: true, maxSockets: 64, maxFreeSockets: 8 })
   const pending = new Set()
   let lastId = 0
   let stopping = false

@@ -10,7 +10,7 @@ const MOODS = ['revokes', 'revokes', 'refuses', 'resets', 'fails']
 /** Makes one provider misbehave now and then, until the signal aborts. Its faults and its pauses come from `random` alone. */
 export async function troubleProvider (name, provider, { random, signal, say }) {
   while (await pause(random.between(...FAIR_MS), signal)) {
-    const fault = random.pick([...FAULTS, 'in disguise', 'revoked'])
+    const fault = random.pick([...FAULTS, 'in disguise', ...provider.revoke === undefined ? [] : ['revoked', 'revoked']])
     const ms = fault === 'in disguise' ? DISGUISE_MS : random.between(...random.pick(SPELLS_MS))
     if (fault === 'revoked') {
       say(`${name}: refresh tokens revoked`)
