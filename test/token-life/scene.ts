@@ -32,6 +32,8 @@ export interface Scene {
   /** Lets so much time pass, and every fetch that falls due within it come to its end. */
   readonly pass: (ms: number) => Promise<void>
   readonly request: () => Promise<PlainAnswer>
+  /** `/ready` of the admin listener. */
+  readonly ready: () => Promise<PlainAnswer>
   /** The bearer tokens that reached the upstream. */
   readonly sent: () => string[]
 }
@@ -109,6 +111,7 @@ export async function createScene (t: Test, kind: Kind, worker: ReturnType<typeo
     idle,
     pass,
     request: () => call(`127.0.0.1:${proxy.port}`, '/thing'),
+    ready: () => call(`127.0.0.1:${proxy.adminPort}`, '/ready'),
     sent: () => upstream.seen.map(({ headers }) => String(headers.authorization).replace('Bearer ', ''))
   }
 }
