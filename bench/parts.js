@@ -61,7 +61,7 @@ const PARTS = {
 
 async function countersign (upstream, accessLog) {
   const { createLogger, Secret, startServer } = await import('../dist/index.js')
-    const server = await startServer({
+  const server = await startServer({
     config: {
       listen: { type: 'tcp', host: '127.0.0.1', port: 0 },
       admin: 'off',

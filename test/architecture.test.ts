@@ -9,7 +9,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url))
 const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
   [0, /^(?:errors|secret)\.ts$/],
   [1, /^(?:http|auth|route)\//],
-  [1, /^token\/(?:token|schedule|state|classify|mod-pow|mod-pow-openssl)\.ts$/],
+  [1, /^token\/(?:token|schedule|state|classify|failure-policy|mod-pow|mod-pow-openssl)\.ts$/],
   [2, /^(?:token|config|upstream)\//],
   [3, /^plugins\//],
   [4, /^(?:app|admin|listener|logger|version)\.ts$/],

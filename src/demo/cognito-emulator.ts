@@ -159,6 +159,7 @@ function run (service: Service, operation: Operation, parameters: Parameters, no
 }
 
 async function misbehave (emulation: Emulation, response: ServerResponse, answer: Answer | undefined, mischief: Mischief | undefined): Promise<void> {
+  if (mischief?.type === 'drop') response.destroy()
   if (answer === undefined) return
   if (mischief?.type === 'slow') await pause(mischief.ms, response)
   if (mischief?.type === 'truncated') {

@@ -24,6 +24,8 @@ export type Mischief =
   | { readonly type: 'no-tokens' }
   /** No answer at all. */
   | { readonly type: 'hang' }
+  /** The connection is closed without a byte of an answer. */
+  | { readonly type: 'drop' }
   | { readonly type: 'challenge', readonly name: string }
   /** The answer stops in the middle of its JSON. */
   | { readonly type: 'truncated' }
@@ -97,7 +99,8 @@ export function insteadOf (mischief: Mischief): Answer | 'nothing' | undefined {
     case 'empty': return { status: 200, body: '' }
     case 'no-tokens': return { status: 200, body: '{}' }
     case 'challenge': return { status: 200, body: JSON.stringify(challengeNamed(mischief.name)) }
-    case 'hang': return 'nothing'
+    case 'hang':
+    case 'drop': return 'nothing'
     case 'truncated':
     case 'reset':
     case 'slow':

@@ -11,8 +11,8 @@ import type { Verdict } from './classify.ts'
  */
 export function classifyRefusal (status: number, declared: unknown): Verdict {
   const code = typeof declared === 'string' ? declared : ''
-  if (status >= 500 || status === 408 || status === 429 || TRANSIENT.has(code)) return unavailable(status, code)
-  const refusal = REFUSALS.get(code)
+  if (status >= 500 || status === 408 || status === 429 || TRANSIENT_CODES.has(code)) return unavailable(status, code)
+  const refusal = REFUSAL_CODES.get(code)
   if (refusal !== undefined) return { ...refusal, code, message: `${refusal.message} (${code}).` }
   if (status === 401) {
     return { class: 'ambiguous', code: 'Unauthorized', message: `The identity provider does not accept the client (status 401); ${CHECK_CLIENT}.` }
@@ -62,11 +62,11 @@ export function unknownTokenFailure (): Verdict {
 
 const CHECK_CLIENT = 'check clientId and clientSecret, and whether clientAuth must be "basic" or "post"'
 
-// RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5.
-const TRANSIENT: ReadonlySet<string> = new Set(['temporarily_unavailable', 'server_error', 'slow_down'])
+/** RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5. */
+export const TRANSIENT_CODES: ReadonlySet<string> = new Set(['temporarily_unavailable', 'server_error', 'slow_down'])
 
 /** RFC 6749 section 5.2, RFC 8707 section 2; `access_denied` is what Auth0 and others say for an audience that is not granted. */
-const REFUSALS: ReadonlyMap<string, Pick<Verdict, 'class' | 'message'>> = new Map([
+export const REFUSAL_CODES: ReadonlyMap<string, Pick<Verdict, 'class' | 'message'>> = new Map([
   ['invalid_client', { class: 'ambiguous', message: `The identity provider does not accept the client; ${CHECK_CLIENT}` }],
   ['unauthorized_client', { class: 'permanent', message: 'The identity provider does not let this client log in with client credentials; allow it that grant there' }],
   ['unsupported_grant_type', { class: 'permanent', message: 'The identity provider does not offer the client credentials grant at this address; check tokenUrl' }],
@@ -78,7 +78,7 @@ const REFUSALS: ReadonlyMap<string, Pick<Verdict, 'class' | 'message'>> = new Ma
 ])
 
 function unavailable (status: number, code: string): Verdict {
-  const known = TRANSIENT.has(code) || REFUSALS.has(code)
+  const known = TRANSIENT_CODES.has(code) || REFUSAL_CODES.has(code)
   const own = status === 429 ? 'TooManyRequests' : status === 408 ? 'RequestTimeout' : 'ServerError'
   return {
     class: 'transient',

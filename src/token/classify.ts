@@ -27,10 +27,10 @@ export interface ErrorAnswer {
 export function classifyAnswer ({ kind, status, code, text }: ErrorAnswer): Verdict {
   const name = boundedWord(code)
   if (name === undefined) return unexpectedAnswer(status)
-  if (status >= 500 || status === 429 || TRANSIENT.has(name)) {
+  if (status >= 500 || status === 429 || TRANSIENT_ERRORS.has(name)) {
     return { class: 'transient', code: name, message: `The identity provider cannot serve the ${kind} now (${name}); it is asked again with growing pauses.` }
   }
-  const known = PERMANENT.get(name)
+  const known = PERMANENT_ERRORS.get(name)
   if (known !== undefined) return { class: 'permanent', code: name, message: `${known} (${name}).` }
   return kind === 'refresh' ? refusedRefresh(name) : refusedLogin(name, text)
 }
@@ -39,7 +39,7 @@ export function classifyAnswer ({ kind, status, code, text }: ErrorAnswer): Verd
 export function classifyChallenge (challenge: unknown): Verdict {
   const name = boundedWord(challenge) ?? 'UNKNOWN_CHALLENGE'
   const advice = CHALLENGES.get(name) ?? 'use a user and an app client that log in with a password alone'
-  return { class: 'permanent', code: name, message: `The identity provider wants the challenge ${name} answered, which a program cannot do; ${advice}.` }
+  return { class: 'challenge', code: name, message: `The identity provider wants the challenge ${name} answered, which a program cannot do; ${advice}.` }
 }
 
 /** An answer that is not the identity provider's: a gateway's page, a captive portal, half an answer. */
@@ -78,14 +78,14 @@ export function unknownFailure (): Verdict {
   return { class: 'transient', code: 'UnknownFailure', message: 'The login failed in a way that is not known; check userPoolId and endpoint, and report this if it stays.' }
 }
 
-// Names of the API model: "Common Errors" and the errors of InitiateAuth, RespondToAuthChallenge and GetTokensFromRefreshToken.
-const TRANSIENT: ReadonlySet<string> = new Set([
+/** Names of the API model: "Common Errors" and the errors of InitiateAuth, RespondToAuthChallenge and GetTokensFromRefreshToken. */
+export const TRANSIENT_ERRORS: ReadonlySet<string> = new Set([
   'TooManyRequestsException', 'LimitExceededException', 'InternalErrorException', 'InternalFailure', 'InternalServerError', 'ServiceUnavailable',
   'ServiceUnavailableException', 'ThrottlingException', 'Throttling', 'RequestLimitExceeded', 'SlowDown', 'UnexpectedLambdaException', 'InvalidLambdaResponseException'
 ])
 
-/** What a person must do; the same for logins and refreshes. */
-const PERMANENT: ReadonlyMap<string, string> = new Map([
+/** What a person must do about an error; the same for logins and refreshes. */
+export const PERMANENT_ERRORS: ReadonlyMap<string, string> = new Map([
   ['UserNotFoundException', 'The identity provider does not know the user; check username and userPoolId'],
   ['ResourceNotFoundException', 'The identity provider does not know the app client or the user pool; check clientId, userPoolId and endpoint'],
   ['PasswordResetRequiredException', 'An administrator reset the password of the user; set a new one and put it into the configuration'],
@@ -94,7 +94,8 @@ const PERMANENT: ReadonlyMap<string, string> = new Map([
   ['ForbiddenException', 'A firewall in front of the identity provider refuses the request; allow this machine there']
 ])
 
-const CHALLENGES: ReadonlyMap<string, string> = new Map([
+/** What to do about each challenge. */
+export const CHALLENGES: ReadonlyMap<string, string> = new Map([
   ['NEW_PASSWORD_REQUIRED', 'the user still has its temporary password: set a permanent one and put it into the configuration'],
   ['SMS_MFA', 'turn multi-factor authentication off for this user, or take one without'],
   ['EMAIL_OTP', 'turn multi-factor authentication off for this user, or take one without'],
@@ -113,11 +114,11 @@ function refusedRefresh (name: string): Verdict {
 }
 
 function refusedLogin (name: string, text: string): Verdict {
+  if (name === 'TooManyFailedAttemptsException' || (name === 'NotAuthorizedException' && /attempts exceeded/i.test(text))) {
+    return { class: 'lockout', code: name, message: 'The identity provider locked the user after too many wrong passwords; check the password, the next try is in 15 minutes.' }
+  }
   if (name !== 'NotAuthorizedException') {
     return { class: 'permanent', code: name, message: `The identity provider refuses the login (${name}); check userPoolId, clientId, authFlow and the flows that the app client allows.` }
-  }
-  if (/attempts exceeded/i.test(text)) {
-    return { class: 'lockout', code: name, message: 'The identity provider locked the user after too many wrong passwords; check the password, the next try is in 15 minutes.' }
   }
   if (/disabled/i.test(text)) {
     return { class: 'permanent', code: name, message: 'The user is disabled; enable it in the user pool.' }

@@ -21,7 +21,7 @@ export function systemClock (): Clock {
  * Milliseconds that pass also while the machine is suspended. Linux stops CLOCK_MONOTONIC during suspend, and with it
  * every timer of Node, so on the monotonic clock alone a laptop wakes up with "fresh" tokens that died hours ago.
  *
- * Where the wall clock has gained a minute or more on the monotonic one, that gain counts as time that passed: a suspend,
+ * Where the wall clock has gained five seconds or more on the monotonic one, that gain counts as time that passed: a suspend,
  * or a clock that was set forward, which costs one early refresh. Where the wall clock falls behind, nothing happens. So a
  * token can only become older than the monotonic clock says, never younger.
  *
@@ -62,8 +62,11 @@ export function waitAtMost (clock: Clock, ms: number, over: Promise<unknown>, si
   })
 }
 
-/** Above what an NTP daemon steps or slews in ordinary life, below what a token's minimum life can bear twice. */
-const SUSPEND_MS = 60_000
+/**
+ * Above what an NTP daemon steps in ordinary life (its slewing moves both clocks), below the minimum life of a token of a
+ * minute: so a suspend that is overlooked leaves every such token alive.
+ */
+const SUSPEND_MS = 5_000
 
 /** `setTimeout` fires at once above this. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1

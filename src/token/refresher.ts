@@ -2,9 +2,10 @@ import { ProxyError } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { fromCached, toCached } from './cache.ts'
 import { createElapsed, waitAtMost } from './clock.ts'
+import { FAILURE_POLICIES, isRejection } from './failure-policy.ts'
 import { createReporter, stackFrames, toRfc3339 } from './report.ts'
 import { backoffDelayMs, LONGEST_BACKOFF_MS, refreshDelayMs, rejectedDelayMs, rejectionPauseMs, TOLERATED_SKEW_MS, usableLifetimeMs } from './schedule.ts'
-import { isRejection, isUsable, tokenState } from './state.ts'
+import { isUsable, tokenState } from './state.ts'
 import { TokenError } from './token.ts'
 import type { CachedToken, Instants, TokenCache } from './cache.ts'
 import type { Clock } from './clock.ts'
@@ -294,8 +295,8 @@ export class TokenRefresher {
       return { ...grant, renewal: grant.renewal ?? renewal }
     } catch (error) {
       flight.controller.signal.throwIfAborted()
-      // Any verdict but a lockout is one on the renewal only; the login that follows judges the credential.
-      if (!(error instanceof TokenError) || error.class === 'transient' || error.class === 'lockout') throw error
+      // Where the policy drops it, the verdict is one on the renewal only; the login that follows judges the credential.
+      if (!(error instanceof TokenError) || FAILURE_POLICIES[error.class].refreshToken === 'keep') throw error
       this.#renewal = undefined
       this.#failures += 1
       this.#report.event(flight.kind, 'rejected')

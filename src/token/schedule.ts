@@ -1,9 +1,14 @@
-import type { FailureClass, Grant } from './token.ts'
+import { FAILURE_POLICIES } from './failure-policy.ts'
+import type { Rejection } from './failure-policy.ts'
+import type { Grant } from './token.ts'
 
 // All durations are milliseconds; `random` gives numbers from 0 (included) to 1 (excluded), as Math.random does.
 
 /** Clocks that differ by no more are left alone: a request's way and the whole seconds of `Date` make a second or two. */
 export const TOLERATED_SKEW_MS = 60_000
+
+/** The shortest wait after a transient failure. */
+export const SHORTEST_BACKOFF_MS = 1_000
 
 /** The longest wait after a transient failure without `Retry-After`. */
 export const LONGEST_BACKOFF_MS = 60_000
@@ -48,14 +53,13 @@ export function backoffDelayMs (failures: number, random: () => number, retryAft
 }
 
 /**
- * The wait after the identity provider refused the credential itself. Trying on locks the key for everybody who uses it
- * (Cognito: five failed sign-ins), but throttling has been seen disguised as a wrong password (OpenZeppelin/defender-client#143):
- * hence one early second try, and none once the provider speaks of a lockout.
+ * The wait after the identity provider refused the credential itself. Trying on locks the key for everybody who uses it.
  *
  * @param rejections refusals since the last success, this one included
  */
-export function rejectedDelayMs (rejections: number, failure: Exclude<FailureClass, 'transient'>): number {
-  return failure !== 'lockout' && rejections <= 1 ? 5_000 : 15 * 60_000
+export function rejectedDelayMs (rejections: number, failure: Rejection): number {
+  const { firstMs, thenMs } = FAILURE_POLICIES[failure].retry
+  return rejections <= 1 ? firstMs : thenMs
 }
 
 /**
@@ -71,7 +75,6 @@ export function rejectionPauseMs (rejectedInARow: number): number {
 
 const FALLBACK_LIFETIME_MS = 300_000
 const LONGEST_LIFETIME_MS = 365 * 86_400_000
-const SHORTEST_BACKOFF_MS = 1_000
 const LONGEST_RETRY_AFTER_MS = 3_600_000
 
 /** 2 s, 4 s, 8 s … 60 s. */

@@ -1,3 +1,4 @@
+import { isRejection } from './failure-policy.ts'
 import { minimumLifeMs } from './schedule.ts'
 import type { FailureClass, Token } from './token.ts'
 
@@ -33,9 +34,4 @@ export function tokenState ({ token, dueAt, failure }: TokenFacts, now: number):
   }
   if (isRejection(failure)) return 'rejected'
   return token === undefined ? 'pending' : 'expired'
-}
-
-/** Whether the identity provider judged the credential, rather than failed to answer. */
-export function isRejection (failure: FailureClass | undefined): failure is Exclude<FailureClass, 'transient'> {
-  return failure !== undefined && failure !== 'transient'
 }

@@ -25,7 +25,17 @@ export interface Token {
   readonly lifetimeMs: number
 }
 
-export type FailureClass = 'transient' | 'ambiguous' | 'lockout' | 'refresh-dead' | 'permanent'
+/**
+ * Why a fetch failed; what follows from each is in failure-policy.ts.
+ *
+ * - `transient`: the provider gave no answer that could be used
+ * - `ambiguous`: it refused name and password, for which throttling and a wrong clock can be the reason as well
+ * - `lockout`: it locked the user after too many wrong passwords
+ * - `refresh-dead`: it no longer takes the refresh token
+ * - `permanent`: it refused the credential for a reason that a person must mend
+ * - `challenge`: it wants something answered that a program cannot answer
+ */
+export type FailureClass = 'transient' | 'ambiguous' | 'lockout' | 'refresh-dead' | 'permanent' | 'challenge'
 
 /** Why a fetch failed. The message is a sentence for people and holds no secret. */
 export class TokenError extends Error {

@@ -365,6 +365,14 @@ t.test('faults that spoil an answer spoil it as they say', async t => {
   }
 })
 
+t.test('a connection that is dropped ends without an answer, once', async t => {
+  const emulator = await startEmulator(t)
+  emulator.faults.add({ type: 'drop' })
+  await t.rejects(start(emulator.url, createSrpClient(POOL_NAME)))
+  t.match(emulator.record, [{ outcome: 'drop' }])
+  t.ok(await start(emulator.url, createSrpClient(POOL_NAME)))
+})
+
 t.test('a caller that waits for ever is let go when the emulator closes', async t => {
   const emulator = await startEmulator(t)
   emulator.faults.add({ type: 'hang' })

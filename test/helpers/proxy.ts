@@ -8,7 +8,8 @@ import { openListener, type Listener } from '../../src/listener.ts'
 import { createLogger } from '../../src/logger.ts'
 import { createMetrics, type Metrics } from '../../src/plugins/metrics.ts'
 import { Secret } from '../../src/secret.ts'
-import { systemClock } from '../../src/token/clock.ts'
+import { systemClock, type Clock } from '../../src/token/clock.ts'
+import type { FetchEvent } from '../../src/token/report.ts'
 import { CredentialStore, type CredentialOptions } from '../../src/token/store.ts'
 import type { ProxyEnvironment } from '../../src/upstream/connect.ts'
 
@@ -28,6 +29,10 @@ export interface ProxyOptions {
   readonly proxies?: ProxyEnvironment
   /** False: no first login, as before `start`. */
   readonly started?: boolean
+  /** Default: the machine's. */
+  readonly clock?: Clock
+  readonly random?: () => number
+  readonly onFetch?: (event: FetchEvent) => void
 }
 
 /** A proxy that listens, with an admin listener beside it. */
@@ -68,7 +73,7 @@ export function apiKey (place: 'header' | 'query' | 'cookie', name: string, valu
 export async function startProxy (t: Teardown, options: ProxyOptions): Promise<TestProxy> {
   const log = createLog()
   const config = configOf(options)
-  const clock = systemClock()
+  const { clock = systemClock(), random = Math.random, onFetch } = options
   const logger = createLogger({ level: 'trace', destination: log.stream, readable: false, colour: false })
   const store = new CredentialStore({
     credentials: [
@@ -77,13 +82,14 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
       ...options.credentials ?? []
     ],
     clock,
-    random: Math.random,
+    random,
     log: logger,
-    logins: config.logins
+    logins: config.logins,
+    ...(onFetch !== undefined && { onFetch })
   })
   const state = { listening: true, draining: false }
   const metrics = createMetrics({ version: '0.0.0', ready: () => store.ready().ready, credentials: () => store.statuses() })
-  const app = await buildApp({ config, store, metrics, log: logger, clock, random: Math.random, proxies: options.proxies ?? {} })
+  const app = await buildApp({ config, store, metrics, log: logger, clock, random, proxies: options.proxies ?? {} })
   const listener = await openListener({ address: config.listen, handle: app.handle, maxConnections: config.limits.connections })
   const own: Listener[] = []
   for (const [index, { listen }] of config.routes.entries()) {

@@ -18,6 +18,7 @@ const answers: readonly [FailureClass, string, Partial<ErrorAnswer>][] = [
   ['ambiguous', 'NotAuthorizedException', { text: 'Incorrect username or password.' }],
   ['ambiguous', 'NotAuthorizedException', { text: '' }],
   ['lockout', 'NotAuthorizedException', { text: 'Password attempts exceeded' }],
+  ['lockout', 'TooManyFailedAttemptsException', {}],
   ['permanent', 'NotAuthorizedException', { text: 'User is disabled.' }],
   ['permanent', 'NotAuthorizedException', { text: 'User account has expired, it must be reset by an administrator.' }],
   ['permanent', 'NotAuthorizedException', { text: 'Client abc is configured with secret but SECRET_HASH was not received' }],
@@ -61,10 +62,10 @@ t.test('an answer without a code, or with one that is no word, is transient', as
   t.equal(unexpectedAnswer(502).code, 'ServerError')
 })
 
-t.test('every challenge is permanent, under its name, with what to do', async t => {
+t.test('every challenge is of its own class, under its name, with what to do', async t => {
   for (const name of ['NEW_PASSWORD_REQUIRED', 'SMS_MFA', 'SOFTWARE_TOKEN_MFA', 'SELECT_MFA_TYPE', 'MFA_SETUP', 'CUSTOM_CHALLENGE', 'SELECT_CHALLENGE', 'EMAIL_OTP', 'NEVER_HEARD_OF']) {
     const verdict = classifyChallenge(name)
-    t.equal(verdict.class, 'permanent')
+    t.equal(verdict.class, 'challenge')
     t.equal(verdict.code, name)
     t.ok(verdict.message.includes(name))
     isSafe(t, verdict)

@@ -41,16 +41,16 @@ t.test('2: every attempt sends the user name as it is configured', async t => {
   t.same(names, ['alice@example.com', 'alice', 'alice@example.com', 'alice'])
 })
 
-t.test('3: every challenge that needs a person is a permanent failure under its name', async t => {
+t.test('3: every challenge that needs a person is a failure of its own class, under its name', async t => {
   const emulator = await startEmulator(t)
   const source = sourceFor(emulator.url, shared)
   const names = ['NEW_PASSWORD_REQUIRED', 'SMS_MFA', 'SOFTWARE_TOKEN_MFA', 'SELECT_MFA_TYPE', 'MFA_SETUP', 'CUSTOM_CHALLENGE', 'EMAIL_OTP', 'DEVICE_SRP_AUTH', 'NEVER_HEARD_OF']
   for (const name of names) {
     emulator.faults.add({ type: 'challenge', name })
-    t.match(await failureOf(source.login(NEVER)), { class: 'permanent', code: name, message: name })
+    t.match(await failureOf(source.login(NEVER)), { class: 'challenge', code: name, message: name })
   }
   emulator.faults.add({ type: 'challenge', name: 'SELECT_CHALLENGE', flow: 'USER_SRP_AUTH' })
-  t.match(await failureOf(source.login(NEVER)), { class: 'permanent', code: 'SELECT_CHALLENGE' })
+  t.match(await failureOf(source.login(NEVER)), { class: 'challenge', code: 'SELECT_CHALLENGE' })
 })
 
 t.test('4: an exchange is answered once, and the next one is not disturbed by it', async t => {

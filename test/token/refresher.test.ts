@@ -668,7 +668,11 @@ t.test('whatever is thrown, at whichever step, the next attempt comes', async t 
   const canary = 'CANARY-PW-1'
   const hostile = new Proxy(failure('transient'), { get (_target, key) { if (key !== 'then') throw new Error(canary) } })
   const thrown: unknown[] = [new Error(canary), new TypeError(canary), canary, undefined, null, 0, Object.create(null), hostile, failure('transient')]
-  const steps = ['login, at once', 'login, later', 'refresh, at once', 'refresh, later', 'refresh, getter', 'gate, at once', 'gate, later', 'leave', 'random', 'log', 'onFetch', 'lifetime']
+  const fields = ['value', 'lifetimeMs', 'renewal', 'clockSkewMs']
+  const steps = [
+    'login, at once', 'login, later', 'login, no promise', 'login, then', 'refresh, at once', 'refresh, later', 'refresh, getter', 'gate, at once', 'gate, later', 'gate, no turn', 'leave',
+    'random', 'log', 'onFetch', ...fields
+  ]
   for (const step of steps) {
     for (const what of thrown) {
       let broken = false
@@ -686,7 +690,9 @@ t.test('whatever is thrown, at whichever step, the next attempt comes', async t 
           login (signal: AbortSignal) {
             breakAt('login, at once')
             if (broken && step === 'login, later') return Promise.reject(what)
-            if (broken && step === 'lifetime') return Promise.resolve({ value: new Secret('x'), get lifetimeMs (): number { return raise() } })
+            if (broken && step === 'login, no promise') return what
+            if (broken && step === 'login, then') return { then: raise }
+            if (broken && fields.includes(step)) return Promise.resolve(Object.defineProperty({ value: new Secret('x'), lifetimeMs: HOUR }, step, { get: raise }))
             return source.login(signal)
           },
           get refresh () {
@@ -705,6 +711,7 @@ t.test('whatever is thrown, at whichever step, the next attempt comes', async t 
           enter (_signal: AbortSignal) {
             breakAt('gate, at once')
             if (broken && step === 'gate, later') return Promise.reject(what)
+            if (broken && step === 'gate, no turn') return Promise.resolve(what as never)
             return Promise.resolve(() => breakAt('leave'))
           }
         },

@@ -1,0 +1,66 @@
+/** The longest back-off, an attempt that ran into its deadline just before, and slack. */
+const RECOVERY_MS = 60_000 + 11_000 + 2_000
+const LONGEST_RETRY_AFTER_S = 61
+const SHOWN = 20
+
+/**
+ * Compares what clients got with what the upstream gave, and what the proxy answered by itself with what it could know.
+ *
+ * @param fairSince when the provider of a credential was last seen to recover, undefined while it misbehaves
+ * @param visits what the upstream did with a request, by its id
+ */
+export function createJudge ({ ledger, fairSince, visits, say }) {
+  const counts = new Map()
+  let wrong = 0
+  return { answered, condemn, count, counts, wrong: () => wrong }
+
+  /** An answer as a client got it: `broken` where it has no end. `expected` is the body of a 200. */
+  function answered ({ id, credential, startedAt, expected }, { status, headers = {}, body = '', broken = false }) {
+    const seen = visits.get(id) ?? []
+    visits.delete(id)
+    const problem = judgeVisits(seen) ?? judgeAnswer(seen.at(-1), { credential, startedAt, expected }, { status, headers, body, broken })
+    if (problem !== undefined) condemn(credential, problem, { status, broken, seen: seen.map(({ status }) => status) })
+    count(broken ? 'broken by the upstream' : headers['proxy-status'] === undefined ? `upstream ${status}` : `own ${status} ${codeOf(body)}`)
+  }
+
+  function judgeVisits (seen) {
+    if (seen.length > 2) return `sent ${seen.length} times`
+    if (seen.length === 2 && seen[0].status !== 401) return `sent again after ${seen[0].status}`
+    return undefined
+  }
+
+  function judgeAnswer (last, { credential, startedAt, expected }, { status, headers, body, broken }) {
+    if (headers['proxy-status'] !== undefined) return judgeOwn(last, { credential, startedAt }, { status, headers, body })
+    if (last === undefined) return broken ? 'no answer, and nothing was sent' : 'an answer out of nowhere'
+    if (broken) return last.status === 'reset' ? undefined : 'an answer that broke on its way'
+    if (last.status !== status) return `the upstream said ${last.status}`
+    return status === 200 && body !== expected ? 'another body than the upstream sent' : undefined
+  }
+
+  function judgeOwn (last, { credential, startedAt }, { status, headers, body }) {
+    const code = codeOf(body)
+    if (code === 'CS_UPSTREAM_UNREACHABLE') return last?.status === 'reset' ? undefined : 'an upstream that answered is called unreachable'
+    if (last !== undefined) return `the upstream said ${last.status}`
+    const now = Date.now()
+    if (ledger.usable(credential, startedAt, now)) return 'an error although a usable token was there'
+    if (code === 'CS_CREDENTIAL_REJECTED') return undefined
+    if (code !== 'CS_TOKEN_UNAVAILABLE') return `an error that nothing explains: ${body}`
+    const retryAfter = Number(headers['retry-after'])
+    if (!(retryAfter >= 1 && retryAfter <= LONGEST_RETRY_AFTER_S)) return `Retry-After: ${headers['retry-after']}`
+    const since = fairSince(credential)
+    return since !== undefined && now - since > RECOVERY_MS ? `no token ${Math.round((now - since) / 1000)} s after the provider's return` : undefined
+  }
+
+  function condemn (credential, problem, details = {}) {
+    wrong += 1
+    if (wrong <= SHOWN) say(`WRONG  ${credential}: ${problem} ${JSON.stringify(details)}`)
+  }
+
+  function count (what) {
+    counts.set(what, (counts.get(what) ?? 0) + 1)
+  }
+}
+
+function codeOf (body) {
+  return /"code":"(CS_\w+)"/.exec(body)?.[1] ?? 'without a code'
+}

@@ -1,0 +1,151 @@
+import { ERRORS } from '../errors.ts'
+import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure } from './classify.ts'
+import type { Verdict } from './classify.ts'
+import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType, unusableToken } from './classify-oauth2.ts'
+import { FAILURE_POLICIES, isRejection } from './failure-policy.ts'
+import { LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS, rejectedDelayMs } from './schedule.ts'
+import { tokenState } from './state.ts'
+import type { FailureClass } from './token.ts'
+
+const HOUR_MS = 3_600_000
+
+/** What a class means, and what a person does about it: the two columns that are in no other table. */
+const CLASSES: Readonly<Record<FailureClass, readonly [meaning: string, advice: string]>> = {
+  transient: ['The provider gave no answer that could be used: no connection, no answer in time, 5xx, throttling, a page of HTML, an empty, truncated or tokenless 200', 'Nothing, if it passes; else what `lastError.message` says'],
+  ambiguous: ['It refused name and password, or the client. Throttling and a wrong clock can look the same', 'Compare the secret with the provider\'s; look at `clockSkewMs`'],
+  lockout: ['It locked the user after too many wrong passwords', 'Correct the secret, find out who else uses an old one, and wait'],
+  'refresh-dead': ['It no longer takes the refresh token: revoked, expired, or used already', 'Nothing: the login that follows at once either works or tells more'],
+  permanent: ['It refused the credential for a reason that only a person can mend', 'What `lastError.message` says'],
+  challenge: ['It wants something answered that a program cannot answer: a second factor, a new password', 'Take a user and an app client that log in with a password alone']
+}
+
+/** The text of `docs/failures.md`. */
+export function failuresFileText (): string {
+  return `# Failures of identity providers
+
+Written by \`npm run docs\` from the tables that the program itself goes by (\`src/token/failure-policy.ts\`, \`classify.ts\`, \`classify-oauth2.ts\`); a test compares.
+
+While a usable token is held (more than 30 s left, or a tenth of a short life), callers notice nothing of any failure: requests go on with it, \`/status\` says \`stale\`, and \`lastError\` says why. The table is about what comes after that, and about a start without a token. Nothing is ever sent without a usable token.
+
+## Classes
+
+${table(['class', 'what happened', 'tried again', 'attempts in the first hour, and in each further one', 'the refresh token', 'callers without a usable token', '`state` then', 'what to do'], Object.entries(CLASSES).map(describeClass))}
+
+A refused credential is also tried at once when the process starts anew. \`Retry-After\` of a provider wins over the growing pause, within a second and an hour. The upstream's 401 brings no attempt forward that waits out a failure.
+
+## Codes
+
+\`lastError.code\` of \`/status\`, \`code\` in the log. The message is what \`lastError.message\` says; it never holds a word of the provider.
+
+### Both
+
+${codes(describeBoth())}
+
+### AWS Cognito
+
+${codes(describeCognito())}
+
+Any other error of a login is \`permanent\`, any other error of a refresh \`refresh-dead\`, both under Cognito's name for it; any error with a status of 500 or more, or 429, is \`transient\`.
+
+### OAuth 2.0
+
+${codes(describeOAuth2())}
+
+A status of 500 or more, 408 or 429 is \`transient\` whatever the code says.
+`
+}
+
+function describeClass ([name, [meaning, advice]]: [string, readonly [string, string]]): string[] {
+  const failure = name as FailureClass // a key of CLASSES
+  const rejected = isRejection(failure)
+  const error = ERRORS[rejected ? 'CS_CREDENTIAL_REJECTED' : 'CS_TOKEN_UNAVAILABLE']
+  const code = rejected ? '`CS_CREDENTIAL_REJECTED`' : '`CS_TOKEN_UNAVAILABLE` with `Retry-After`'
+  // One that never had a token, and one whose token is spent.
+  const states = [undefined, SPENT].map(token => tokenState({ token, dueAt: 0, failure }, SPENT.obtainedAt + 2 * HOUR_MS))
+  const atOnce = failure === 'refresh-dead'
+  return [
+    `\`${name}\``,
+    meaning,
+    atOnce ? 'at once, with a login' : rejected ? describePauses(failure) : `after ${seconds(SHORTEST_BACKOFF_MS)} at least; the longest pause doubles up to ${seconds(LONGEST_BACKOFF_MS)}, with full jitter`,
+    atOnce ? 'as the login that follows' : rejected ? attemptsPerHour(failure) : 'no limit but the pauses',
+    FAILURE_POLICIES[failure].refreshToken === 'keep' ? 'kept' : 'dropped, and a login follows at once',
+    atOnce ? 'wait for the login' : `${error.status} ${code}`,
+    atOnce ? 'unchanged' : [...new Set(states)].map(state => `\`${state}\``).join(', '),
+    advice
+  ]
+}
+
+const SPENT = { value: undefined as never, obtainedAt: 0, lifetimeMs: HOUR_MS } // nothing reads the value
+
+function describePauses (failure: Exclude<FailureClass, 'transient'>): string {
+  const [first, then] = [rejectedDelayMs(1, failure), rejectedDelayMs(2, failure)]
+  return first === then ? `every ${seconds(then)}` : `after ${seconds(first)} once, then every ${seconds(then)}`
+}
+
+function attemptsPerHour (failure: Exclude<FailureClass, 'transient'>): string {
+  let attempts = 0
+  for (let at = 0; at < HOUR_MS; at += rejectedDelayMs(attempts, failure)) attempts++
+  return `${attempts}, ${HOUR_MS / rejectedDelayMs(attempts, failure)}`
+}
+
+function describeBoth (): Row[] {
+  const failing = (code: string): Error => Object.assign(new Error(code), { code })
+  return [
+    ['no answer in time', deadlineExceeded(10_000)],
+    ['no connection', classifyNetworkError(failing('ECONNREFUSED'))],
+    ['no such name', classifyNetworkError(failing('ENOTFOUND'))],
+    ['a certificate that does not verify', classifyNetworkError(failing('CERT_HAS_EXPIRED'))],
+    ['a proxy on the way that refuses', classifyNetworkError(new Error('Proxy response (407) !== 200 when HTTP Tunneling'))]
+  ]
+}
+
+function describeCognito (): Row[] {
+  const login = (code: string, text = ''): Verdict => classifyAnswer({ kind: 'login', status: 400, code, text })
+  return [
+    ['5xx without a code', unexpectedAnswer(502)],
+    ['a page, half an answer, nothing, no token', unexpectedAnswer(200)],
+    ['what no rule foresees', unknownFailure()],
+    ...[...TRANSIENT_ERRORS].map((code): Row => ['its name', login(code)]),
+    ['"Incorrect username or password."', login('NotAuthorizedException')],
+    ['"Password attempts exceeded"', login('NotAuthorizedException', 'Password attempts exceeded')],
+    ['its name', login('TooManyFailedAttemptsException')],
+    ['"User is disabled."', login('NotAuthorizedException', 'User is disabled.')],
+    ['an expired password or account', login('NotAuthorizedException', 'expired')],
+    ['a client secret that is missing or wrong', login('NotAuthorizedException', 'secret')],
+    ...[...PERMANENT_ERRORS.keys()].map((code): Row => ['its name', login(code)]),
+    ['any refusal of a refresh', classifyAnswer({ kind: 'refresh', status: 400, code: 'NotAuthorizedException', text: '' })],
+    ...[...CHALLENGES.keys()].map((name): Row => ['the challenge', classifyChallenge(name)])
+  ]
+}
+
+function describeOAuth2 (): Row[] {
+  return [
+    ['5xx', classifyRefusal(500, undefined)],
+    ['408', classifyRefusal(408, undefined)],
+    ['429', classifyRefusal(429, undefined)],
+    ['a page, half an answer, nothing, no token', unexpectedTokenAnswer(200)],
+    ['a redirect', redirected(302)],
+    ['what no rule foresees', unknownTokenFailure()],
+    ...[...TRANSIENT_CODES].map((code): Row => ['`error`', classifyRefusal(400, code)]),
+    ...[...REFUSAL_CODES.keys()].map((code): Row => ['`error`', classifyRefusal(400, code)]),
+    ['401 without a known `error`', classifyRefusal(401, undefined)],
+    ['403 without a known `error`', classifyRefusal(403, undefined)],
+    ['400 with another `error`', classifyRefusal(400, 'other')],
+    ['a token of another type', unsupportedTokenType('mac')],
+    ['a token that no header can carry', unusableToken()]
+  ]
+}
+
+type Row = readonly [cause: string, verdict: Verdict]
+
+function codes (rows: readonly Row[]): string {
+  return table(['`code`', 'where it comes from', 'class', 'message'], rows.map(([cause, { code, class: failure, message }]) => [`\`${code}\``, cause, `\`${failure}\``, message]))
+}
+
+function table (head: readonly string[], rows: readonly string[][]): string {
+  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+function seconds (ms: number): string {
+  return ms % 60_000 === 0 && ms > 60_000 ? `${ms / 60_000} min` : `${ms / 1000} s`
+}

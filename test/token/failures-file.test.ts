@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { failuresFileText } from '../../src/token/failures-file.ts'
+
+t.test('docs/failures.md is what the code says now (npm run docs writes it)', async (t) => {
+  t.equal(readFileSync(new URL('../../docs/failures.md', import.meta.url), 'utf8'), failuresFileText())
+})
+
+t.test('the bounds that keep an account from being locked are in it', async (t) => {
+  const row = (name: string): string => failuresFileText().split('\n').find((line) => line.startsWith(`| \`${name}\``)) ?? ''
+  t.match(row('ambiguous'), /after 5 s once, then every 15 min \| 5, 4 \|/)
+  t.match(row('lockout'), /every 15 min \| 4, 4 \|/)
+  t.match(row('transient'), /503 `CS_TOKEN_UNAVAILABLE` with `Retry-After` \| `pending`, `expired`/)
+})
