@@ -23,6 +23,7 @@ import { Upload } from '../upstream/upload.ts'
 import { corsHeaders } from './guard.ts'
 import { readBody } from './read-body.ts'
 import { renew, type PassedOn, type Renewed, type TokenPort } from './replay.ts'
+import { createScrub, type OnMasked } from './scrub.ts'
 import { checkUpgrade, relayUpgrade } from './upgrade.ts'
 import { visitOf, type Visit } from './visit.ts'
 
@@ -44,6 +45,8 @@ export interface RoutePluginOptions extends TokenPort {
   readonly onRejected: (credentials: readonly string[], reason: PassedOn) => void
   /** Called once a connection is no request any more but another protocol. */
   readonly onSwitch: () => void
+  /** Given where the route masks what its upstream echoes; called as it does. */
+  readonly onMasked?: OnMasked
 }
 
 // Everything that Node parses but CONNECT, which never becomes a request. TRACE is refused before any route.
@@ -78,6 +81,7 @@ export function leaveBodiesAlone (fastify: FastifyInstance): void {
  */
 export async function routePlugin (fastify: FastifyInstance, options: RoutePluginOptions): Promise<void> {
   const { route, maxBodyBytes, idleTimeoutMs } = options
+  const scrub = options.onMasked === undefined ? undefined : createScrub(route, options.dispatcher, options.onMasked)
 
   await fastify.register(httpProxy, {
     prefix: routeUrl(route),
@@ -132,7 +136,7 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
 
   // An upgrade never goes on to reply-from; Fastify hears of it again only where it fails.
   function proceed (visit: Visit, done: (error?: Error) => void): void {
-    if (!relayUpgrade(visit, options, done)) done()
+    if (!relayUpgrade(visit, scrub === undefined ? options : { ...options, dispatcher: scrub(visit) }, done)) done()
   }
 
   function inject (tokens: ReadonlyMap<string, Token>, relayed: ReadonlyMap<RelayKind, Secret>): Injection[] {
@@ -175,7 +179,7 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
     })
     visit.exchange = exchange
     options.onInject()
-    exchange.send(options.dispatcher, route.upstreamOrigin, message)
+    exchange.send(scrub === undefined ? options.dispatcher : scrub(visit), route.upstreamOrigin, message)
 
     function accept (statusCode: number): void {
       done(null, { statusCode, headers: {}, body: { destroy: () => { exchange.abort() } } })
@@ -203,6 +207,7 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
       return
     }
     exchange.discard()
+    if (visit.injections !== undefined) visit.spent = visit.injections
     apply(visit, renewed.tokens, sent?.relayed ?? NOTHING_RELAYED, sent?.unspliced)
     options.onReplay(renewed.credentials)
     attempt(visit, outgoing(visit, renewed.body), done, true)

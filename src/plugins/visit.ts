@@ -27,6 +27,8 @@ export interface Visit {
   /** The listed origin that gets CORS headers. */
   corsOrigin?: string
   injections?: readonly Injection[]
+  /** What an attempt carried that met 401 and was made once more. */
+  spent?: readonly Injection[]
   /** The request's body with the injected fields in it, where they go there. */
   spliced?: SplicedBody
   /** What it takes to send the request once more; absent on routes that have no token. */

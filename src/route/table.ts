@@ -17,6 +17,8 @@ export interface RouteOptions {
   readonly upstream: string
   readonly bindings: readonly Binding[]
   readonly allow?: readonly string[]
+  /** What the upstream echoes of the credentials is masked. */
+  readonly scrub?: boolean
 }
 
 /** A route with everything worked out that can be before a request comes. */
@@ -48,6 +50,8 @@ export interface Route {
   /** Whether a POST gets fields into its body. */
   readonly writesBody: boolean
   readonly writesCookies: boolean
+  /** Whether answers are looked into, for which they must come whole and as they are. */
+  readonly scrub: boolean
 }
 
 /**
@@ -61,6 +65,9 @@ export function compileRoute (options: RouteOptions, index: number): Route {
   const owned = new Set([...schemes.flatMap((scheme) => headerOf(scheme) ?? []), ...options.bindings.flatMap(({ value }) => sourceHeaderOf(value) ?? [])])
   // Contract section 4: a route that injects anything takes the client's own Authorization off; a public one passes it on.
   if (schemes.length > 0) owned.add('authorization')
+  const scrub = options.scrub === true
+  // A range could cut an echoed credential in two, and nobody would know either half.
+  if (scrub) for (const name of ['accept-encoding', 'range', 'if-range']) owned.add(name)
   const prefix = options.prefix === undefined || options.prefix === '/' ? '' : options.prefix
   return {
     index,
@@ -78,7 +85,8 @@ export function compileRoute (options: RouteOptions, index: number): Route {
     readsRelayed: options.bindings.some(({ value }) => value.type === 'relay'),
     writesQuery: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'query'),
     writesBody: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'query' && scheme.postQuery === undefined),
-    writesCookies: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'cookie')
+    writesCookies: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'cookie'),
+    scrub
   }
 }
 

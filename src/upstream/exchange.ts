@@ -49,7 +49,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /** Sends the request. */
-  send (dispatcher: Dispatcher, origin: string, request: UpstreamRequest): void {
+  send (dispatcher: Pick<Dispatcher, 'dispatch'>, origin: string, request: UpstreamRequest): void {
     dispatcher.dispatch({
       origin,
       method: request.method as Dispatcher.HttpMethod, // undici takes every token; its type lists the usual ones

@@ -7,7 +7,7 @@ import type { RawHeaders } from '../http/headers.ts'
 import type { Exchange, UpstreamRequest } from './exchange.ts'
 
 /** The connections to one upstream. */
-export type UpstreamConnections = Dispatcher
+export type UpstreamConnections = Pick<Dispatcher, 'dispatch'>
 
 export interface UpgradeRequest extends UpstreamRequest {
   /** The value of `Upgrade`: the protocols that the client offers. */
