@@ -111,6 +111,12 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       now: () => clock.monotonic(),
       // An upgraded connection counts among limits.connections alone.
       onSwitch: () => { inFlight-- },
+      ...(options.scrub && {
+        onMasked: (count: number, first: boolean) => {
+          metrics.scrubbed(route.label, count)
+          if (first) log.warn({ route: route.label }, 'upstream echoed a credential, which is masked')
+        }
+      }),
       onInject: () => { for (const credential of route.injectedCredentials) metrics.injected(credential) }
     })
     app.addHook('onClose', async () => { await dispatcher.destroy() })

@@ -19,6 +19,11 @@ export class Secret {
     return this.#value
   }
 
+  /** Whether it has fewer characters; for warnings, which never say how many it has. */
+  isShorterThan (length: number): boolean {
+    return this.#value.length < length
+  }
+
   /** Compares in constant time, whatever the lengths (both sides are hashed first). */
   equals (other: string | Secret): boolean {
     const text = typeof other === 'string' ? other : other.#value

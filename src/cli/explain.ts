@@ -73,6 +73,7 @@ function describe (config: Config, entry: Entry, method: string, raw: string, he
     ['forwarded', `${method} ${route.upstreamOrigin}${upstreamTarget(route, rest, query === '' ? '' : '?…')}`],
     ['removed', removed.length === 0 ? 'nothing that was sent' : removed.join(', ')],
     ...(added.length === 0 ? [['added', 'nothing']] : added.map((line, index) => [index === 0 ? 'added' : '', line])),
+    ...(route.scrub ? [['answer', 'asked for without compression and whole; credentials in it are masked']] : []),
     ...(config.callerToken === undefined ? [] : [['caller', 'must show the caller token']])
   ].map(([label = '', text = '']) => `${label.padEnd(12)}${text}\n`).join('')
 }

@@ -96,6 +96,8 @@ export interface RouteConfig {
   readonly maxBodyBytes?: number
   /** Whether connections may be upgraded: WebSocket and every other protocol. */
   readonly websocket: boolean
+  /** Whether credentials that the upstream echoes are masked on the way back. */
+  readonly scrub: boolean
 }
 
 /** The content of the files that a route's `tls` names, checked. */

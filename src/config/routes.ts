@@ -7,6 +7,7 @@ import { automaticRoutes, resolveOisRoute, type FromOis } from './ois-routes.ts'
 import type { Oises } from './ois.ts'
 import { formatPath, quoteAll, type Path, type Reporter } from './problem.ts'
 import type { RouteShape } from './schema.ts'
+import { checkScrub } from './scrub.ts'
 import { resolveTls } from './tls.ts'
 import { readUpstream, type Upstream } from './upstream.ts'
 
@@ -24,6 +25,7 @@ export function resolveRoutes (entries: readonly RouteEntry[], oises: Oises, con
     checkPrefix(shape, path, prefixes, context)
     if (shape.allow !== 'ois') checkAllow(shape.allow, path, reporter)
     const rest = shape.ois === undefined ? resolveOwn(shape, path, context) : resolveNamed(shape, path, shape.ois, oises, context)
+    if (shape.scrub && rest !== undefined) checkScrub(rest.bindings, path, context)
     return routeOf(shape, withTls(shape, path, rest, context))
   })
   const automatic = automaticRoutes(oises, prefixes, context)
@@ -57,7 +59,7 @@ function withTls (shape: RouteShape, path: Path, rest: Origin | undefined, conte
 
 function routeOf (shape: RouteShape, rest: Origin | undefined): RouteConfig[] {
   if (rest === undefined) return []
-  const { prefix, timeoutMs, idleTimeoutMs, maxBodyBytes, websocket } = shape
+  const { prefix, timeoutMs, idleTimeoutMs, maxBodyBytes, websocket, scrub } = shape
   const listen = shape.listen === undefined ? undefined : parseAddress(shape.listen)
   return [{
     ...(prefix !== undefined && { prefix }),
@@ -66,6 +68,7 @@ function routeOf (shape: RouteShape, rest: Origin | undefined): RouteConfig[] {
     timeoutMs,
     idleTimeoutMs,
     websocket,
+    scrub,
     ...(maxBodyBytes !== undefined && { maxBodyBytes })
   }]
 }

@@ -116,7 +116,8 @@ export const RouteSchema = z.strictObject({
   timeoutMs: milliseconds('Longest wait for response headers once the request is sent.').default(60_000),
   idleTimeoutMs: milliseconds('Longest silence within a body.').default(300_000),
   maxBodyBytes: positive('Longest request body. Default: no limit.').optional(),
-  websocket: z.boolean().default(true).describe('Whether connections may be upgraded, to WebSocket or any other protocol; false refuses that with 403.')
+  websocket: z.boolean().default(true).describe('Whether connections may be upgraded, to WebSocket or any other protocol; false refuses that with 403.'),
+  scrub: z.boolean().default(false).describe('Masks credentials of the route that its upstream echoes in headers or body.')
 }).describe('A path prefix, or an address, and the upstream behind it.')
 
 export const LimitsSchema = z.strictObject({
@@ -168,10 +169,7 @@ export type TlsShape = z.output<typeof TlsSchema>
 export type TokenCacheShape = z.output<typeof TokenCacheSchema>
 
 /** What the documentation describes and this version does not do yet: refused by name instead of as a spelling mistake. */
-export const NOT_YET = {
-  top: ['cache'],
-  route: ['scrub']
-} as const
+export const NOT_YET: readonly string[] = ['cache']
 
 /** The JSON Schema of the file, as `config/countersign.schema.json` holds it. */
 export function fileJsonSchema (): unknown {

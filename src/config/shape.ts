@@ -108,8 +108,7 @@ function oneOf (values: readonly unknown[]): string {
 }
 
 function unknownKey (path: Path, key: string, valueOf: (path: Path) => unknown): string {
-  const later: readonly string[] = path.length === 0 ? NOT_YET.top : path[0] === 'routes' && path.length === 2 ? NOT_YET.route : []
-  if (later.includes(key)) return 'is not supported by this version; remove it'
+  if (path.length === 0 && NOT_YET.includes(key)) return 'is not supported by this version; remove it'
   const known = knownKeys(path, valueOf)
   return known.length === 0 ? 'unknown key; remove it' : `unknown key; remove it, or write one of ${quoteAll(known)}`
 }

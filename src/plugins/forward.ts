@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import type { RelayKind } from '../auth/relay.ts'
 import { ProxyError } from '../errors.ts'
 import { responseHeaders, type RawHeaders } from '../http/headers.ts'
@@ -11,7 +10,7 @@ import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
 import { injectionsOf, upstreamTarget, type Route } from '../route/table.ts'
 import type { Secret } from '../secret.ts'
 import type { Token } from '../token/token.ts'
-import { Exchange, type UpstreamRequest } from '../upstream/exchange.ts'
+import { Exchange, type Sender, type UpstreamRequest } from '../upstream/exchange.ts'
 import { upstreamFailure } from '../upstream/failure.ts'
 import { writeInterim } from '../upstream/interim.ts'
 import { LARGEST_HELD_BODY, ReplayBuffer } from '../upstream/replay-buffer.ts'
@@ -22,7 +21,8 @@ import type { Visit } from './visit.ts'
 
 export interface ForwardOptions extends TokenPort {
   readonly route: Route
-  readonly dispatcher: Dispatcher
+  /** What sends the request of a visit to the upstream. */
+  readonly sender: (visit: Visit) => Sender
   readonly maxBodyBytes?: number
   /** Longest silence within a request body, in milliseconds. */
   readonly idleTimeoutMs: number
@@ -103,7 +103,7 @@ export function createForward (options: ForwardOptions): (visit: Visit) => void 
     })
     visit.exchange = exchange
     options.onInject()
-    exchange.send(options.dispatcher, route.upstreamOrigin, request)
+    exchange.send(options.sender(visit), route.upstreamOrigin, request)
 
     function fail (error: unknown): void {
       sent?.held?.release()
@@ -124,6 +124,7 @@ export function createForward (options: ForwardOptions): (visit: Visit) => void 
       return
     }
     exchange.discard()
+    visit.spent = visit.injections
     apply(visit, route, { tokens: renewed.tokens, relayed: sent.relayed, unspliced: sent.unspliced })
     options.onReplay(renewed.credentials)
     attempt(visit, outgoing(visit, renewed.body), true)

@@ -30,6 +30,8 @@ export interface Metrics {
   readonly injected: (credential: string) => void
   /** A request was sent once more, with a new token of this credential. */
   readonly replayed: (credential: string) => void
+  /** Places in answers of this route where a credential was masked. */
+  readonly scrubbed: (route: string, count: number) => void
   readonly tokenFetched: (credential: string, kind: 'login' | 'refresh', outcome: 'ok' | 'transient' | 'rejected') => void
   /** Prometheus text, or OpenMetrics where the `Accept` header asks for it. */
   readonly render: (accept: string) => Promise<{ readonly contentType: string, readonly body: string }>
@@ -51,6 +53,7 @@ export function createMetrics (facts: MetricsFacts): Metrics {
   const refusals = new Counter({ name: 'countersign_requests_refused_total', help: 'Requests that the proxy itself answered with an error.', labelNames: ['code'], registers })
   const injections = new Counter({ name: 'countersign_injected_total', help: 'Requests that left with this credential.', labelNames: ['credential'], registers })
   const replays = new Counter({ name: 'countersign_replays_total', help: 'Requests sent once more with a new token after an upstream\'s 401.', labelNames: ['credential'], registers })
+  const masked = new Counter({ name: 'countersign_scrubbed_total', help: 'Places in answers where an echoed credential was masked.', labelNames: ['route'], registers })
   const fetches = new Counter({ name: 'countersign_token_fetches_total', help: 'Logins and refreshes at the identity provider.', labelNames: ['credential', 'kind', 'outcome'], registers })
   const gauge = (name: string, help: string, labelNames: string[], collect: (set: (labels: Record<string, string>, value: number) => void) => void): void => {
     const metric = new Gauge({
@@ -86,6 +89,7 @@ export function createMetrics (facts: MetricsFacts): Metrics {
     refused: (code) => { refusals.inc({ code }) },
     injected: (credential) => { injections.inc({ credential }) },
     replayed: (credential) => { replays.inc({ credential }) },
+    scrubbed: (route, count) => { masked.inc({ route }, count) },
     tokenFetched: (credential, kind, outcome) => { fetches.inc({ credential, kind, outcome }) },
     render: (accept) => {
       // The content type is a setting of the registry, so scrapes take turns.

@@ -8,15 +8,21 @@ import { readRelayed } from '../route/relayed.ts'
 import { authorise, type Route } from '../route/table.ts'
 import type { Secret } from '../secret.ts'
 import type { Token } from '../token/token.ts'
+import type { Sender } from '../upstream/exchange.ts'
 import { Upload } from '../upstream/upload.ts'
 import { apply, askForBody, createForward, type ForwardOptions } from './forward.ts'
 import { readBody } from './read-body.ts'
+import { createScrub, type OnMasked } from './scrub.ts'
 import { checkUpgrade, relayUpgrade, type UpgradeOptions } from './upgrade.ts'
 import { visitOf, type Visit } from './visit.ts'
 
-export interface RoutePluginOptions extends ForwardOptions, UpgradeOptions {
+export interface RoutePluginOptions extends Omit<ForwardOptions & UpgradeOptions, 'sender'> {
+  /** The connections to the upstream. */
+  readonly dispatcher: Sender
   /** Whether connections may be upgraded. */
   readonly websocket: boolean
+  /** Given where the route masks what its upstream echoes; called as it does. */
+  readonly onMasked?: OnMasked
 }
 
 // Everything that Node parses but CONNECT, which never becomes a request. TRACE is refused before any route.
@@ -41,8 +47,10 @@ export function leaveBodiesAlone (fastify: FastifyInstance): void {
  * makes its own connections with TLS verification off (docs/decisions/0011-forwarding.md).
  */
 export async function routePlugin (fastify: FastifyInstance, options: RoutePluginOptions): Promise<void> {
-  const { route, maxBodyBytes, idleTimeoutMs, refuse } = options
-  const forward = createForward(options)
+  const { route, dispatcher, maxBodyBytes, idleTimeoutMs, refuse, onMasked } = options
+  const sender = onMasked === undefined ? () => dispatcher : createScrub(route, dispatcher, onMasked)
+  const ways = { ...options, sender }
+  const forward = createForward(ways)
 
   await fastify.register(httpProxy, {
     prefix: routeUrl(route),
@@ -86,7 +94,7 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
 
   // An upgrade never goes on to the handler.
   function proceed (visit: Visit, reply: FastifyReply, done: () => void): void {
-    if (relayUpgrade(visit, options, (error) => { refuse(visit, error) })) reply.hijack()
+    if (relayUpgrade(visit, ways, (error) => { refuse(visit, error) })) reply.hijack()
     else done()
   }
 

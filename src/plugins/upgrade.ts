@@ -7,16 +7,17 @@ import { rewriteLocation } from '../http/location.ts'
 import { takesBodyFields } from '../route/body.ts'
 import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
 import { upstreamTarget, type Route } from '../route/table.ts'
-import { Exchange } from '../upstream/exchange.ts'
+import { Exchange, type Sender } from '../upstream/exchange.ts'
 import { upstreamFailure } from '../upstream/failure.ts'
-import { joinSockets, malformed, sendUpgrade, type UpstreamConnections } from '../upstream/upgrade.ts'
+import { joinSockets, malformed, sendUpgrade } from '../upstream/upgrade.ts'
 import { corsHeaders } from './guard.ts'
 import { Handshake } from './handshake.ts'
 import type { Visit } from './visit.ts'
 
 export interface UpgradeOptions {
   readonly route: Route
-  readonly dispatcher: UpstreamConnections
+  /** What sends the request of a visit to the upstream. */
+  readonly sender: (visit: Visit) => Sender
   /** Monotonic milliseconds. */
   readonly now: () => number
   /** Called as the request leaves for the upstream. */
@@ -46,7 +47,7 @@ export function checkUpgrade (visit: Visit, route: Route, websocket: boolean): v
 export function relayUpgrade (visit: Visit, options: UpgradeOptions, fail: (error: ProxyError) => void): boolean {
   const { message, response: handshake } = visit
   if (!(handshake instanceof Handshake)) return false
-  const { route, dispatcher } = options
+  const { route } = options
   const { injections } = visit
   const method = message.method ?? ''
   const upgrade = message.headers.upgrade ?? ''
@@ -60,7 +61,7 @@ export function relayUpgrade (visit: Visit, options: UpgradeOptions, fail: (erro
   visit.exchange = exchange
   visit.upstreamStartedAt = options.now()
   options.onInject()
-  sendUpgrade(dispatcher, route.upstreamOrigin, {
+  sendUpgrade(options.sender(visit), route.upstreamOrigin, {
     method,
     target: upstreamTarget(route, visit.rest, outgoingQuery(route, method, visit.query, injections)),
     headers: outgoingHeaders(route, message.rawHeaders, injections),

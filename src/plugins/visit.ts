@@ -27,6 +27,8 @@ export interface Visit {
   /** The listed origin that gets CORS headers. */
   corsOrigin: string | undefined
   injections: readonly Injection[]
+  /** What an attempt carried that met 401 and was made once more. */
+  spent: readonly Injection[]
   /** The request's body with the injected fields in it, where they go there. */
   spliced: SplicedBody | undefined
   /** What it takes to send the request once more; undefined on routes that have no token. */
@@ -77,6 +79,7 @@ function look (message: IncomingMessage, response: ServerResponse, routes: reado
     expectsContinue: expectsContinue(message),
     corsOrigin: undefined,
     injections: [],
+    spent: [],
     spliced: undefined,
     sent: undefined,
     exchange: undefined,

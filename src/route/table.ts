@@ -17,6 +17,8 @@ export interface RouteOptions {
   readonly upstream: string
   readonly bindings: readonly Binding[]
   readonly allow?: readonly string[]
+  /** What the upstream echoes of the credentials is masked. */
+  readonly scrub?: boolean
 }
 
 // By these a client has an upstream's framework take the request for one of another method.
@@ -51,6 +53,8 @@ export interface Route {
   /** Whether a POST gets fields into its body. */
   readonly writesBody: boolean
   readonly writesCookies: boolean
+  /** Whether answers are looked into, for which they must come whole and as they are. */
+  readonly scrub: boolean
 }
 
 /**
@@ -66,6 +70,9 @@ export function compileRoute (options: RouteOptions, index: number): Route {
   if (schemes.length > 0) owned.add('authorization')
   // What a list has let through must be what the upstream does.
   if (options.allow !== undefined) for (const name of METHOD_OVERRIDES) owned.add(name)
+  const scrub = options.scrub === true
+  // A range could cut an echoed credential in two, and nobody would know either half.
+  if (scrub) for (const name of ['accept-encoding', 'range', 'if-range']) owned.add(name)
   const prefix = options.prefix === undefined || options.prefix === '/' ? '' : options.prefix
   return {
     index,
@@ -83,7 +90,8 @@ export function compileRoute (options: RouteOptions, index: number): Route {
     readsRelayed: options.bindings.some(({ value }) => value.type === 'relay'),
     writesQuery: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'query'),
     writesBody: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'query' && scheme.postQuery === undefined),
-    writesCookies: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'cookie')
+    writesCookies: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'cookie'),
+    scrub
   }
 }
 

@@ -6,6 +6,9 @@ import { responseHeaders, type RawHeaders } from '../http/headers.ts'
 import { HeldAnswer } from './held-answer.ts'
 import { MOST_INTERIM_ANSWERS } from './interim.ts'
 
+/** What sends requests to an upstream. */
+export type Sender = Pick<Dispatcher, 'dispatch'>
+
 /** A request as it will stand on the wire, but for the `Host` and framing that the connection adds. */
 export interface UpstreamRequest {
   readonly method: string
@@ -49,8 +52,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /** Sends the request. */
-  send (dispatcher: Dispatcher, origin: string, request: UpstreamRequest): void {
-    dispatcher.dispatch({
+  send (sender: Sender, origin: string, request: UpstreamRequest): void {
+    sender.dispatch({
       origin,
       method: request.method as Dispatcher.HttpMethod, // undici takes every token; its type lists the usual ones
       path: request.target,

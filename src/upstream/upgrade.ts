@@ -4,10 +4,7 @@ import { TLSSocket } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { ProxyError } from '../errors.ts'
 import type { RawHeaders } from '../http/headers.ts'
-import type { Exchange, UpstreamRequest } from './exchange.ts'
-
-/** The connections to one upstream. */
-export type UpstreamConnections = Dispatcher
+import type { Exchange, Sender, UpstreamRequest } from './exchange.ts'
 
 export interface UpgradeRequest extends UpstreamRequest {
   /** The value of `Upgrade`: the protocols that the client offers. */
@@ -27,7 +24,7 @@ const KEEP_ALIVE_MS = 60_000
  * Sends a request that offers to switch protocols, over the connections of every other request of its route: the same
  * verified TLS, environment proxies and deadlines. Any answer but 101 is an ordinary exchange.
  */
-export function sendUpgrade (dispatcher: UpstreamConnections, origin: string, request: UpgradeRequest, exchange: Exchange, switched: Switched): void {
+export function sendUpgrade (dispatcher: Sender, origin: string, request: UpgradeRequest, exchange: Exchange, switched: Switched): void {
   let interim = 0
   dispatcher.dispatch({
     origin,

@@ -172,15 +172,9 @@ t.test('an unknown key is escaped and cut before it is shown', async (t) => {
 })
 
 t.test('what comes later is refused by name', async (t) => {
-  const top = Object.fromEntries(NOT_YET.top.map((key) => [key, []]))
-  const route = { prefix: '/', upstream: 'https://x', ...Object.fromEntries(NOT_YET.route.map((key) => [key, 'x'])) }
-  const lines = messagesOf({ ...top, routes: [route] })
-  t.same(lines.sort(), [
-    ...NOT_YET.top.map((key) => `${key}  is not supported by this version; remove it`),
-    ...NOT_YET.route.map((key) => `routes[0].${key}  is not supported by this version; remove it`)
-  ].sort())
-  const known = [...Object.keys(FileSchema.shape), ...Object.keys(RouteSchema.shape)]
-  t.same([...NOT_YET.top, ...NOT_YET.route].filter((key) => known.includes(key)), [], 'a key that has come leaves the list')
+  const lines = messagesOf(Object.fromEntries(NOT_YET.map((key) => [key, []])))
+  t.same(lines.sort(), NOT_YET.map((key) => `${key}  is not supported by this version; remove it`).sort())
+  t.same(NOT_YET.filter((key) => Object.hasOwn(FileSchema.shape, key)), [], 'a key that has come leaves the list')
 })
 
 t.test('a part with unknown keys is read without them, one with other faults is not', async (t) => {

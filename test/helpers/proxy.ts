@@ -126,7 +126,7 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
 
 /** A whole route out of what a test says. */
 export function routeOf (route: TestRoute): RouteConfig {
-  return { ...(route.listen === undefined && { prefix: '/' }), upstreamLabel: route.upstream, bindings: [], timeoutMs: 60_000, idleTimeoutMs: 300_000, websocket: true, ...route }
+  return { ...(route.listen === undefined && { prefix: '/' }), upstreamLabel: route.upstream, bindings: [], timeoutMs: 60_000, idleTimeoutMs: 300_000, websocket: true, scrub: false, ...route }
 }
 
 /** A whole configuration out of what a test says. */

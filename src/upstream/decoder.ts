@@ -1,0 +1,72 @@
+import type { Transform } from 'node:stream'
+import * as zlib from 'node:zlib'
+import type { RawHeaders } from '../http/headers.ts'
+
+/** A content coding (RFC 9110 section 8.4.1) that Node decodes; zstd from 22.15 on. */
+export type ContentCoding = 'gzip' | 'deflate' | 'br' | 'zstd'
+
+/** The coding of an answer's body; undefined where it has none, `unknown` where nobody here can undo it, or where there is more than one. */
+export function contentCodingOf (headers: RawHeaders): ContentCoding | 'unknown' | undefined {
+  const named = headers
+    .flatMap((value, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'content-encoding' ? value.toLowerCase().split(',') : [])
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'identity')
+  const [coding, second] = named
+  if (coding === undefined) return undefined
+  return second === undefined ? codingNamed(coding) : 'unknown'
+}
+
+function codingNamed (name: string): ContentCoding | 'unknown' {
+  switch (name) {
+    case 'gzip': case 'x-gzip': return 'gzip'
+    case 'deflate': case 'br': return name
+    case 'zstd': return zstdOf() === undefined ? 'unknown' : 'zstd'
+    default: return 'unknown'
+  }
+}
+
+/**
+ * Makes what undoes a coding, as a stream: each chunk comes out as soon as it can, and a bomb comes out as slowly as it is read.
+ *
+ * @param first the first bytes: some servers send `deflate` without the zlib header that RFC 9110 section 8.4.1.2 asks for
+ */
+export function createDecoder (coding: ContentCoding, first: Buffer): Transform {
+  const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH } = zlib.constants
+  switch (coding) {
+    case 'gzip': return zlib.createGunzip({ flush: Z_SYNC_FLUSH })
+    case 'deflate': return ((first[0] ?? 0) & 0x0f) === 8 ? zlib.createInflate({ flush: Z_SYNC_FLUSH }) : zlib.createInflateRaw({ flush: Z_SYNC_FLUSH })
+    case 'br': return zlib.createBrotliDecompress({ flush: BROTLI_OPERATION_FLUSH })
+    case 'zstd': {
+      const create = zstdOf()
+      if (create === undefined) throw new TypeError('a body in zstd was let through to where nothing decodes it')
+      return create()
+    }
+    default: return coding satisfies never
+  }
+}
+
+// What speaks of the body's very bytes, which may not be those that the client gets.
+const DIGESTS = new Set(['content-md5', 'digest', 'content-digest', 'repr-digest'])
+
+/**
+ * An answer's headers as they are true of a body that was looked into: no digests, and where it was decoded no coding, no
+ * length of the coded body, and a validator that no longer says "the same bytes" (RFC 9110 section 8.8.1).
+ */
+export function decodedHeaders (headers: RawHeaders, coding: ContentCoding | undefined): string[] {
+  const kept: string[] = []
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    const value = headers[index + 1] ?? ''
+    const lower = name.toLowerCase()
+    if (DIGESTS.has(lower)) continue
+    if (coding !== undefined && (lower === 'content-encoding' || lower === 'content-length')) continue
+    kept.push(name, coding !== undefined && lower === 'etag' && value.startsWith('"') ? `W/${value}` : value)
+  }
+  return kept
+}
+
+// Not in Node 20, and so not in its types.
+function zstdOf (): (() => Transform) | undefined {
+  const create: unknown = Reflect.get(zlib, 'createZstdDecompress')
+  return typeof create === 'function' ? create as () => Transform : undefined
+}
