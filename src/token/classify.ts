@@ -32,7 +32,7 @@ export function classifyAnswer ({ kind, status, code, text }: ErrorAnswer): Verd
   }
   const known = PERMANENT_ERRORS.get(name)
   if (known !== undefined) return { class: 'permanent', code: name, message: `${known} (${name}).` }
-  return kind === 'refresh' ? refusedRefresh(name) : refusedLogin(name, text)
+  return kind === 'refresh' ? refusedRefresh(name, text) : refusedLogin(name, text)
 }
 
 /** A challenge that needs a person: there is no answer to it from here. */
@@ -108,8 +108,15 @@ export const CHALLENGES: ReadonlyMap<string, string> = new Map([
 
 const TLS_ERROR = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH_EXCEEDED|INVALID_PURPOSE)/
 
+/**
+ * The codes of a refresh whose flow the app client does not allow, as with refresh-token rotation. Both answers are seen: an
+ * InvalidParameterException, and a NotAuthorizedException that only its words ("Auth flow not enabled for this client") tell from a dead token's.
+ */
+export const FLOW_OFF: ReadonlySet<string> = new Set(['InvalidParameterException', 'FlowNotEnabled'])
+
 // Whatever a refresh is refused for, a login tells more: so nothing here is permanent.
-function refusedRefresh (name: string): Verdict {
+function refusedRefresh (declared: string, text: string): Verdict {
+  const name = declared === 'NotAuthorizedException' && /flow not enabled/i.test(text) ? 'FlowNotEnabled' : declared
   return { class: 'refresh-dead', code: name, message: `The identity provider no longer takes the refresh token (${name}); a login follows.` }
 }
 

@@ -7,7 +7,7 @@ import { parentPort } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import type * as cognitoLibrary from 'amazon-cognito-identity-js'
 import type { CognitoUser, ICognitoStorage } from 'amazon-cognito-identity-js'
-import { deadlineExceeded, unknownFailure } from './classify.ts'
+import { deadlineExceeded, FLOW_OFF, unknownFailure } from './classify.ts'
 import type { Verdict } from './classify.ts'
 import { createCognitoFetch, createRoutes } from './cognito-fetch.ts'
 import type { Exchange } from './cognito-fetch.ts'
@@ -109,7 +109,7 @@ async function perform (library: Library, cognitoFetch: typeof fetch, exchange: 
   if (renewal === undefined) throw new TypeError('a refresh needs a renewal')
   // SECRET_HASH of a refresh is made over the name in the pool, which a refresh no longer knows; this call takes the secret itself.
   if (clientSecret === undefined) await refresh(library, request, renewal, signal)
-  const flowIsOff = exchange.failure?.class === 'refresh-dead' && exchange.failure.code === 'InvalidParameterException'
+  const flowIsOff = exchange.failure?.class === 'refresh-dead' && FLOW_OFF.has(exchange.failure.code)
   if (clientSecret !== undefined || flowIsOff) {
     exchange.failure = undefined
     await getTokensFromRefreshToken(cognitoFetch, request, renewal)

@@ -31,7 +31,7 @@ t.test('a missing secret of apiCredentials is an error, that of another section 
 
 t.test('without ois the file is no Airnode\'s, and any other unknown key is one', async (t) => {
   exactly(t, problemsOf(t, { routes: [{ prefix: '/', upstream: 'https://x' }], chains: [], triggers: '${GONE}' }), [/^chains {2}is a section of an Airnode configuration, and this file has no ois; remove it$/, /^triggers {2}is a section of/])
-  for (const key of ['chain', 'Chains', 'template', 'nodesettings', 'trigger', 'OIS', 'apiCredential']) exactly(t, problemsOf(t, { ...A, [key]: [] }, { A_KEY: 'x' }), [new RegExp(`^${key} {2}unknown key; remove it, or write one of "\\$schema", .*"logins"$`)])
+  for (const key of ['chain', 'Chains', 'template', 'nodesettings', 'trigger', 'OIS', 'apiCredential']) exactly(t, problemsOf(t, { ...A, [key]: [] }, { A_KEY: 'x' }), [new RegExp(`^${key} {2}unknown key; remove it, or write one of "\\$schema", .*"tokenCache"$`)])
 })
 
 t.test('plain JSON is enough, and own keys may stand beside it', async (t) => {

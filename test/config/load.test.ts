@@ -149,7 +149,7 @@ t.test('every error has its FILE:LINE:COLUMN and path, all of them at once, from
   t.same(lines, [
     'COUNTERSIGN_LOG_LEVEL  is no log level; use one of fatal, error, warn, info, debug, trace, silent',
     'c.jsonc:3:13  listen  is no address; write 127.0.0.1:8080, [::1]:8080, localhost:8080 or unix:/path/to.sock',
-    'c.jsonc:4:3  colour  unknown key; remove it, or write one of "$schema", "listen", "admin", "allowExternal", "allowedHosts", "allowedOrigins", "callerToken", "credentials", "routes", "ois", "apiCredentials", "accessLog", "shutdownTimeoutMs", "limits", "logins"',
+    'c.jsonc:4:3  colour  unknown key; remove it, or write one of "$schema", "listen", "admin", "allowExternal", "allowedHosts", "allowedOrigins", "callerToken", "credentials", "routes", "ois", "apiCredentials", "accessLog", "shutdownTimeoutMs", "limits", "logins", "tokenCache"',
     'c.jsonc:6:5  credentials["a b"]  is no name of a credential; use letters, digits, _ . and -, a letter or digit first, at most 64',
     'c.jsonc:7:42  credentials.maps.value  secret MISSING is not set; set MISSING or MISSING_FILE in the environment, or MISSING in the secrets file (used too by credentials.orders.clientId at 8:71)',
     'c.jsonc:8:15  credentials.orders.password  is missing; add it, a string',

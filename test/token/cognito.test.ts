@@ -5,6 +5,9 @@ import t from 'tap'
 import { Secret } from '../../src/secret.ts'
 import type { Grant, Renewal } from '../../src/token/token.ts'
 import { CognitoWorker } from '../../src/token/cognito.ts'
+import { TokenRefresher } from '../../src/token/refresher.ts'
+import { FakeClock } from '../helpers/clock.ts'
+import { createTestLog } from '../helpers/token-source.ts'
 import { CLIENT_ID, NEVER, USER, failureOf, sourceFor, startEmulator, startWorker } from '../helpers/cognito.ts'
 
 const BOB = { username: 'bob', password: 'another password' }
@@ -226,6 +229,30 @@ t.test('13: with rotation the refresh goes the way that knows it, and keeps the 
   t.match(emulator.record.slice(2), [{ outcome: 'InvalidParameterException' }, { operation: 'GetTokensFromRefreshToken', outcome: 'ok' }])
   t.match(await failureOf(source.refresh(first, NEVER)), { class: 'refresh-dead', code: 'RefreshTokenReuseException' })
   t.ok(await source.refresh(second, NEVER))
+})
+
+t.test('13: a client that words it otherwise that REFRESH_TOKEN_AUTH is off is refreshed the other way too', async t => {
+  const emulator = await startEmulator(t, { client: { rotation: { graceMs: 0 } } })
+  const source = sourceFor(emulator.url, shared)
+  const renewal = renewalOf(await source.login(NEVER))
+  emulator.faults.add({ type: 'error', code: 'NotAuthorizedException', message: 'Auth flow not enabled for this client', flow: 'REFRESH_TOKEN_AUTH' })
+  t.not(renewalOf(await source.refresh(renewal, NEVER)).refreshToken.reveal(), renewal.refreshToken.reveal())
+})
+
+t.test('13: twenty refreshes in a row with rotation and no grace: each takes the token of the one before, and nobody logs in again', async t => {
+  const emulator = await startEmulator(t, { client: { rotation: { graceMs: 0 } } })
+  const clock = new FakeClock()
+  const refresher = new TokenRefresher({ name: 'alice', source: sourceFor(emulator.url, shared), clock, random: () => 0, gate: { enter: async () => () => {} }, log: createTestLog() })
+  refresher.start()
+  await refresher.get()
+  for (let count = 1; count <= 20; count++) {
+    clock.jump(50 * 60_000)
+    refresher.current()
+    while (refresher.status().refreshes < count && refresher.status().failures === 0) await new Promise(resolve => { setImmediate(resolve) })
+  }
+  t.match(refresher.status(), { logins: 1, refreshes: 20, failures: 0, lastError: null })
+  t.same(emulator.record.filter(({ outcome }) => outcome === 'RefreshTokenReuseException'), [])
+  refresher.stop()
 })
 
 t.test('without rotation the refresh token stays', async t => {
