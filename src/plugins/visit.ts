@@ -80,7 +80,9 @@ function look (message: IncomingMessage, response: ServerResponse, routes: reado
   }
 }
 
+// Without the query, and without a target that has an authority: both are places for passwords.
 function pathOf (target: string): string {
+  if (!target.startsWith('/') || target.startsWith('//')) return target === '*' ? target : ''
   const mark = target.indexOf('?')
   return mark === -1 ? target : target.slice(0, mark)
 }
