@@ -2,6 +2,8 @@
 import { parseArgs } from 'node:util'
 import { EXIT, type Command } from './cli/command.ts'
 import { commandHelp, overview } from './cli/help.ts'
+import { describeCrash } from './errors.ts'
+import { printable } from './http/printable.ts'
 import { readVersion } from './version.ts'
 
 // Loaded when called for: a health check every few seconds should not load a proxy.
@@ -17,8 +19,20 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 }
 const DEFAULT_COMMAND = 'serve'
 
+// A report that somebody asked Node for (--report-on-fatalerror) has no use for the environment; Node 20 writes it all the same.
+Reflect.set(process.report, 'excludeEnv', true)
+// Node's own words for what nobody caught quote messages, properties and causes, and whatever values they hold.
+process.on('uncaughtException', (error) => {
+  // A command that catches by itself ends by itself.
+  if (process.listenerCount('uncaughtException') === 1) process.exit(crash(error))
+})
 // The exit status is set rather than forced where nothing is left open, so that what was written is out.
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await main(process.argv.slice(2)).catch(crash)
+
+function crash (error: unknown): number {
+  process.stderr.write(`internal failure: ${printable(JSON.stringify(describeCrash(error)))}\n`)
+  return EXIT.software
+}
 
 async function main (args: readonly string[]): Promise<number> {
   // A reader that went away (`| head`) ends what is printed, not the daemon.
@@ -48,11 +62,15 @@ async function start (command: Command, args: readonly string[]): Promise<number
     if (values['version'] === true) return print(`${readVersion()}\n`)
     const { min, max } = command.positionals
     if (positionals.length < min || positionals.length > max) return misused(`usage: countersign ${command.name} ${command.usage}`)
-    return await command.run({ env: process.env, cwd: process.cwd(), stdout: process.stdout, stderr: process.stderr, options: values, positionals })
+    return await command.run({ env: { ...process.env }, hide, cwd: process.cwd(), stdout: process.stdout, stderr: process.stderr, options: values, positionals })
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error) || !String(error.code).startsWith('ERR_PARSE_ARGS_')) throw error
     return misused(`${error.message.split('. ')[0] ?? ''}; \`countersign ${command.name} --help\` lists the options`)
   }
+}
+
+function hide (variable: string): void {
+  delete process.env[variable]
 }
 
 function print (text: string): number {
@@ -61,6 +79,6 @@ function print (text: string): number {
 }
 
 function misused (text: string): number {
-  process.stderr.write(`${text}\n`)
+  process.stderr.write(`${printable(text)}\n`)
   return EXIT.usage
 }

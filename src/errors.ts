@@ -65,6 +65,20 @@ export class ProxyError extends Error {
   }
 }
 
+/**
+ * The part of an error that may be printed: its kind, its code, its sentence, and the same of its causes; never its other
+ * properties, which hold requests and values. A defect tells where it happened instead of its sentence: what the runtime
+ * says of a bad value often quotes it (`"eyJ…" is not valid JSON`, `Received type string ('eyJ…')`).
+ */
+export function describeError (error: unknown): Record<string, unknown> {
+  return describe(error, isDefect, 0)
+}
+
+/** As {@link describeError}, of an error that nobody expected: no sentence at all. */
+export function describeCrash (error: unknown): Record<string, unknown> {
+  return describe(error, () => true, 0)
+}
+
 /** An error as it goes over the wire. */
 export interface ErrorAnswer {
   readonly statusCode: number
@@ -96,4 +110,29 @@ export function errorAnswer (error: ProxyError): ErrorAnswer {
     },
     body
   }
+}
+
+// An error may be a cause of itself.
+const DEEPEST_CAUSE = 5
+
+function describe (error: unknown, silent: (error: Error, code: string) => boolean, depth: number): Record<string, unknown> {
+  if (!(error instanceof Error)) return { type: typeof error }
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  return {
+    type: error.name,
+    ...(code !== '' && { code }),
+    ...(silent(error, code) ? { at: framesOf(error) } : { message: error.message }),
+    ...(error.cause !== undefined && depth < DEEPEST_CAUSE && { cause: describe(error.cause, silent, depth + 1) })
+  }
+}
+
+// Of the errors that Node itself makes only those of TLS say more than their code without quoting.
+function isDefect (error: Error, code: string): boolean {
+  return /^ERR_(?!TLS_|SSL_)/.test(code) || [EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError].some((kind) => error instanceof kind)
+}
+
+/** The innermost frames of a stack: functions and places, nothing of the message in front of them. */
+function framesOf ({ stack = '', message }: Error): string[] {
+  const frames = stack.slice(stack.includes(message) ? stack.indexOf(message) + message.length : 0)
+  return frames.split('\n').flatMap((line) => /^ {4}at (.*:\d+:\d+\)?)$/.exec(line)?.[1] ?? []).slice(0, 10)
 }

@@ -1,5 +1,7 @@
 import { pino, stdTimeFunctions, type DestinationStream, type Logger } from 'pino'
 import type { LogLevel } from './config/config.ts'
+import { describeError } from './errors.ts'
+import { printable } from './http/printable.ts'
 
 export type { Logger } from 'pino'
 
@@ -20,7 +22,8 @@ export interface LoggerOptions {
 const URGENT = 40
 
 /**
- * The program's log. Lines are written without a worker thread, so that the last line before an exit is there. Errors are reduced to fields that are known to be safe: pino's own serialiser prints every key of every cause.
+ * The program's log. Lines are written without a worker thread, so that the last line before an exit is there.
+ * Errors are reduced to fields that are known to be safe: pino's own serialiser prints every key of every cause.
  */
 export function createLogger (options: LoggerOptions): Logger {
   const target: DestinationStream = options.gathered === true ? gather(options.destination, format) : { write: (line) => { options.destination.write(format(line)) } }
@@ -35,7 +38,7 @@ export function createLogger (options: LoggerOptions): Logger {
   }, target)
 
   function format (line: string): string {
-    return options.readable ? readableLine(line, options.colour) : line
+    return options.readable ? readableLine(line, options.colour) : `${printable(line.trimEnd())}\n`
   }
 }
 
@@ -62,25 +65,12 @@ function gather (destination: NodeJS.WritableStream, format: (line: string) => s
   } as DestinationStream & { [METADATA]: true, lastLevel: number }
 }
 
-/** The safe part of an error: its kind, its code, its sentence, and the codes of its causes. */
-export function describeError (error: unknown): Record<string, unknown> {
-  if (!(error instanceof Error)) return { type: typeof error }
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
-  return {
-    type: error.name,
-    ...(code !== undefined && { code }),
-    message: error.message,
-    ...(error.cause !== undefined && { cause: describeError(error.cause) })
-  }
-}
-
 const COLOURS: Readonly<Record<string, number>> = { trace: 90, debug: 90, info: 32, warn: 33, error: 31, fatal: 31 }
 
-// JSON.stringify keeps control characters and escape sequences of a client's making off the terminal.
 function readableLine (line: string, colour: boolean): string {
   const { level, time, msg, ...fields } = JSON.parse(line) as { level: string, time: string, msg?: string }
   const name = level.toUpperCase().padEnd(5)
   const painted = colour ? `\u001b[${COLOURS[level] ?? 0}m${name}\u001b[0m` : name
-  const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value)}`)
-  return `${time.slice(11, 23)} ${painted} ${msg ?? ''}${rest.join('')}\n`
+  const rest = Object.entries(fields).map(([key, value]) => ` ${printable(key)}=${typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : printable(JSON.stringify(value))}`)
+  return `${time.slice(11, 23)} ${painted} ${printable(msg ?? '')}${rest.join('')}\n`
 }

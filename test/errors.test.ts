@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
 import t from 'tap'
-import { errorAnswer, ERRORS, ProxyError, type ErrorCode } from '../src/errors.ts'
+import { describeCrash, describeError, errorAnswer, ERRORS, ProxyError, type ErrorCode } from '../src/errors.ts'
 
 const STATUS: Readonly<Record<ErrorCode, number>> = {
   CS_BAD_REQUEST: 400,
@@ -36,4 +38,41 @@ t.test('an error may be more exact, ask for patience, or end the connection', as
   t.match(errorAnswer(new ProxyError('CS_TOKEN_UNAVAILABLE', { retryAfter: 7 })).headers, { 'retry-after': '7' })
   t.match(errorAnswer(new ProxyError('CS_BAD_REQUEST', { close: true })).headers, { connection: 'close' })
   t.match(errorAnswer(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'dns_error' })).headers, { 'proxy-status': 'countersign; error=dns_error' })
+})
+
+t.test('errors are reduced to what is known to be safe', async (t) => {
+  t.same(describeError(Object.assign(new Error('no', { cause: Object.assign(new Error('why'), { code: 'ECONNREFUSED' }) }), { request: 'CANARY' })), { type: 'Error', message: 'no', cause: { type: 'Error', code: 'ECONNREFUSED', message: 'why' } })
+  t.same(describeError('CANARY'), { type: 'string' })
+  const itself = new Error('again')
+  itself.cause = itself
+  t.match(describeError(itself), { message: 'again', cause: { cause: { message: 'again' } } })
+})
+
+/** Ways in which the runtime quotes what it was given. */
+const QUOTING: ReadonlyArray<() => unknown> = [
+  () => JSON.parse('CANARY-1'),
+  () => BigInt('CANARY-1'),
+  () => 'a' in ('CANARY-1' as unknown as object),
+  () => { ('CANARY-1' as unknown as { a: number }).a = 1 },
+  () => new URL('CANARY-1'),
+  () => Buffer.alloc('CANARY-1' as unknown as number),
+  () => decodeURIComponent('%CANARY-1'),
+  () => assert.equal('CANARY-1', 'b'),
+  () => new EventEmitter().emit('error', 'CANARY-1'),
+  () => { throw new SyntaxError('one\n    at CANARY-1 (file:///x.js:1:1)\nthree') }
+]
+
+t.test('a defect tells where it happened, and nothing that the runtime quotes', async (t) => {
+  for (const fail of QUOTING) {
+    try {
+      fail()
+      t.fail('it was to throw')
+    } catch (error) {
+      for (const text of [JSON.stringify(describeError(error)), JSON.stringify(describeCrash(error))]) {
+        t.notMatch(text, /CANARY/, String(fail))
+        t.match(text, /errors\.test\.ts:\d+:\d+/)
+      }
+    }
+  }
+  t.notMatch(JSON.stringify(describeCrash(new Error('CANARY-1', { cause: Object.assign(new Error('CANARY-2'), { value: 'CANARY-3' }) }))), /CANARY/, 'a crash has no sentence at all')
 })

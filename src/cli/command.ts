@@ -1,6 +1,9 @@
 /** What a command may touch. Everything outside comes through here, so nothing below reads `process` by itself. */
 export interface CommandContext {
+  /** The environment as the process was started with it. */
   readonly env: NodeJS.ProcessEnv
+  /** Takes a variable out of the process's own environment, which threads and child processes inherit and reports show; `env` keeps it. */
+  readonly hide: (variable: string) => void
   readonly cwd: string
   readonly stdout: NodeJS.WriteStream
   readonly stderr: NodeJS.WriteStream

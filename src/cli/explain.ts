@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts'
 import { formatAddress, parseAddress, type Address } from '../http/address.ts'
 import { checkBrowser, checkHost, guardedHeaders } from '../http/host.ts'
 import { connectionListed, foldName, isDroppedFromRequest } from '../http/headers.ts'
+import { printable } from '../http/printable.ts'
 import { parseTarget } from '../http/target.ts'
 import { Secret } from '../secret.ts'
 import { readRelayed } from '../route/relayed.ts'
@@ -75,7 +76,7 @@ function describe (config: Config, entry: Entry, method: string, raw: string, he
     ...(added.length === 0 ? [['added', 'nothing']] : added.map((line, index) => [index === 0 ? 'added' : '', line])),
     ...(route.scrub ? [['answer', 'asked for without compression and whole; credentials in it are masked']] : []),
     ...(config.callerToken === undefined ? [] : [['caller', 'must show the caller token']])
-  ].map(([label = '', text = '']) => `${label.padEnd(12)}${text}\n`).join('')
+  ].map(([label = '', text = '']) => `${label.padEnd(12)}${printable(text)}\n`).join('')
 }
 
 /** The listener that a request comes in on, and the route that it belongs to, if it is one's own. */

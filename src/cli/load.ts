@@ -2,7 +2,7 @@ import type { Problem } from '../config/config.ts'
 import { formatProblem, loadConfig, type LoadResult } from '../config/load.ts'
 import { stringOption, type CommandContext } from './command.ts'
 
-/** Loads the configuration that a command's options and environment name. */
+/** Loads the configuration that a command's options and environment name, and takes its secrets out of the process's environment. */
 export function load (context: CommandContext): LoadResult {
   const options: { config?: string, secrets?: string, listen?: string, admin?: string, allowExternal?: boolean } = {}
   for (const name of ['config', 'secrets', 'listen', 'admin'] as const) {
@@ -10,7 +10,9 @@ export function load (context: CommandContext): LoadResult {
     if (value !== undefined) options[name] = value
   }
   if (context.options['allow-external'] === true) options.allowExternal = true
-  return loadConfig({ env: context.env, cwd: context.cwd, options })
+  const loaded = loadConfig({ env: context.env, cwd: context.cwd, options })
+  if (loaded.ok) for (const variable of loaded.variables) context.hide(variable)
+  return loaded
 }
 
 /** Writes problems to stderr, a line each, warnings marked as such. */

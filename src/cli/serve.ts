@@ -1,3 +1,4 @@
+import { describeCrash } from '../errors.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { ListenError } from '../listener.ts'
 import { startServer } from '../server.ts'
@@ -64,7 +65,7 @@ export function proxyEnvironment (env: NodeJS.ProcessEnv): ProxyEnvironment {
 function failure (log: Logger): Promise<'failed'> {
   return new Promise((resolve) => {
     const die = (error: unknown): void => {
-      log.fatal({ error }, 'internal failure')
+      log.fatal({ crash: describeCrash(error) }, 'internal failure')
       resolve('failed')
     }
     process.once('uncaughtException', die)

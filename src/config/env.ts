@@ -24,6 +24,8 @@ export interface SettingsResult {
   readonly problems: readonly Problem[]
   /** Absolute paths of the files that `…_FILE` variables named. */
   readonly files: readonly string[]
+  /** Names of the variables that held secrets. */
+  readonly variables: readonly string[]
 }
 
 /** How an ADDR is written, for messages. */
@@ -70,7 +72,7 @@ export function readSettings (env: Environment, cwd: string): SettingsResult {
     ...(values.COUNTERSIGN_LOG_LEVEL !== undefined && { logLevel: values.COUNTERSIGN_LOG_LEVEL }),
     ...readCallerToken()
   }
-  return { settings: Object.freeze(settings), problems, files: lookup.files() }
+  return { settings: Object.freeze(settings), problems, files: lookup.files(), variables: lookup.variables() }
 
   function readCallerToken (): Pick<Settings, 'callerToken'> {
     const name = 'COUNTERSIGN_CALLER_TOKEN'

@@ -34,6 +34,8 @@ export type LoadResult =
     readonly warnings: readonly Problem[]
     /** Absolute paths of every file that was read: what to watch for changes. */
     readonly files: readonly string[]
+    /** Names of the environment variables that held secrets. */
+    readonly variables: readonly string[]
   }
   | {
     readonly ok: false
@@ -48,7 +50,7 @@ export type LoadResult =
  * once. Reads nothing but files and its arguments; prints nothing, throws nothing.
  */
 export function loadConfig ({ env, cwd, options }: LoadInput): LoadResult {
-  const { settings, problems: settingsProblems, files: settingsFiles } = readSettings(env, cwd)
+  const { settings, problems: settingsProblems, files: settingsFiles, variables } = readSettings(env, cwd)
   const problems: Problem[] = [...settingsProblems]
   const files = new Set(settingsFiles)
   const names: string[] = []
@@ -66,7 +68,7 @@ export function loadConfig ({ env, cwd, options }: LoadInput): LoadResult {
   problems.push(...document === undefined ? found.filter(({ severity }) => severity === 'error') : found)
   const sorted = sortProblems(problems, names)
   if (sorted.some(({ severity }) => severity === 'error')) return { ok: false, problems: sorted, files: [...files] }
-  return { ok: true, config: freezeDeep(config), warnings: sorted, files: [...files] }
+  return { ok: true, config: freezeDeep(config), warnings: sorted, files: [...files], variables: [...variables, ...secrets.variables()] }
 
   function locate (name: string): string {
     return resolve(configFile.type === 'text' ? dirname(configFile.path) : cwd, name)

@@ -1,3 +1,4 @@
+import { printable } from '../http/printable.ts'
 import type { Problem } from './config.ts'
 
 /** A place inside the configuration: keys and list indices from the top. */
@@ -46,7 +47,7 @@ export function quoteAll (texts: readonly string[]): string {
 export function formatProblem (problem: Problem): string {
   const { source, line, column, path, message } = problem
   const place = line === undefined ? source : `${source}:${line}:${column ?? 1}`
-  return [place, path, message].filter((part) => part !== undefined && part !== '').join('  ')
+  return [printable(place), path, message].filter((part) => part !== undefined && part !== '').join('  ')
 }
 
 /** Sorted as a person works through them: variables and options first, then each file from its top. Exact repetitions are left out. */

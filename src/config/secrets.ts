@@ -20,6 +20,8 @@ export interface SecretLookup {
   has (name: string): boolean
   /** Absolute paths of the files that were read through `NAME_FILE`. */
   files (): readonly string[]
+  /** Names of the variables that held the secrets which were found. */
+  variables (): readonly string[]
 }
 
 /**
@@ -30,14 +32,17 @@ export interface SecretLookup {
  */
 export function createSecretLookup (env: Environment, cwd: string, secretsFile: ReadonlyMap<string, string> = new Map()): SecretLookup {
   const files = new Set<string>()
+  const variables = new Set<string>()
   return {
     find: (name) => fromEnvironment(name) ?? fromSecretsFile(name) ?? { ok: false, reason: `secret ${name} is not set; set ${name} or ${name}_FILE in the environment, or ${name} in the secrets file` },
     has: (name) => own(env, name) !== undefined || own(env, `${name}_FILE`) !== undefined || secretsFile.has(name),
-    files: () => [...files]
+    files: () => [...files],
+    variables: () => [...variables]
   }
 
   function fromEnvironment (name: string): SecretResult | undefined {
     const value = own(env, name)
+    if (value !== undefined) variables.add(name)
     if (value !== undefined) return unlessBlank(value, `secret ${name} is empty in the environment; set it to its value, or remove the variable`)
     const file = own(env, `${name}_FILE`)
     if (file === undefined) return undefined

@@ -112,7 +112,9 @@ function expectsContinue ({ headers: { expect }, httpVersion }: IncomingMessage)
   return expect !== undefined && httpVersion === '1.1' && CONTINUE.test(expect)
 }
 
+// Without the query, and without a target that has an authority: both are places for passwords.
 function pathOf (target: string): string {
+  if (!target.startsWith('/') || target.startsWith('//')) return target === '*' ? target : ''
   const mark = target.indexOf('?')
   return mark === -1 ? target : target.slice(0, mark)
 }

@@ -36,7 +36,7 @@ t.test('what is set is read into a plain frozen object, what is not set is absen
 })
 
 t.test('NODE_ENV changes nothing', async (t) => {
-  for (const NODE_ENV of ['development', 'test', 'production', '']) t.same(readSettings({ NODE_ENV }, '/'), { settings: {}, problems: [], files: [] }, NODE_ENV)
+  for (const NODE_ENV of ['development', 'test', 'production', '']) t.same(readSettings({ NODE_ENV }, '/'), { settings: {}, problems: [], files: [], variables: [] }, NODE_ENV)
 })
 
 t.test('an empty variable is an error, not a default', async (t) => {
