@@ -99,6 +99,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       dispatcher,
       ...(options.maxBodyBytes !== undefined && { maxBodyBytes: options.maxBodyBytes }),
       idleTimeoutMs: options.idleTimeoutMs,
+      timeoutMs: options.timeoutMs,
       token: (credential) => store.get(credential),
       reject: (credential, token) => { store.reject(credential, token) },
       onReplay: (credentials) => {

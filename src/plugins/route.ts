@@ -34,6 +34,8 @@ export interface RoutePluginOptions extends TokenPort {
   readonly websocket: boolean
   /** Longest silence within a request body, in milliseconds. */
   readonly idleTimeoutMs: number
+  /** Longest time that interim answers may put an answer off, in milliseconds. */
+  readonly timeoutMs: number
   /** Monotonic milliseconds. */
   readonly now: () => number
   /** Called as a request leaves for the upstream. */
@@ -172,7 +174,7 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
         }
       },
       fail
-    })
+    }, options.timeoutMs)
     visit.exchange = exchange
     options.onInject()
     exchange.send(options.dispatcher, route.upstreamOrigin, message)

@@ -17,6 +17,8 @@ import type { Visit } from './visit.ts'
 export interface UpgradeOptions {
   readonly route: Route
   readonly dispatcher: UpstreamConnections
+  /** Longest time that interim answers may put an answer off, in milliseconds. */
+  readonly timeoutMs: number
   /** Monotonic milliseconds. */
   readonly now: () => number
   /** Called as the request leaves for the upstream. */
@@ -56,7 +58,7 @@ export function relayUpgrade (visit: Visit, options: UpgradeOptions, fail: (erro
       if (failure !== undefined) fail(failure)
     },
     fail: (error) => { fail(upstreamFailure(error)) }
-  })
+  }, options.timeoutMs)
   visit.exchange = exchange
   visit.upstreamStartedAt = options.now()
   options.onInject()
