@@ -179,7 +179,7 @@ function refuseRest (socket: Socket, connection: Connection | undefined, refusal
   }
   // It is the body of that very request that is malformed, so this is its answer.
   if (connection.answers.size > 1 || current.headersSent) socket.destroy()
-  else answerRaw(socket, refusal, 0)
+  else answerRaw(socket, refusal, 0, current.req.method !== 'HEAD')
 }
 
 async function listen (server: Server, address: Address): Promise<void> {
@@ -251,7 +251,7 @@ function parserRefusal (error: NodeJS.ErrnoException, headersMs: number): ProxyE
  * Writes an error where there is no response object, and ends the connection: no byte behind it is read as a request.
  * What still comes is read and dropped for a moment, since closing on unread bytes would take the answer back (RFC 9112 section 9.6).
  */
-function answerRaw (socket: Duplex, refusal: ProxyError | undefined, lingerMs = LINGER_MS): void {
+function answerRaw (socket: Duplex, refusal: ProxyError | undefined, lingerMs = LINGER_MS, withBody = true): void {
   if (socket.writableEnded) return
   if (refusal === undefined || !socket.writable) {
     socket.destroy()
@@ -260,7 +260,7 @@ function answerRaw (socket: Duplex, refusal: ProxyError | undefined, lingerMs = 
   const { statusCode, headers, body } = errorAnswer(refusal)
   const reason = (JSON.parse(body) as { error: string }).error // of our own making
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
-  socket.end(`HTTP/1.1 ${statusCode} ${reason}\r\n${head}\r\n${body}`, () => { if (lingerMs === 0) socket.destroy() })
+  socket.end(`HTTP/1.1 ${statusCode} ${reason}\r\n${head}\r\n${withBody ? body : ''}`, () => { if (lingerMs === 0) socket.destroy() })
   if (lingerMs === 0) return
   const timer = setTimeout(() => { socket.destroy() }, lingerMs).unref()
   socket.once('end', () => { socket.destroy() }).once('close', () => { clearTimeout(timer) }).on('error', () => {}).resume()
