@@ -68,7 +68,7 @@ export async function openListener ({ address, handle, maxConnections, open = { 
     IncomingMessage: Incoming,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: headersMs,
-    // How exact that is.
+    // So often Node looks for them.
     connectionsCheckingInterval: headersMs / 2,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     // An upload may take for ever as long as it moves.
@@ -77,7 +77,6 @@ export async function openListener ({ address, handle, maxConnections, open = { 
   // Node drops what is beyond its default of 1,000 in silence: the guards would not see a second Host there.
   server.maxHeadersCount = 0
   const connections = new Map<Socket, Connection>()
-  const endWatch = watchSlowClients(connections, stillMs)
   let refusals = 0
   let draining = false
 
@@ -132,6 +131,7 @@ export async function openListener ({ address, handle, maxConnections, open = { 
   server.on('connect', ({ socket }) => { refuseRest(socket, connections.get(socket), new ProxyError('CS_METHOD_NOT_ALLOWED', { close: true })) })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => { refuseRest(socket, connections.get(socket), parserRefusal(error, headersMs)) })
   await listen(server, address)
+  const endWatch = watchSlowClients(connections, stillMs)
 
   return {
     address: realAddress(server, address),

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
  * connections that are just being told that there are too many, identity providers.
  */
 const RESERVED = 192
+/** Served even where nothing fits: then a request may find no descriptor, and hears so. */
 const FEWEST = 8
 
 /**

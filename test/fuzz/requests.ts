@@ -1,12 +1,13 @@
 import fc from 'fast-check'
 
-/** A request as a hostile client may write it; `raw` is its text without the line that tells whose it is. */
+/** A request as a hostile client may write it; the stage adds `Host` and the line that tells whose it is. */
 export interface FuzzedRequest {
   readonly startLine: string
   readonly method: string
   /** Header lines, Host not among them. */
   readonly lines: readonly string[]
-  readonly host: 'right' | string
+  /** `right` for the listener's own name; `PORT` stands for its port. */
+  readonly host: string
   readonly body: string
 }
 

@@ -174,19 +174,18 @@ function unreachable (place: never): never {
   throw new TypeError(String(place))
 }
 
-/** Whether some reader could take a path for one that climbs out of its base: decoded up to three times, `\` as `/`, parameters cut off. */
+/**
+ * Whether some reader could take a path for one that climbs out of its base: as it is or decoded, with `\` for `/`, without
+ * parameters. What is encoded twice is data (RFC 3986 section 2.4).
+ */
 function leaves (path: string): boolean {
-  let text = path
-  for (let round = 0; round < 3; round++) {
+  const decoded = path.replace(/%[0-9a-f]{2}/gi, (escape) => String.fromCharCode(parseInt(escape.slice(1), 16)))
+  return [path, decoded].some((text) => {
     let depth = -1
-    for (const segment of text.replaceAll('\\', '/').split('/').slice(1)) {
+    return text.replaceAll('\\', '/').split('/').slice(1).some((segment) => {
       const plain = segment.replace(/;.*$/, '')
       depth += plain === '..' ? -1 : plain === '.' || plain === '' ? 0 : 1
-      if (depth < 0) return true
-    }
-    // Two readers must be asked to disagree about one decoding only: what is encoded twice is data (RFC 3986 section 2.4).
-    if (round === 1) return false
-    text = text.replace(/%[0-9a-f]{2}/gi, (escape) => String.fromCharCode(parseInt(escape.slice(1), 16)))
-  }
-  return false
+      return depth < 0
+    })
+  })
 }
