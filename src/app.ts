@@ -100,6 +100,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       ...(options.maxBodyBytes !== undefined && { maxBodyBytes: options.maxBodyBytes }),
       idleTimeoutMs: options.idleTimeoutMs,
       refuse,
+      timeoutMs: options.timeoutMs,
       token: (credential) => store.get(credential),
       reject: (credential, token) => { store.reject(credential, token) },
       onReplay: (credentials) => {
@@ -128,7 +129,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
     return (message, response) => {
       const visit = openVisit(message, response, table, clock.monotonic())
       inFlight++
-      response.on('close', () => {
+      response.once('close', () => {
         if (!visit.switched) inFlight--
         end(visit)
       })

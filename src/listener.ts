@@ -6,6 +6,7 @@ import { errorAnswer, ProxyError } from './errors.ts'
 import { formatAddress, type Address } from './http/address.ts'
 import { Incoming } from './http/incoming.ts'
 import { Handshake } from './plugins/handshake.ts'
+import { watchSlowClients } from './slow-clients.ts'
 
 export type Handler = (message: IncomingMessage, response: ServerResponse) => void
 
@@ -16,6 +17,16 @@ export interface ListenerOptions {
   readonly maxConnections: number
   /** Counts the open connections, for listeners that share one limit. */
   readonly open?: ConnectionCount
+  /** Other than the usual ones. */
+  readonly timeouts?: Partial<ClientTimeouts>
+}
+
+/** How long a client may take, in milliseconds. */
+export interface ClientTimeouts {
+  /** Until the header of a request is here. */
+  readonly headersMs: number
+  /** Without taking a byte of what is written, or sending one of a body that is owed. */
+  readonly stillMs: number
 }
 
 /** How many connections are served. */
@@ -36,24 +47,29 @@ export class ListenError extends Error {
   override readonly name = 'ListenError'
 }
 
-const HEADERS_TIMEOUT_MS = 60_000
+const TIMEOUTS: ClientTimeouts = { headersMs: 60_000, stillMs: 300_000 }
 const KEEP_ALIVE_TIMEOUT_MS = 72_000
 const MAX_HEADER_BYTES = 16_384
 const LONGEST_SOCKET_PATH = 103
 const LINGER_MS = 1000
+/** Connections over the limit that are being told so; more are closed without a word, since each costs a descriptor. */
+const MOST_REFUSALS = 64
 
 /**
  * Listens on a TCP address or a unix socket.
  *
  * @throws ListenError where the address cannot be taken
  */
-export async function openListener ({ address, handle, maxConnections, open = { served: 0 } }: ListenerOptions): Promise<Listener> {
+export async function openListener ({ address, handle, maxConnections, open = { served: 0 }, timeouts }: ListenerOptions): Promise<Listener> {
+  const { headersMs, stillMs } = { ...TIMEOUTS, ...timeouts }
   const server = createServer({
     // Our own guard answers a missing Host, in our own format.
     requireHostHeader: false,
     IncomingMessage: Incoming,
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: HEADERS_TIMEOUT_MS,
+    headersTimeout: headersMs,
+    // So often Node looks for them.
+    connectionsCheckingInterval: headersMs / 2,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     // An upload may take for ever as long as it moves.
     requestTimeout: 0
@@ -61,23 +77,29 @@ export async function openListener ({ address, handle, maxConnections, open = { 
   // Node drops what is beyond its default of 1,000 in silence: the guards would not see a second Host there.
   server.maxHeadersCount = 0
   const connections = new Map<Socket, Connection>()
+  let refusals = 0
   let draining = false
 
   server.prependListener('connection', (socket: Socket) => {
     const full = open.served >= maxConnections
-    if (!full) open.served++
+    if (full) refusals++
+    else open.served++
     connections.set(socket, { answers: new Set(), last: full })
     socket.once('close', () => {
       connections.delete(socket)
-      if (!full) open.served--
+      if (full) refusals--
+      else open.served--
     })
-    if (full) answerRaw(socket, new ProxyError('CS_OVERLOADED', { retryAfter: 1, close: true }))
+    if (!full) return
+    if (refusals > MOST_REFUSALS) socket.destroy()
+    else answerRaw(socket, new ProxyError('CS_OVERLOADED', { retryAfter: 1, close: true }))
   })
   const serve: Handler = (message, response) => {
     const connection = connections.get(message.socket)
     if (connection === undefined || isOver(connection)) return
+    connection.message = message
     connection.answers.add(response)
-    response.on('close', () => {
+    response.once('close', () => {
       connection.answers.delete(response)
       connection.last ||= !response.shouldKeepAlive
       if (draining && connection.answers.size === 0) message.socket.destroySoon()
@@ -107,8 +129,9 @@ export async function openListener ({ address, handle, maxConnections, open = { 
     })
   })
   server.on('connect', ({ socket }) => { refuseRest(socket, connections.get(socket), new ProxyError('CS_METHOD_NOT_ALLOWED', { close: true })) })
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => { refuseRest(socket, connections.get(socket), parserRefusal(error)) })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => { refuseRest(socket, connections.get(socket), parserRefusal(error, headersMs)) })
   await listen(server, address)
+  const endWatch = watchSlowClients(connections, stillMs)
 
   return {
     address: realAddress(server, address),
@@ -121,6 +144,7 @@ export async function openListener ({ address, handle, maxConnections, open = { 
       const timer = setTimeout(() => { for (const socket of connections.keys()) socket.destroy() }, timeoutMs)
       await closed
       clearTimeout(timer)
+      endWatch()
     }
   }
 }
@@ -129,6 +153,8 @@ export async function openListener ({ address, handle, maxConnections, open = { 
 interface Connection {
   /** Requests that are not answered to the end. */
   readonly answers: Set<ServerResponse>
+  /** The newest request. */
+  message?: IncomingMessage
   /** The last answer is out: nothing that still comes is a request. */
   last: boolean
 }
@@ -158,7 +184,7 @@ function refuseRest (socket: Socket, connection: Connection | undefined, refusal
     socket.destroy()
     return
   }
-  answerRaw(socket, refusal, 0)
+  answerRaw(socket, refusal, 0, current.req.method !== 'HEAD')
   // As the end of its socket will say in a moment: until then the upstream would get what came in front of the fault.
   current.emit('close')
 }
@@ -219,10 +245,10 @@ function realAddress (server: Server, asked: Address): Address {
 }
 
 // Codes of Node's HTTP parser (llhttp) and of its own timeouts.
-function parserRefusal (error: NodeJS.ErrnoException): ProxyError | undefined {
+function parserRefusal (error: NodeJS.ErrnoException, headersMs: number): ProxyError | undefined {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW': return new ProxyError('CS_BAD_REQUEST', { status: 431, message: `The request's header is larger than ${MAX_HEADER_BYTES} bytes; send less.`, close: true })
-    case 'ERR_HTTP_REQUEST_TIMEOUT': return new ProxyError('CS_BAD_REQUEST', { status: 408, message: `The request's header did not arrive within ${HEADERS_TIMEOUT_MS / 1000} s; send it again.`, close: true })
+    case 'ERR_HTTP_REQUEST_TIMEOUT': return new ProxyError('CS_BAD_REQUEST', { status: 408, message: `The request's header did not arrive within ${headersMs / 1000} s; send it again.`, close: true })
     case 'ECONNRESET': case 'EPIPE': return undefined
     default: return new ProxyError('CS_BAD_REQUEST', { message: 'The request is no well-formed HTTP/1.1 message (RFC 9112); this port speaks plain HTTP.', close: true })
   }
@@ -232,7 +258,7 @@ function parserRefusal (error: NodeJS.ErrnoException): ProxyError | undefined {
  * Writes an error where there is no response object, and ends the connection: no byte behind it is read as a request.
  * What still comes is read and dropped for a moment, since closing on unread bytes would take the answer back (RFC 9112 section 9.6).
  */
-function answerRaw (socket: Duplex, refusal: ProxyError | undefined, lingerMs = LINGER_MS): void {
+function answerRaw (socket: Duplex, refusal: ProxyError | undefined, lingerMs = LINGER_MS, withBody = true): void {
   if (socket.writableEnded) return
   if (refusal === undefined || !socket.writable) {
     socket.destroy()
@@ -241,7 +267,7 @@ function answerRaw (socket: Duplex, refusal: ProxyError | undefined, lingerMs = 
   const { statusCode, headers, body } = errorAnswer(refusal)
   const reason = (JSON.parse(body) as { error: string }).error // of our own making
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
-  socket.end(`HTTP/1.1 ${statusCode} ${reason}\r\n${head}\r\n${body}`, () => { if (lingerMs === 0) socket.destroy() })
+  socket.end(`HTTP/1.1 ${statusCode} ${reason}\r\n${head}\r\n${withBody ? body : ''}`, () => { if (lingerMs === 0) socket.destroy() })
   if (lingerMs === 0) return
   const timer = setTimeout(() => { socket.destroy() }, lingerMs).unref()
   socket.once('end', () => { socket.destroy() }).once('close', () => { clearTimeout(timer) }).on('error', () => {}).resume()

@@ -5,6 +5,7 @@ import type { Address } from './http/address.ts'
 import { formatAddress } from './http/address.ts'
 import { openListener, type ConnectionCount, type Listener } from './listener.ts'
 import type { Logger } from './logger.ts'
+import { fittingConnections, readOpenFileLimit } from './open-files.ts'
 import { createMetrics } from './plugins/metrics.ts'
 import { systemClock } from './token/clock.ts'
 import { CognitoWorker, createCognitoSource } from './token/cognito.ts'
@@ -33,6 +34,9 @@ export interface RunningServer {
   /** Drains and ends everything: not ready at once, requests in flight finish, then the rest is closed. Safe to call twice. */
   readonly stop: () => Promise<void>
 }
+
+/** Of the admin listener, whatever `limits` says: neither a crowd at the proxy's port nor a low limit keeps probes out. */
+const ADMIN_CONNECTIONS = 64
 
 /**
  * Starts the proxy and its admin listener. Listening does not wait for the first logins: requests do, each for itself.
@@ -69,17 +73,22 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
     await store.stop()
     await Promise.all([app.close(), admin.close(), worker.close(), cache?.close()])
   }
+  const openFiles = readOpenFileLimit()
+  const maxConnections = fittingConnections(config.limits, openFiles)
+  if (maxConnections < config.limits.connections) {
+    log.warn({ openFiles, connections: maxConnections }, 'fewer connections than limits.connections are served, since this process may open so few files; raise ulimit -n')
+  }
   const proxyConnections = { served: 0 }
-  const { address } = await open(config.listen, app.handle, proxyConnections)
+  const { address } = await open(config.listen, app.handle, maxConnections, proxyConnections)
   const routes: Array<{ readonly listen: Address, readonly address: Address }> = []
   for (const [index, { listen }] of config.routes.entries()) {
     if (listen === undefined) continue
-    const own = await open(listen, app.handleOwn(index), proxyConnections)
+    const own = await open(listen, app.handleOwn(index), maxConnections, proxyConnections)
     state.own.set(index, own.address)
     routes.push({ listen, address: own.address })
   }
   const proxyListeners = [...listeners]
-  const adminListener = config.admin === 'off' ? undefined : await open(config.admin, admin.handle)
+  const adminListener = config.admin === 'off' ? undefined : await open(config.admin, admin.handle, ADMIN_CONNECTIONS)
   state.address = address
   const adminAddress = adminListener?.address ?? 'off'
   log.info({
@@ -93,9 +102,9 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
   let stopping: Promise<void> | undefined
   return { address, admin: adminAddress, routes, whenReady: () => store.whenReady(), stop: () => (stopping ??= stop()) }
 
-  async function open (where: Address, handle: typeof app.handle, count?: ConnectionCount): Promise<Listener> {
+  async function open (where: Address, handle: typeof app.handle, maxConnections: number, count?: ConnectionCount): Promise<Listener> {
     try {
-      const listener = await openListener({ address: where, handle, maxConnections: config.limits.connections, ...(count !== undefined && { open: count }) })
+      const listener = await openListener({ address: where, handle, maxConnections, ...(count !== undefined && { open: count }) })
       listeners.push(listener)
       return listener
     } catch (error) {

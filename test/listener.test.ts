@@ -102,6 +102,14 @@ t.test('a body whose chunks are malformed ends its request with 400', async (t) 
   }
 })
 
+t.test('a HEAD whose body is malformed is refused without one of ours (RFC 9110 section 9.3.2)', async (t) => {
+  const { port } = await open(t, (incoming) => { incoming.resume() })
+  const client = await connectRaw(port)
+  client.send(message('HEAD / HTTP/1.1', [HOST, 'Transfer-Encoding: chunked'], 'zz\r\n'))
+  t.match(await client.response({ method: 'HEAD' }), { statusCode: 400 })
+  t.equal((await client.rest()).length, 0)
+})
+
 t.test('H9: too large a header is 431', async (t) => {
   const { port } = await open(t, hello)
   for (const lines of [[`X: ${'a'.repeat(65_536)}`], Array.from({ length: 2000 }, (_, index) => `X-${index}: ${'a'.repeat(10)}`)]) {

@@ -26,6 +26,8 @@ export interface ForwardOptions extends TokenPort {
   readonly maxBodyBytes?: number
   /** Longest silence within a request body, in milliseconds. */
   readonly idleTimeoutMs: number
+  /** Longest time that interim answers may put an answer off, in milliseconds. */
+  readonly timeoutMs: number
   /** Monotonic milliseconds. */
   readonly now: () => number
   /** Answers in place of the upstream; called at most once for a visit, before anything was written. */
@@ -100,7 +102,7 @@ export function createForward (options: ForwardOptions): (visit: Visit) => void 
         }
       },
       fail
-    })
+    }, options.timeoutMs)
     visit.exchange = exchange
     options.onInject()
     exchange.send(options.sender(visit), route.upstreamOrigin, request)

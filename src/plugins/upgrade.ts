@@ -18,6 +18,8 @@ export interface UpgradeOptions {
   readonly route: Route
   /** What sends the request of a visit to the upstream. */
   readonly sender: (visit: Visit) => Sender
+  /** Longest time that interim answers may put an answer off, in milliseconds. */
+  readonly timeoutMs: number
   /** Monotonic milliseconds. */
   readonly now: () => number
   /** Called as the request leaves for the upstream. */
@@ -57,7 +59,7 @@ export function relayUpgrade (visit: Visit, options: UpgradeOptions, fail: (erro
       if (failure !== undefined) fail(failure)
     },
     fail: (error) => { fail(upstreamFailure(error)) }
-  })
+  }, options.timeoutMs)
   visit.exchange = exchange
   visit.upstreamStartedAt = options.now()
   options.onInject()

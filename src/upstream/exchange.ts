@@ -36,6 +36,7 @@ export interface ExchangeEvents {
  */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #events: ExchangeEvents
+  readonly #timeoutMs: number
   #controller: Dispatcher.DispatchController | undefined
   #client: ServerResponse | undefined
   #statusCode = 0
@@ -45,10 +46,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #wroteBody = false
   #settled = false
   #interims = 0
+  #firstInterimAt = 0
   #held: HeldAnswer | undefined
 
-  constructor (events: ExchangeEvents) {
+  /** @param timeoutMs longest time that interim answers may put the answer off, in milliseconds */
+  constructor (events: ExchangeEvents, timeoutMs: number) {
     this.#events = events
+    this.#timeoutMs = timeoutMs
   }
 
   /** Sends the request. */
@@ -177,6 +181,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
       controller.abort(new Error('the upstream sent too many interim answers'))
       return
     }
+    // Each one makes undici wait for timeoutMs anew.
+    if (this.#interims === 1) this.#firstInterimAt = performance.now()
+    if (performance.now() - this.#firstInterimAt > this.#timeoutMs) {
+      this.#fail(new ProxyError('CS_UPSTREAM_TIMEOUT'))
+      controller.abort(new Error('the upstream put its answer off for too long'))
+      return
+    }
     this.#events.interim?.(statusCode, rawText(controller.rawHeaders))
   }
 
@@ -193,8 +204,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-// A reason that Node would refuse to write; undici reads it as UTF-8, so other bytes cannot be given back anyway (RFC 9112 section 4: it has no meaning).
-const REASON = /^[\t\x20-\x7e]*$/
+// A reason that Node would refuse to write, or that would not fit into a client's buffers: no limit of a header holds for it
+// (S6). undici reads it as UTF-8, so other bytes cannot be given back anyway (RFC 9112 section 4: it has no meaning).
+const REASON = /^[\t\x20-\x7e]{0,512}$/
 
 function isBodiless (statusCode: number): boolean {
   return statusCode === 204 || statusCode === 304

@@ -30,6 +30,7 @@ export function upstreamFailure (cause: unknown): ProxyError {
   if (CERTIFICATE_ERRORS.has(code)) return new ProxyError('CS_UPSTREAM_TLS', { cause })
   if (code.startsWith('HPE_')) return new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause, proxyStatus: 'http_protocol_error' })
   if (code.startsWith('ERR_SSL_')) return new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause, proxyStatus: 'tls_protocol_error' })
+  if (code === 'EMFILE' || code === 'ENFILE') return new ProxyError('CS_OVERLOADED', { cause, retryAfter: 1, message: 'This proxy has no file descriptor left for a connection to the upstream; try again soon, or raise its limit of open files (ulimit -n).' })
   const proxyStatus = PROXY_STATUS.get(code)
   return new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause, ...(proxyStatus !== undefined && { proxyStatus }) })
 }

@@ -22,11 +22,14 @@ export interface DaemonOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
   readonly node?: readonly string[]
+  /** `ulimit -n` of the process. */
+  readonly openFiles?: number
 }
 
 /** Starts the executable as a user would. The environment holds PATH and what is given, nothing else. */
-export function startDaemon (args: readonly string[], { env = {}, cwd, node = [] }: DaemonOptions = {}): Daemon {
-  const child = spawn(process.execPath, [...node, CLI, ...args], {
+export function startDaemon (args: readonly string[], { env = {}, cwd, node = [], openFiles }: DaemonOptions = {}): Daemon {
+  const [command = '', ...rest] = [...(openFiles === undefined ? [] : ['/bin/sh', '-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh']), process.execPath, ...node, CLI, ...args]
+  const child = spawn(command, rest, {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     ...(cwd !== undefined && { cwd }),
     stdio: ['ignore', 'pipe', 'pipe']

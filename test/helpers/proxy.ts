@@ -4,7 +4,7 @@ import { buildApp } from '../../src/app.ts'
 import type { Binding } from '../../src/auth/scheme.ts'
 import type { Config, RouteConfig } from '../../src/config/config.ts'
 import type { Address } from '../../src/http/address.ts'
-import { openListener, type Listener } from '../../src/listener.ts'
+import { openListener, type ClientTimeouts, type Listener } from '../../src/listener.ts'
 import { createLogger } from '../../src/logger.ts'
 import { createMetrics, type Metrics } from '../../src/plugins/metrics.ts'
 import { Secret } from '../../src/secret.ts'
@@ -27,6 +27,8 @@ export interface ProxyOptions {
   readonly credentials?: readonly CredentialOptions[]
   readonly address?: Address
   readonly proxies?: ProxyEnvironment
+  /** How long clients may take; default: as in production. */
+  readonly timeouts?: Partial<ClientTimeouts>
   /** False: no first login, as before `start`. */
   readonly started?: boolean
   /** Default: the machine's. */
@@ -90,7 +92,7 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
   const state = { listening: true, draining: false }
   const metrics = createMetrics({ version: '0.0.0', ready: () => store.ready().ready, credentials: () => store.statuses() })
   const app = await buildApp({ config, store, metrics, log: logger, clock, random, proxies: options.proxies ?? {} })
-  const listener = await openListener({ address: config.listen, handle: app.handle, maxConnections: config.limits.connections })
+  const listener = await openListener({ address: config.listen, handle: app.handle, maxConnections: config.limits.connections, ...(options.timeouts !== undefined && { timeouts: options.timeouts }) })
   const own: Listener[] = []
   for (const [index, { listen }] of config.routes.entries()) {
     if (listen !== undefined) own.push(await openListener({ address: listen, handle: app.handleOwn(index), maxConnections: config.limits.connections }))

@@ -1,0 +1,34 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** An open connection, as far as its slowness is concerned. */
+export interface WatchedConnection {
+  /** Requests that are not answered to the end. */
+  readonly answers: ReadonlySet<ServerResponse>
+  /** The newest request. */
+  readonly message?: IncomingMessage
+}
+
+/**
+ * Closes connections whose client takes nothing of what is written to it, or leaves out the rest of a body whose request
+ * is answered: nothing moves there, and each would hold its place among `limits.connections` for ever (R1, slowloris).
+ * Slow is not still: whoever takes or sends anything within `patienceMs` stays. A silent answer (Server-Sent Events) and a
+ * quiet WebSocket have nothing to be taken. Looked at once in that time, so it is twice as long at the most.
+ *
+ * @returns ends the watch
+ */
+export function watchSlowClients (connections: ReadonlyMap<Socket, WatchedConnection>, patienceMs: number): () => void {
+  const still = new Map<Socket, number>()
+  const timer = setInterval(() => {
+    for (const socket of still.keys()) if (!connections.has(socket)) still.delete(socket)
+    for (const [socket, { answers, message }] of connections) {
+      const owed = answers.size === 0 && message?.complete === false
+      const waits = owed || socket.writableLength > 0
+      const moved = socket.bytesWritten - socket.writableLength + socket.bytesRead
+      if (!waits) still.delete(socket)
+      else if (still.get(socket) === moved) socket.destroy()
+      else still.set(socket, moved)
+    }
+  }, patienceMs).unref()
+  return () => { clearInterval(timer) }
+}

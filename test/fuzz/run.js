@@ -1,0 +1,18 @@
+/**
+ * Fuzzes the proxy from both sides: `npm run fuzz -- [REQUESTS] [SEED]`. A failure names its seed and the smallest case
+ * that fails; such cases are kept in test/security.
+ */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const [requests = '100000', seed = String(Date.now() % 2 ** 31)] = process.argv.slice(2)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+console.error(`${requests} requests and a tenth as many answers of an upstream, seed ${seed}`)
+await run('requests', requests)
+await run('responses', String(Math.ceil(Number(requests) / 10)))
+
+async function run (name, runs) {
+  const child = spawn('npx', ['tap', '--timeout=0', '--reporter=terse', '--jobs=1', `test/fuzz/${name}.test.ts`], { cwd: root, stdio: 'inherit', env: { ...process.env, FUZZ_RUNS: runs, FUZZ_SEED: seed } })
+  const status = await new Promise((resolve) => { child.once('close', resolve) })
+  if (status !== 0) process.exitCode = 1
+}
