@@ -18,7 +18,7 @@ t.test('attack proves a configuration, and touches nothing that it names', async
     }`
   })
   const { status, stdout, stderr } = await runCommand(['attack', '-c', 'countersign.jsonc'], { cwd, env: SECRETS })
-  t.equal(status, 0, stdout.slice(-2000))
+  t.equal(status, 0, 'nothing got through', { stdout })
   t.equal(stderr, '')
   t.match(stdout, /^\/relayer\n {2}browser +\d+ refused +1 passed harmlessly +0 got through\n/)
   t.match(stdout, /\n\d{3,} attempts on 1 route: nothing got through\n$/)
@@ -37,11 +37,9 @@ t.test('attack --json is the same report as data', async (t) => {
   t.match(report.counts.find(({ route, group }) => route === '/a' && group === 'policy'), { notApplicable: ['P5', 'P6', 'P10'] }, 'no allow list')
 })
 
-t.test('the examples resist that put credentials in every place, relayed values among them', async (t) => {
-  for (const name of ['ois.example.jsonc', 'relay.example.jsonc']) {
-    const { status, stdout, stderr } = await runCommand(['attack', '-c', fileURLToPath(new URL(name, CONFIG)), '-s', fileURLToPath(new URL('secrets.example.env', CONFIG))])
-    t.equal(status, 0, `${name}: ${stdout.slice(-1500)}${stderr}`)
-  }
+t.test('the example resists that has a credential in every place, and relayed values', async (t) => {
+  const { status, stdout, stderr } = await runCommand(['attack', '-c', fileURLToPath(new URL('relay.example.jsonc', CONFIG)), '-s', fileURLToPath(new URL('secrets.example.env', CONFIG))])
+  t.equal(status, 0, 'nothing got through', { stdout, stderr })
 })
 
 t.test('a configuration that is not good, or has no route, proves nothing', async (t) => {
