@@ -1,4 +1,4 @@
-import { either, passed, type Attack, type Injected, type Target, type Variant } from './attack.ts'
+import { either, passed, refused, type Attack, type Injected, type Target, type Variant } from './attack.ts'
 import { EVIL, request } from './request.ts'
 
 /** Ways to put a second value beside an injected query parameter, cookie or body field. */
@@ -49,7 +49,8 @@ function bodyVariants (target: Target, name: string): Variant[] {
   return [
     ...bodies.map(([type, body]) => ({ what: `${type} ${JSON.stringify(body)}`, bytes: request(target, { lines: [`Content-Type: ${type}`, `Content-Length: ${body.length}`], body }), must: passed({ without: [EVIL] }) })),
     ...[`["${EVIL}"]`, `"${EVIL}"`, 'null', '{"a":1', '{"a":1}{"b":2}', '{\'a\':1}', '{"a":01}'].map((body) => ({ what: `application/json ${body}`, bytes: request(target, { lines: ['Content-Type: application/json', `Content-Length: ${body.length}`], body }), must: either([422]) })),
-    ...['text/plain', 'multipart/form-data; boundary=x', 'application/json, text/plain', 'application/xml'].map((type) => ({ what: type, bytes: request(target, { lines: [`Content-Type: ${type}`, 'Content-Length: 2'], body: '{}' }), must: { refused: { statuses: [415, 422], code: 'CS_BODY_UNSUPPORTED' as const } } })),
+    ...['text/plain', 'multipart/form-data; boundary=x', 'application/json, text/plain', 'application/xml', 'application/json; charset=utf-16', 'application/x-www-form-urlencoded; charset=ibm037', 'application/x-www-form-urlencoded; charset=utf-8; charset=utf-16', 'application/json\r\nContent-Type: text/plain', 'application/json\r\nContent-Encoding: gzip']
+      .map((type) => ({ what: type, bytes: request(target, { lines: [`Content-Type: ${type}`, 'Content-Length: 2'], body: '{}' }), must: refused([415, 422], 'CS_BODY_UNSUPPORTED') })),
     { what: 'in the query of a POST', bytes: request(target, { path: `${target.plain.path}?${name}=${EVIL}`, lines: ['Content-Length: 0'] }), must: passed({ without: [EVIL] }) }
   ]
 }

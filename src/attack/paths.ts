@@ -3,7 +3,7 @@ import { EVIL, EVIL_HOST, ownHost, request } from './request.ts'
 
 /** Two dots, or one, in every spelling that some reader resolves. */
 const DOTS = [
-  '..', '.', '%2e%2e', '%2E%2E', '.%2e', '%2e.', '%2e', '%252e%252e', '%25252e%25252e', '.%252e', '%2525252e%2525252e', '..;', '..;a=b', '.;', '%2e%2e;', '..%3b', '..%3Ba=b', '%2e%2e%3b', '..%20', '%20..', '..%252f..', '..%2f..', '..%5c..', '..%5C..', '..\\..', '%2e%2e%2f', '%2e%2e%5c', '%252e%252e%252f', '..%25%35%63',
+  '..', '.', '%2e%2e', '%2E%2E', '.%2e', '%2e.', '%2e', '%252e%252e', '%25252e%25252e', '.%252e', '%2525252e%2525252e', '..;', '..;a=b', '.;', '%2e%2e;', '..%3b', '..%3Ba=b', '%2e%2e%3b', '..%20', '%20..', '..%3f', '..%23', '..%253f', '..%252f..', '..%2f..', '..%5c..', '..%5C..', '..\\..', '%2e%2e%2f', '%2e%2e%5c', '%252e%252e%252f', '..%25%35%63',
   '%c0%ae%c0%ae', '%c0%2e%c0%2e', '%e0%80%ae%e0%80%ae', '%f0%80%80%ae%f0%80%80%ae', '..%c0%af', '..%e0%80%af', '%u002e%u002e', '%%32%65%%32%65', '..%00', '%00..', '..%0d%0a', '..%09', '..%ff', '%ef%bc%8e%ef%bc%8e', '%e2%80%a5', '..%ef%bc%8f', '..%e2%88%95..', '..%01'
 ]
 
@@ -14,7 +14,7 @@ export const PATHS: readonly Attack[] = [
     name: 'dot segments in every encoding',
     advisory: 'CVE-2021-21321, GHSA-2q7r-29rg-6m5h, CVE-2026-85124',
     why: 'A segment that the proxy takes for a name and the upstream for "one up" leaves the base path, or gets around the allow list.',
-    variants: (target) => DOTS.flatMap((dots) => [`/${dots}/private`, `/a/${dots}/${dots}/private`, `/${dots}`, `/a/b/${dots}/${dots}/${dots}/etc`, `${target.plain.path.replace(/\/$/, '')}/${dots}/private`].map((path) => {
+    variants: (target) => DOTS.flatMap((dots) => [`/${dots}`, `/a/${dots}/${dots}/private`, `${target.plain.path.replace(/\/$/, '')}/${dots}/private`].map((path) => {
       return { what: path, bytes: request(target, { path }), must: refused([400, 404, 403]) }
     }))
   },

@@ -1,6 +1,6 @@
 import { isAllowed } from '../auth/allow.ts'
 import { cutOff, either, passed, refused, type Attack, type Target, type Variant } from './attack.ts'
-import { EVIL, request, WEBSOCKET } from './request.ts'
+import { EVIL, request, WEBSOCKET, type RequestParts } from './request.ts'
 
 /** What a route's allow list and the rules about methods let through that they should not. */
 export const POLICY: readonly Attack[] = [
@@ -58,6 +58,22 @@ export const POLICY: readonly Attack[] = [
       ...['/../x', '/%2e%2e/x', '/..;/x', '/%00', '/\\x', '/%'].map((path) => ({ what: path, bytes: request(target, { method: 'GET', path, lines: WEBSOCKET }), must: refused([400]) })),
       ...['http://169.254.169.254/', '*', `//${EVIL}.example/`].map((to) => ({ what: to, bytes: request(target, { method: 'GET', target: to, lines: WEBSOCKET }), must: refused([400, 421]) }))
     ]
+  },
+  {
+    id: 'V3',
+    name: 'a handshake with look-alikes, doubles and Connection lists',
+    advisory: 'CVE-2026-33805, CVE-2025-64484',
+    why: 'Upgrades often take another way through a proxy than requests do, and what is injected and removed there is forgotten.',
+    variants: (target) => !target.websocket
+      ? []
+      : target.injected.flatMap(({ in: place, name }): ReadonlyArray<RequestParts> => {
+        switch (place) {
+          case 'header': return [[`${name}: ${EVIL}`], [`${name.replaceAll('-', '_')}: ${EVIL}`], [`Connection: ${name}`], [`Authorization: Bearer ${EVIL}`, `authorization: ${EVIL}`], [`X-Forwarded-For: ${EVIL}`]].map((lines) => ({ lines }))
+          case 'query': return [`?${name}=${EVIL}`, `?a=1;${name}=${EVIL}`].map((query) => ({ path: target.plain.path + query }))
+          case 'cookie': return [{ lines: [`Cookie: ${name}=${EVIL}`] }]
+          default: return place satisfies never
+        }
+      }).map((parts) => ({ what: parts.path ?? parts.lines?.join(', ') ?? '', bytes: request(target, { ...parts, lines: [...WEBSOCKET, ...parts.lines ?? []] }), must: either([415], { without: [`: ${EVIL}`, `=${EVIL}`, `Bearer ${EVIL}`] }) }))
   },
   {
     id: 'V2',

@@ -20,46 +20,63 @@ export interface RunOptions {
   readonly attacks: readonly Attack[]
   /** For one variant, in milliseconds. */
   readonly deadlineMs: number
-  /** Called with each result as it comes. */
-  readonly onResult?: (result: Result) => void
 }
 
 /**
- * Tries every variant of every attack on every route, one after the other. Behind each goes a plain request that has to
- * succeed: the proxy is alive, it does not refuse everything, and what was smuggled in front of it is seen.
+ * Tries every variant of every attack on every route, one after the other. Behind each attack goes a plain request that
+ * has to succeed: the proxy is alive, it does not refuse everything, and what was smuggled in front of it is seen.
  */
-export async function runAttacks ({ targets, attacks, deadlineMs, onResult }: RunOptions): Promise<Result[]> {
+export async function runAttacks ({ targets, attacks, deadlineMs }: RunOptions): Promise<Result[]> {
   const results: Result[] = []
+  const watch = createWatch(targets)
   for (const [index, target] of targets.entries()) {
     for (const attack of attacks) {
       if (attack.scope === 'proxy' && index > 0) continue
-      for (const variant of attack.variants(target)) {
-        const result = await attempt(attack, variant, target, targets, deadlineMs)
-        results.push(result)
-        onResult?.(result)
+      const variants = attack.variants(target)
+      for (const [place, variant] of variants.entries()) {
+        const port = variant.admin === true ? target.adminPort ?? 0 : target.port
+        const outcome = await sendRaw(variant.bytes, { port, deadlineMs, cut: variant.cut === true })
+        const { verdict, faults } = judge(variant, target, { outcome, ...watch.next() })
+        const afterwards = place === variants.length - 1 ? await tryPlain(target, watch, deadlineMs) : []
+        results.push({ attack, target, variant, outcome, verdict, faults: [...faults, ...afterwards] })
       }
     }
   }
   return results
 }
 
-async function attempt (attack: Attack, variant: Variant, target: Target, targets: readonly Target[], deadlineMs: number): Promise<Result> {
+/** Sends a plain request; returns what is wrong with that. */
+async function tryPlain (target: Target, watch: Watch, deadlineMs: number): Promise<string[]> {
+  const { answers } = await sendRaw(request(target), { port: target.port, deadlineMs })
+  const { reached } = watch.next()
+  const served = reached.at(-1)
+  if (answers[0]?.status !== 200 || served?.target.upstream !== target.upstream) return ['afterwards a plain request is not served any more']
+  return [
+    ...(reached.length > 1 ? ['afterwards a request reached an upstream that nobody sent'] : []),
+    ...arrivalFaults(target, served.arrival).map((fault) => `afterwards, in a plain request: ${fault}`)
+  ]
+}
+
+/** What reached all upstreams since the last time. */
+interface Watch {
+  readonly next: () => Pick<Observation, 'reached' | 'bytes'>
+}
+
+function createWatch (targets: readonly Target[]): Watch {
   // A route with a prefix and a listener of its own is two targets in front of one upstream.
-  const upstreams = [...new Map(targets.map((one) => [one.upstream, one] as const)).values()]
-  const before = upstreams.map(({ upstream }) => ({ arrivals: upstream.arrivals.length, bytes: upstream.bytes() }))
-  const port = variant.admin === true ? target.adminPort ?? 0 : target.port
-  const outcome = await sendRaw(variant.bytes, { port, deadlineMs, cut: variant.cut === true })
-  const bytes = upstreams.reduce((sum, { upstream }, index) => sum + upstream.bytes() - (before[index]?.bytes ?? 0), 0)
-
-  const faults: string[] = []
-  const plain = await sendRaw(request(target), { port: target.port, deadlineMs })
-  const arrived = upstreams.flatMap((there, index) => there.upstream.arrivals.slice(before[index]?.arrivals).map((arrival) => ({ target: there, arrival })))
-  const last = arrived.findLastIndex(({ target: there }) => there.upstream === target.upstream)
-  const control = arrived[last]
-  if (plain.answers[0]?.status !== 200 || control === undefined) faults.push('afterwards a plain request is not served any more')
-  else faults.push(...arrivalFaults(target, control.arrival).map((fault) => `afterwards, in a plain request: ${fault}`))
-
-  const observation: Observation = { outcome, reached: arrived.filter((_, index) => index !== last), bytes }
-  const judged = judge(variant, target, observation)
-  return { attack, target, variant, outcome, verdict: judged.verdict, faults: [...judged.faults, ...faults] }
+  const upstreams = [...new Map(targets.map((target) => [target.upstream, target] as const)).values()].map((target) => ({ target, arrivals: target.upstream.arrivals.length, bytes: target.upstream.bytes() }))
+  return {
+    next: () => {
+      const reached: Array<Observation['reached'][number]> = []
+      let bytes = 0
+      for (const seen of upstreams) {
+        const { upstream } = seen.target
+        reached.push(...upstream.arrivals.slice(seen.arrivals).map((arrival) => ({ target: seen.target, arrival })))
+        bytes += upstream.bytes() - seen.bytes
+        seen.arrivals = upstream.arrivals.length
+        seen.bytes = upstream.bytes()
+      }
+      return { reached, bytes }
+    }
+  }
 }

@@ -31,6 +31,10 @@ async function run (context: CommandContext): Promise<number> {
     printProblems(context, loaded.problems)
     return EXIT.config
   }
+  if (loaded.config.routes.length === 0) {
+    context.stderr.write('there is no route to attack; add one to the configuration\n')
+    return EXIT.failed
+  }
   const staged = await stage(loaded.config)
   const log = createMemory()
   try {
@@ -43,7 +47,7 @@ async function run (context: CommandContext): Promise<number> {
     const leaked = targets.some(({ canaries }) => canaries.some((canary) => log.text().includes(canary)))
     context.stdout.write(context.options['json'] === true ? `${JSON.stringify({ ...report, secretsInLog: leaked }, null, 2)}\n` : formatReport(report))
     if (leaked) context.stderr.write('a secret stands in the log of the proxy\n')
-    return report.failures.length > 0 || report.attempts === 0 || leaked ? EXIT.failed : EXIT.ok
+    return report.failures.length > 0 || leaked ? EXIT.failed : EXIT.ok
   } catch (error) {
     if (!(error instanceof ListenError)) throw error
     context.stderr.write(`${error.message}\n`)

@@ -63,10 +63,10 @@ function judgeNested (path: string): void {
 const DOT_SEGMENTS = 'The path holds a dot segment (`.` or `..`, in some encoding), which readers resolve differently; send the resolved path.'
 
 // `/..;/` counts: servlet containers cut the parameter off before they resolve (RFC 3986 section 3.3 allows it). So does
-// `/..%20/`: Windows drops blanks at the end of a name.
+// `/..%20/`: Windows drops blanks at the end of a name. And `/..%3F`, where what was decoded is read as a URL again.
 function hasDotSegment (path: string): boolean {
   for (const segment of path.split(/[/\\]/)) {
-    const end = segment.indexOf(';')
+    const end = segment.search(/[;?#]/)
     const name = (end === -1 ? segment : segment.slice(0, end)).trim()
     if (name === '.' || name === '..') return true
   }

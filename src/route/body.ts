@@ -1,7 +1,7 @@
 import type { Injection } from '../auth/injection.ts'
 import { ProxyError } from '../errors.ts'
 import type { RawHeaders } from '../http/headers.ts'
-import { isForm, isJson, parseMediaType, type MediaType } from '../http/media-type.ts'
+import { isForm, isJson, isLikeAscii, parseMediaType, type MediaType } from '../http/media-type.ts'
 import { spliceForm, spliceJson, type Field } from '../http/splice.ts'
 import type { Route } from './table.ts'
 
@@ -33,6 +33,8 @@ export function checkSpliceable (headers: RawHeaders, announcedLength: number | 
   if (type === undefined || announcedLength === 0) return
   if (!isJson(type) && !isForm(type)) throw unsupported(415, 'is neither JSON nor a form; send application/json or application/x-www-form-urlencoded')
   if (type.charset !== undefined && !['utf-8', 'utf8', 'us-ascii'].includes(type.charset) && isJson(type)) throw unsupported(415, 'is not UTF-8; send JSON in UTF-8')
+  // In EBCDIC or UTF-16 a field of our name would not look like one, and the upstream would read it.
+  if (isForm(type) && !isLikeAscii(type)) throw unsupported(415, 'is a form whose letters are not those of ASCII; send it in UTF-8')
 }
 
 /** The answer for a body that grows beyond what a field is put into. */

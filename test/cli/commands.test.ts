@@ -9,7 +9,7 @@ t.test('help and version work everywhere', async (t) => {
   t.match(version, { status: 0, stdout: /^\d+\.\d+\.\d+\n$/, stderr: '' })
   const help = await runCommand(['--help'])
   t.equal(help.status, 0)
-  for (const command of ['serve', 'check', 'explain', 'status', 'wait', 'healthcheck', 'demo']) {
+  for (const command of ['serve', 'check', 'explain', 'status', 'wait', 'healthcheck', 'demo', 'attack']) {
     t.match(help.stdout, new RegExp(`^ {2}${command} `, 'm'))
     const own = await runCommand([command, '--help'])
     t.match(own, { status: 0, stdout: new RegExp(`^Usage: countersign ${command} `) })
