@@ -31,7 +31,7 @@ While a usable token is held (more than 30 s left, or a tenth of a short life), 
 
 ${table(['class', 'what happened', 'tried again', 'attempts in the first hour, and in each further one', 'the refresh token', 'callers without a usable token', '`state` then', 'what to do'], Object.entries(CLASSES).map(describeClass))}
 
-A refused credential is also tried at once when the process starts anew. \`Retry-After\` of a provider wins over the growing pause, within a second and an hour. The upstream's 401 brings no attempt forward that waits out a failure.
+A refused credential is also tried at once when its secret changes and when the process starts anew. \`Retry-After\` of a provider wins over the growing pause, within a second and an hour. The upstream's 401 brings no attempt forward that waits out a failure.
 
 ## Codes
 
