@@ -43,6 +43,8 @@ A refused credential is also tried at once when its secret changes and when the 
 
 ${codes(describeBoth())}
 
+Faults of this program's own are \`transient\` too, and the next attempt starts anew: \`WorkerFailed\` and \`WorkerSilent\` (the thread that logs in to Cognito; a machine that is far too busy can cause the second), \`NoToken\`, \`Unexpected\`. Please report them if they stay.
+
 ### AWS Cognito
 
 ${codes(describeCognito())}
