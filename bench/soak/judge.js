@@ -12,7 +12,8 @@ const SHOWN = 20
 export function createJudge ({ ledger, fairSince, visits, say }) {
   const counts = new Map()
   let wrong = 0
-  return { answered, condemn, count, counts, wrong: () => wrong }
+  let longestRecoveryMs = 0
+  return { answered, condemn, count, counts, wrong: () => wrong, longestRecoveryMs: () => longestRecoveryMs }
 
   /** An answer as a client got it: `broken` where it has no end. `expected` is the body of a 200. */
   function answered ({ id, credential, startedAt, expected }, { status, headers = {}, body = '', broken = false }) {
@@ -47,8 +48,9 @@ export function createJudge ({ ledger, fairSince, visits, say }) {
     if (code !== 'CS_TOKEN_UNAVAILABLE') return `an error that nothing explains: ${body}`
     const retryAfter = Number(headers['retry-after'])
     if (!(retryAfter >= 1 && retryAfter <= LONGEST_RETRY_AFTER_S)) return `Retry-After: ${headers['retry-after']}`
-    const since = fairSince(credential)
-    return since !== undefined && now - since > RECOVERY_MS ? `no token ${Math.round((now - since) / 1000)} s after the provider's return` : undefined
+    const recoveryMs = now - (fairSince(credential) ?? now)
+    longestRecoveryMs = Math.max(longestRecoveryMs, recoveryMs)
+    return recoveryMs > RECOVERY_MS ? `no token ${Math.round(recoveryMs / 1000)} s after the provider's return` : undefined
   }
 
   function condemn (credential, problem, details = {}) {

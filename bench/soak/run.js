@@ -113,6 +113,8 @@ function report () {
     ['refreshes', last.refreshes],
     ['logins', last.logins],
     ['least life of a token at the upstream', `${(upstream.leastLifeMs / 1000).toFixed(1)} s`],
+    ['last 503 after a provider\'s return, at the most', `${(judge.longestRecoveryMs() / 1000).toFixed(1)} s`],
+    ['slowest 200 of the static credential, which no provider can hold up', `${traffic.slowestMs('maps')} ms`],
     ['wrong answers', judge.wrong()],
     ['RSS, MiB', range('rssMiB')],
     ['file descriptors', range('fds')],

@@ -11,7 +11,9 @@ const REOPEN_MS = 2_000
 
 /** Eighty requests a second over kept connections, a stream and a WebSocket for each credential, every answer before the judge. */
 export function startTraffic ({ port, credentials, judge, random, watched }) {
-  const agent = new Agent({ keepAlive: true, maxSockets: 64, maxFreeSockets: 8 })
+  // Each has its own connections, so that who waits for a token keeps nobody else waiting here.
+  const agents = new Map(credentials.map((credential) => [credential, new Agent({ keepAlive: true, maxSockets: 64, maxFreeSockets: 2 })]))
+  const slowest = new Map()
   const pending = new Set()
   let lastId = 0
   let stopping = false
@@ -20,13 +22,13 @@ export function startTraffic ({ port, credentials, judge, random, watched }) {
     keepStreaming(credential)
     keepTalking(credential)
   }
-  return { stop, sent: () => lastId }
+  return { stop, sent: () => lastId, slowestMs: (credential) => slowest.get(credential) ?? 0 }
 
   async function stop () {
     stopping = true
     clearInterval(timer)
     await Promise.all(pending)
-    agent.destroy()
+    for (const agent of agents.values()) agent.destroy()
   }
 
   function track (promise) {
@@ -56,10 +58,11 @@ export function startTraffic ({ port, credentials, judge, random, watched }) {
     return new Promise((resolve) => {
       const end = (answer) => {
         judge.answered(visit, answer)
+        if (answer.status === 200 && lines === 0) slowest.set(credential, Math.max(slowest.get(credential) ?? 0, Date.now() - visit.startedAt))
         resolve(answer.status)
       }
       const path = `/${credential}/thing${lines > 0 ? `?lines=${lines}` : ''}`
-      const outgoing = httpRequest({ port, host: '127.0.0.1', agent, method, path, headers: { 'x-soak-id': id, ...(body !== undefined && { 'content-length': body.length }) } }, (response) => {
+      const outgoing = httpRequest({ port, host: '127.0.0.1', agent: agents.get(credential), method, path, headers: { 'x-soak-id': id, ...(body !== undefined && { 'content-length': body.length }) } }, (response) => {
         const { statusCode: status, headers } = response
         let text = ''
         response.setEncoding('utf8').on('data', (chunk) => { text += chunk })

@@ -1,8 +1,10 @@
 import { ERRORS } from '../errors.ts'
+import { Secret } from '../secret.ts'
 import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure } from './classify.ts'
 import type { Verdict } from './classify.ts'
 import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType, unusableToken } from './classify-oauth2.ts'
 import { FAILURE_POLICIES, isRejection } from './failure-policy.ts'
+import type { Rejection } from './failure-policy.ts'
 import { LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS, rejectedDelayMs } from './schedule.ts'
 import { tokenState } from './state.ts'
 import type { FailureClass } from './token.ts'
@@ -31,7 +33,7 @@ While a usable token is held (more than 30 s left, or a tenth of a short life), 
 
 ${table(['class', 'what happened', 'tried again', 'attempts in the first hour, and in each further one', 'the refresh token', 'callers without a usable token', '`state` then', 'what to do'], Object.entries(CLASSES).map(describeClass))}
 
-A refused credential is also tried at once when the process starts anew. \`Retry-After\` of a provider wins over the growing pause, within a second and an hour. The upstream's 401 brings no attempt forward that waits out a failure.
+A refused credential is also tried at once when its secret changes and when the process starts anew. \`Retry-After\` of a provider wins over the growing pause, within a second and an hour. The upstream's 401 brings no attempt forward that waits out a failure.
 
 ## Codes
 
@@ -40,6 +42,8 @@ A refused credential is also tried at once when the process starts anew. \`Retry
 ### Both
 
 ${codes(describeBoth())}
+
+Faults of this program's own are \`transient\` too, and the next attempt starts anew: \`WorkerFailed\` and \`WorkerSilent\` (the thread that logs in to Cognito; a machine that is far too busy can cause the second), \`NoToken\`, \`Unexpected\`. Please report them if they stay.
 
 ### AWS Cognito
 
@@ -61,12 +65,13 @@ function describeClass ([name, [meaning, advice]]: [string, readonly [string, st
   const error = ERRORS[rejected ? 'CS_CREDENTIAL_REJECTED' : 'CS_TOKEN_UNAVAILABLE']
   const code = rejected ? '`CS_CREDENTIAL_REJECTED`' : '`CS_TOKEN_UNAVAILABLE` with `Retry-After`'
   // One that never had a token, and one whose token is spent.
-  const states = [undefined, SPENT].map(token => tokenState({ token, dueAt: 0, failure }, SPENT.obtainedAt + 2 * HOUR_MS))
+  const spent = { value: new Secret('spent'), obtainedAt: 0, lifetimeMs: HOUR_MS }
+  const states = [undefined, spent].map(token => tokenState({ token, dueAt: 0, failure }, 2 * HOUR_MS))
   const atOnce = failure === 'refresh-dead'
   return [
     `\`${name}\``,
     meaning,
-    atOnce ? 'at once, with a login' : rejected ? describePauses(failure) : `after ${seconds(SHORTEST_BACKOFF_MS)} at least; the longest pause doubles up to ${seconds(LONGEST_BACKOFF_MS)}, with full jitter`,
+    atOnce ? 'at once, with a login' : rejected ? describePauses(failure) : `after ${duration(SHORTEST_BACKOFF_MS)} at least; the longest pause doubles up to ${duration(LONGEST_BACKOFF_MS)}, with full jitter`,
     atOnce ? 'as the login that follows' : rejected ? attemptsPerHour(failure) : 'no limit but the pauses',
     FAILURE_POLICIES[failure].refreshToken === 'keep' ? 'kept' : 'dropped, and a login follows at once',
     atOnce ? 'wait for the login' : `${error.status} ${code}`,
@@ -75,14 +80,12 @@ function describeClass ([name, [meaning, advice]]: [string, readonly [string, st
   ]
 }
 
-const SPENT = { value: undefined as never, obtainedAt: 0, lifetimeMs: HOUR_MS } // nothing reads the value
-
-function describePauses (failure: Exclude<FailureClass, 'transient'>): string {
+function describePauses (failure: Rejection): string {
   const [first, then] = [rejectedDelayMs(1, failure), rejectedDelayMs(2, failure)]
-  return first === then ? `every ${seconds(then)}` : `after ${seconds(first)} once, then every ${seconds(then)}`
+  return first === then ? `every ${duration(then)}` : `after ${duration(first)} once, then every ${duration(then)}`
 }
 
-function attemptsPerHour (failure: Exclude<FailureClass, 'transient'>): string {
+function attemptsPerHour (failure: Rejection): string {
   let attempts = 0
   for (let at = 0; at < HOUR_MS; at += rejectedDelayMs(attempts, failure)) attempts++
   return `${attempts}, ${HOUR_MS / rejectedDelayMs(attempts, failure)}`
@@ -146,6 +149,6 @@ function table (head: readonly string[], rows: readonly string[][]): string {
   return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n')
 }
 
-function seconds (ms: number): string {
+function duration (ms: number): string {
   return ms % 60_000 === 0 && ms > 60_000 ? `${ms / 60_000} min` : `${ms / 1000} s`
 }

@@ -1,9 +1,19 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import t from 'tap'
 import { failuresFileText } from '../../src/token/failures-file.ts'
 
 t.test('docs/failures.md is what the code says now (npm run docs writes it)', async (t) => {
   t.equal(readFileSync(new URL('../../docs/failures.md', import.meta.url), 'utf8'), failuresFileText())
+})
+
+t.test('every code that the token half can give is in it', async (t) => {
+  const folder = new URL('../../src/token/', import.meta.url)
+  const text = failuresFileText()
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.ts'))) {
+    const given = readFileSync(new URL(file, folder), 'utf8').matchAll(/(?:code: |TokenError\('transient', |#end\()'([A-Z]\w+)'/g)
+    // A stop is told to nobody.
+    for (const [, code = ''] of given) if (!['Aborted', 'Closed', 'Stopped'].includes(code)) t.ok(text.includes(`\`${code}\``), `${code} of ${file}`)
+  }
 })
 
 t.test('the bounds that keep an account from being locked are in it', async (t) => {

@@ -19,7 +19,7 @@ const HOUR = 60 * MINUTE
 const OVERLOOKED_MS = 5 * SECOND
 const CLASSES: readonly FailureClass[] = ['transient', 'ambiguous', 'lockout', 'refresh-dead', 'permanent', 'challenge']
 
-type Verdict = 'ok' | 'late' | 'never' | 'nothing' | 'bug' | FailureClass
+type Verdict = 'ok' | 'late' | 'never' | 'nothing' | 'busy' | 'bug' | FailureClass
 
 /** What is expected of the refresher: whether it runs, and how many attempts time and events explain. */
 interface Model {
@@ -141,6 +141,7 @@ class World {
     switch (verdict) {
       case 'never': return await new Promise<Grant>(() => {})
       case 'nothing': return { value: undefined as never } // as a source would that breaks its promise
+      case 'busy': throw failure('transient', { retryAfterMs: 5 * MINUTE })
       case 'bug': throw new TypeError('a bug')
       case 'late': {
         const grant = this.#grant()
@@ -192,7 +193,7 @@ const pass = (ms: number): Step => step(`pass ${ms}`, async (model, { clock }) =
 
 const steps: Array<fc.Arbitrary<Step>> = [
   fc.oneof(fc.nat(2 * SECOND), fc.nat(20 * SECOND), fc.nat(10 * MINUTE), fc.nat(2 * HOUR)).map(pass),
-  fc.constantFrom<Verdict>('ok', 'ok', 'late', 'never', 'nothing', 'bug', ...CLASSES).map(verdict => step(`provider: ${verdict}`, (_model, world) => { world.verdict = verdict })),
+  fc.constantFrom<Verdict>('ok', 'ok', 'late', 'never', 'nothing', 'busy', 'bug', ...CLASSES).map(verdict => step(`provider: ${verdict}`, (_model, world) => { world.verdict = verdict })),
   fc.constant(step('get', (_model, world) => {
     world.refresher.get().then(token => { world.receive(token) }, () => {})
   })),
