@@ -9,16 +9,21 @@ export interface LoginGate {
    * @throws the reason of `signal` when that aborts first
    */
   readonly enter: (signal: AbortSignal) => Promise<() => void>
+  /** From now on these limits hold, for those who wait too. */
+  readonly adjust: (limits: LoginLimits) => void
   /** Turns away everybody who waits or comes later. */
   readonly close: () => void
 }
 
-export interface LoginGateOptions {
-  readonly clock: Clock
+export interface LoginLimits {
   /** Logins at the same time, at least 1. */
   readonly concurrency: number
   /** Logins that start in any one second. */
   readonly perSecond: number
+}
+
+export interface LoginGateOptions extends LoginLimits {
+  readonly clock: Clock
 }
 
 interface Waiting {
@@ -30,9 +35,8 @@ interface Waiting {
  * Makes a gate. The rate is a sliding window rather than a bucket that refills: a full bucket and its refill together would
  * let nearly twice `perSecond` start within one second.
  */
-export function createLoginGate ({ clock, concurrency, perSecond }: LoginGateOptions): LoginGate {
-  const windowSize = Math.max(1, Math.floor(perSecond))
-  const windowMs = windowSize / perSecond * 1000
+export function createLoginGate ({ clock, ...limits }: LoginGateOptions): LoginGate {
+  let { concurrency, windowSize, windowMs } = readLimits(limits)
   // A Set keeps the order of arrival and lets go of a waiter in the middle.
   const queue = new Set<Waiting>()
   /** When the last `windowSize` logins started, oldest first. */
@@ -41,7 +45,7 @@ export function createLoginGate ({ clock, concurrency, perSecond }: LoginGateOpt
   let closed = false
   let disarm: (() => void) | undefined
 
-  return { enter, close }
+  return { enter, adjust, close }
 
   function enter (signal: AbortSignal): Promise<() => void> {
     return new Promise((resolve, reject) => {
@@ -63,6 +67,14 @@ export function createLoginGate ({ clock, concurrency, perSecond }: LoginGateOpt
       queue.add(waiting)
       admitNext()
     })
+  }
+
+  function adjust (changed: LoginLimits): void {
+    ({ concurrency, windowSize, windowMs } = readLimits(changed))
+    starts.splice(0, starts.length - windowSize)
+    disarm?.()
+    disarm = undefined
+    admitNext()
   }
 
   function close (): void {
@@ -108,4 +120,9 @@ export function createLoginGate ({ clock, concurrency, perSecond }: LoginGateOpt
     if (oldest === undefined || starts.length < windowSize) return 0
     return oldest + windowMs - clock.monotonic()
   }
+}
+
+function readLimits ({ concurrency, perSecond }: LoginLimits): { concurrency: number, windowSize: number, windowMs: number } {
+  const windowSize = Math.max(1, Math.floor(perSecond))
+  return { concurrency, windowSize, windowMs: windowSize / perSecond * 1000 }
 }

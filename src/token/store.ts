@@ -1,8 +1,9 @@
 import { createLoginGate } from './login-gate.ts'
 import { TokenRefresher } from './refresher.ts'
+import { RotatingRefresher } from './rotation.ts'
 import type { Secret } from '../secret.ts'
 import type { Clock } from './clock.ts'
-import type { LoginGate } from './login-gate.ts'
+import type { LoginGate, LoginLimits } from './login-gate.ts'
 import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
 import type { Token, TokenSource } from './token.ts'
 
@@ -11,6 +12,12 @@ export type CredentialOptions =
   | { readonly name: string, readonly type: 'static', readonly value: Secret }
   | { readonly name: string, readonly type: 'cognito' | 'defender-relayer' | 'defender-admin' | 'oauth2', readonly source: TokenSource }
 
+/**
+ * What a credential is to the one that had its name before: the same in every respect; the same identity with another
+ * secret; or another one.
+ */
+export type Kinship = 'same' | 'rotated' | 'other'
+
 export interface StoreOptions {
   readonly credentials: Iterable<CredentialOptions>
   readonly clock: Clock
@@ -18,9 +25,11 @@ export interface StoreOptions {
   readonly random: () => number
   readonly log: TokenLog
   /** How fast credentials may log in. */
-  readonly logins: { readonly concurrency: number, readonly perSecond: number }
+  readonly logins: LoginLimits
   /** Hears of every exchange with an identity provider, for metrics. */
   readonly onFetch?: (event: FetchEvent) => void
+  /** The store that this one takes over from with `start`: what is not `other` is handed over, with its token and timer. */
+  readonly previous?: { readonly store: CredentialStore, readonly kinship: (name: string) => Kinship }
 }
 
 /** What holds one credential's token: a refresher, or a fixed secret. */
@@ -34,38 +43,70 @@ interface Holder {
   status (): CredentialStatus
 }
 
+/** One credential of a store. */
+type Entry =
+  | { readonly type: 'static', readonly holder: Holder }
+  /** `rotated` has the new secret, where the holder is handed over and has the old one. */
+  | { readonly type: Exclude<CredentialOptions['type'], 'static'>, readonly holder: RotatingRefresher, readonly rotated?: TokenSource }
+
+/** What stores that follow each other have in common. */
+interface Lineage {
+  readonly gate: LoginGate
+  /** The one that has taken over last. */
+  current: CredentialStore
+}
+
 /** Every credential of one configuration, by name. Each has its own life; one's trouble never touches another's. */
 export class CredentialStore {
-  readonly #entries = new Map<string, { readonly type: CredentialOptions['type'], readonly holder: Holder }>()
-  readonly #gate: LoginGate
+  readonly #entries = new Map<string, Entry>()
+  readonly #lineage: Lineage
+  readonly #logins: LoginLimits
+  readonly #onFetch: StoreOptions['onFetch']
   readonly #ready: Promise<void>
   readonly #becomeReady: () => void
+  /** Until `start`; no store keeps those before it alive. */
+  #previous: CredentialStore | undefined
   #wasReady = false
+  #wasAttempted = false
 
-  constructor ({ credentials, clock, random, log, logins, onFetch }: StoreOptions) {
-    this.#gate = createLoginGate({ clock, ...logins })
+  constructor (options: StoreOptions) {
+    const { credentials, clock, logins, onFetch, previous } = options
+    this.#logins = logins
+    this.#onFetch = onFetch
+    this.#previous = previous?.store
+    this.#lineage = this.#previous === undefined ? { gate: createLoginGate({ clock, ...logins }), current: this } : this.#previous.#lineage
     const ready = createDeferred()
     this.#ready = ready.promise
     this.#becomeReady = ready.resolve
     for (const credential of credentials) {
-      const { name, type } = credential
+      const { name } = credential
       if (this.#entries.has(name)) throw new Error(`two credentials are named ${name}`)
-      const holder = credential.type === 'static'
-        ? createFixed(name, credential.value)
-        : new TokenRefresher({ name, source: credential.source, clock, random, gate: this.#gate, log, onFetch: event => this.#hear(event, onFetch) })
-      this.#entries.set(name, { type, holder })
+      this.#entries.set(name, this.#createEntry(credential, options))
     }
   }
 
-  /** Begins every first login, as fast as `logins` allows. Does not wait. */
+  /**
+   * Begins every first login, as fast as `logins` allows, and takes over from the previous store: what that one has and
+   * this one has not is stopped for good. Does not wait.
+   */
   start (): void {
+    const previous = this.#previous
+    if (previous !== undefined) {
+      this.#previous = undefined
+      this.#lineage.current = this
+      this.#lineage.gate.adjust(this.#logins)
+      this.#wasAttempted = previous.attempted()
+      const kept = new Set(Array.from(this.#entries.values(), ({ holder }) => holder))
+      for (const { holder } of previous.#entries.values()) if (!kept.has(holder)) holder.stop()
+      for (const entry of this.#entries.values()) if (entry.type !== 'static' && entry.rotated !== undefined) entry.holder.rotate(entry.rotated)
+    }
     for (const { holder } of this.#entries.values()) holder.start()
     this.#checkReady()
   }
 
   /** Ends every fetch and every timer. Tokens that are held still serve requests that drain. */
   async stop (): Promise<void> {
-    this.#gate.close()
+    this.#lineage.gate.close()
     for (const { holder } of this.#entries.values()) holder.stop()
   }
 
@@ -99,9 +140,10 @@ export class CredentialStore {
     return this.#ready
   }
 
-  /** Whether the first fetch of every credential is over, however it ended. */
+  /** Whether the first fetch of every credential is over, however it ended; once true, in later stores as well. */
   attempted (): boolean {
-    return [...this.#entries.values()].every(({ holder }) => holder.attempted)
+    this.#wasAttempted ||= [...this.#entries.values()].every(({ holder }) => holder.attempted)
+    return this.#wasAttempted
   }
 
   #holder (name: string): Holder {
@@ -110,9 +152,27 @@ export class CredentialStore {
     return entry.holder
   }
 
-  #hear (event: FetchEvent, listener: StoreOptions['onFetch']): void {
+  #createEntry (credential: CredentialOptions, { previous, clock, random, log }: StoreOptions): Entry {
+    const { name } = credential
+    if (credential.type === 'static') return { type: credential.type, holder: createFixed(name, credential.value) }
+    const { type, source } = credential
+    const kinship = previous?.kinship(name) ?? 'other'
+    const before = previous === undefined || kinship === 'other' ? undefined : previous.store.#entries.get(name)
+    if (before !== undefined && before.type !== 'static') return { type, holder: before.holder, ...(kinship === 'rotated' && { rotated: source }) }
+    const lineage = this.#lineage
+    const holder = new RotatingRefresher({
+      name,
+      source,
+      log,
+      create: (source, onFetch) => new TokenRefresher({ name, source, clock, random, gate: lineage.gate, log, onFetch }),
+      onFetch: event => lineage.current.#hear(event)
+    })
+    return { type, holder }
+  }
+
+  #hear (event: FetchEvent): void {
     if (event.outcome === 'ok') this.#checkReady()
-    listener?.(event)
+    this.#onFetch?.(event)
   }
 
   #checkReady (): void {
