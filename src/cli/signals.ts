@@ -16,3 +16,9 @@ export function untilSignal (): { readonly received: Promise<NodeJS.Signals>, re
   })
   return { received, release: () => { for (const signal of SIGNALS) process.off(signal, listener) } }
 }
+
+/** Calls `hear` at each SIGHUP, whose default action would end the process. @returns a function that ends that */
+export function onHangUp (hear: () => void): () => void {
+  process.on('SIGHUP', hear)
+  return () => { process.off('SIGHUP', hear) }
+}
