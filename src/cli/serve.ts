@@ -38,7 +38,8 @@ async function run (context: CommandContext): Promise<number> {
   try {
     const server = await starting
     const signal = await Promise.race([signals.received, failure(log)])
-    if (signal === 'failed') return EXIT.software
+    // At once: what is open would keep the process alive.
+    if (signal === 'failed') process.exit(EXIT.software)
     log.info({ signal }, 'signal received')
     await server.stop()
     return EXIT.ok
