@@ -5,7 +5,7 @@ import { kinshipOf } from './config/kinship.ts'
 import type { Entrance } from './listeners.ts'
 import { createCognitoSource, type CognitoWorker } from './token/cognito.ts'
 import { createOAuth2Source } from './token/oauth2.ts'
-import { CredentialStore, type CredentialOptions, type Kinship } from './token/store.ts'
+import { CredentialStore, type CredentialOptions, type StoreOptions } from './token/store.ts'
 import type { ProxyEnvironment } from './upstream/connect.ts'
 
 /** What lives as long as the daemon, whatever its configuration. */
@@ -39,7 +39,7 @@ export async function buildGeneration (config: Config, surroundings: Surrounding
     log,
     logins: config.logins,
     onFetch: ({ credential, kind, outcome }) => { metrics.tokenFetched(credential, kind, outcome) },
-    ...(previous !== undefined && { previous: { store: previous.store, kinship: (name: string) => kinship(previous.config, config, name) } })
+    ...(previous !== undefined && { previous: predecessor(previous, config) })
   })
   const app = await buildApp({ ...surroundings, config, store })
   const admin = await buildAdmin({ config, store, metrics, facts })
@@ -55,9 +55,15 @@ function entrancesOf (config: Config, app: App, admin: Admin): Entrance[] {
   return entrances
 }
 
-function kinship (before: Config, now: Config, name: string): Kinship {
-  const [old, current] = [before.credentials.get(name), now.credentials.get(name)]
-  return old === undefined || current === undefined ? 'other' : kinshipOf(old, current)
+// A scope of its own: closures of one scope keep all that any of them uses, and the store's would keep every generation before.
+function predecessor ({ store, config: before }: Generation, now: Config): NonNullable<StoreOptions['previous']> {
+  return {
+    store,
+    kinship: (name) => {
+      const [old, current] = [before.credentials.get(name), now.credentials.get(name)]
+      return old === undefined || current === undefined ? 'other' : kinshipOf(old, current)
+    }
+  }
 }
 
 /** What the store needs of a credential; here the compiler proves that the configuration fits the token half. */
