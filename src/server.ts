@@ -158,7 +158,10 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
   function retire (old: Generation): void {
     retired.add(old)
     const [oldest] = retired
-    if (retired.size > MOST_RETIRED) oldest?.app.abort()
+    if (oldest !== undefined && retired.size > MOST_RETIRED) {
+      log.warn({}, 'too many earlier configurations are in use, what is open under the oldest is ended')
+      oldest.app.abort()
+    }
     old.app.whenIdle().then(() => old.close()).finally(() => { retired.delete(old) }).catch((error: unknown) => { log.error({ error }, 'an old configuration was not closed') })
   }
 

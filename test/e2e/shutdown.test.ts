@@ -71,11 +71,11 @@ t.test('what outlasts shutdownTimeoutMs is cut off: a stream and a WebSocket, al
   sockets.push(second)
   await once(second, 'open')
   await until('the second stream to begin', () => answers.length === 2)
+  const cut = streams.map((stream) => t.rejects(stream, 'a stream that is cut off is never completed'))
   const closed = sockets.map((socket) => once(socket, 'close'))
   daemon.kill('SIGINT')
   await daemon.line('draining')
-  for (const stream of streams) await t.rejects(stream, 'a stream that is cut off is never completed')
-  await Promise.all(closed)
+  await Promise.all([...cut, ...closed])
   t.equal(await daemon.exit, 0)
 })
 
