@@ -6,7 +6,7 @@ import { describeScheme } from './auth/scheme.ts'
 import { formatAddress, type Address } from './http/address.ts'
 import { parseTarget } from './http/target.ts'
 import { admit, type GuardOptions } from './plugins/guard.ts'
-import type { Metrics } from './plugins/metrics.ts'
+import type { Metrics, ReloadOutcome } from './plugins/metrics.ts'
 import type { CredentialStore } from './token/store.ts'
 
 export interface AdminOptions {
@@ -27,6 +27,14 @@ export interface AdminFacts {
   readonly ownAddress?: (index: number) => Address | undefined
   /** SIGTERM came. */
   readonly draining: () => boolean
+  /** How the last reload went; null where there was none. */
+  readonly lastReload?: () => LastReload | null
+}
+
+export interface LastReload {
+  /** RFC 3339. */
+  readonly at: string
+  readonly outcome: ReloadOutcome
 }
 
 /** The admin listener's requests: probes, status, metrics. It reads, and changes nothing. */
@@ -82,6 +90,7 @@ export async function buildAdmin ({ config, store, metrics, facts }: AdminOption
     version: facts.version,
     startedAt: facts.startedAt,
     ready: isReady(store, facts),
+    reload: facts.lastReload?.() ?? null,
     credentials: store.statuses(),
     routes: describeRoutes(config, (index) => facts.ownAddress?.(index) ?? config.routes[index]?.listen ?? facts.address() ?? config.listen)
   }))

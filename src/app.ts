@@ -21,6 +21,13 @@ export interface AppOptions {
   /** In [0, 1). */
   readonly random: () => number
   readonly proxies: ProxyEnvironment
+  /** Counts the requests in flight, for applications that share one limit. */
+  readonly inFlight?: RequestCount
+}
+
+/** How many requests are in flight. */
+export interface RequestCount {
+  requests: number
 }
 
 /** The proxy made of one configuration, without a listener: any number of servers may hand requests to it. */
@@ -28,6 +35,10 @@ export interface App {
   readonly handle: Handler
   /** The requests that come in on a route's own listener, by the route's place in the configuration. */
   readonly handleOwn: (index: number) => Handler
+  /** Resolves once no request and no upgraded connection is open any more; for an application that gets no new ones. */
+  readonly whenIdle: () => Promise<void>
+  /** Ends the client connections that requests, or upgrades, are still open on. */
+  readonly abort: () => void
   /** Ends the connections to the upstreams. */
   readonly close: () => Promise<void>
 }
@@ -44,14 +55,15 @@ const LOGGED_PATH = 512
  * Makes and joins the parts of the proxy. The order of a request: visit (route found from the raw target), guard,
  * refusal or preflight, route (allow list, token, forward), and at its end, however it came, the log line and metrics.
  */
-export async function buildApp ({ config, store, metrics, log, clock, random, proxies }: AppOptions): Promise<App> {
+export async function buildApp ({ config, store, metrics, log, clock, random, proxies, inFlight = { requests: 0 } }: AppOptions): Promise<App> {
   const routes = config.routes.map(compileRoute)
   const guard = {
     allowedHosts: new Set(config.allowedHosts),
     allowedOrigins: new Set(config.allowedOrigins),
     ...(config.callerToken !== undefined && { callerToken: config.callerToken })
   }
-  let inFlight = 0
+  const visits = new Set<Visit>()
+  let onIdle = (): void => {}
 
   const app = fastify({
     logger: false,
@@ -74,7 +86,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       return
     }
     if (visit.refusal !== undefined) throw visit.refusal
-    if (inFlight > config.limits.requests) throw new ProxyError('CS_OVERLOADED', { retryAfter: 1 })
+    if (inFlight.requests > config.limits.requests) throw new ProxyError('CS_OVERLOADED', { retryAfter: 1 })
     done()
   })
   app.setErrorHandler((error, request, reply) => {
@@ -111,7 +123,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       websocket: options.websocket,
       now: () => clock.monotonic(),
       // An upgraded connection counts among limits.connections alone.
-      onSwitch: () => { inFlight-- },
+      onSwitch: () => { inFlight.requests-- },
       ...(options.scrub && {
         onMasked: (count: number, first: boolean) => {
           metrics.scrubbed(route.label, count)
@@ -123,15 +135,27 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
     app.addHook('onClose', async () => { await dispatcher.destroy() })
   }
   await app.ready()
-  return { handle: handlerOf(routesOf(routes)), handleOwn: (index) => handlerOf(routesOf(routes, index)), close: () => app.close() }
+  return {
+    handle: handlerOf(routesOf(routes)),
+    handleOwn: (index) => handlerOf(routesOf(routes, index)),
+    whenIdle: () => new Promise((resolve) => {
+      onIdle = resolve
+      if (visits.size === 0) resolve()
+    }),
+    abort: () => { for (const { message } of visits) message.socket.destroy() },
+    close: () => app.close()
+  }
 
   function handlerOf (table: readonly Route[]): Handler {
     return (message, response) => {
       const visit = openVisit(message, response, table, clock.monotonic())
-      inFlight++
+      inFlight.requests++
+      visits.add(visit)
       response.once('close', () => {
-        if (!visit.switched) inFlight--
+        if (!visit.switched) inFlight.requests--
+        visits.delete(visit)
         end(visit)
+        if (visits.size === 0) onIdle()
       })
       app.routing(message, response)
     }

@@ -10,11 +10,15 @@ import { watchSlowClients } from './slow-clients.ts'
 
 export type Handler = (message: IncomingMessage, response: ServerResponse) => void
 
-export interface ListenerOptions {
-  readonly address: Address
+/** What becomes of what comes in. */
+export interface Service {
   readonly handle: Handler
   /** Open connections; one more is told so and closed. */
   readonly maxConnections: number
+}
+
+export interface ListenerOptions extends Service {
+  readonly address: Address
   /** Counts the open connections, for listeners that share one limit. */
   readonly open?: ConnectionCount
   /** Other than the usual ones. */
@@ -38,7 +42,12 @@ export interface ConnectionCount {
 export interface Listener {
   /** With the real port where 0 was asked for. */
   readonly address: Address
-  /** Takes no new connections and lets the requests in flight finish, at most `timeoutMs`; then closes what is left. */
+  /** Hands every request from now on to another one, also those on connections that are open. */
+  readonly change: (service: Service) => void
+  /**
+   * Takes no new connections and lets the requests in flight finish, at most `timeoutMs`; then closes what is left.
+   * May be called again, with a shorter time.
+   */
   readonly drain: (timeoutMs: number) => Promise<void>
 }
 
@@ -60,8 +69,9 @@ const MOST_REFUSALS = 64
  *
  * @throws ListenError where the address cannot be taken
  */
-export async function openListener ({ address, handle, maxConnections, open = { served: 0 }, timeouts }: ListenerOptions): Promise<Listener> {
+export async function openListener ({ address, open = { served: 0 }, timeouts, ...options }: ListenerOptions): Promise<Listener> {
   const { headersMs, stillMs } = { ...TIMEOUTS, ...timeouts }
+  let service: Service = options
   const server = createServer({
     // Our own guard answers a missing Host, in our own format.
     requireHostHeader: false,
@@ -81,7 +91,7 @@ export async function openListener ({ address, handle, maxConnections, open = { 
   let draining = false
 
   server.prependListener('connection', (socket: Socket) => {
-    const full = open.served >= maxConnections
+    const full = open.served >= service.maxConnections
     if (full) refusals++
     else open.served++
     connections.set(socket, { answers: new Set(), last: full })
@@ -105,7 +115,7 @@ export async function openListener ({ address, handle, maxConnections, open = { 
       if (draining && connection.answers.size === 0) message.socket.destroySoon()
     })
     if (draining) response.shouldKeepAlive = false
-    handle(message, response)
+    service.handle(message, response)
   }
   server.on('request', serve)
   // Answered once the body is wanted, so that a refused upload is never sent (RFC 9110 section 10.1.1).
@@ -135,13 +145,14 @@ export async function openListener ({ address, handle, maxConnections, open = { 
 
   return {
     address: realAddress(server, address),
+    change: (changed) => { service = changed },
     drain: async (timeoutMs) => {
       draining = true
       for (const { answers } of connections.values()) for (const answer of answers) if (!answer.headersSent) answer.shouldKeepAlive = false
       const closed = new Promise<void>((resolve) => { server.close(() => { resolve() }) })
       // Once more round the loop: a request that is in a buffer of the kernel already is in flight to whoever sent it.
       setImmediate(() => { for (const [socket, { answers }] of connections) if (answers.size === 0) socket.destroySoon() })
-      const timer = setTimeout(() => { for (const socket of connections.keys()) socket.destroy() }, timeoutMs)
+      const timer = timeoutMs === Infinity ? undefined : setTimeout(() => { for (const socket of connections.keys()) socket.destroy() }, timeoutMs)
       await closed
       clearTimeout(timer)
       endWatch()

@@ -1,18 +1,16 @@
-import { buildAdmin, isReady, type AdminFacts } from './admin.ts'
-import { buildApp } from './app.ts'
-import type { Config, CredentialConfig } from './config/config.ts'
+import { isReady, type AdminFacts, type LastReload } from './admin.ts'
+import type { Config } from './config/config.ts'
+import { formatProblem, type LoadResult } from './config/load.ts'
+import { buildGeneration, type Generation, type Surroundings } from './generation.ts'
 import type { Address } from './http/address.ts'
 import { formatAddress } from './http/address.ts'
-import { openListener, type ConnectionCount, type Listener } from './listener.ts'
+import { ListenerSet, type PreparedChange } from './listeners.ts'
 import type { Logger } from './logger.ts'
 import { fittingConnections, readOpenFileLimit } from './open-files.ts'
-import { createMetrics } from './plugins/metrics.ts'
+import { createMetrics, type ReloadOutcome } from './plugins/metrics.ts'
 import { systemClock } from './token/clock.ts'
-import { CognitoWorker, createCognitoSource } from './token/cognito.ts'
-import { openDiskCache, type DiskCache } from './token/disk-cache.ts'
-import { cognitoIdentity, oauth2Identity } from './token/identity.ts'
-import { createOAuth2Source } from './token/oauth2.ts'
-import { CredentialStore, type CredentialOptions } from './token/store.ts'
+import { CognitoWorker } from './token/cognito.ts'
+import { createDiskCaches } from './token/disk-cache.ts'
 import type { ProxyEnvironment } from './upstream/connect.ts'
 import { readVersion } from './version.ts'
 
@@ -31,12 +29,30 @@ export interface RunningServer {
   readonly routes: ReadonlyArray<{ readonly listen: Address, readonly address: Address }>
   /** Resolves once every credential had a token. */
   readonly whenReady: () => Promise<void>
+  /**
+   * Takes over a configuration that was loaded anew, as a whole or not at all: a bad one, or one whose addresses cannot
+   * be taken, is logged and counted, and the old one keeps serving. Never closes a port that stays, never drops a request.
+   *
+   * @returns whether it has taken over
+   */
+  readonly reload: (loaded: LoadResult) => Promise<boolean>
   /** Drains and ends everything: not ready at once, requests in flight finish, then the rest is closed. Safe to call twice. */
   readonly stop: () => Promise<void>
 }
 
-/** Of the admin listener, whatever `limits` says: neither a crowd at the proxy's port nor a low limit keeps probes out. */
-const ADMIN_CONNECTIONS = 64
+/**
+ * How many earlier configurations may still have requests open (a WebSocket may live for weeks). One more reload ends what
+ * is open under the oldest, as HAProxy's `mworker-max-reloads` does, with its default.
+ */
+const MOST_RETIRED = 50
+
+/** The real addresses that a configuration is reached at. */
+interface Addresses {
+  readonly proxy: Address
+  readonly admin: Address | 'off'
+  /** Those of routes that have their own; `index` is the route's place in the configuration. */
+  readonly routes: ReadonlyArray<{ readonly index: number, readonly listen: Address, readonly address: Address }>
+}
 
 /**
  * Starts the proxy and its admin listener. Listening does not wait for the first logins: requests do, each for itself.
@@ -46,105 +62,153 @@ const ADMIN_CONNECTIONS = 64
 export async function startServer ({ config, log, proxies }: ServerOptions): Promise<RunningServer> {
   const version = readVersion()
   const clock = systemClock()
-  const cache = config.tokenCache && openDiskCache({ ...config.tokenCache, log })
   const worker = new CognitoWorker({ onWarning: (message) => { log.warn({}, message) } })
-  const state: { address?: Address, readonly own: Map<number, Address>, draining: boolean } = { own: new Map(), draining: false }
+  const caches = createDiskCaches(log)
+  const listeners = new ListenerSet()
+  const openFiles = readOpenFileLimit()
+  const ready = createDeferred()
+  const retired = new Set<Generation>()
+  let bound = addressesOf(config, [])
+  let listening = false
+  let draining = false
+  let lastReload: LastReload | null = null
+  let reloading: Promise<unknown> = Promise.resolve()
+  let stopping: Promise<void> | undefined
+
   const facts: AdminFacts = {
     version,
     startedAt: new Date(clock.wall()).toISOString(),
-    address: () => state.address,
-    ownAddress: (index) => state.own.get(index),
-    draining: () => state.draining
+    address: () => listening ? bound.proxy : undefined,
+    ownAddress: (index) => bound.routes.find((route) => route.index === index)?.address,
+    draining: () => draining,
+    lastReload: () => lastReload
   }
-  const store: CredentialStore = new CredentialStore({
-    credentials: [...config.credentials].map(([name, credential]) => credentialOptions(name, credential, { worker, proxies, cache })),
-    clock,
-    random: Math.random,
-    log,
-    logins: config.logins,
-    onFetch: ({ credential, kind, outcome }) => { metrics.tokenFetched(credential, kind, outcome) }
-  })
-  const metrics = createMetrics({ version, ready: () => isReady(store, facts), credentials: () => store.statuses() })
-  const app = await buildApp({ config, store, metrics, log, clock, random: Math.random, proxies })
-  const admin = await buildAdmin({ config, store, metrics, facts })
-  const listeners: Listener[] = []
+  const metrics = createMetrics({ version, ready: () => isReady(current.store, facts), credentials: () => current.store.statuses() })
+  const surroundings: Surroundings = { metrics, log, clock, random: Math.random, proxies, inFlight: { requests: 0 }, worker, caches, facts }
+  let current = await buildGeneration(config, surroundings)
+  try {
+    takeOver(current, await listeners.prepare(current.entrances, connectionLimit(config)))
+  } catch (error) {
+    await Promise.all([current.close(), worker.close(), caches.close()])
+    throw error
+  }
+  log.info(describe(bound), 'listening')
+  ready.promise.then(() => { if (!draining) log.info({ credentials: current.config.credentials.size }, 'ready') }, () => {})
 
-  const closeParts = async (): Promise<void> => {
-    await store.stop()
-    await Promise.all([app.close(), admin.close(), worker.close(), cache?.close()])
+  return {
+    get address () { return bound.proxy },
+    get admin () { return bound.admin },
+    get routes () { return bound.routes },
+    whenReady: () => ready.promise,
+    reload: (loaded) => {
+      const turn = reloading.then(() => reload(loaded))
+      reloading = turn.catch(() => {})
+      return turn
+    },
+    stop: () => (stopping ??= stop())
   }
-  const openFiles = readOpenFileLimit()
-  const maxConnections = fittingConnections(config.limits, openFiles)
-  if (maxConnections < config.limits.connections) {
-    log.warn({ openFiles, connections: maxConnections }, 'fewer connections than limits.connections are served, since this process may open so few files; raise ulimit -n')
-  }
-  const proxyConnections = { served: 0 }
-  const { address } = await open(config.listen, app.handle, maxConnections, proxyConnections)
-  const routes: Array<{ readonly listen: Address, readonly address: Address }> = []
-  for (const [index, { listen }] of config.routes.entries()) {
-    if (listen === undefined) continue
-    const own = await open(listen, app.handleOwn(index), maxConnections, proxyConnections)
-    state.own.set(index, own.address)
-    routes.push({ listen, address: own.address })
-  }
-  const proxyListeners = [...listeners]
-  const adminListener = config.admin === 'off' ? undefined : await open(config.admin, admin.handle, ADMIN_CONNECTIONS)
-  state.address = address
-  const adminAddress = adminListener?.address ?? 'off'
-  log.info({
-    address: formatAddress(address),
-    admin: adminAddress === 'off' ? 'off' : formatAddress(adminAddress),
-    routes: routes.map(({ listen, address }) => ({ listen: formatAddress(listen), address: formatAddress(address) }))
-  }, 'listening')
-  store.start()
-  store.whenReady().then(() => { if (!state.draining) log.info({ credentials: config.credentials.size }, 'ready') }, () => {})
 
-  let stopping: Promise<void> | undefined
-  return { address, admin: adminAddress, routes, whenReady: () => store.whenReady(), stop: () => (stopping ??= stop()) }
+  function connectionLimit ({ limits }: Config): number {
+    const connections = fittingConnections(limits, openFiles)
+    if (connections < limits.connections) log.warn({ openFiles, connections }, 'fewer connections than limits.connections are served, since this process may open so few files; raise ulimit -n')
+    return connections
+  }
 
-  async function open (where: Address, handle: typeof app.handle, maxConnections: number, count?: ConnectionCount): Promise<Listener> {
-    try {
-      const listener = await openListener({ address: where, handle, maxConnections, ...(count !== undefined && { open: count }) })
-      listeners.push(listener)
-      return listener
-    } catch (error) {
-      await Promise.all(listeners.map((listener) => listener.drain(0)))
-      await closeParts()
-      throw error
+  async function reload (loaded: LoadResult): Promise<boolean> {
+    if (draining) {
+      log.info({}, 'reload ignored, the proxy is about to end')
+      return false
     }
+    const outcome = loaded.ok ? await replace(loaded.config) : 'invalid'
+    for (const problem of loaded.ok ? loaded.warnings : loaded.problems) {
+      const fields = { problem: formatProblem(problem) }
+      if (problem.severity === 'error') log.error(fields, 'configuration problem')
+      else log.warn(fields, 'configuration warning')
+    }
+    if (outcome === 'abandoned') return false
+    metrics.reloaded(outcome)
+    lastReload = { at: new Date(clock.wall()).toISOString(), outcome }
+    if (outcome === 'ok') log.info({ ...describe(bound), credentials: current.config.credentials.size }, 'configuration reloaded')
+    else log.error({}, 'reload failed, the old configuration keeps serving')
+    return outcome === 'ok'
+  }
+
+  async function replace (config: Config): Promise<ReloadOutcome | 'abandoned'> {
+    let next: Generation | undefined
+    let change: PreparedChange | undefined
+    try {
+      next = await buildGeneration(config, surroundings, current)
+      change = await listeners.prepare(next.entrances, connectionLimit(config))
+    } catch (error) {
+      await next?.close()
+      log.error({ error }, 'the new configuration cannot be put to use')
+      return 'failed'
+    }
+    if (draining) {
+      await Promise.all([change.abandon(), next.close()])
+      return 'abandoned'
+    }
+    const old = current
+    takeOver(next, change)
+    retire(old)
+    return 'ok'
+  }
+
+  /** From here on nothing waits and nothing fails: no request meets half a configuration. */
+  function takeOver (next: Generation, change: PreparedChange): void {
+    change.commit()
+    current = next
+    bound = addressesOf(next.config, change.addresses)
+    listening = true
+    next.store.start()
+    next.store.whenReady().then(ready.resolve, () => {})
+  }
+
+  /** Requests, streams and upgraded connections that are open go on under the configuration that they began with. */
+  function retire (old: Generation): void {
+    retired.add(old)
+    const [oldest] = retired
+    if (oldest !== undefined && retired.size > MOST_RETIRED) {
+      log.warn({}, 'too many earlier configurations are in use, what is open under the oldest is ended')
+      oldest.app.abort()
+    }
+    old.app.whenIdle().then(() => old.close()).finally(() => { retired.delete(old) }).catch((error: unknown) => { log.error({ error }, 'an old configuration was not closed') })
   }
 
   async function stop (): Promise<void> {
-    state.draining = true
-    log.info({ timeoutMs: config.shutdownTimeoutMs }, 'draining')
-    await Promise.all(proxyListeners.map((listener) => listener.drain(config.shutdownTimeoutMs)))
-    await store.stop()
+    const { shutdownTimeoutMs } = current.config
+    draining = true
+    log.info({ timeoutMs: shutdownTimeoutMs }, 'draining')
+    await listeners.drainProxy(shutdownTimeoutMs)
+    await current.store.stop()
+    // A reload that was under way has seen the end by now, or does so at its next step.
+    await reloading
     // Probes see the end coming until it is there.
-    await adminListener?.drain(0)
-    await closeParts()
+    await listeners.close()
+    await Promise.all([...retired, current].map((generation) => generation.close()))
+    await Promise.all([worker.close(), caches.close()])
     log.info({}, 'stopped')
   }
 }
 
-/** What the sources of one configuration share. */
-interface Surroundings {
-  readonly worker: CognitoWorker
-  readonly proxies: ProxyEnvironment
-  readonly cache: DiskCache | undefined
+/** @param real of the configuration's entrances, in their order; where one is missing, the address that was asked for stands in */
+function addressesOf (config: Config, real: readonly Address[]): Addresses {
+  const rest = [...real]
+  const proxy = rest.shift() ?? config.listen
+  const routes = config.routes.flatMap(({ listen }, index) => listen === undefined ? [] : [{ index, listen, address: rest.shift() ?? listen }])
+  return { proxy, routes, admin: config.admin === 'off' ? 'off' : rest[0] ?? config.admin }
 }
 
-/** What the store needs of a credential; here the compiler proves that the configuration fits the token half. */
-function credentialOptions (name: string, credential: CredentialConfig, { worker, proxies, cache }: Surroundings): CredentialOptions {
-  switch (credential.type) {
-    case 'static': return { name, type: 'static', value: credential.value }
-    case 'cognito': case 'defender-relayer': case 'defender-admin':
-      return { name, type: credential.type, provider: credential.endpoint, source: createCognitoSource(credential, worker), ...(cache && { cache: cache.of(name, cognitoIdentity(credential.type, credential)) }) }
-    case 'oauth2':
-      return { name, type: 'oauth2', provider: credential.tokenUrl, source: createOAuth2Source(credential, { proxies }), ...(cache && { cache: cache.of(name, oauth2Identity(credential)) }) }
-    default: return unreachable(credential)
+function describe ({ proxy, admin, routes }: Addresses): Record<string, unknown> {
+  return {
+    address: formatAddress(proxy),
+    admin: admin === 'off' ? 'off' : formatAddress(admin),
+    routes: routes.map(({ listen, address }) => ({ listen: formatAddress(listen), address: formatAddress(address) }))
   }
 }
 
-function unreachable (value: never): never {
-  throw new TypeError(`a credential type is not handled: ${String(value)}`)
+function createDeferred (): { readonly promise: Promise<void>, readonly resolve: () => void } {
+  let resolve = (): void => {}
+  const promise = new Promise<void>((_resolve) => { resolve = _resolve })
+  return { promise, resolve }
 }

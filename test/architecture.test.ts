@@ -12,7 +12,7 @@ const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
   [1, /^token\/(?:token|schedule|state|classify|failure-policy|mod-pow|mod-pow-openssl)\.ts$/],
   [2, /^(?:token|config|upstream)\//],
   [3, /^plugins\//],
-  [4, /^(?:app|admin|listener|logger|open-files|slow-clients|version)\.ts$/],
+  [4, /^(?:app|admin|generation|listener|listeners|logger|open-files|slow-clients|version)\.ts$/],
   [5, /^server\.ts$/],
   [5, /^(?:demo|attack)\//],
   [6, /^(?:index|cli)\.ts$/],

@@ -6,6 +6,7 @@ import type { ProxyEnvironment } from '../upstream/connect.ts'
 import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command, type CommandContext } from './command.ts'
 import { load, printProblems } from './load.ts'
 import { formatProblem } from '../config/load.ts'
+import { startReloading } from './reload.ts'
 import { untilSignal } from './signals.ts'
 
 export const serve: Command = {
@@ -31,14 +32,15 @@ async function run (context: CommandContext): Promise<number> {
   const readable = context.stdout.isTTY
   const log = createLogger({ level: config.logLevel, destination: context.stdout, readable, colour: readable && context.env['NO_COLOR'] === undefined, gathered: true })
   for (const warning of warnings) log.warn({ problem: formatProblem(warning) }, 'configuration warning')
+  // Nothing waits between loading and here, so that no signal and no change of a file falls in between.
   const signals = untilSignal()
-  // The default action would end the daemon.
-  const onHangUp = (): void => { log.warn({}, 'reload is not supported by this version, restart instead') }
-  process.on('SIGHUP', onHangUp)
+  const starting = startServer({ config, log, proxies: proxyEnvironment(context.env) })
+  const endReloading = startReloading({ load: (expected) => load(context, expected), files: loaded.files, server: starting, log })
   try {
-    const server = await startServer({ config, log, proxies: proxyEnvironment(context.env) })
+    const server = await starting
     const signal = await Promise.race([signals.received, failure(log)])
-    if (signal === 'failed') return EXIT.software
+    // At once: what is open would keep the process alive.
+    if (signal === 'failed') process.exit(EXIT.software)
     log.info({ signal }, 'signal received')
     await server.stop()
     return EXIT.ok
@@ -47,7 +49,7 @@ async function run (context: CommandContext): Promise<number> {
     context.stderr.write(`${error.message}\n`)
     return EXIT.unavailable
   } finally {
-    process.off('SIGHUP', onHangUp)
+    endReloading()
     signals.release()
   }
 }

@@ -16,3 +16,13 @@ export function untilSignal (): { readonly received: Promise<NodeJS.Signals>, re
   })
   return { received, release: () => { for (const signal of SIGNALS) process.off(signal, listener) } }
 }
+
+/**
+ * Calls `hear` at each SIGHUP, until the function that it returns is called. From then on SIGHUP does nothing, rather than
+ * what it does by default: one that comes late must not give a process that ends well the status of one that was killed.
+ */
+export function onHangUp (hear: () => void): () => void {
+  let hearing = true
+  process.on('SIGHUP', () => { if (hearing) hear() })
+  return () => { hearing = false }
+}

@@ -15,6 +15,8 @@ export interface LoadInput {
   /** What relative paths start from. */
   readonly cwd: string
   readonly options: LoadOptions
+  /** Files that an earlier load has read: where one in a usual place is gone, that is a problem and no choice. */
+  readonly expected?: readonly string[]
 }
 
 /** What the command line says; it wins over the environment, and that over the file. */
@@ -49,7 +51,7 @@ export type LoadResult =
  * Loads the configuration: reads the files, puts the secrets in, validates everything and reports all that is wrong at
  * once. Reads nothing but files and its arguments; prints nothing, throws nothing.
  */
-export function loadConfig ({ env, cwd, options }: LoadInput): LoadResult {
+export function loadConfig ({ env, cwd, options, expected = [] }: LoadInput): LoadResult {
   const { settings, problems: settingsProblems, files: settingsFiles, variables } = readSettings(env, cwd)
   const problems: Problem[] = [...settingsProblems]
   const files = new Set(settingsFiles)
@@ -89,7 +91,7 @@ export function loadConfig ({ env, cwd, options }: LoadInput): LoadResult {
     const path = resolve(cwd, name)
     const content = readText(path)
     const byName = option === undefined ? setting === undefined ? undefined : variable : optionName
-    if (!content.ok && content.absent && byName === undefined) return own(env, variable) ? { type: 'failed' } : { type: 'none' }
+    if (!content.ok && content.absent && byName === undefined && !expected.includes(path)) return own(env, variable) ? { type: 'failed' } : { type: 'none' }
     files.add(path)
     if (content.ok) {
       names.push(name)

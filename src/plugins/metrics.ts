@@ -33,9 +33,13 @@ export interface Metrics {
   /** Places in answers of this route where a credential was masked. */
   readonly scrubbed: (route: string, count: number) => void
   readonly tokenFetched: (credential: string, kind: 'login' | 'refresh', outcome: 'ok' | 'transient' | 'rejected') => void
+  /** A configuration was read again: it took over, or was bad, or could not be put to use. */
+  readonly reloaded: (outcome: ReloadOutcome) => void
   /** Prometheus text, or OpenMetrics where the `Accept` header asks for it. */
   readonly render: (accept: string) => Promise<{ readonly contentType: string, readonly body: string }>
 }
+
+export type ReloadOutcome = 'ok' | 'invalid' | 'failed'
 
 // Methods that a client makes up must not become series.
 const KNOWN_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
@@ -55,6 +59,9 @@ export function createMetrics (facts: MetricsFacts): Metrics {
   const replays = new Counter({ name: 'countersign_replays_total', help: 'Requests sent once more with a new token after an upstream\'s 401.', labelNames: ['credential'], registers })
   const masked = new Counter({ name: 'countersign_scrubbed_total', help: 'Places in answers where an echoed credential was masked.', labelNames: ['route'], registers })
   const fetches = new Counter({ name: 'countersign_token_fetches_total', help: 'Logins and refreshes at the identity provider.', labelNames: ['credential', 'kind', 'outcome'], registers })
+  const reloads = new Counter({ name: 'countersign_reloads_total', help: 'Configurations that were read again: ok, invalid (bad in itself), failed (an address was taken, say).', labelNames: ['outcome'], registers })
+  const loadedAt = new Gauge({ name: 'countersign_config_last_reload_success_timestamp_seconds', help: 'When the configuration that serves was taken over.', registers })
+  loadedAt.setToCurrentTime()
   const gauge = (name: string, help: string, labelNames: string[], collect: (set: (labels: Record<string, string>, value: number) => void) => void): void => {
     const metric = new Gauge({
       name,
@@ -91,6 +98,10 @@ export function createMetrics (facts: MetricsFacts): Metrics {
     replayed: (credential) => { replays.inc({ credential }) },
     scrubbed: (route, count) => { masked.inc({ route }, count) },
     tokenFetched: (credential, kind, outcome) => { fetches.inc({ credential, kind, outcome }) },
+    reloaded: (outcome) => {
+      reloads.inc({ outcome })
+      if (outcome === 'ok') loadedAt.setToCurrentTime()
+    },
     render: (accept) => {
       // The content type is a setting of the registry, so scrapes take turns.
       const scrape = turn.then(async () => {

@@ -24,6 +24,28 @@ export interface DiskCache {
   readonly close: () => Promise<void>
 }
 
+/** The caches of one daemon, across its configurations. */
+export interface DiskCaches {
+  /** The cache in a directory under a key: the one that is open already, where there is one. */
+  readonly open: (options: Omit<DiskCacheOptions, 'log'>) => DiskCache
+  /** See {@link DiskCache.close}. */
+  readonly close: () => Promise<void>
+}
+
+export function createDiskCaches (log: DiskCacheOptions['log']): DiskCaches {
+  const opened: Array<{ readonly directory: string, readonly key: Secret, readonly cache: DiskCache }> = []
+  return {
+    open: ({ directory, key }) => {
+      const known = opened.find((one) => one.directory === directory && one.key.equals(key))
+      if (known !== undefined) return known.cache
+      const cache = openDiskCache({ directory, key, log })
+      opened.push({ directory, key, cache })
+      return cache
+    },
+    close: async () => { await Promise.all(opened.map(({ cache }) => cache.close())) }
+  }
+}
+
 /**
  * Opens the cache. A file per credential, `KEYID-IDENTITY.token`, both of them keyed digests. It fails to nothing: whatever is
  * wrong is logged once, until it works again, and reads as "no token".

@@ -10,16 +10,21 @@ export interface LoginGate {
    * @throws the reason of `signal` when that aborts first
    */
   readonly enter: (signal: AbortSignal, isDoubtful?: () => boolean) => Promise<() => void>
+  /** From now on these limits hold, for those who wait too. */
+  readonly adjust: (limits: LoginLimits) => void
   /** Turns away everybody who waits or comes later. */
   readonly close: () => void
 }
 
-export interface LoginGateOptions {
-  readonly clock: Clock
+export interface LoginLimits {
   /** Logins at the same time, at least 1. */
   readonly concurrency: number
   /** Logins that start in any one second. */
   readonly perSecond: number
+}
+
+export interface LoginGateOptions extends LoginLimits {
+  readonly clock: Clock
 }
 
 interface Waiting {
@@ -36,10 +41,8 @@ interface Waiting {
  * Therefore the doubtful, whose last attempt or whose identity provider gave no answer, come last and never hold more than
  * half of the turns. Of a single turn there is no half: with a concurrency of 1 they hold up the others.
  */
-export function createLoginGate ({ clock, concurrency, perSecond }: LoginGateOptions): LoginGate {
-  const windowSize = Math.max(1, Math.floor(perSecond))
-  const windowMs = windowSize / perSecond * 1000
-  const doubtfulLimit = Math.max(1, Math.floor(concurrency / 2))
+export function createLoginGate ({ clock, ...limits }: LoginGateOptions): LoginGate {
+  let { concurrency, doubtfulLimit, windowSize, windowMs } = readLimits(limits)
   // A Set keeps the order of arrival and lets go of a waiter in the middle.
   const queue = new Set<Waiting>()
   /** When the last `windowSize` logins started, oldest first. */
@@ -49,7 +52,7 @@ export function createLoginGate ({ clock, concurrency, perSecond }: LoginGateOpt
   let closed = false
   let disarm: (() => void) | undefined
 
-  return { enter, close }
+  return { enter, adjust, close }
 
   function enter (signal: AbortSignal, isDoubtful = (): boolean => false): Promise<() => void> {
     return new Promise((resolve, reject) => {
@@ -72,6 +75,14 @@ export function createLoginGate ({ clock, concurrency, perSecond }: LoginGateOpt
       queue.add(waiting)
       admitNext()
     })
+  }
+
+  function adjust (changed: LoginLimits): void {
+    ({ concurrency, doubtfulLimit, windowSize, windowMs } = readLimits(changed))
+    starts.splice(0, starts.length - windowSize)
+    disarm?.()
+    disarm = undefined
+    admitNext()
   }
 
   function close (): void {
@@ -125,4 +136,9 @@ export function createLoginGate ({ clock, concurrency, perSecond }: LoginGateOpt
     if (oldest === undefined || starts.length < windowSize) return 0
     return oldest + windowMs - clock.monotonic()
   }
+}
+
+function readLimits ({ concurrency, perSecond }: LoginLimits): { concurrency: number, doubtfulLimit: number, windowSize: number, windowMs: number } {
+  const windowSize = Math.max(1, Math.floor(perSecond))
+  return { concurrency, doubtfulLimit: Math.max(1, Math.floor(concurrency / 2)), windowSize, windowMs: windowSize / perSecond * 1000 }
 }

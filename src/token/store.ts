@@ -1,24 +1,27 @@
 import { createLoginGate } from './login-gate.ts'
 import { TokenRefresher } from './refresher.ts'
+import { RotatingRefresher, type Material } from './rotation.ts'
 import type { Secret } from '../secret.ts'
-import type { TokenCache } from './cache.ts'
 import type { Clock } from './clock.ts'
-import type { LoginGate } from './login-gate.ts'
+import type { LoginGate, LoginLimits } from './login-gate.ts'
 import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
-import type { Token, TokenSource } from './token.ts'
+import type { Token } from './token.ts'
 
 /** A credential as the store needs it: with a source, or with a value that never changes. */
 export type CredentialOptions =
   | { readonly name: string, readonly type: 'static', readonly value: Secret }
-  | {
+  | Material & {
     readonly name: string
     readonly type: 'cognito' | 'defender-relayer' | 'defender-admin' | 'oauth2'
-    readonly source: TokenSource
-    /** Where the token outlives the process. */
-    readonly cache?: TokenCache
     /** What the credentials of one identity provider have in common; without it the credential is the only one of its provider. */
     readonly provider?: string
   }
+
+/**
+ * What a credential is to the one that had its name before: the same in every respect; the same identity with another
+ * secret; or another one.
+ */
+export type Kinship = 'same' | 'rotated' | 'other'
 
 export interface StoreOptions {
   readonly credentials: Iterable<CredentialOptions>
@@ -27,9 +30,11 @@ export interface StoreOptions {
   readonly random: () => number
   readonly log: TokenLog
   /** How fast credentials may log in. */
-  readonly logins: { readonly concurrency: number, readonly perSecond: number }
+  readonly logins: LoginLimits
   /** Hears of every exchange with an identity provider, for metrics. */
   readonly onFetch?: (event: FetchEvent) => void
+  /** The store that this one takes over from with `start`: what is not `other` is handed over, with its token and timer. */
+  readonly previous?: { readonly store: CredentialStore, readonly kinship: (name: string) => Kinship }
 }
 
 /** What holds one credential's token: a refresher, or a fixed secret. */
@@ -43,57 +48,72 @@ interface Holder {
   status (): CredentialStatus
 }
 
+/** One credential of a store. */
+type Entry =
+  | { readonly type: 'static', readonly holder: Holder }
+  /** `rotated` has the new secret, where the holder is handed over and has the old one. */
+  | { readonly type: Exclude<CredentialOptions['type'], 'static'>, readonly holder: RotatingRefresher, readonly rotated?: Material }
+
+/** What stores that follow each other have in common. */
+interface Lineage {
+  readonly gate: LoginGate
+  /** Providers whose last answer was none, or none that could be used. */
+  readonly silent: Set<string>
+  /** The one that has taken over last. */
+  current: CredentialStore
+}
+
 /** Every credential of one configuration, by name. Each has its own life; one's trouble never touches another's. */
 export class CredentialStore {
-  readonly #entries = new Map<string, { readonly type: CredentialOptions['type'], readonly holder: Holder }>()
-  readonly #gate: LoginGate
+  readonly #entries = new Map<string, Entry>()
+  readonly #lineage: Lineage
+  readonly #logins: LoginLimits
+  readonly #onFetch: StoreOptions['onFetch']
   readonly #ready: Promise<void>
   readonly #becomeReady: () => void
+  /** Until `start`; no store keeps those before it alive. */
+  #previous: CredentialStore | undefined
   #wasReady = false
+  #wasAttempted = false
 
-  constructor ({ credentials, clock, random, log, logins, onFetch }: StoreOptions) {
-    this.#gate = createLoginGate({ clock, ...logins })
+  constructor (options: StoreOptions) {
+    const { credentials, clock, logins, onFetch, previous } = options
+    this.#logins = logins
+    this.#onFetch = onFetch
+    this.#previous = previous?.store
+    this.#lineage = this.#previous === undefined ? { gate: createLoginGate({ clock, ...logins }), silent: new Set(), current: this } : this.#previous.#lineage
     const ready = createDeferred()
     this.#ready = ready.promise
     this.#becomeReady = ready.resolve
-    /** Providers whose last answer was none, or none that could be used. */
-    const silent = new Set<string>()
     for (const credential of credentials) {
-      const { name, type } = credential
+      const { name } = credential
       if (this.#entries.has(name)) throw new Error(`two credentials are named ${name}`)
-      if (credential.type === 'static') {
-        this.#entries.set(name, { type, holder: createFixed(name, credential.value) })
-        continue
-      }
-      const { source, cache, provider = name } = credential
-      const holder = new TokenRefresher({
-        name,
-        source,
-        clock,
-        random,
-        gate: { enter: (signal, isDoubtful) => this.#gate.enter(signal, () => silent.has(provider) || isDoubtful?.() === true) },
-        log,
-        onToken: () => this.#checkReady(),
-        onFetch: event => {
-          if (event.outcome === 'transient') silent.add(provider)
-          else silent.delete(provider)
-          onFetch?.(event)
-        },
-        ...(cache !== undefined && { cache })
-      })
-      this.#entries.set(name, { type, holder })
+      this.#entries.set(name, this.#createEntry(credential, options))
     }
   }
 
-  /** Begins every first login, as fast as `logins` allows. Does not wait. */
+  /**
+   * Begins every first login, as fast as `logins` allows, and takes over from the previous store: what that one has and
+   * this one has not is stopped for good. Does not wait.
+   */
   start (): void {
+    const previous = this.#previous
+    if (previous !== undefined) {
+      this.#previous = undefined
+      this.#lineage.current = this
+      this.#lineage.gate.adjust(this.#logins)
+      this.#wasAttempted = previous.attempted()
+      const kept = new Set(Array.from(this.#entries.values(), ({ holder }) => holder))
+      for (const { holder } of previous.#entries.values()) if (!kept.has(holder)) holder.stop()
+      for (const entry of this.#entries.values()) if (entry.type !== 'static' && entry.rotated !== undefined) entry.holder.rotate(entry.rotated)
+    }
     for (const { holder } of this.#entries.values()) holder.start()
     this.#checkReady()
   }
 
   /** Ends every fetch and every timer. Tokens that are held still serve requests that drain. */
   async stop (): Promise<void> {
-    this.#gate.close()
+    this.#lineage.gate.close()
     for (const { holder } of this.#entries.values()) holder.stop()
   }
 
@@ -127,15 +147,40 @@ export class CredentialStore {
     return this.#ready
   }
 
-  /** Whether the first fetch of every credential is over, however it ended. */
+  /** Whether the first fetch of every credential is over, however it ended; once true, in later stores as well. */
   attempted (): boolean {
-    return [...this.#entries.values()].every(({ holder }) => holder.attempted)
+    this.#wasAttempted ||= [...this.#entries.values()].every(({ holder }) => holder.attempted)
+    return this.#wasAttempted
   }
 
   #holder (name: string): Holder {
     const entry = this.#entries.get(name)
     if (entry === undefined) throw new Error('a credential that is not configured was asked for')
     return entry.holder
+  }
+
+  #createEntry (credential: CredentialOptions, { previous, clock, random, log }: StoreOptions): Entry {
+    const { name } = credential
+    if (credential.type === 'static') return { type: credential.type, holder: createFixed(name, credential.value) }
+    const { type, source, cache, provider = name } = credential
+    const material = cache === undefined ? { source } : { source, cache }
+    const kinship = previous?.kinship(name) ?? 'other'
+    const before = previous === undefined || kinship === 'other' ? undefined : previous.store.#entries.get(name)
+    if (before !== undefined && before.type !== 'static') return { type, holder: before.holder, ...(kinship === 'rotated' && { rotated: material }) }
+    const lineage = this.#lineage
+    const gate: Pick<LoginGate, 'enter'> = { enter: (signal, isDoubtful) => lineage.gate.enter(signal, () => lineage.silent.has(provider) || isDoubtful?.() === true) }
+    const holder = new RotatingRefresher({
+      name,
+      material,
+      log,
+      create: (material, onFetch) => new TokenRefresher({ ...material, name, clock, random, gate, log, onFetch, onToken: () => lineage.current.#checkReady() }),
+      onFetch: event => {
+        if (event.outcome === 'transient') lineage.silent.add(provider)
+        else lineage.silent.delete(provider)
+        lineage.current.#onFetch?.(event)
+      }
+    })
+    return { type, holder }
   }
 
   #checkReady (): void {

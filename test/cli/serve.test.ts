@@ -196,15 +196,6 @@ t.test('requests in flight finish after SIGTERM, readiness goes first, and new c
   t.equal(await daemon.exit, 0)
 })
 
-t.test('SIGHUP does not end it', async (t) => {
-  const world = await startWorld()
-  const daemon = await serve(t, world)
-  const { address } = await daemon.line('listening')
-  daemon.kill('SIGHUP')
-  await daemon.line('reload is not supported by this version, restart instead')
-  t.equal((await call(address, '/a')).status, 200)
-})
-
 t.test('a second signal ends it at once', async (t) => {
   const world = await startWorld()
   const daemon = await serve(t, world)

@@ -9,8 +9,10 @@ export interface Daemon {
   readonly pid: number
   readonly stdout: () => string
   readonly stderr: () => string
-  /** Resolves with the first log line of that message, parsed. Rejects where the process ends before, or after 20 s. */
-  readonly line: (message: string) => Promise<Record<string, unknown>>
+  /** Resolves with the first log line of that message, or the `count`-th, parsed. Rejects where the process ends before, or after 20 s. */
+  readonly line: (message: string, count?: number) => Promise<Record<string, unknown>>
+  /** The log lines so far, parsed. */
+  readonly lines: () => Array<Record<string, unknown>>
   /** Resolves with the match once stdout has it. */
   readonly shows: (pattern: RegExp) => Promise<RegExpExecArray>
   readonly kill: (signal: NodeJS.Signals) => void
@@ -71,17 +73,13 @@ export function startDaemon (args: readonly string[], { env = {}, cwd, node = []
     })
   }
 
+  const lines = (): Array<Record<string, unknown>> => stdout.split('\n').slice(0, -1).map((text) => JSON.parse(text) as Record<string, unknown>)
   return {
     pid: child.pid ?? -1,
     stdout: () => stdout,
     stderr: () => stderr,
-    line: (message) => until(`line ${JSON.stringify(message)}`, () => {
-      for (const text of stdout.split('\n').slice(0, -1)) {
-        const fields = JSON.parse(text) as Record<string, unknown>
-        if (fields['msg'] === message) return fields
-      }
-      return undefined
-    }),
+    lines,
+    line: (message, count = 1) => until(`line ${JSON.stringify(message)}`, () => lines().filter((fields) => fields['msg'] === message)[count - 1]),
     shows: (pattern) => until(String(pattern), () => pattern.exec(stdout) ?? undefined),
     kill: (signal) => { child.kill(signal) },
     exit

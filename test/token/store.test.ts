@@ -244,3 +244,104 @@ t.test('a name that is not configured, or configured twice, is a mistake of the 
   t.throws(() => store.get('constructor'), { message: 'a credential that is not configured was asked for' })
   t.throws(() => createStoreScene({}, new FakeClock(), ['maps', 'maps']), { message: 'two credentials are named maps' })
 })
+
+t.test('a store takes over from another: same, rotated, removed, new and replaced credentials, each in its way', async t => {
+  const clock = new FakeClock()
+  const sources = Object.fromEntries(['same', 'rotated', 'removed', 'replaced'].map(name => [name, new FakeSource(clock)]))
+  const { store: old, events } = createStoreScene(sources, clock)
+  old.start()
+  await settle()
+  const before = Object.fromEntries(await Promise.all(Object.keys(sources).map(async name => [name, await old.get(name)] as const)))
+  const late = createLateAnswer()
+  sources['removed']?.script.push(late.answer)
+  if (before['removed'] !== undefined) old.reject('removed', before['removed'])
+  const waiting = t.rejects(async () => await old.get('removed'), { code: 'CS_TOKEN_UNAVAILABLE' }, 'who waits for a removed one is told')
+  await settle()
+
+  const next = Object.fromEntries(['same', 'rotated', 'replaced', 'new'].map(name => [name, new FakeSource(clock)]))
+  const proof = createLateAnswer()
+  next['rotated']?.script.push(proof.answer)
+  const heard: FetchEvent[] = []
+  const store = new CredentialStore({
+    credentials: Object.entries(next).map(([name, source]) => ({ name, type: 'cognito' as const, source })),
+    clock,
+    random: () => 0,
+    log: createTestLog(),
+    logins: { concurrency: 4, perSecond: 20 },
+    onFetch: event => { heard.push(event) },
+    previous: { store: old, kinship: name => name === 'same' || name === 'rotated' ? name : 'other' }
+  })
+  await settle()
+  t.same(Object.values(next).map(source => source.kinds).join(''), '', 'nothing begins before start')
+  t.match(old.statuses().find(({ name }) => name === 'removed'), { state: 'expired' })
+
+  store.start()
+  store.start()
+  await waiting
+  await settle()
+  t.equal(next['same']?.kinds, '', 'the same credential logs in no second time')
+  t.equal(store.get('same'), before['same'])
+  t.equal(next['rotated']?.kinds, 'login')
+  t.equal(store.get('rotated'), before['rotated'], 'the old secret serves until the new one is proven')
+  t.not(await store.get('replaced'), before['replaced'], 'never the token of another identity')
+  t.equal(old.get('replaced'), before['replaced'], 'whose requests go on with it')
+  t.equal(next['new']?.kinds, 'login')
+  t.ok(store.attempted())
+  const grant = next['rotated']?.grant() ?? { value: new Secret('') }
+  proof.give(grant)
+  late.give(sources['removed']?.grant() ?? { value: new Secret('') })
+  await settle()
+  t.equal((await store.get('rotated')).value, grant.value)
+  t.equal((await old.get('rotated')).value, grant.value, 'requests of before share what is the same identity')
+  t.same(store.statuses().map(({ name }) => name), ['same', 'rotated', 'replaced', 'new'])
+
+  const told = events.length
+  await clock.advance(10 * HOUR)
+  t.same([sources['removed']?.kinds, sources['replaced']?.kinds, sources['rotated']?.kinds], ['login refresh', 'login', 'login'], 'what was replaced is asked no more')
+  t.equal(events.length, told, 'the store of before hears no more')
+  t.ok(heard.some(({ credential }) => credential === 'same'), 'the new one hears of what was handed over')
+  await store.stop()
+  t.equal(clock.armed, 0)
+})
+
+t.test('a store that never takes over changes nothing', async t => {
+  const clock = new FakeClock()
+  const source = new FakeSource(clock)
+  const { store } = createStoreScene({ orders: source }, clock)
+  store.start()
+  await settle()
+  const next = new FakeSource(clock)
+  const unused = new CredentialStore({
+    credentials: [{ name: 'orders', type: 'cognito', source: next }], clock, random: () => 0, log: createTestLog(), logins: { concurrency: 1, perSecond: 1 }, previous: { store, kinship: () => 'rotated' }
+  })
+  t.equal(unused.get('orders'), store.get('orders'))
+  await clock.advance(HOUR)
+  t.equal(source.kinds, 'login refresh')
+  t.equal(next.kinds, '')
+  await store.stop()
+  t.equal(clock.armed, 0)
+})
+
+t.test('readiness is told by the store that has taken over', async t => {
+  const clock = new FakeClock()
+  const bad = new FakeSource(clock)
+  bad.answer = () => failure('permanent')
+  const { store: old } = createStoreScene({ orders: bad }, clock)
+  old.start()
+  await settle()
+  const late = createLateAnswer()
+  const next = new FakeSource(clock)
+  next.script.push(late.answer)
+  const store = new CredentialStore({
+    credentials: [{ name: 'orders', type: 'cognito', source: next }], clock, random: () => 0, log: createTestLog(), logins: { concurrency: 4, perSecond: 20 }, previous: { store: old, kinship: () => 'rotated' }
+  })
+  store.start()
+  let ready = false
+  store.whenReady().then(() => { ready = true }, () => {})
+  await settle()
+  t.notOk(ready)
+  late.give(next.grant())
+  await settle()
+  t.ok(ready)
+  await store.stop()
+})

@@ -1,0 +1,52 @@
+import { watchFiles } from '../config/watch.ts'
+import type { LoadResult } from '../config/load.ts'
+import type { Logger } from '../logger.ts'
+import type { RunningServer } from '../server.ts'
+import { onHangUp } from './signals.ts'
+
+export interface ReloadOptions {
+  /** Reads everything again; `expected` are files that must be there. */
+  readonly load: (expected: readonly string[]) => LoadResult
+  /** What the configuration that the server starts with was read from. */
+  readonly files: readonly string[]
+  readonly server: Promise<Pick<RunningServer, 'reload'>>
+  readonly log: Logger
+}
+
+/**
+ * Reloads the configuration at SIGHUP and whenever one of its files has changed. What comes while the server starts, or
+ * while a reload is under way, is one reload afterwards.
+ *
+ * @returns a function that ends that
+ */
+export function startReloading ({ load, files, server, log }: ReloadOptions): () => void {
+  let expected = files
+  let running = false
+  let again: string | undefined
+  const watching = watchFiles({ files, onChange: () => { request('files changed') } })
+  const release = onHangUp(() => { request('SIGHUP') })
+  return () => {
+    watching.close()
+    release()
+  }
+
+  function request (reason: string): void {
+    again = reason
+    if (running) return
+    running = true
+    // A server that did not start tells why by itself.
+    server.then(run, () => {}).catch((error: unknown) => { log.error({ error }, 'reload failed, the old configuration keeps serving') }).finally(() => { running = false })
+  }
+
+  async function run ({ reload }: Pick<RunningServer, 'reload'>): Promise<void> {
+    while (again !== undefined) {
+      log.info({ reason: again }, 'reloading')
+      again = undefined
+      const loaded = load(expected)
+      if (loaded.ok) expected = loaded.files
+      // A bad configuration may name fewer files than there are: a mended one must be noticed wherever it is mended.
+      watching.update(loaded.ok ? loaded.files : [...new Set([...expected, ...loaded.files])])
+      await reload(loaded)
+    }
+  }
+}

@@ -1,0 +1,160 @@
+import { lstatSync, readlinkSync, statSync, watch, type FSWatcher } from 'node:fs'
+import { parse, resolve, sep } from 'node:path'
+
+export interface WatchOptions {
+  /** Absolute paths, of files that need not exist. */
+  readonly files: readonly string[]
+  /** Called once the files differ from what they were at the last call, or at the start. */
+  readonly onChange: () => void
+  /** How long the files must rest before a change counts: somebody may still be writing. */
+  readonly settleMs?: number
+  /** The same where a file has gone: it may be on its way to be replaced. */
+  readonly missingMs?: number
+  /** How often to look without being told to: inotify tells nothing on some mounts (NFS, single files in containers). */
+  readonly pollMs?: number
+  /** Tells of changes in a folder, as `fs.watch`. */
+  readonly watchFolder?: (folder: string, listener: (event: string, name: string | null) => void) => Pick<FSWatcher, 'close'> | undefined
+}
+
+/** A watch that goes on until it is closed; it keeps no process alive. */
+export interface FileWatch {
+  /** Watches these files from now on. What changed of a file since it was looked at last still counts. */
+  readonly update: (files: readonly string[]) => void
+  readonly close: () => void
+}
+
+const SETTLE_MS = 200
+const MISSING_MS = 2000
+const POLL_MS = 5000
+const ABSENT = 'absent'
+
+/**
+ * Tells when files have changed, however that is done: written in place, replaced by a rename, or moved under them by the
+ * swap of a symbolic link (Kubernetes' `..data`). Files are known by what `stat` says of them, so a busy folder costs
+ * little, and what a watcher of the system missed is found by looking from time to time.
+ */
+export function watchFiles (options: WatchOptions): FileWatch {
+  const { onChange, settleMs = SETTLE_MS, missingMs = MISSING_MS, pollMs = POLL_MS, watchFolder = watchQuietly } = options
+  const folders = new Map<string, { readonly names: Set<string>, readonly watcher: Pick<FSWatcher, 'close'> | undefined }>()
+  /** What was last told, and what was last seen, by file. */
+  let told = new Map<string, string>()
+  let seen = new Map<string, string>()
+  let settling: NodeJS.Timeout | undefined
+  const polling = setInterval(look, pollMs).unref()
+  update(options.files)
+  return { update, close }
+
+  function update (files: readonly string[]): void {
+    told = new Map(files.map((file) => [file, told.get(file) ?? fingerprint(file)]))
+    seen = new Map(files.map((file) => [file, seen.get(file) ?? told.get(file) ?? ABSENT]))
+    watchAnew()
+    look()
+  }
+
+  function close (): void {
+    clearInterval(polling)
+    clearTimeout(settling)
+    for (const { watcher } of folders.values()) watcher?.close()
+    folders.clear()
+  }
+
+  /** Looks at the files; where they are not what was seen last, waits until they rest. */
+  function look (): void {
+    const now = fingerprints(seen.keys())
+    if (same(now, seen)) return
+    seen = now
+    const gone = [...now].some(([file, print]) => print === ABSENT && told.get(file) !== ABSENT)
+    clearTimeout(settling)
+    settling = setTimeout(settle, gone ? missingMs : settleMs).unref()
+  }
+
+  function settle (): void {
+    const rested = seen
+    look()
+    if (rested !== seen || same(seen, told)) return
+    told = seen
+    watchAnew()
+    onChange()
+  }
+
+  // All of them: a watch stays with a folder that was moved away.
+  function watchAnew (): void {
+    for (const { watcher } of folders.values()) watcher?.close()
+    folders.clear()
+    for (const { folder, name } of [...seen.keys()].flatMap(entriesOf)) {
+      const known = folders.get(folder)
+      if (known !== undefined) known.names.add(name)
+      else {
+        const names = new Set([name])
+        folders.set(folder, { names, watcher: watchFolder(folder, (_event, changed) => { if (changed === null || names.has(changed)) look() }) })
+      }
+    }
+  }
+}
+
+function fingerprints (files: Iterable<string>): Map<string, string> {
+  return new Map(Array.from(files, (file) => [file, fingerprint(file)]))
+}
+
+// The change time too: a file that may be read at last has changed.
+function fingerprint (file: string): string {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true })
+    return [dev, ino, size, mtimeNs, ctimeNs].join()
+  } catch {
+    return ABSENT
+  }
+}
+
+function same (some: ReadonlyMap<string, string>, others: ReadonlyMap<string, string>): boolean {
+  return [...some].every(([file, print]) => others.get(file) === print)
+}
+
+interface FolderEntry {
+  readonly folder: string
+  readonly name: string
+}
+
+const MOST_LINKS = 40
+
+/** The folder entries that decide what a path leads to: its own, and each symbolic link on the way; as far as they are there. */
+function entriesOf (path: string): FolderEntry[] {
+  const entries: FolderEntry[] = []
+  const { root } = parse(path)
+  let folder = root
+  let rest = path.slice(root.length).split(sep)
+  for (let links = 0; links <= MOST_LINKS;) {
+    const [name, ...further] = rest
+    if (name === undefined) break
+    const next = resolve(folder, name)
+    const link = readLink(next)
+    if (link !== undefined || further.length === 0) entries.push({ folder, name })
+    if (link === undefined) {
+      folder = next
+      rest = further
+      continue
+    }
+    links++
+    const target = resolve(folder, link)
+    folder = parse(target).root
+    rest = [...target.slice(folder.length).split(sep), ...further]
+  }
+  return entries
+}
+
+function readLink (path: string): string | undefined {
+  try {
+    return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Where the system cannot watch (no such folder, no inotify instance left), looking from time to time has to do. */
+function watchQuietly (folder: string, listener: (event: string, name: string | null) => void): FSWatcher | undefined {
+  try {
+    return watch(folder, { persistent: false }, listener).on('error', () => {})
+  } catch {
+    return undefined
+  }
+}

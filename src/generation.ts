@@ -1,0 +1,97 @@
+import { buildAdmin, type Admin, type AdminFacts } from './admin.ts'
+import { buildApp, type App, type AppOptions } from './app.ts'
+import type { Config, CredentialConfig } from './config/config.ts'
+import { kinshipOf } from './config/kinship.ts'
+import type { Entrance } from './listeners.ts'
+import { createCognitoSource, type CognitoWorker } from './token/cognito.ts'
+import type { DiskCache, DiskCaches } from './token/disk-cache.ts'
+import { cognitoIdentity, oauth2Identity } from './token/identity.ts'
+import { createOAuth2Source } from './token/oauth2.ts'
+import { CredentialStore, type CredentialOptions, type StoreOptions } from './token/store.ts'
+import type { ProxyEnvironment } from './upstream/connect.ts'
+
+/** What lives as long as the daemon, whatever its configuration. */
+export interface Surroundings extends Omit<AppOptions, 'config' | 'store'> {
+  readonly worker: CognitoWorker
+  readonly caches: DiskCaches
+  readonly facts: AdminFacts
+}
+
+/** Everything that is made of one configuration; nothing in it changes. A reload makes the next one beside it. */
+export interface Generation {
+  readonly config: Config
+  readonly store: CredentialStore
+  readonly cache: DiskCache | undefined
+  readonly app: App
+  readonly admin: Admin
+  /** The addresses to listen on: of the proxy, then of the routes that have their own, then of the admin listener. */
+  readonly entrances: readonly Entrance[]
+  /** Ends the connections to the upstreams. The store is another's business: the next generation may have taken over from it. */
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Makes the generation of a configuration. It begins nothing: no login, no listener; `store.start` takes over from
+ * `previous`.
+ */
+export async function buildGeneration (config: Config, surroundings: Surroundings, previous?: Generation): Promise<Generation> {
+  const { metrics, log, clock, random, proxies, worker, caches, facts } = surroundings
+  const cache = config.tokenCache && caches.open(config.tokenCache)
+  const store = new CredentialStore({
+    credentials: [...config.credentials].map(([name, credential]) => credentialOptions(name, credential, { worker, proxies, cache })),
+    clock,
+    random,
+    log,
+    logins: config.logins,
+    onFetch: ({ credential, kind, outcome }) => { metrics.tokenFetched(credential, kind, outcome) },
+    ...(previous !== undefined && { previous: predecessor(previous, { config, cache }) })
+  })
+  const app = await buildApp({ ...surroundings, config, store })
+  const admin = await buildAdmin({ config, store, metrics, facts })
+  return { config, store, cache, app, admin, entrances: entrancesOf(config, app, admin), close: async () => { await Promise.all([app.close(), admin.close()]) } }
+}
+
+function entrancesOf (config: Config, app: App, admin: Admin): Entrance[] {
+  const entrances: Entrance[] = [{ role: 'proxy', address: config.listen, handle: app.handle }]
+  for (const [index, { listen }] of config.routes.entries()) {
+    if (listen !== undefined) entrances.push({ role: 'route', address: listen, handle: app.handleOwn(index) })
+  }
+  if (config.admin !== 'off') entrances.push({ role: 'admin', address: config.admin, handle: admin.handle })
+  return entrances
+}
+
+// A scope of its own: closures of one scope keep all that any of them uses, and the store's would keep every generation before.
+function predecessor ({ store, config: before, cache: cacheBefore }: Generation, { config: now, cache }: Pick<Generation, 'config' | 'cache'>): NonNullable<StoreOptions['previous']> {
+  return {
+    store,
+    kinship: (name) => {
+      const [old, current] = [before.credentials.get(name), now.credentials.get(name)]
+      const kinship = old === undefined || current === undefined ? 'other' : kinshipOf(old, current)
+      // A refresher keeps the cache that it was made with, so another cache takes another refresher.
+      return kinship === 'same' && cache !== cacheBefore ? 'rotated' : kinship
+    }
+  }
+}
+
+/** What the sources of one configuration share. */
+interface Shared {
+  readonly worker: CognitoWorker
+  readonly proxies: ProxyEnvironment
+  readonly cache: DiskCache | undefined
+}
+
+/** What the store needs of a credential; here the compiler proves that the configuration fits the token half. */
+function credentialOptions (name: string, credential: CredentialConfig, { worker, proxies, cache }: Shared): CredentialOptions {
+  switch (credential.type) {
+    case 'static': return { name, type: 'static', value: credential.value }
+    case 'cognito': case 'defender-relayer': case 'defender-admin':
+      return { name, type: credential.type, provider: credential.endpoint, source: createCognitoSource(credential, worker), ...(cache && { cache: cache.of(name, cognitoIdentity(credential.type, credential)) }) }
+    case 'oauth2':
+      return { name, type: 'oauth2', provider: credential.tokenUrl, source: createOAuth2Source(credential, { proxies }), ...(cache && { cache: cache.of(name, oauth2Identity(credential)) }) }
+    default: return unreachable(credential)
+  }
+}
+
+function unreachable (value: never): never {
+  throw new TypeError(`a credential type is not handled: ${String(value)}`)
+}

@@ -1,0 +1,114 @@
+import { formatAddress, type Address } from './http/address.ts'
+import { openListener, type ConnectionCount, type Handler, type Listener } from './listener.ts'
+
+/** An address that a configuration asks for, and where its requests go. */
+export interface Entrance {
+  readonly role: 'proxy' | 'route' | 'admin'
+  readonly address: Address
+  readonly handle: Handler
+}
+
+/** A change of listeners that can no longer fail. */
+export interface PreparedChange {
+  /** The real addresses, in the order of the entrances. */
+  readonly addresses: readonly Address[]
+  /** Carries it out, at once: listeners that stay hand requests on to their new entrance, the others take no more. */
+  readonly commit: () => void
+  /** Closes again what was opened for it. */
+  readonly abandon: () => Promise<void>
+}
+
+/** An open listener and what it was opened for. */
+interface Opened {
+  readonly entrance: Entrance
+  readonly listener: Listener
+}
+
+/** Of the admin listener, whatever `limits` says: neither a crowd at the proxy's port nor a low limit keeps probes out. */
+const ADMIN_CONNECTIONS = 64
+
+/** The listeners of one daemon, across its configurations: a listener whose address stays is never closed. */
+export class ListenerSet {
+  #opened: readonly Opened[] = []
+  /** Removed ones, which finish what they have. */
+  readonly #leaving = new Set<Opened>()
+  readonly #proxyConnections: ConnectionCount = { served: 0 }
+  readonly #adminConnections: ConnectionCount = { served: 0 }
+
+  /**
+   * Opens the listeners for the addresses that none is open for. A request that comes to one of them before `commit` is
+   * served as if it came after; nobody knows the address yet.
+   *
+   * @param maxConnections open connections of all proxy listeners together
+   * @throws ListenError where an address cannot be taken; nothing has changed then
+   */
+  async prepare (entrances: readonly Entrance[], maxConnections: number): Promise<PreparedChange> {
+    const left = new Set(this.#opened)
+    const opened: Opened[] = []
+    const fresh: Listener[] = []
+    const abandon = async (): Promise<void> => { await Promise.all(fresh.map((listener) => listener.drain(0))) }
+    // All that stays is found first: what asks for a free port must not get one that another entrance names.
+    const kept = entrances.map((entrance) => {
+      const found = [...left].find((one) => serves(one, entrance))
+      if (found !== undefined) left.delete(found)
+      return found?.listener
+    })
+    try {
+      for (const [index, entrance] of entrances.entries()) {
+        const listener = kept[index] ?? await openListener({ ...entrance, maxConnections: limitOf(entrance, maxConnections), open: entrance.role === 'admin' ? this.#adminConnections : this.#proxyConnections })
+        if (kept[index] === undefined) fresh.push(listener)
+        opened.push({ entrance, listener })
+      }
+    } catch (error) {
+      await abandon()
+      throw error
+    }
+    return { addresses: opened.map(({ listener }) => listener.address), commit: () => { this.#commit(opened, left, maxConnections) }, abandon }
+  }
+
+  /** Drains the listeners of the proxy, at most `timeoutMs`; those of an earlier configuration too. */
+  async drainProxy (timeoutMs: number): Promise<void> {
+    await this.#drain(({ entrance }) => entrance.role !== 'admin', timeoutMs)
+  }
+
+  /** Closes everything that is still open. */
+  async close (): Promise<void> {
+    await this.#drain(() => true, 0)
+  }
+
+  async #drain (which: (opened: Opened) => boolean, timeoutMs: number): Promise<void> {
+    await Promise.all([...this.#opened, ...this.#leaving].filter(which).map(({ listener }) => listener.drain(timeoutMs)))
+  }
+
+  #commit (opened: readonly Opened[], left: ReadonlySet<Opened>, maxConnections: number): void {
+    for (const { entrance, listener } of opened) listener.change({ handle: entrance.handle, maxConnections: limitOf(entrance, maxConnections) })
+    this.#opened = opened
+    for (const old of left) {
+      this.#leaving.add(old)
+      old.listener.drain(Infinity).finally(() => { this.#leaving.delete(old) }).catch(() => {})
+    }
+  }
+}
+
+function limitOf ({ role }: Entrance, maxConnections: number): number {
+  return role === 'admin' ? ADMIN_CONNECTIONS : maxConnections
+}
+
+/** Whether an open listener can serve an entrance. Proxy and routes may exchange a fixed port, but not one that was chosen freely. */
+function serves ({ entrance: { role, address }, listener }: Opened, wanted: Entrance): boolean {
+  if (role !== wanted.role && (role === 'admin' || wanted.role === 'admin' || isFree(wanted.address))) return false
+  return sameAddress(address, wanted.address) || sameAddress(listener.address, wanted.address)
+}
+
+function isFree (address: Address): boolean {
+  return address.type === 'tcp' && address.port === 0
+}
+
+function sameAddress (one: Address, other: Address): boolean {
+  return formatAddress(plain(one)) === formatAddress(plain(other))
+}
+
+// As it is listened on.
+function plain (address: Address): Address {
+  return address.type === 'tcp' && address.host === 'localhost' ? { ...address, host: '127.0.0.1' } : address
+}

@@ -1,0 +1,172 @@
+import { ProxyError } from '../errors.ts'
+import type { TokenCache } from './cache.ts'
+import type { TokenRefresher } from './refresher.ts'
+import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
+import type { Token, TokenSource } from './token.ts'
+
+/** What a refresher is made of: a source that has the secret, and where the token outlives the process. */
+export interface Material {
+  readonly source: TokenSource
+  readonly cache?: TokenCache
+}
+
+export interface RotationOptions {
+  readonly name: string
+  readonly material: Material
+  /** Makes a refresher, not started. */
+  readonly create: (material: Material, onFetch: (event: FetchEvent) => void) => TokenRefresher
+  readonly log: TokenLog
+  readonly onFetch: (event: FetchEvent) => void
+}
+
+/**
+ * Keeps the token of one identity usable across changes of its secret.
+ *
+ *     rotate, a token is held ──▶ the new secret is tried by a login; the old one serves, and refreshes, meanwhile
+ *       it gave a token ────────▶ the new one has taken over, the old one is stopped
+ *       it was refused ─────────▶ the old one goes on as long as it can; the new one is tried by the schedule of every refusal
+ *     rotate, none is held ─────▶ the new secret takes over at once
+ *
+ * As the identity stays the same, a token is the same whichever secret it was got with.
+ */
+export class RotatingRefresher {
+  readonly #name: string
+  readonly #create: (material: Material) => TokenRefresher
+  readonly #log: TokenLog
+  #serving: TokenRefresher
+  /** Has the newest secret, and gave no token yet. */
+  #candidate: TokenRefresher | undefined
+  /** What refreshers did that were stopped since. */
+  #past = { logins: 0, refreshes: 0, failures: 0 }
+
+  constructor ({ name, material, create, log, onFetch }: RotationOptions) {
+    this.#name = name
+    this.#log = log
+    this.#create = material => {
+      const refresher: TokenRefresher = create(material, event => {
+        this.#hear(refresher, event)
+        onFetch(event)
+      })
+      return refresher
+    }
+    this.#serving = this.#create(material)
+  }
+
+  /** Begins to fetch and to keep fresh. Does not wait; a second call does nothing. */
+  start (): void {
+    this.#serving.start()
+  }
+
+  /** Ends everything at once. A token that is held still serves requests that drain. */
+  stop (): void {
+    this.#serving.stop()
+    this.#candidate?.stop()
+  }
+
+  /** The secret has changed: `material` has the new one. */
+  rotate (material: Material): void {
+    const next = this.#create(unread(material))
+    if (this.#candidate !== undefined) this.#end(this.#candidate)
+    const { state } = this.#serving.status()
+    if (state === 'fresh' || state === 'stale') {
+      this.#candidate = next
+      this.#log.info({ credential: this.#name }, 'secret changed, the new one is tried while the old one serves')
+    } else {
+      this.#candidate = undefined
+      this.#end(this.#serving)
+      this.#serving = next
+      this.#log.info({ credential: this.#name }, 'secret changed, the new one takes over')
+    }
+    next.start()
+  }
+
+  /** The token to send now, if there is one. */
+  current (): Token | undefined {
+    return this.#serving.current() ?? this.#candidate?.current()
+  }
+
+  /**
+   * The token to send; while two secrets are there, of whichever gives one first.
+   *
+   * @throws ProxyError as {@link TokenRefresher.get} does; "rejected" only where every secret was
+   */
+  async get (signal?: AbortSignal): Promise<Token> {
+    const [serving, candidate] = [this.#serving, this.#candidate]
+    try {
+      if (candidate === undefined) return await serving.get(signal)
+      return await firstOf([serving.get(signal), candidate.get(signal)])
+    } catch (error) {
+      // Somebody who waits for a secret that is replaced meanwhile wants the new one's token.
+      const replaced = serving !== this.#serving || candidate !== this.#candidate
+      if (!replaced || signal?.aborted === true) throw error
+      return await this.get(signal)
+    }
+  }
+
+  /** The upstream answered 401 to `token`, see {@link TokenRefresher.reject}. */
+  reject (token: Token): void {
+    this.#serving.reject(token)
+    this.#candidate?.reject(token)
+  }
+
+  /** Whether a first fetch is over, however it ended. */
+  get attempted (): boolean {
+    return this.#serving.attempted || this.#candidate?.attempted === true
+  }
+
+  /** What serves, with the last error of the secret that should. */
+  status (): CredentialStatus {
+    const serving = this.#serving.status()
+    const candidate = this.#candidate?.status()
+    return {
+      ...serving,
+      state: stateOf(serving, candidate),
+      lastError: candidate?.lastError ?? serving.lastError,
+      logins: this.#past.logins + serving.logins,
+      refreshes: this.#past.refreshes + serving.refreshes,
+      failures: this.#past.failures + serving.failures + (candidate?.failures ?? 0),
+      clockSkewMs: candidate?.clockSkewMs ?? serving.clockSkewMs
+    }
+  }
+
+  #hear (from: TokenRefresher, { outcome }: FetchEvent): void {
+    if (from !== this.#candidate) return
+    if (outcome === 'rejected') {
+      this.#log.error({ credential: this.#name }, 'the new secret is refused, the old one serves as long as it can')
+    } else if (outcome === 'ok') {
+      const old = this.#serving
+      this.#serving = from
+      this.#candidate = undefined
+      this.#end(old)
+      this.#log.info({ credential: this.#name }, 'the new secret is proven and has taken over')
+    }
+  }
+
+  #end (refresher: TokenRefresher): void {
+    refresher.stop()
+    const { logins, refreshes, failures } = refresher.status()
+    this.#past = { logins: this.#past.logins + logins, refreshes: this.#past.refreshes + refreshes, failures: this.#past.failures + failures }
+  }
+}
+
+// Nothing but an answer of the provider proves a secret.
+function unread ({ source, cache }: Material): Material {
+  return cache === undefined ? { source } : { source, cache: { ...cache, read: async () => undefined } }
+}
+
+function stateOf (serving: CredentialStatus, candidate: CredentialStatus | undefined): CredentialStatus['state'] {
+  if (candidate === undefined) return serving.state
+  if (serving.state === 'fresh') return candidate.lastError === null ? 'fresh' : 'stale'
+  // Without a usable token it is rejected where both are.
+  return serving.state === 'rejected' ? candidate.state : serving.state
+}
+
+/** The first token; where there is none, the error that leaves most hope. */
+async function firstOf (attempts: Array<Promise<Token>>): Promise<Token> {
+  try {
+    return await Promise.any(attempts)
+  } catch (error) {
+    const errors = error instanceof AggregateError ? error.errors as unknown[] : [error]
+    throw errors.find(one => !(one instanceof ProxyError && one.code === 'CS_CREDENTIAL_REJECTED')) ?? errors[0]
+  }
+}

@@ -1,0 +1,126 @@
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
+import { createServer, type AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { formatAddress, parseAddress, type Address } from '../src/http/address.ts'
+import type { Handler } from '../src/listener.ts'
+import { ListenerSet, type Entrance } from '../src/listeners.ts'
+import { call } from './helpers/plain-client.ts'
+import { temporaryFolder } from './helpers/temp.ts'
+import { until } from './helpers/until.ts'
+
+function address (text: string): Address {
+  const parsed = parseAddress(text)
+  if (parsed === undefined) throw new Error(`${text} is no address`)
+  return parsed
+}
+
+/** A handler that answers with its name. */
+function named (name: string): Handler {
+  return (_message, response) => { response.end(name) }
+}
+
+function entrance (role: Entrance['role'], where: string, name: string): Entrance {
+  return { role, address: address(where), handle: named(name) }
+}
+
+interface Scene {
+  readonly listeners: ListenerSet
+  /** Carries a change out; the real addresses as text. */
+  readonly change: (entrances: readonly Entrance[], maxConnections?: number) => Promise<string[]>
+}
+
+function createScene (t: Test): Scene {
+  const listeners = new ListenerSet()
+  t.teardown(() => listeners.close())
+  return {
+    listeners,
+    change: async (entrances, maxConnections = 100) => {
+      const { addresses, commit } = await listeners.prepare(entrances, maxConnections)
+      commit()
+      return addresses.map(formatAddress)
+    }
+  }
+}
+
+async function bodyAt (where: string | undefined): Promise<string> {
+  return (await call(where, '/')).body
+}
+
+async function untilClosed (where: string | undefined): Promise<void> {
+  await until('a listener to close', () => call(where, '/').then(() => false, () => true))
+}
+
+t.test('free ports are kept by whoever has the same role, also where it is named by its number now', async (t) => {
+  const { change } = createScene(t)
+  const free = '127.0.0.1:0'
+  const before = await change([entrance('proxy', free, 'p1'), entrance('route', free, 'r1'), entrance('admin', free, 'a1')])
+  t.equal(new Set(before).size, 3)
+  const after = await change([entrance('proxy', free, 'p2'), entrance('route', free, 'r2'), entrance('admin', free, 'a2')])
+  t.same(after, before)
+  t.same(await Promise.all(after.map(bodyAt)), ['p2', 'r2', 'a2'])
+
+  const [proxy = '', route = '', admin = ''] = before
+  t.same(await change([entrance('proxy', route, 'p3'), entrance('route', proxy.replace('127.0.0.1', 'localhost'), 'r3'), entrance('admin', admin, 'a3')]), [route, proxy, admin], 'fixed ports may be exchanged between proxy and routes')
+  t.same(await Promise.all([route, proxy, admin].map(bodyAt)), ['p3', 'r3', 'a3'])
+
+  const [moved] = await change([entrance('proxy', free, 'p4')])
+  t.notOk(before.includes(moved ?? ''), 'a free port is not one that another entrance has left')
+  for (const closed of before) await untilClosed(closed)
+})
+
+t.test('nothing changes before commit, and what was opened for nothing is closed again', async (t) => {
+  const { listeners, change } = createScene(t)
+  const [first] = await change([entrance('proxy', '127.0.0.1:0', 'one')])
+  const socket = `unix:${temporaryFolder(t)}/s`
+  const prepared = await listeners.prepare([entrance('proxy', '127.0.0.1:0', 'two'), entrance('route', socket, 'two')], 100)
+  t.equal(await bodyAt(first), 'one')
+  t.equal(await bodyAt(socket), 'two')
+  await prepared.abandon()
+  t.notOk(existsSync(socket.slice(5)))
+  t.equal(await bodyAt(first), 'one')
+
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  t.teardown(() => { taken.close() })
+  const { port } = taken.address() as AddressInfo // a TCP server that listens
+  await t.rejects(listeners.prepare([entrance('proxy', '127.0.0.1:0', 'three'), entrance('route', socket, 'three'), entrance('admin', `127.0.0.1:${port}`, 'three')], 100), { name: 'ListenError' })
+  t.notOk(existsSync(socket.slice(5)))
+  t.equal(await bodyAt(first), 'one')
+})
+
+t.test('a listener that is removed finishes what it has; the end does not wait for it longer than it is told', async (t) => {
+  const { listeners, change } = createScene(t)
+  const open: ServerResponse[] = []
+  const slow: Handler = (_message, response) => {
+    response.write('first ')
+    open.push(response)
+  }
+  const where = address('127.0.0.1:0')
+  const [proxy, route] = await change([entrance('proxy', '127.0.0.1:0', 'p'), { role: 'route', address: where, handle: slow }])
+  const answers = [call(route, '/'), call(route, '/')]
+  await until('two answers to begin', () => open.length === 2)
+  t.same(await change([entrance('proxy', '127.0.0.1:0', 'p2')]), [proxy])
+  await untilClosed(route)
+  open[0]?.end('last')
+  t.equal((await Promise.race(answers)).body, 'first last')
+  const cut = t.rejects(Promise.all(answers))
+  await listeners.drainProxy(100)
+  await cut
+  await t.rejects(bodyAt(proxy))
+})
+
+t.test('the limit of connections is the new one\'s, and is shared by all that are no admin', async (t) => {
+  const { change } = createScene(t)
+  const hold: Handler = (_message, response) => { response.flushHeaders() }
+  const entrances = [{ role: 'proxy', address: address('127.0.0.1:0'), handle: hold } as const, entrance('route', '127.0.0.1:0', 'r'), entrance('admin', '127.0.0.1:0', 'a')]
+  const [proxy, route, admin] = await change(entrances)
+  call(proxy, '/').catch(() => {})
+  t.equal(await bodyAt(route), 'r')
+  await change(entrances, 1)
+  t.match(await call(route, '/'), { status: 503, body: /CS_OVERLOADED/ })
+  t.equal(await bodyAt(admin), 'a')
+  await change(entrances, 2)
+  t.equal(await bodyAt(route), 'r')
+})
