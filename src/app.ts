@@ -2,6 +2,7 @@ import fastify from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errorAnswer, ProxyError } from './errors.ts'
 import type { Config } from './config/config.ts'
+import { createJournal } from './journal.ts'
 import type { Logger } from './logger.ts'
 import { admit, answerPreflight, corsHeaders, isPreflight } from './plugins/guard.ts'
 import type { Metrics } from './plugins/metrics.ts'
@@ -48,9 +49,6 @@ type Handler = (message: IncomingMessage, response: ServerResponse) => void
 /** A path that no request can reach by itself: where requests go that found no route. */
 const NOWHERE = '/nowhere'
 
-/** Enough to tell requests apart; a client must not be able to write long log lines. */
-const LOGGED_PATH = 512
-
 /**
  * Makes and joins the parts of the proxy. The order of a request: visit (route found from the raw target), guard,
  * refusal or preflight, route (allow list, token, forward), and at its end, however it came, the log line and metrics.
@@ -62,6 +60,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
     allowedOrigins: new Set(config.allowedOrigins),
     ...(config.callerToken !== undefined && { callerToken: config.callerToken })
   }
+  const journal = createJournal({ log, metrics, sample: config.accessLog, random, now: () => clock.monotonic() })
   const visits = new Set<Visit>()
   let onIdle = (): void => {}
 
@@ -154,7 +153,8 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       response.once('close', () => {
         if (!visit.switched) inFlight.requests--
         visits.delete(visit)
-        end(visit)
+        if (!visit.switched && !response.writableFinished) visit.exchange?.abort()
+        journal(visit)
         if (visits.size === 0) onIdle()
       })
       app.routing(message, response)
@@ -175,30 +175,5 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
     if (refusal.close) visit.response.shouldKeepAlive = false
     visit.response.writeHead(statusCode, list)
     visit.response.end(body)
-  }
-
-  function end (visit: Visit): void {
-    const { exchange, message, response, route } = visit
-    const complete = visit.switched || response.writableFinished
-    if (!complete) exchange?.abort()
-    const now = clock.monotonic()
-    const status = visit.switched ? 101 : response.headersSent ? response.statusCode : 'aborted'
-    metrics.request({
-      route: route?.label ?? '',
-      method: message.method ?? '',
-      status,
-      durationMs: now - visit.startedAt,
-      ...(visit.upstreamStartedAt !== undefined && { upstreamMs: now - visit.upstreamStartedAt })
-    })
-    if (config.accessLog === 0 || (config.accessLog < 1 && random() >= config.accessLog)) return
-    log.info({
-      route: route?.label,
-      method: message.method,
-      path: visit.path.slice(0, LOGGED_PATH),
-      status,
-      ...(visit.code !== undefined && { code: visit.code }),
-      ...(!complete && { aborted: true }),
-      ms: Math.round((now - visit.startedAt) * 10) / 10
-    }, 'request')
   }
 }

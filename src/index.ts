@@ -11,7 +11,7 @@ export { formatProblem, loadConfig, type LoadInput, type LoadOptions, type LoadR
 export type { Config, CredentialConfig, Problem, RouteConfig } from './config/config.ts'
 export { ERRORS, type ErrorCode } from './errors.ts'
 export { formatAddress, parseAddress, type Address } from './http/address.ts'
-export { ListenError } from './listener.ts'
+export { ListenError } from './listen/bind.ts'
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts'
 export { Secret } from './secret.ts'
 export { startServer, type RunningServer, type ServerOptions } from './server.ts'

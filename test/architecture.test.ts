@@ -12,7 +12,8 @@ const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
   [1, /^token\/(?:token|schedule|state|classify|failure-policy|mod-pow|mod-pow-openssl)\.ts$/],
   [2, /^(?:token|config|upstream)\//],
   [3, /^plugins\//],
-  [4, /^(?:app|admin|generation|listener|listeners|logger|open-files|slow-clients|version)\.ts$/],
+  [4, /^listen\//],
+  [4, /^(?:app|admin|generation|journal|logger|version)\.ts$/],
   [5, /^server\.ts$/],
   [5, /^(?:demo|attack)\//],
   [6, /^(?:index|cli)\.ts$/],
@@ -28,7 +29,7 @@ const KEEPERS: ReadonlyArray<readonly [pattern: RegExp, files: RegExp]> = [
   [/^(?:zod|jsonc-parser|envalid|dotenv)$/, /^config\//],
   [/^prom-client$/, /^plugins\/metrics\.ts$/],
   [/^pino$/, /^logger\.ts$/],
-  [/^node:(?:fs|fs\/promises)$/, /^(?:config|demo|cli)\/|^(?:listener|open-files|version)\.ts$|^token\/disk-cache\.ts$/],
+  [/^node:(?:fs|fs\/promises)$/, /^(?:config|demo|cli)\/|^version\.ts$|^listen\/(?:bind|open-files)\.ts$|^token\/disk-cache\.ts$/],
   [/^node:worker_threads$/, /^token\/cognito-(?:thread|worker)\.ts$/]
 ]
 

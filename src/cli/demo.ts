@@ -2,7 +2,7 @@ import { credentialOf, DEMO_TOKEN_LIFE, startSurroundings, type DemoSurroundings
 import type { EmulatorCall } from '../demo/cognito-emulator.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatAddress } from '../http/address.ts'
-import { ListenError } from '../listener.ts'
+import { ListenError } from '../listen/bind.ts'
 import { createLogger } from '../logger.ts'
 import { startServer, type RunningServer } from '../server.ts'
 import { EXIT, LISTEN_OPTIONS, stringOption, type Command, type CommandContext } from './command.ts'

@@ -1,6 +1,6 @@
 import { describeCrash } from '../errors.ts'
 import { createLogger, type Logger } from '../logger.ts'
-import { ListenError } from '../listener.ts'
+import { ListenError } from '../listen/bind.ts'
 import { startServer } from '../server.ts'
 import type { ProxyEnvironment } from '../upstream/connect.ts'
 import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command, type CommandContext } from './command.ts'

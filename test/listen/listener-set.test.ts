@@ -3,12 +3,12 @@ import { existsSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { formatAddress, parseAddress, type Address } from '../src/http/address.ts'
-import type { Handler } from '../src/listener.ts'
-import { ListenerSet, type Entrance } from '../src/listeners.ts'
-import { call } from './helpers/plain-client.ts'
-import { temporaryFolder } from './helpers/temp.ts'
-import { until } from './helpers/until.ts'
+import { formatAddress, parseAddress, type Address } from '../../src/http/address.ts'
+import type { Handler } from '../../src/listen/listener.ts'
+import { ListenerSet, type Entrance } from '../../src/listen/listener-set.ts'
+import { call } from '../helpers/plain-client.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
+import { until } from '../helpers/until.ts'
 
 function address (text: string): Address {
   const parsed = parseAddress(text)

@@ -5,9 +5,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { Address } from '../src/http/address.ts'
-import { ListenError, openListener, type Handler, type Listener } from '../src/listener.ts'
-import { connectRaw, message, rawRequest, type RawClient, type RawResponse } from './helpers/raw-client.ts'
+import type { Address } from '../../src/http/address.ts'
+import { ListenError } from '../../src/listen/bind.ts'
+import { openListener, type Handler, type Listener } from '../../src/listen/listener.ts'
+import { connectRaw, message, rawRequest, type RawClient, type RawResponse } from '../helpers/raw-client.ts'
 
 const HOST = 'Host: localhost'
 const TCP: Address = { type: 'tcp', host: '127.0.0.1', port: 0 }

@@ -1,4 +1,4 @@
-import { formatAddress, type Address } from './http/address.ts'
+import { formatAddress, type Address } from '../http/address.ts'
 import { openListener, type ConnectionCount, type Handler, type Listener } from './listener.ts'
 
 /** An address that a configuration asks for, and where its requests go. */
