@@ -6,6 +6,7 @@ import { createJournal } from './journal.ts'
 import type { Logger } from './logger.ts'
 import { admit, answerPreflight, corsHeaders, isPreflight } from './plugins/guard.ts'
 import type { Metrics } from './plugins/metrics.ts'
+import { OpenVisits } from './plugins/open-visits.ts'
 import { leaveBodiesAlone, routePlugin, routeUrl } from './plugins/route.ts'
 import { openVisit, visitOf, type Visit } from './plugins/visit.ts'
 import { compileRoute, routesOf, type Route } from './route/table.ts'
@@ -61,7 +62,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
     ...(config.callerToken !== undefined && { callerToken: config.callerToken })
   }
   const journal = createJournal({ log, metrics, sample: config.accessLog, random, now: () => clock.monotonic() })
-  const visits = new Set<Visit>()
+  const visits = new OpenVisits()
   let onIdle = (): void => {}
 
   const app = fastify({
@@ -152,7 +153,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       visits.add(visit)
       response.once('close', () => {
         if (!visit.switched) inFlight.requests--
-        visits.delete(visit)
+        visits.remove(visit)
         if (!visit.switched && !response.writableFinished) visit.exchange?.abort()
         journal(visit)
         if (visits.size === 0) onIdle()

@@ -87,7 +87,7 @@ export async function openListener ({ address, open = { served: 0 }, timeouts, .
     const full = open.served >= service.maxConnections
     if (full) refusals++
     else open.served++
-    connections.set(socket, { answers: new Set(), last: full })
+    connections.set(socket, { answers: [], owed: undefined, last: full })
     socket.once('close', () => {
       connections.delete(socket)
       if (full) refusals--
@@ -100,12 +100,12 @@ export async function openListener ({ address, open = { served: 0 }, timeouts, .
   const serve: Handler = (message, response) => {
     const connection = connections.get(message.socket)
     if (connection === undefined || isOver(connection)) return
-    connection.message = message
-    connection.answers.add(response)
+    connection.answers.push(response)
     response.once('close', () => {
-      connection.answers.delete(response)
+      connection.answers.splice(connection.answers.indexOf(response), 1)
       connection.last ||= !response.shouldKeepAlive
-      if (draining && connection.answers.size === 0) message.socket.destroySoon()
+      connection.owed = message.complete ? undefined : message
+      if (draining && connection.answers.length === 0) message.socket.destroySoon()
     })
     if (draining) response.shouldKeepAlive = false
     service.handle(message, response)
@@ -144,7 +144,7 @@ export async function openListener ({ address, open = { served: 0 }, timeouts, .
       for (const { answers } of connections.values()) for (const answer of answers) if (!answer.headersSent) answer.shouldKeepAlive = false
       const closed = new Promise<void>((resolve) => { server.close(() => { resolve() }) })
       // Once more round the loop: a request that is in a buffer of the kernel already is in flight to whoever sent it.
-      setImmediate(() => { for (const [socket, { answers }] of connections) if (answers.size === 0) socket.destroySoon() })
+      setImmediate(() => { for (const [socket, { answers }] of connections) if (answers.length === 0) socket.destroySoon() })
       const timer = timeoutMs === Infinity ? undefined : setTimeout(() => { for (const socket of connections.keys()) socket.destroy() }, timeoutMs)
       await closed
       clearTimeout(timer)
@@ -155,10 +155,10 @@ export async function openListener ({ address, open = { served: 0 }, timeouts, .
 
 /** What is known of an open connection. */
 interface Connection {
-  /** Requests that are not answered to the end. */
-  readonly answers: Set<ServerResponse>
-  /** The newest request. */
-  message?: IncomingMessage
+  /** Requests that are not answered to the end, in their order. No Set: see OpenVisits. */
+  readonly answers: ServerResponse[]
+  /** The request that was answered before all of it was here. No other: what is kept between requests costs the garbage collector more than the request. */
+  owed: IncomingMessage | undefined
   /** The last answer is out: nothing that still comes is a request. */
   last: boolean
 }
@@ -172,7 +172,7 @@ function isOver ({ answers, last }: Connection): boolean {
 
 /** Refuses what the parser cannot read, or will not read on from, behind the answers that are still on their way: bytes of a refusal must not get into one. */
 function refuseRest (socket: Socket, connection: Connection | undefined, refusal: ProxyError | undefined): void {
-  const current = [...connection?.answers ?? []].at(-1)
+  const current = connection?.answers.at(-1)
   if (connection === undefined || current === undefined || refusal === undefined) {
     answerRaw(socket, refusal)
     return
@@ -184,7 +184,7 @@ function refuseRest (socket: Socket, connection: Connection | undefined, refusal
     return
   }
   // It is the body of that very request that is malformed, so this is its answer.
-  if (connection.answers.size > 1 || current.headersSent) {
+  if (connection.answers.length > 1 || current.headersSent) {
     socket.destroy()
     return
   }

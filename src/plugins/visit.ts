@@ -39,6 +39,8 @@ export interface Visit {
   upstreamStartedAt: number | undefined
   /** The code of the error that was answered, if any. */
   code: string | undefined
+  /** Where it stands among those that are open. */
+  place: number
 }
 
 // The pattern by which Node tells such a request (lib/_http_server.js, continueExpression).
@@ -85,7 +87,8 @@ function look (message: IncomingMessage, response: ServerResponse, routes: reado
     exchange: undefined,
     switched: false,
     upstreamStartedAt: undefined,
-    code: undefined
+    code: undefined,
+    place: 0
   }
 }
 
