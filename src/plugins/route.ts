@@ -41,10 +41,11 @@ export function leaveBodiesAlone (fastify: FastifyInstance): void {
 }
 
 /**
- * One route: get the credential (asynchronous, `preHandler`), apply it (synchronous and pure), forward (`handler`).
+ * One route: get the credential (asynchronous), apply it (synchronous and pure), forward.
  *
- * `@fastify/http-proxy` through its seams: our `handler` in place of reply-from, which re-encodes headers, retries, and
- * makes its own connections with TLS verification off (docs/decisions/0011-forwarding.md).
+ * `@fastify/http-proxy` mounts the route, and requests leave from its `preHandler`: behind that it resolves a destination
+ * that is constant here, and hands over to reply-from, which re-encodes headers, retries, and makes its own connections
+ * with TLS verification off (docs/decisions/0011-forwarding.md).
  */
 export async function routePlugin (fastify: FastifyInstance, options: RoutePluginOptions): Promise<void> {
   const { route, dispatcher, maxBodyBytes, idleTimeoutMs, refuse, onMasked } = options
@@ -60,11 +61,8 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
     httpMethods: FORWARDED_METHODS,
     disableRequestLogging: true,
     preHandler,
-    handler: (incoming, reply) => {
-      reply.hijack()
-      forward(visitOf(incoming.raw as IncomingMessage))
-    },
-    // Nothing may reach reply-from: what it would send has no credential, and its own client trusts every certificate.
+    // Nothing may go on from there: what reply-from would send has no credential, and its own client trusts every certificate.
+    handler: neverSend,
     undici: { request: neverSend }
   })
 
@@ -79,23 +77,22 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
       const tokens = collect(route, options.token)
       if (body === undefined && !(tokens instanceof Promise)) {
         apply(visit, route, { tokens, relayed })
-        proceed(visit, reply, done)
+        proceed(visit, reply)
         return
       }
       Promise.all([tokens, body]).then(([arrived, unspliced]) => {
         if (abandon(visit, reply)) return
         apply(visit, route, { tokens: arrived, relayed, unspliced })
-        proceed(visit, reply, done)
+        proceed(visit, reply)
       }).catch(done)
     } catch (error) {
       done(error as Error) // only ProxyErrors and defects arrive here, and both are Errors
     }
   }
 
-  // An upgrade never goes on to the handler.
-  function proceed (visit: Visit, reply: FastifyReply, done: () => void): void {
-    if (relayUpgrade(visit, ways, (error) => { refuse(visit, error) })) reply.hijack()
-    else done()
+  function proceed (visit: Visit, reply: FastifyReply): void {
+    reply.hijack()
+    if (!relayUpgrade(visit, ways, (error) => { refuse(visit, error) })) forward(visit)
   }
 
   function readSpliceable (visit: Visit): Promise<Buffer> {
