@@ -38,7 +38,8 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
   })
 }
 
-t.teardown(() => {
-  if (process.env['FUZZ_RUNS'] === undefined) return
-  console.error(`${totals.requests} requests, ${totals.reached} reached an upstream; answers: ${[...totals.statuses].sort(([one], [other]) => one - other).map(([status, count]) => `${status} × ${count}`).join(', ')}`)
+t.test('in all', async (t) => {
+  const answers = [...totals.statuses].sort(([one], [other]) => one - other).map(([status, count]) => `${status} × ${count}`)
+  t.comment(`${totals.requests} requests, ${totals.reached} reached an upstream; answers: ${answers.join(', ')}`)
+  t.ok(totals.requests > 0)
 })

@@ -67,9 +67,9 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
   })
 }
 
-t.teardown(() => {
-  if (process.env['FUZZ_RUNS'] === undefined) return
-  console.error(`${totals.answers} answers: ${totals.whole} reached the client whole, ${totals.cut} broken off, ${totals.refused} as 502 or 504`)
+t.test('in all', async (t) => {
+  t.comment(`${totals.answers} answers: ${totals.whole} reached the client whole, ${totals.cut} broken off, ${totals.refused} as 502 or 504`)
+  t.ok(totals.answers > 0)
 })
 
 /** Each piece leaves by itself; the one before has left the process then. */
