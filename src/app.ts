@@ -152,6 +152,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       inFlight.requests++
       visits.add(visit)
       response.once('close', () => {
+        visit.ended = true
         if (!visit.switched) inFlight.requests--
         visits.remove(visit)
         if (!visit.switched && !response.writableFinished) visit.exchange?.abort()
@@ -164,7 +165,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
 
   function refuse (visit: Visit, error: unknown): void {
     // A client that left is no error; there is nobody to answer.
-    if (visit.response.destroyed) return
+    if (visit.ended) return
     const refusal = error instanceof ProxyError ? error : new ProxyError('CS_INTERNAL', { cause: error })
     visit.code = refusal.code
     metrics.refused(refusal.code)

@@ -72,7 +72,7 @@ export function createForward (options: ForwardOptions): (visit: Visit) => void 
     }
     // A small body mostly stands behind its header in one read, and the parser is through with that by the next tick.
     process.nextTick(() => {
-      if (!visit.response.destroyed) begin(visit, wholeBody(visit.message))
+      if (!visit.ended) begin(visit, wholeBody(visit.message))
     })
   }
 
@@ -116,7 +116,7 @@ export function createForward (options: ForwardOptions): (visit: Visit) => void 
   /** What becomes of a 401 that is held: passed on as it is, or dropped and the request sent once more (contract section 4). */
   function decide (visit: Visit, sent: Sent, exchange: Exchange, renewed: Renewed | PassedOn): void {
     sent.held?.release()
-    if (visit.response.destroyed) {
+    if (visit.ended) {
       exchange.discard()
       return
     }

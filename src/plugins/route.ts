@@ -128,7 +128,7 @@ function collect (route: Route, token: RoutePluginOptions['token']): ReadonlyMap
 
 // A client that left while its token was fetched is answered by nobody, and costs the upstream nothing.
 function abandon (visit: Visit, reply: FastifyReply): boolean {
-  if (!visit.response.destroyed) return false
+  if (!visit.ended) return false
   reply.hijack()
   return true
 }

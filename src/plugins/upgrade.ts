@@ -74,7 +74,7 @@ export function relayUpgrade (visit: Visit, options: UpgradeOptions, fail: (erro
 
   function accept (rawHeaders: RawHeaders, upstream: Duplex): void {
     const head = acceptance(rawHeaders, upgrade)
-    if (head === undefined || visit.response.destroyed) {
+    if (head === undefined || visit.ended) {
       upstream.on('error', () => {}).destroy()
       fail(malformed())
       return

@@ -37,6 +37,8 @@ export interface Visit {
   /** The connection was handed over to another protocol; its end is the end of the visit. */
   switched: boolean
   upstreamStartedAt: number | undefined
+  /** The client is answered, or gone: nothing more can be said to it. */
+  ended: boolean
   /** The code of the error that was answered, if any. */
   code: string | undefined
   /** Where it stands among those that are open. */
@@ -87,6 +89,7 @@ function look (message: IncomingMessage, response: ServerResponse, routes: reado
     exchange: undefined,
     switched: false,
     upstreamStartedAt: undefined,
+    ended: false,
     code: undefined,
     place: 0
   }
