@@ -5,6 +5,7 @@ import { ProxyError } from '../errors.ts'
 import { responseHeaders, type RawHeaders } from '../http/headers.ts'
 import { HeldAnswer } from './held-answer.ts'
 import { MOST_INTERIM_ANSWERS } from './interim.ts'
+import { rawText } from './raw-text.ts'
 
 /** What sends requests to an upstream. */
 export type Sender = Pick<Dispatcher, 'dispatch'>
@@ -239,14 +240,6 @@ function hasHeader (headers: RawHeaders, lower: string): boolean {
     if (name.length === lower.length && name.toLowerCase() === lower) return true
   }
   return false
-}
-
-// Header bytes are Latin-1 on the wire (RFC 9110 section 5.5), and Node writes strings of them as Latin-1 again.
-function rawText (raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-  if (!Array.isArray(raw)) return []
-  const text: string[] = []
-  for (const item of raw) text.push(typeof item === 'string' ? item : item.toString('latin1'))
-  return text
 }
 
 function pairs (flat: readonly string[]): Array<[string, string]> {

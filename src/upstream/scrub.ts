@@ -6,8 +6,9 @@ import { ProxyError } from '../errors.ts'
 import { Mask, maskText, patternsOf, type Pattern } from '../http/mask.ts'
 import { spellingsOf } from '../http/spellings.ts'
 import type { Secret } from '../secret.ts'
-import type { Sender } from './exchange.ts'
 import { contentCodingOf, createDecoder, decodedHeaders, type ContentCoding } from './decoder.ts'
+import type { Sender } from './exchange.ts'
+import { rawText } from './raw-text.ts'
 
 /** Masks what the answers of one route echo of its credentials. */
 export class Scrubber {
@@ -150,10 +151,9 @@ class ScrubbedAnswer implements Dispatcher.DispatchHandler {
     return own
   }
 
-  /** Header bytes are Latin-1 on the wire (RFC 9110 section 5.5). */
   #maskAll (raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-    if (!Array.isArray(raw)) return []
-    const texts = raw.map((item) => typeof item === 'string' ? item : item.toString('latin1'))
+    const texts = rawText(raw)
+    if (texts.length === 0) return texts
     // One look for the usual case of nothing.
     if (maskText(texts.join('\n'), this.#patterns).count === 0) return texts
     const masked = texts.map((text) => maskText(text, this.#patterns))

@@ -5,6 +5,7 @@ import type { Dispatcher } from 'undici'
 import { ProxyError } from '../errors.ts'
 import type { RawHeaders } from '../http/headers.ts'
 import type { Exchange, Sender, UpstreamRequest } from './exchange.ts'
+import { rawText } from './raw-text.ts'
 
 export interface UpgradeRequest extends UpstreamRequest {
   /** The value of `Upgrade`: the protocols that the client offers. */
@@ -86,9 +87,4 @@ function breakOff (socket: Duplex): void {
   const plain = socket instanceof Socket && !(socket instanceof TLSSocket) && socket.remoteFamily !== undefined
   if (plain) socket.resetAndDestroy()
   else socket.destroy()
-}
-
-// Header bytes are Latin-1 on the wire (RFC 9110 section 5.5).
-function rawText (raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-  return Array.isArray(raw) ? raw.map((item) => typeof item === 'string' ? item : item.toString('latin1')) : []
 }
