@@ -8,9 +8,10 @@ COPY package.json package-lock.json ./
 # No install script runs, here or below: none of the dependencies needs one.
 FROM base AS build
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json ./
+COPY scripts/compile.js scripts/
 COPY src src
-RUN npm run build && chmod 755 dist/cli.js
+RUN npm run build && rm dist/.tsbuildinfo && chmod 755 dist/cli.js
 
 FROM base AS dependencies
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
-import { Secret } from '../src/secret.ts'
-import { TokenError } from '../src/token/token.ts'
+import { Secret } from '#src/secret.ts'
+import { TokenError } from '#src/token/token.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from './helpers/raw-client.ts'
 import { apiKey, BEARER, CANARY, startProxy, type TestProxy } from './helpers/proxy.ts'
 import { startUpstream } from './helpers/recording-upstream.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import t from 'tap'
-import { describeCrash, describeError, errorAnswer, ERRORS, ProxyError, type ErrorCode } from '../src/errors.ts'
+import { describeCrash, describeError, errorAnswer, ERRORS, ProxyError, type ErrorCode } from '#src/errors.ts'
 
 const STATUS: Readonly<Record<ErrorCode, number>> = {
   CS_BAD_REQUEST: 400,

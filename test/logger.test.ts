@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { Writable } from 'node:stream'
 import t from 'tap'
-import { createLogger } from '../src/logger.ts'
-import { Secret } from '../src/secret.ts'
+import { createLogger } from '#src/logger.ts'
+import { Secret } from '#src/secret.ts'
 
 function collect (): { readonly stream: NodeJS.WritableStream, readonly text: () => string } {
   let text = ''
@@ -66,7 +66,7 @@ t.test('gathered lines leave together at the end of the turn, a warning at once 
 
 t.test('what is gathered is written before the process ends', async (t) => {
   const program = `
-    import { createLogger } from '${new URL('../src/logger.ts', import.meta.url).href}'
+    import { createLogger } from '${new URL('../dist/logger.js', import.meta.url).href}'
     createLogger({ level: 'info', destination: process.stdout, readable: false, colour: false, gathered: true }).info('the last words')
     process.exit(3)
   `

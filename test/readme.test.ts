@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { formatProblem, loadConfig } from '../src/config/load.ts'
+import { formatProblem, loadConfig } from '#src/config/load.ts'
 import { runCommand } from './helpers/daemon.ts'
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
@@ -48,6 +48,6 @@ t.test('the environment-only starts of the README are good configurations', asyn
 t.test('the package can be imported as the README shows', async (t) => {
   const [code = ''] = blocks('js')
   for (const name of /import \{ (.*) \} from 'countersign'/.exec(code)?.[1]?.split(', ') ?? []) {
-    t.type(((await import('../src/index.ts')) as unknown as Record<string, unknown>)[name], 'function', name)
+    t.type(((await import('#src/index.ts')) as unknown as Record<string, unknown>)[name], 'function', name)
   }
 })

@@ -1,7 +1,7 @@
 import { format, inspect } from 'node:util'
 import { serialize } from 'node:v8'
 import t from 'tap'
-import { Secret } from '../src/secret.ts'
+import { Secret } from '#src/secret.ts'
 
 t.test('a secret opens only by reveal', async (t) => {
   const secret = new Secret('CANARY')

@@ -1,12 +1,12 @@
 import { createServer, request as forward, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { parseAllow } from '../../src/auth/allow.ts'
-import type { Target } from '../../src/attack/attack.ts'
-import { CORPUS } from '../../src/attack/corpus.ts'
-import { startRecorder, type Recorder } from '../../src/attack/recorder.ts'
-import { createReport, formatReport } from '../../src/attack/report.ts'
-import { runAttacks } from '../../src/attack/runner.ts'
+import { parseAllow } from '#src/auth/allow.ts'
+import type { Target } from '#src/attack/attack.ts'
+import { CORPUS } from '#src/attack/corpus.ts'
+import { startRecorder, type Recorder } from '#src/attack/recorder.ts'
+import { createReport, formatReport } from '#src/attack/report.ts'
+import { runAttacks } from '#src/attack/runner.ts'
 
 const CANARY = 'CANARYTOKEN4711'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { isAllowed, parseAllow, type AllowRule } from '../../src/auth/allow.ts'
+import { isAllowed, parseAllow, type AllowRule } from '#src/auth/allow.ts'
 
 const list = (...texts: string[]): AllowRule[] => texts.map((text) => parseAllow(text) ?? never(text))
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { describeScheme, injectionOf } from '../../src/auth/scheme.ts'
-import { Secret } from '../../src/secret.ts'
+import { describeScheme, injectionOf } from '#src/auth/scheme.ts'
+import { Secret } from '#src/secret.ts'
 
 const value = new Secret('CANARY')
 

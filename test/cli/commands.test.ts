@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseDuration } from '../../src/cli/wait.ts'
+import { parseDuration } from '#src/cli/wait.ts'
 import { runCommand, startDaemon } from '../helpers/daemon.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { canariesIn, startWorld } from '../helpers/world.ts'

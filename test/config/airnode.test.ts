@@ -1,6 +1,6 @@
 /* eslint-disable no-template-curly-in-string -- ${NAME} is what some of these files hold */
 import t from 'tap'
-import { AIRNODE_SECTIONS, isRead } from '../../src/config/sections.ts'
+import { AIRNODE_SECTIONS, isRead } from '#src/config/sections.ts'
 import { loadFile } from './load-fixture.ts'
 import { bindingsOf, exactly, KEY, oisOf, problemsOf, routesOf, valueFor } from './ois-fixture.ts'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { readBaseUrl } from '../../src/config/base-url.ts'
+import { readBaseUrl } from '#src/config/base-url.ts'
 
 const read = (text: string, allow = false): string | undefined => {
   const result = readBaseUrl(text, allow, 'allowInsecureUpstream')

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import type { CredentialConfig } from '../../src/config/config.ts'
+import type { CredentialConfig } from '#src/config/config.ts'
 import { configOf, linesOf, loadFile } from './load-fixture.ts'
 
 const COGNITO = { type: 'cognito', userPoolId: 'eu-west-1_AbC', clientId: 'client', username: 'user', password: 'pass' }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { readSettings } from '../../src/config/env.ts'
-import { formatProblem } from '../../src/config/problem.ts'
+import { readSettings } from '#src/config/env.ts'
+import { formatProblem } from '#src/config/problem.ts'
 
 const CANARY = 'CANARY-ENV-4711'
 const linesOf = (env: Record<string, string>, cwd = '/'): string[] => readSettings(env, cwd).problems.map(formatProblem)

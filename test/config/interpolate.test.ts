@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { interpolate, type SecretResult } from '../../src/config/interpolate.ts'
-import { formatPath } from '../../src/config/problem.ts'
+import { interpolate, type SecretResult } from '#src/config/interpolate.ts'
+import { formatPath } from '#src/config/problem.ts'
 
 const from = (secrets: Readonly<Record<string, string>>) => (name: string): SecretResult => {
   const value = secrets[name]

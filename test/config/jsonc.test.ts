@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { parseJsonc } from '../../src/config/jsonc.ts'
+import { parseJsonc } from '#src/config/jsonc.ts'
 
 const places = (text: string): string[] => parseJsonc(text).faults.map(({ position, message }) => `${position.line}:${position.column} ${message}`)
 

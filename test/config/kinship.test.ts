@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { CognitoCredential, OAuth2Credential, StaticCredential } from '../../src/config/config.ts'
-import { kinshipOf } from '../../src/config/kinship.ts'
-import { Secret } from '../../src/secret.ts'
+import type { CognitoCredential, OAuth2Credential, StaticCredential } from '#src/config/config.ts'
+import { kinshipOf } from '#src/config/kinship.ts'
+import { Secret } from '#src/secret.ts'
 
 const COGNITO: CognitoCredential = {
   type: 'cognito',

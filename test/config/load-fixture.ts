@@ -1,8 +1,8 @@
 import { chmodSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import type { Config } from '../../src/config/config.ts'
-import { formatProblem, loadConfig, type LoadInput, type LoadResult } from '../../src/config/load.ts'
+import type { Config } from '#src/config/config.ts'
+import { formatProblem, loadConfig, type LoadInput, type LoadResult } from '#src/config/load.ts'
 
 /** Files to load from: `c.jsonc` and `s.env` are named on the command line where they are there. */
 export interface Fixture {

@@ -3,7 +3,7 @@ import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import t from 'tap'
-import { formatProblem, loadConfig } from '../../src/config/load.ts'
+import { formatProblem, loadConfig } from '#src/config/load.ts'
 import { configOf, linesOf, load, loadFile } from './load-fixture.ts'
 
 const RELAYER = { RELAYER_API_KEY: 'key', RELAYER_API_SECRET: 'secret' }

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
-import type { CredentialConfig } from '../../src/config/config.ts'
-import { Secret } from '../../src/secret.ts'
+import type { CredentialConfig } from '#src/config/config.ts'
+import { Secret } from '#src/secret.ts'
 import { configOf, loadFile } from './load-fixture.ts'
 import { exactly, problemsOf } from './ois-fixture.ts'
 

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { RouteConfig } from '../../src/config/config.ts'
+import type { RouteConfig } from '#src/config/config.ts'
 import { configOf, linesOf, loadFile } from './load-fixture.ts'
 
 export const KEY = { type: 'apiKey', in: 'header', name: 'X-Key' }

@@ -2,9 +2,9 @@
 // The configuration's cases of test/vectors/ois.json; requests are compared elsewhere. The README beside the file says what its fields mean.
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { readDocument } from '../../src/config/document.ts'
-import type { LoadResult } from '../../src/config/load.ts'
-import { createSecretLookup, parseSecrets } from '../../src/config/secrets.ts'
+import { readDocument } from '#src/config/document.ts'
+import type { LoadResult } from '#src/config/load.ts'
+import { createSecretLookup, parseSecrets } from '#src/config/secrets.ts'
 import { linesOf, load, loadFile } from './load-fixture.ts'
 import { bindingsOf, KEY, oisOf, routesOf, valueFor } from './ois-fixture.ts'
 
@@ -24,7 +24,7 @@ interface Vector {
   readonly countersign: { readonly verdict: 'same' | 'differs' | 'unspecified', readonly outcome?: string, readonly note?: string }
 }
 
-const vectors = JSON.parse(readFileSync(new URL('../vectors/ois.json', import.meta.url), 'utf8')) as Vector[]
+const vectors = JSON.parse(readFileSync(new URL('../../test/vectors/ois.json', import.meta.url), 'utf8')) as Vector[]
 const ofLayer = (layer: string): Vector[] => vectors.filter((vector) => vector.layer === layer)
 
 /** Whether Countersign refuses the configuration: as an Airnode does, or as the case says where it differs. */

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import type { RouteConfig } from '../../src/config/config.ts'
+import type { RouteConfig } from '#src/config/config.ts'
 import { configOf, linesOf, loadFile } from './load-fixture.ts'
 
 const CREDENTIALS = {

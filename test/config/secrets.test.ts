@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { parse } from 'dotenv'
 import fc from 'fast-check'
 import t from 'tap'
-import { formatProblem } from '../../src/config/problem.ts'
-import { checkPermissions, createSecretLookup, parseSecrets } from '../../src/config/secrets.ts'
+import { formatProblem } from '#src/config/problem.ts'
+import { checkPermissions, createSecretLookup, parseSecrets } from '#src/config/secrets.ts'
 
 const CANARY = 'CANARY-KEY-4711'
 const warningsOf = (text: string): string[] => parseSecrets(text, 's.env').warnings.map(formatProblem)

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { loadConfig, type LoadResult } from '../../src/config/load.ts'
+import { loadConfig, type LoadResult } from '#src/config/load.ts'
 import { createAuthority, createSelfSigned } from '../helpers/certificates.ts'
 import { configOf, linesOf } from './load-fixture.ts'
 

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
-import { loadConfig, type LoadResult } from '../../src/config/load.ts'
+import { loadConfig, type LoadResult } from '#src/config/load.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { configOf, linesOf, loadFile } from './load-fixture.ts'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readUpstream } from '../../src/config/upstream.ts'
+import { readUpstream } from '#src/config/upstream.ts'
 
 t.test('a unix socket is an upstream, with a base path behind another colon', async (t) => {
   t.same(readUpstream('unix:/run/a.sock', false), { ok: true, value: { upstream: 'http://localhost', socketPath: '/run/a.sock' } })

@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { watchFiles, type FileWatch, type WatchOptions } from '../../src/config/watch.ts'
+import { watchFiles, type FileWatch, type WatchOptions } from '#src/config/watch.ts'
 
 interface Watched {
   readonly watch: FileWatch

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { startEchoUpstream, type EchoUpstream, type EchoUpstreamOptions } from '../../src/demo/echo-upstream.ts'
+import { startEchoUpstream, type EchoUpstream, type EchoUpstreamOptions } from '#src/demo/echo-upstream.ts'
 import { call, type PlainAnswer, type PlainRequest } from '../helpers/plain-client.ts'
 
 const KEY = 'canary-key-0123456789abcdef'

@@ -320,7 +320,7 @@ function missing (command: string, ...args: readonly string[]): string | false {
 }
 
 function program (name: string): string {
-  return fileURLToPath(new URL(`../clients/${name}`, import.meta.url))
+  return fileURLToPath(new URL(`../../test/clients/${name}`, import.meta.url))
 }
 
 function base (proxy: TestProxy): string {

@@ -1,6 +1,6 @@
 /** Every kind of credential, from a configuration file to what the API saw. */
 import t, { type Test } from 'tap'
-import { startCognitoEmulator, type CognitoEmulator } from '../../src/demo/cognito-emulator.ts'
+import { startCognitoEmulator, type CognitoEmulator } from '#src/demo/cognito-emulator.ts'
 import { startApi, valuesOf, type RecordingApi, type SeenRequest } from '../helpers/api.ts'
 import { startDaemon, type Daemon } from '../helpers/daemon.ts'
 import { issued, startScriptedServer } from '../helpers/oauth2.ts'

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { setCookies } from '../../src/http/cookie.ts'
+import { setCookies } from '#src/http/cookie.ts'
 import { loadOis, metadataHeaders, RELAYED, type Metadata, type OisCredential } from '../helpers/ois.ts'
 import { startProxy } from '../helpers/proxy.ts'
 import { rawRequest } from '../helpers/raw-client.ts'
@@ -36,7 +36,7 @@ interface Vector {
   readonly countersign: { readonly verdict: string, readonly outcome?: string }
 }
 
-const all = JSON.parse(readFileSync(new URL('../vectors/ois.json', import.meta.url), 'utf8')) as Vector[]
+const all = JSON.parse(readFileSync(new URL('../../test/vectors/ois.json', import.meta.url), 'utf8')) as Vector[]
 const vectors = all.filter(({ layer, method, ois }) => ['auth-fragment', 'request-parameters', 'built-request', 'wire'].includes(layer) && method !== undefined && ois !== undefined)
 
 /** The requests that differ from the Airnode's on purpose: what arrives instead. */

@@ -1,6 +1,6 @@
 import { parseTree } from 'jsonc-parser'
-import type { Binding } from '../../src/auth/scheme.ts'
-import { Secret } from '../../src/secret.ts'
+import type { Binding } from '#src/auth/scheme.ts'
+import { Secret } from '#src/secret.ts'
 import { apiKey, startProxy, type TestProxy } from '../helpers/proxy.ts'
 import { connectRaw, type RawClient, type RawResponse } from '../helpers/raw-client.ts'
 import { answerWith, startUpstream, type RecordingUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'

@@ -1,4 +1,4 @@
-import { spellingsOf } from '../../src/http/spellings.ts'
+import { spellingsOf } from '#src/http/spellings.ts'
 
 /** So many characters in a row of a secret are a part of it, not chance. */
 const PART = 10

@@ -1,8 +1,8 @@
 // A process that logs in once and prints what came of it. It closes nothing: an idle worker must not keep it alive, and a login
 // under way must.
 import { NEVER, sourceFor } from './cognito.ts'
-import { CognitoWorker } from '../../src/token/cognito.ts'
-import { TokenError } from '../../src/token/token.ts'
+import { CognitoWorker } from '#src/token/cognito.ts'
+import { TokenError } from '#src/token/token.ts'
 
 const [endpoint = '', deadlineMs = '10000'] = process.argv.slice(2)
 

@@ -1,8 +1,8 @@
 // A process that logs in once and prints what came of it: NODE_EXTRA_CA_CERTS is read when a process starts. It closes nothing,
 // so it ends only if a login leaves nothing open.
 import { NEVER, sourceFor } from './oauth2.ts'
-import { TokenError } from '../../src/token/token.ts'
-import type { ProxyEnvironment } from '../../src/upstream/connect.ts'
+import { TokenError } from '#src/token/token.ts'
+import type { ProxyEnvironment } from '#src/upstream/connect.ts'
 
 const [tokenUrl = '', proxies = '{}'] = process.argv.slice(2)
 

@@ -1,5 +1,5 @@
-import { loadConfig } from '../../src/config/load.ts'
-import type { Problem, RouteConfig } from '../../src/config/config.ts'
+import { loadConfig } from '#src/config/load.ts'
+import type { Problem, RouteConfig } from '#src/config/config.ts'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 

@@ -1,7 +1,7 @@
-import type { Binding } from '../../src/auth/scheme.ts'
-import { Secret } from '../../src/secret.ts'
-import type { CredentialOptions } from '../../src/token/store.ts'
-import type { TokenError } from '../../src/token/token.ts'
+import type { Binding } from '#src/auth/scheme.ts'
+import { Secret } from '#src/secret.ts'
+import type { CredentialOptions } from '#src/token/store.ts'
+import type { TokenError } from '#src/token/token.ts'
 
 /** A credential whose tokens are `NAME-1`, `NAME-2`, …: one for each login. */
 export interface TokenCredential {

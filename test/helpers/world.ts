@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { startCognitoEmulator, type CognitoEmulator } from '../../src/demo/cognito-emulator.ts'
-import type { Claims } from '../../src/demo/jwt.ts'
+import { startCognitoEmulator, type CognitoEmulator } from '#src/demo/cognito-emulator.ts'
+import type { Claims } from '#src/demo/jwt.ts'
 import { startApi, type RecordingApi, type SeenRequest } from './api.ts'
 
 /** Two relayer keys on one app client, as all keys of Defender are, and a user of another pool. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { formatAddress, isLocal, isLoopbackHost, parseAddress } from '../../src/http/address.ts'
+import { formatAddress, isLocal, isLoopbackHost, parseAddress } from '#src/http/address.ts'
 
 t.test('every form of ADDR is read', async (t) => {
   t.same(parseAddress('127.0.0.1:8080'), { type: 'tcp', host: '127.0.0.1', port: 8080 })

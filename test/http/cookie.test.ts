@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { setCookies } from '../../src/http/cookie.ts'
+import { setCookies } from '#src/http/cookie.ts'
 
 t.test('cookies of other names stay as they are, with ours behind them', async (t) => {
   t.equal(setCookies('a=1; b="2"; c', [['session', 'v']]), 'a=1; b="2"; c; session=v')

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { connectionListed, foldName, isDroppedFromRequest, responseHeaders } from '../../src/http/headers.ts'
+import { connectionListed, foldName, isDroppedFromRequest, responseHeaders } from '#src/http/headers.ts'
 
 const same = (value: string): string => value
 

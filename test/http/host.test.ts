@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { checkBrowser, checkHost, guardedHeaders, localEnd, type CallerPolicy, type LocalEnd } from '../../src/http/host.ts'
+import { checkBrowser, checkHost, guardedHeaders, localEnd, type CallerPolicy, type LocalEnd } from '#src/http/host.ts'
 
 const POLICY: CallerPolicy = { allowedHosts: new Set(['proxy.internal', 'with-port.internal:9000']), allowedOrigins: new Set(['https://app.example']) }
 const LOCAL: LocalEnd = { unix: false, address: '127.0.0.1', port: 8080 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { rewriteLocation, type LocationRule } from '../../src/http/location.ts'
+import { rewriteLocation, type LocationRule } from '#src/http/location.ts'
 
 const RULE: LocationRule = { upstreamOrigin: 'https://api.example.com', basePath: '/v2', prefix: '/orders' }
 const BARE: LocationRule = { upstreamOrigin: 'https://api.example.com', basePath: '', prefix: '' }

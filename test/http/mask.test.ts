@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { Mask, maskText, patternsOf } from '../../src/http/mask.ts'
+import { Mask, maskText, patternsOf } from '#src/http/mask.ts'
 
 /** What the mask must give, in the plainest words: each byte of each occurrence becomes a star. */
 function expected (bytes: Buffer, patterns: readonly Buffer[]): Buffer {

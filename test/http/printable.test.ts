@@ -1,5 +1,5 @@
 import t from 'tap'
-import { printable } from '../../src/http/printable.ts'
+import { printable } from '#src/http/printable.ts'
 
 t.test('what could act on a terminal or a reader is escaped, everything else stays', async (t) => {
   for (const text of ['', 'plain', 'Grüße, мир, 世界, \u{1f511}', '\u00a0', 'back\\slash "quote"']) t.equal(printable(text), text)

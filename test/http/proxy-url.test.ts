@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isExcepted, readProxyUrl } from '../../src/http/proxy-url.ts'
+import { isExcepted, readProxyUrl } from '#src/http/proxy-url.ts'
 
 t.test('a proxy is a URL with http: or https:, or a host alone', async (t) => {
   t.same(readProxyUrl('http://proxy.example'), { secure: false, host: 'proxy.example', port: 80 })

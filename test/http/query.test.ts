@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { setQuery } from '../../src/http/query.ts'
+import { setQuery } from '#src/http/query.ts'
 
 const RAW = '?a=1&a=2&b=%20+%2B&c=%C3%A9&=x&d'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { rewriteSetCookie, type CookieRule } from '../../src/http/set-cookie.ts'
+import { rewriteSetCookie, type CookieRule } from '#src/http/set-cookie.ts'
 
 const RULE: CookieRule = { upstreamHost: 'api.example.com', basePath: '/v2', prefix: '/orders' }
 const BARE: CookieRule = { upstreamHost: 'api.example.com', basePath: '', prefix: '' }

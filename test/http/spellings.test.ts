@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { maskText, patternsOf } from '../../src/http/mask.ts'
-import { SHORTEST_MASKED, spellingsOf } from '../../src/http/spellings.ts'
+import { maskText, patternsOf } from '#src/http/mask.ts'
+import { SHORTEST_MASKED, spellingsOf } from '#src/http/spellings.ts'
 
 const VALUES = ['CANARY-KEY-4711', 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln_-bmF0dXJl', 'dXNlcjpw+/YXNzd29yZA==', 'p&ss<w>"o\'r`d/+ ~!*()', 'pässwörd-ß', 'пароль-пароль', 'emoji-\u{1f511}-key', 'tab\tand\nline', 'back\\slash%41', 'line\u2028separator']
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { spliceForm, spliceJson } from '../../src/http/splice.ts'
+import { spliceForm, spliceJson } from '#src/http/splice.ts'
 
 const KEY = [['key', 'v"\\1']] as const
 const OURS = '"key":"v\\"\\\\1"'

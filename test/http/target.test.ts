@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { ProxyError } from '../../src/errors.ts'
-import { parseTarget } from '../../src/http/target.ts'
+import { ProxyError } from '#src/errors.ts'
+import { parseTarget } from '#src/http/target.ts'
 
 const accepts = (raw: string): boolean => {
   try {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { fittingConnections, readOpenFileLimit } from '../../src/listen/open-files.ts'
+import { fittingConnections, readOpenFileLimit } from '#src/listen/open-files.ts'
 
 const DEFAULTS = { connections: 10_000, requests: 2000 }
 

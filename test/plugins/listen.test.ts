@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import t from 'tap'
-import { formatAddress, type Address } from '../../src/http/address.ts'
+import { formatAddress, type Address } from '#src/http/address.ts'
 import { message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { BEARER, startProxy, type TestProxy } from '../helpers/proxy.ts'
 import { answerWith, startUpstream } from '../helpers/recording-upstream.ts'

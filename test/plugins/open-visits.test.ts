@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { OpenVisits } from '../../src/plugins/open-visits.ts'
-import type { Visit } from '../../src/plugins/visit.ts'
+import { OpenVisits } from '#src/plugins/open-visits.ts'
+import type { Visit } from '#src/plugins/visit.ts'
 
 t.test('what was added and not removed is there, once', async (t) => {
   fc.assert(fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat())), (steps) => {

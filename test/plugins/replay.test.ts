@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
-import type { Binding } from '../../src/auth/scheme.ts'
-import { TokenError } from '../../src/token/token.ts'
+import type { Binding } from '#src/auth/scheme.ts'
+import { TokenError } from '#src/token/token.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { apiKey, BEARER, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
 import { answerWith, OK, startUpstream, type Answer, type RecordingUpstream, type UpstreamExchange, type UpstreamOptions } from '../helpers/recording-upstream.ts'

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
-import { Secret } from '../../src/secret.ts'
-import type { Binding } from '../../src/auth/scheme.ts'
+import { Secret } from '#src/secret.ts'
+import type { Binding } from '#src/auth/scheme.ts'
 import { connectRaw, message, rawRequest, type RawClient, type RawResponse } from '../helpers/raw-client.ts'
 import { apiKey, BEARER, CANARY, startProxy, type ProxyOptions, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
 import { answerWith, startUpstream, type Answer, type RecordingUpstream } from '../helpers/recording-upstream.ts'

@@ -1,8 +1,8 @@
 import t from 'tap'
-import type { Injection } from '../../src/auth/injection.ts'
-import { ProxyError } from '../../src/errors.ts'
-import { checkSpliceable, spliceBody } from '../../src/route/body.ts'
-import { Secret } from '../../src/secret.ts'
+import type { Injection } from '#src/auth/injection.ts'
+import { ProxyError } from '#src/errors.ts'
+import { checkSpliceable, spliceBody } from '#src/route/body.ts'
+import { Secret } from '#src/secret.ts'
 
 const INJECTIONS: readonly Injection[] = [
   { in: 'query', name: 'key', prefix: '', value: new Secret('v') },

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { Binding } from '../../src/auth/scheme.ts'
-import { foldName } from '../../src/http/headers.ts'
-import { outgoingHeaders, outgoingQuery } from '../../src/route/outgoing.ts'
-import { compileRoute, injectionsOf, type Route } from '../../src/route/table.ts'
-import { Secret } from '../../src/secret.ts'
+import type { Binding } from '#src/auth/scheme.ts'
+import { foldName } from '#src/http/headers.ts'
+import { outgoingHeaders, outgoingQuery } from '#src/route/outgoing.ts'
+import { compileRoute, injectionsOf, type Route } from '#src/route/table.ts'
+import { Secret } from '#src/secret.ts'
 
 const BEARER: Binding = { scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: 'orders' } }
 const key = (place: 'header' | 'query' | 'cookie', name: string): Binding => ({ scheme: { type: 'apiKey', in: place, name }, value: { type: 'fixed', credential: 'maps', value: new Secret('our-key') } })

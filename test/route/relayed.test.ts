@@ -1,9 +1,9 @@
 import t from 'tap'
-import type { RelayKind, RelaySource } from '../../src/auth/relay.ts'
-import { outgoingHeaders } from '../../src/route/outgoing.ts'
-import { readRelayed } from '../../src/route/relayed.ts'
-import { compileRoute, injectionsOf, type Route } from '../../src/route/table.ts'
-import { Secret } from '../../src/secret.ts'
+import type { RelayKind, RelaySource } from '#src/auth/relay.ts'
+import { outgoingHeaders } from '#src/route/outgoing.ts'
+import { readRelayed } from '#src/route/relayed.ts'
+import { compileRoute, injectionsOf, type Route } from '#src/route/table.ts'
+import { Secret } from '#src/secret.ts'
 
 const ADDRESS = '0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512'
 

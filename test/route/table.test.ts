@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { Binding } from '../../src/auth/scheme.ts'
-import { authorise, compileRoute, findRoute, injectionsOf, upstreamTarget, type Route, type RouteOptions } from '../../src/route/table.ts'
-import { Secret } from '../../src/secret.ts'
+import type { Binding } from '#src/auth/scheme.ts'
+import { authorise, compileRoute, findRoute, injectionsOf, upstreamTarget, type Route, type RouteOptions } from '#src/route/table.ts'
+import { Secret } from '#src/secret.ts'
 
 const UPSTREAM = 'https://api.example.com'
 const compile = (options: Partial<RouteOptions>, index = 0): Route => compileRoute({ upstream: UPSTREAM, bindings: [], ...options }, index)

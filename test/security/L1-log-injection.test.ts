@@ -2,7 +2,7 @@
 // fill the disk (OWASP "Log Injection"; CVE-2003-0063 and its kin for terminals). C1 bytes count: 0x9b alone begins an escape sequence.
 import { Writable } from 'node:stream'
 import t from 'tap'
-import { createLogger } from '../../src/logger.ts'
+import { createLogger } from '#src/logger.ts'
 import { runCommand } from '../helpers/daemon.ts'
 import { connectRaw, message } from '../helpers/raw-client.ts'
 import { startProxy } from '../helpers/proxy.ts'

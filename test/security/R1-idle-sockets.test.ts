@@ -9,7 +9,7 @@ import { startDaemon } from '../helpers/daemon.ts'
 import { connectRaw, message, rawRequest } from '../helpers/raw-client.ts'
 import { OK, startUpstream } from '../helpers/recording-upstream.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
-import { readOpenFileLimit } from '../../src/listen/open-files.ts'
+import { readOpenFileLimit } from '#src/listen/open-files.ts'
 
 const IDLE = 5000
 // Both processes have a descriptor for each of them.

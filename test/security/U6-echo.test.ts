@@ -2,8 +2,8 @@
 // error pages, redirects and API gateways in test mode do that without any ill will. A route with `scrub` masks it.
 import t, { type Test } from 'tap'
 import { brotliCompressSync, createGzip, deflateSync, gzipSync, constants } from 'node:zlib'
-import type { Binding } from '../../src/auth/scheme.ts'
-import { Secret } from '../../src/secret.ts'
+import type { Binding } from '#src/auth/scheme.ts'
+import { Secret } from '#src/secret.ts'
 import { apiKey, BEARER, CANARY, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { startUpstream, type Answer, type RecordingUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { CredentialStatus, FetchEvent } from '../../src/token/report.ts'
+import type { CredentialStatus, FetchEvent } from '#src/token/report.ts'
 import { startApi, type RecordingApi } from '../helpers/api.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
 import type { startWorker } from '../helpers/cognito.ts'

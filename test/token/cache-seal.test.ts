@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { Secret } from '../../src/secret.ts'
-import { createCacheSeal, LONGEST_ENTRY } from '../../src/token/cache-seal.ts'
-import { cognitoIdentity, oauth2Identity } from '../../src/token/identity.ts'
-import type { CachedToken } from '../../src/token/cache.ts'
-import type { CredentialIdentity } from '../../src/token/identity.ts'
+import { Secret } from '#src/secret.ts'
+import { createCacheSeal, LONGEST_ENTRY } from '#src/token/cache-seal.ts'
+import { cognitoIdentity, oauth2Identity } from '#src/token/identity.ts'
+import type { CachedToken } from '#src/token/cache.ts'
+import type { CredentialIdentity } from '#src/token/identity.ts'
 
 const KEY = new Secret('0123456789abcdef'.repeat(4))
 const COGNITO = {

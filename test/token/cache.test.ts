@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { Secret } from '../../src/secret.ts'
-import { fromCached, toCached } from '../../src/token/cache.ts'
+import { Secret } from '#src/secret.ts'
+import { fromCached, toCached } from '#src/token/cache.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
 import { MemoryCache } from '../helpers/memory-cache.ts'
 import { createRenewal, createScene, failure } from '../helpers/token-source.ts'
-import type { TokenCache } from '../../src/token/cache.ts'
+import type { TokenCache } from '#src/token/cache.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE

@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { Test } from 'tap'
-import { classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure } from '../../src/token/classify.ts'
-import type { ErrorAnswer, Verdict } from '../../src/token/classify.ts'
-import type { FailureClass } from '../../src/token/token.ts'
+import { classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure } from '#src/token/classify.ts'
+import type { ErrorAnswer, Verdict } from '#src/token/classify.ts'
+import type { FailureClass } from '#src/token/token.ts'
 
 const CANARY = 'c4n4ry'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createElapsed, systemClock, waitAtMost } from '../../src/token/clock.ts'
+import { createElapsed, systemClock, waitAtMost } from '#src/token/clock.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
 
 t.test('the system clock reads the machine', async t => {

@@ -24,7 +24,7 @@ interface Outcome {
 /** Logs in from a process of its own, whose environment holds nothing about the network but what is given. */
 async function logInElsewhere (endpoint: string, variables: Record<string, string>, deadlineMs = 10_000): Promise<Outcome> {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !PROXY_VARIABLES.test(name)))
-  const args = [...process.execArgv, fileURLToPath(new URL('../helpers/cognito-login.ts', import.meta.url)), endpoint, String(deadlineMs)]
+  const args = [...process.execArgv, fileURLToPath(new URL('../helpers/cognito-login.js', import.meta.url)), endpoint, String(deadlineMs)]
   const stdout = await new Promise<string>((resolve, reject) => {
     execFile(process.execPath, args, { env: { ...inherited, ...variables } }, (error, stdout) => {
       if (error === null) resolve(stdout)

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { timestampProblem } from '../../src/demo/srp-timestamp.ts'
-import { usableLifetimeMs } from '../../src/token/schedule.ts'
-import { formatTimestamp, lifetimeOf } from '../../src/token/cognito-token.ts'
+import { timestampProblem } from '#src/demo/srp-timestamp.ts'
+import { usableLifetimeMs } from '#src/token/schedule.ts'
+import { formatTimestamp, lifetimeOf } from '#src/token/cognito-token.ts'
 
 const token = (claims: object): string => `h.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.s`
 

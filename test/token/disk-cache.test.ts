@@ -2,12 +2,12 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, sym
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { Secret } from '../../src/secret.ts'
-import { openDiskCache } from '../../src/token/disk-cache.ts'
+import { Secret } from '#src/secret.ts'
+import { openDiskCache } from '#src/token/disk-cache.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { createTestLog } from '../helpers/token-source.ts'
-import type { CachedToken } from '../../src/token/cache.ts'
-import type { CredentialIdentity } from '../../src/token/identity.ts'
+import type { CachedToken } from '#src/token/cache.ts'
+import type { CredentialIdentity } from '#src/token/identity.ts'
 
 const KEY = new Secret('ab'.repeat(32))
 const ALICE = identity('alice', 'CANARY-PW-1')

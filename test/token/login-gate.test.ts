@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { createLoginGate } from '../../src/token/login-gate.ts'
+import { createLoginGate } from '#src/token/login-gate.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
 
 const never = (): AbortSignal => new AbortController().signal

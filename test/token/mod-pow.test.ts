@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { createRequire } from 'node:module'
 import fc from 'fast-check'
 import t from 'tap'
-import { groupModulus, nativeModPow, replaceModPow } from '../../src/token/mod-pow.ts'
-import type { BigIntegerClass } from '../../src/token/mod-pow.ts'
+import { groupModulus, nativeModPow, replaceModPow } from '#src/token/mod-pow.ts'
+import type { BigIntegerClass } from '#src/token/mod-pow.ts'
 
 const { default: BigInteger } = createRequire(import.meta.url)('amazon-cognito-identity-js/lib/BigInteger.js') as { default: BigIntegerClass }
 const original = BigInteger.prototype.modPow

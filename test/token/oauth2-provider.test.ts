@@ -4,12 +4,12 @@ import { createServer } from 'node:http'
 import type { RequestListener } from 'node:http'
 import t from 'tap'
 import type { Test } from 'tap'
-import { Secret } from '../../src/secret.ts'
-import { TokenRefresher } from '../../src/token/refresher.ts'
+import { Secret } from '#src/secret.ts'
+import { TokenRefresher } from '#src/token/refresher.ts'
 import { FakeClock } from '../helpers/clock.ts'
 import { NEVER, createFetchEvents, failureOf, listen, sourceFor } from '../helpers/oauth2.ts'
 import { createTestLog } from '../helpers/token-source.ts'
-import type { OAuth2Credential } from '../../src/token/oauth2.ts'
+import type { OAuth2Credential } from '#src/token/oauth2.ts'
 
 /** What these tests use of oidc-provider, which has no types of its own. */
 interface Provider {

@@ -7,14 +7,14 @@ import { inspect } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import type { Test } from 'tap'
-import { Secret } from '../../src/secret.ts'
-import { TokenRefresher } from '../../src/token/refresher.ts'
+import { Secret } from '#src/secret.ts'
+import { TokenRefresher } from '#src/token/refresher.ts'
 import { createAuthority, createSelfSigned } from '../helpers/certificates.ts'
 import { FakeClock } from '../helpers/clock.ts'
 import { NEVER, answer, createFetchEvents, createUnsignedJwt, failureOf, issued, listen, readBasic, sourceFor, startConnectProxy, startScriptedServer } from '../helpers/oauth2.ts'
 import { createTestLog } from '../helpers/token-source.ts'
 import type { Reply } from '../helpers/oauth2.ts'
-import type { ProxyEnvironment } from '../../src/upstream/connect.ts'
+import type { ProxyEnvironment } from '#src/upstream/connect.ts'
 
 const MINUTE = 60_000
 const HOST = 'login.example.test'
@@ -404,7 +404,7 @@ interface Outcome { readonly class?: string, readonly code: string, readonly mes
 /** Logs in from a process of its own, whose environment holds nothing about the network but what is given. */
 async function logInElsewhere (tokenUrl: string, variables: Record<string, string>, proxies: ProxyEnvironment = {}): Promise<Outcome> {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:https?_proxy|no_proxy|node_extra_ca_certs|node_tls_reject_unauthorized)$/i.test(name)))
-  const args = [...process.execArgv, fileURLToPath(new URL('../helpers/oauth2-login.ts', import.meta.url)), tokenUrl, JSON.stringify(proxies)]
+  const args = [...process.execArgv, fileURLToPath(new URL('../helpers/oauth2-login.js', import.meta.url)), tokenUrl, JSON.stringify(proxies)]
   const stdout = await new Promise<string>((resolve, reject) => {
     execFile(process.execPath, args, { env: { ...inherited, ...variables } }, (error, stdout) => {
       if (error === null) resolve(stdout)

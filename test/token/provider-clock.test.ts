@@ -1,5 +1,5 @@
 import t from 'tap'
-import { retryAfterMs, skewOf } from '../../src/token/provider-clock.ts'
+import { retryAfterMs, skewOf } from '#src/token/provider-clock.ts'
 
 const NOW = Date.UTC(2026, 0, 1, 12)
 

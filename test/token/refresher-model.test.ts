@@ -4,11 +4,11 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
-import { Secret } from '../../src/secret.ts'
-import type { Clock } from '../../src/token/clock.ts'
-import { TokenRefresher } from '../../src/token/refresher.ts'
-import { minimumLifeMs } from '../../src/token/schedule.ts'
-import type { FailureClass, Grant, Token, TokenSource } from '../../src/token/token.ts'
+import { Secret } from '#src/secret.ts'
+import type { Clock } from '#src/token/clock.ts'
+import { TokenRefresher } from '#src/token/refresher.ts'
+import { minimumLifeMs } from '#src/token/schedule.ts'
+import type { FailureClass, Grant, Token, TokenSource } from '#src/token/token.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
 import { createRenewal, createTestLog, failure } from '../helpers/token-source.ts'
 

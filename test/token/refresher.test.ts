@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { Secret } from '../../src/secret.ts'
-import { TokenRefresher } from '../../src/token/refresher.ts'
-import { minimumLifeMs } from '../../src/token/schedule.ts'
+import { Secret } from '#src/secret.ts'
+import { TokenRefresher } from '#src/token/refresher.ts'
+import { minimumLifeMs } from '#src/token/schedule.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
 import { createLateAnswer, createRenewal, createScene, failure } from '../helpers/token-source.ts'
-import type { Grant } from '../../src/token/token.ts'
+import type { Grant } from '#src/token/token.ts'
 
 const HOUR = 3_600_000
 const MINUTE = 60_000

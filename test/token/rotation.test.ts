@@ -1,10 +1,10 @@
 import t from 'tap'
-import { Secret } from '../../src/secret.ts'
-import { TokenRefresher } from '../../src/token/refresher.ts'
-import { RotatingRefresher } from '../../src/token/rotation.ts'
+import { Secret } from '#src/secret.ts'
+import { TokenRefresher } from '#src/token/refresher.ts'
+import { RotatingRefresher } from '#src/token/rotation.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
 import { createLateAnswer, createTestLog, failure, FakeSource } from '../helpers/token-source.ts'
-import type { FetchEvent } from '../../src/token/report.ts'
+import type { FetchEvent } from '#src/token/report.ts'
 
 const HOUR = 3_600_000
 

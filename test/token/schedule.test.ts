@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { backoffDelayMs, minimumLifeMs, refreshDelayMs, rejectedDelayMs, rejectionPauseMs, usableLifetimeMs } from '../../src/token/schedule.ts'
-import { isUsable, tokenState } from '../../src/token/state.ts'
-import { Secret } from '../../src/secret.ts'
+import { backoffDelayMs, minimumLifeMs, refreshDelayMs, rejectedDelayMs, rejectionPauseMs, usableLifetimeMs } from '#src/token/schedule.ts'
+import { isUsable, tokenState } from '#src/token/state.ts'
+import { Secret } from '#src/secret.ts'
 
 const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 const lifetime = fc.double({ min: 1, max: 365 * 86_400_000, noNaN: true })

@@ -2,9 +2,9 @@ import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import t from 'tap'
-import { answerClient, claimSignature, createVerifier, passwordMatches, secretHash } from '../../src/demo/srp-server.ts'
-import { replaceModPow } from '../../src/token/mod-pow.ts'
-import type { BigIntegerClass, BigIntegerLike } from '../../src/token/mod-pow.ts'
+import { answerClient, claimSignature, createVerifier, passwordMatches, secretHash } from '#src/demo/srp-server.ts'
+import { replaceModPow } from '#src/token/mod-pow.ts'
+import type { BigIntegerClass, BigIntegerLike } from '#src/token/mod-pow.ts'
 
 interface Vector {
   readonly id: string
@@ -38,7 +38,7 @@ const load = createRequire(import.meta.url)
 const { default: BigInteger } = load('amazon-cognito-identity-js/lib/BigInteger.js') as { default: BigIntegerClass }
 const { default: AuthenticationHelper } = load('amazon-cognito-identity-js/lib/AuthenticationHelper.js') as { default: new (poolName: string) => Helper }
 
-const vectors = JSON.parse(readFileSync(new URL('../vectors/cognito-srp.json', import.meta.url), 'utf8')) as Vector[]
+const vectors = JSON.parse(readFileSync(new URL('../../test/vectors/cognito-srp.json', import.meta.url), 'utf8')) as Vector[]
 const poolName = (vector: Vector): string => vector.poolId.split('_')[1] ?? ''
 const original = BigInteger.prototype.modPow
 

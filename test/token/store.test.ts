@@ -1,11 +1,11 @@
 import t from 'tap'
-import { Secret } from '../../src/secret.ts'
-import { CredentialStore } from '../../src/token/store.ts'
+import { Secret } from '#src/secret.ts'
+import { CredentialStore } from '#src/token/store.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
 import { createLateAnswer, createTestLog, failure, FakeSource } from '../helpers/token-source.ts'
-import type { FetchEvent } from '../../src/token/report.ts'
-import type { CredentialOptions } from '../../src/token/store.ts'
-import type { Grant, TokenSource } from '../../src/token/token.ts'
+import type { FetchEvent } from '#src/token/report.ts'
+import type { CredentialOptions } from '#src/token/store.ts'
+import type { Grant, TokenSource } from '#src/token/token.ts'
 
 const HOUR = 3_600_000
 

@@ -6,7 +6,7 @@ import { connect as connectSocket, type AddressInfo, type Socket } from 'node:ne
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { connectUpstream } from '../../src/upstream/connect.ts'
+import { connectUpstream } from '#src/upstream/connect.ts'
 import { startForwardProxy } from '../helpers/forward-proxy.ts'
 import { message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { BEARER, startProxy, type TestProxy } from '../helpers/proxy.ts'

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { connectUpstream, type ProxyEnvironment } from '../../src/upstream/connect.ts'
+import { connectUpstream, type ProxyEnvironment } from '#src/upstream/connect.ts'
 import { createAuthority } from '../helpers/certificates.ts'
 import { startForwardProxy } from '../helpers/forward-proxy.ts'
 import { message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'

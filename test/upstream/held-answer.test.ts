@@ -1,5 +1,5 @@
 import t from 'tap'
-import { HeldAnswer } from '../../src/upstream/held-answer.ts'
+import { HeldAnswer } from '#src/upstream/held-answer.ts'
 
 t.test('what is read of an answer that is held is bounded', async (t) => {
   let paused = 0

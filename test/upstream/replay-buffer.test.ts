@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import type { IncomingMessage } from 'node:http'
 import t from 'tap'
-import { LARGEST_HELD_BODY, ReplayBuffer } from '../../src/upstream/replay-buffer.ts'
+import { LARGEST_HELD_BODY, ReplayBuffer } from '#src/upstream/replay-buffer.ts'
 
 // Of an IncomingMessage only the stream is used.
 const stream = (): PassThrough & IncomingMessage => new PassThrough() as unknown as PassThrough & IncomingMessage

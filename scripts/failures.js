@@ -1,18 +1,16 @@
-import { ERRORS } from '../errors.ts'
-import { Secret } from '../secret.ts'
-import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure } from './classify.ts'
-import type { Verdict } from './classify.ts'
-import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType, unusableToken } from './classify-oauth2.ts'
-import { FAILURE_POLICIES, isRejection } from './failure-policy.ts'
-import type { Rejection } from './failure-policy.ts'
-import { LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS, rejectedDelayMs } from './schedule.ts'
-import { tokenState } from './state.ts'
-import type { FailureClass } from './token.ts'
+/** Prints `docs/failures.md` from the tables that the program itself goes by: `npm run docs` writes it. */
+import { ERRORS } from '#src/errors.ts'
+import { Secret } from '#src/secret.ts'
+import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure } from '#src/token/classify.ts'
+import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType, unusableToken } from '#src/token/classify-oauth2.ts'
+import { FAILURE_POLICIES, isRejection } from '#src/token/failure-policy.ts'
+import { LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS, rejectedDelayMs } from '#src/token/schedule.ts'
+import { tokenState } from '#src/token/state.ts'
 
 const HOUR_MS = 3_600_000
 
 /** What a class means, and what a person does about it: the two columns that are in no other table. */
-const CLASSES: Readonly<Record<FailureClass, readonly [meaning: string, advice: string]>> = {
+const CLASSES = {
   transient: ['The provider gave no answer that could be used: no connection, no answer in time, 5xx, throttling, a page of HTML, an empty, truncated or tokenless 200', 'Nothing, if it passes; else what `lastError.message` says'],
   ambiguous: ['It refused name and password, or the client. Throttling and a wrong clock can look the same', 'Compare the secret with the provider\'s; look at `clockSkewMs`'],
   lockout: ['It locked the user after too many wrong passwords', 'Correct the secret, find out who else uses an old one, and wait'],
@@ -21,8 +19,9 @@ const CLASSES: Readonly<Record<FailureClass, readonly [meaning: string, advice: 
   challenge: ['It wants something answered that a program cannot answer: a second factor, a new password', 'Take a user and an app client that log in with a password alone']
 }
 
-/** The text of `docs/failures.md`. */
-export function failuresFileText (): string {
+process.stdout.write(failuresFileText())
+
+function failuresFileText () {
   return `# Failures of identity providers
 
 Written by \`npm run docs\` from the tables that the program itself goes by (\`src/token/failure-policy.ts\`, \`classify.ts\`, \`classify-oauth2.ts\`); a test compares.
@@ -59,8 +58,7 @@ A status of 500 or more, 408 or 429 is \`transient\` whatever the code says.
 `
 }
 
-function describeClass ([name, [meaning, advice]]: [string, readonly [string, string]]): string[] {
-  const failure = name as FailureClass // a key of CLASSES
+function describeClass ([failure, [meaning, advice]]) {
   const rejected = isRejection(failure)
   const error = ERRORS[rejected ? 'CS_CREDENTIAL_REJECTED' : 'CS_TOKEN_UNAVAILABLE']
   const code = rejected ? '`CS_CREDENTIAL_REJECTED`' : '`CS_TOKEN_UNAVAILABLE` with `Retry-After`'
@@ -69,7 +67,7 @@ function describeClass ([name, [meaning, advice]]: [string, readonly [string, st
   const states = [undefined, spent].map(token => tokenState({ token, dueAt: 0, failure }, 2 * HOUR_MS))
   const atOnce = failure === 'refresh-dead'
   return [
-    `\`${name}\``,
+    `\`${failure}\``,
     meaning,
     atOnce ? 'at once, with a login' : rejected ? describePauses(failure) : `after ${duration(SHORTEST_BACKOFF_MS)} at least; the longest pause doubles up to ${duration(LONGEST_BACKOFF_MS)}, with full jitter`,
     atOnce ? 'as the login that follows' : rejected ? attemptsPerHour(failure) : 'no limit but the pauses',
@@ -80,19 +78,19 @@ function describeClass ([name, [meaning, advice]]: [string, readonly [string, st
   ]
 }
 
-function describePauses (failure: Rejection): string {
+function describePauses (failure) {
   const [first, then] = [rejectedDelayMs(1, failure), rejectedDelayMs(2, failure)]
   return first === then ? `every ${duration(then)}` : `after ${duration(first)} once, then every ${duration(then)}`
 }
 
-function attemptsPerHour (failure: Rejection): string {
+function attemptsPerHour (failure) {
   let attempts = 0
   for (let at = 0; at < HOUR_MS; at += rejectedDelayMs(attempts, failure)) attempts++
   return `${attempts}, ${HOUR_MS / rejectedDelayMs(attempts, failure)}`
 }
 
-function describeBoth (): Row[] {
-  const failing = (code: string): Error => Object.assign(new Error(code), { code })
+function describeBoth () {
+  const failing = (code) => Object.assign(new Error(code), { code })
   return [
     ['no answer in time', deadlineExceeded(10_000)],
     ['no connection', classifyNetworkError(failing('ECONNREFUSED'))],
@@ -102,26 +100,26 @@ function describeBoth (): Row[] {
   ]
 }
 
-function describeCognito (): Row[] {
-  const login = (code: string, text = ''): Verdict => classifyAnswer({ kind: 'login', status: 400, code, text })
+function describeCognito () {
+  const login = (code, text = '') => classifyAnswer({ kind: 'login', status: 400, code, text })
   return [
     ['5xx without a code', unexpectedAnswer(502)],
     ['a page, half an answer, nothing, no token', unexpectedAnswer(200)],
     ['what no rule foresees', unknownFailure()],
-    ...[...TRANSIENT_ERRORS].map((code): Row => ['its name', login(code)]),
+    ...[...TRANSIENT_ERRORS].map((code) => ['its name', login(code)]),
     ['"Incorrect username or password."', login('NotAuthorizedException')],
     ['"Password attempts exceeded"', login('NotAuthorizedException', 'Password attempts exceeded')],
     ['its name', login('TooManyFailedAttemptsException')],
     ['"User is disabled."', login('NotAuthorizedException', 'User is disabled.')],
     ['an expired password or account', login('NotAuthorizedException', 'expired')],
     ['a client secret that is missing or wrong', login('NotAuthorizedException', 'secret')],
-    ...[...PERMANENT_ERRORS.keys()].map((code): Row => ['its name', login(code)]),
+    ...[...PERMANENT_ERRORS.keys()].map((code) => ['its name', login(code)]),
     ['any refusal of a refresh', classifyAnswer({ kind: 'refresh', status: 400, code: 'NotAuthorizedException', text: '' })],
-    ...[...CHALLENGES.keys()].map((name): Row => ['the challenge', classifyChallenge(name)])
+    ...[...CHALLENGES.keys()].map((name) => ['the challenge', classifyChallenge(name)])
   ]
 }
 
-function describeOAuth2 (): Row[] {
+function describeOAuth2 () {
   return [
     ['5xx', classifyRefusal(500, undefined)],
     ['408', classifyRefusal(408, undefined)],
@@ -129,8 +127,8 @@ function describeOAuth2 (): Row[] {
     ['a page, half an answer, nothing, no token', unexpectedTokenAnswer(200)],
     ['a redirect', redirected(302)],
     ['what no rule foresees', unknownTokenFailure()],
-    ...[...TRANSIENT_CODES].map((code): Row => ['`error`', classifyRefusal(400, code)]),
-    ...[...REFUSAL_CODES.keys()].map((code): Row => ['`error`', classifyRefusal(400, code)]),
+    ...[...TRANSIENT_CODES].map((code) => ['`error`', classifyRefusal(400, code)]),
+    ...[...REFUSAL_CODES.keys()].map((code) => ['`error`', classifyRefusal(400, code)]),
     ['401 without a known `error`', classifyRefusal(401, undefined)],
     ['403 without a known `error`', classifyRefusal(403, undefined)],
     ['400 with another `error`', classifyRefusal(400, 'other')],
@@ -139,16 +137,14 @@ function describeOAuth2 (): Row[] {
   ]
 }
 
-type Row = readonly [cause: string, verdict: Verdict]
-
-function codes (rows: readonly Row[]): string {
+function codes (rows) {
   return table(['`code`', 'where it comes from', 'class', 'message'], rows.map(([cause, { code, class: failure, message }]) => [`\`${code}\``, cause, `\`${failure}\``, message]))
 }
 
-function table (head: readonly string[], rows: readonly string[][]): string {
+function table (head, rows) {
   return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n')
 }
 
-function duration (ms: number): string {
+function duration (ms) {
   return ms % 60_000 === 0 && ms > 60_000 ? `${ms / 60_000} min` : `${ms / 1000} s`
 }
