@@ -1,46 +1,60 @@
 /**
- * Runs the tests: compiles them, and gives the compiled files to tap, which needs no loader then.
+ * Runs the tests: compiles them, and runs each compiled file, which speaks TAP, in a process of its own. No loader takes part.
  *
  *   npm test                                     all but the containers
  *   npm test -- test/token/schedule.test.ts      a file, or several; a folder
  *   npm run test:quick                           the pure parts
  *   npm test -- --watch test/http                again at every change (without names: the pure parts)
  *
- * Whatever else is given goes to tap (`--bail`, `--reporter=tap`, `--jobs=1` …). `JOBS` says how many files run at once.
+ * `--jobs=N` says how many files run at once, `--timeout=SECONDS` how long one may take (0: for ever), `--tap` prints what they
+ * say as it is. Variables of tap (TAP_GREP, TAP_ONLY, TAP_BAIL …) reach every file.
  */
-import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, relative, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { ROOT, TSC, compile, prune } from './compile.js'
+import { runFiles } from './run-files.js'
 
-const TAP = join(ROOT, 'node_modules/tap/dist/esm/run.mjs')
-const RESULTS = join(ROOT, 'build/results.tap')
 const TIMES = join(ROOT, 'build/times.json')
 /** What `test:quick` runs: rules on bytes and values, without a process, a login or a proxy. */
-const QUICK = ['architecture', 'errors', 'secret', 'readme', 'auth', 'http', 'route', 'config', 'scripts', 'token/schedule', 'token/classify', 'token/clock', 'token/rotation']
-const SLOWEST_SHOWN = 15
+const QUICK = ['architecture', 'errors', 'secret', 'auth', 'http', 'route', 'config', 'token/schedule', 'token/classify', 'token/clock', 'token/rotation']
+const SLOWEST_SHOWN = 20
 
-const { names, options, quick, watch } = parse(process.argv.slice(2))
-prepareTap()
-if (watch) watchTests()
-else process.exitCode = compile() === 0 ? runTests(filesOf()) : 1
+const { values: options, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean' },
+    watch: { type: 'boolean' },
+    tap: { type: 'boolean' },
+    // Most files wait more than they work.
+    jobs: { type: 'string', default: String(availableParallelism() + 2) },
+    timeout: { type: 'string', default: '900' }
+  }
+})
 
-/** Splits the command line into tests, options of tap, and options of this script. */
-function parse (args) {
-  const own = ['--quick', '--watch']
-  const options = args.filter((arg) => arg.startsWith('-') && !own.includes(arg))
-  const names = args.filter((arg) => !arg.startsWith('-'))
-  return { names, options, quick: args.includes('--quick'), watch: args.includes('--watch') }
+if (options.watch) watchTests()
+else process.exitCode = compile() === 0 && await runTests() ? 0 : 1
+
+/** Runs what was asked for. Returns whether all is well. */
+async function runTests () {
+  const files = chosenFiles()
+  const startedAt = performance.now()
+  const results = await runFiles(files, { jobs: Number(options.jobs), timeoutMs: Number(options.timeout) * 1000, tap: options.tap === true })
+  const known = timesOfLastRuns()
+  writeFileSync(TIMES, JSON.stringify({ ...known, ...Object.fromEntries(results.map(({ file, ms }) => [file, Math.round(ms)])) }, null, 1))
+  if (!options.tap) report(results, performance.now() - startedAt)
+  return results.every(({ ok }) => ok)
 }
 
-/** The test files that are asked for, the slowest of the last run first, so that none is left over at the end. */
-function filesOf () {
-  const chosen = names.length > 0 ? names.map((name) => relative(join(ROOT, 'test'), resolve(name))) : quick || watch ? QUICK : ['']
+/** The test files that are asked for; the slowest of the last run come first, so that none is left over at the end. */
+function chosenFiles () {
+  const chosen = names.length > 0 ? names.map((name) => relative(join(ROOT, 'test'), resolve(name))) : options.quick || options.watch ? QUICK : ['']
   const all = readdirSync(join(ROOT, 'test'), { recursive: true }).filter((file) => file.endsWith('.test.ts')).sort()
   const strange = chosen.filter((name) => !all.some((file) => isBelow(file, name)))
   if (strange.length > 0) throw new Error(`no such test: ${strange.join(', ')}`)
-  const times = existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {}
+  const times = timesOfLastRuns()
   return all
     .filter((file) => chosen.some((name) => isBelow(file, name)))
     .map((file) => `build/${file.replace(/\.ts$/, '.js')}`)
@@ -51,29 +65,29 @@ function isBelow (file, name) {
   return name === '' || file === name || file === `${name}.test.ts` || file.startsWith(`${name.replace(/\/$/, '')}/`)
 }
 
+function timesOfLastRuns () {
+  return existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {}
+}
+
 /** Without a run to go by: whatever starts processes is slow. */
 function guessOf (file) {
   return /^build\/(?:e2e|security|token-life|cli|fuzz|demo)\//.test(file) ? 3000 : /^build\/(?:token|upstream|plugins|listen|attack)\//.test(file) ? 2000 : 0
 }
 
-/** Runs compiled test files. Returns tap's exit status. */
-function runTests (files) {
-  const jobs = process.env.JOBS ?? String(availableParallelism() + 1)
-  // On a terminal tap shows what runs; in a log only failures and counts are of use.
-  const reporter = process.stdout.isTTY || options.some((option) => option.startsWith('--reporter')) ? [] : ['--reporter=terse']
-  const { status } = spawnSync(process.execPath, [TAP, ...reporter, ...options, `--jobs=${jobs}`, `--output-file=${RESULTS}`, ...files], { cwd: ROOT, stdio: 'inherit' })
-  if (existsSync(RESULTS)) report(readFileSync(RESULTS, 'utf8'))
-  return status ?? 1
+/** Prints the slowest files, the sums, and last what failed. */
+function report (results, ms) {
+  const seconds = (value) => (value / 1000).toFixed(1)
+  const slowest = [...results].sort((a, b) => b.ms - a.ms).slice(0, results.length > 2 ? SLOWEST_SHOWN : 0)
+  if (slowest.length > 0) console.log('\nThe slowest files, in seconds:')
+  for (const { file, ms } of slowest) console.log(`${seconds(ms).padStart(7)}  ${nameOf(file)}`)
+  const sum = (count) => results.reduce((all, result) => all + result[count], 0)
+  console.log(`\n${results.length} files, ${sum('pass')} assertions passed, ${sum('fail')} failed, ${sum('skip')} skipped, ${sum('todo')} expected to fail; ` +
+    `${seconds(ms)} s, Node ${process.version}`)
+  for (const { file } of results.filter(({ ok }) => !ok)) console.log(`FAILED  npm test -- ${nameOf(file)}`)
 }
 
-/** Prints the slowest files, and keeps all times for the order of the next run. */
-function report (results) {
-  const times = [...results.matchAll(/^(?:not )?ok \d+ - (build\/\S+) # time=([\d.]+)ms/gm)].map(([, file, ms]) => [file, Number(ms)])
-  const known = existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {}
-  writeFileSync(TIMES, JSON.stringify({ ...known, ...Object.fromEntries(times) }, null, 1))
-  if (times.length <= SLOWEST_SHOWN) return
-  console.log(`\nThe slowest of ${times.length} files, in seconds:`)
-  for (const [file, ms] of times.sort(([, a], [, b]) => b - a).slice(0, SLOWEST_SHOWN)) console.log(`${(ms / 1000).toFixed(1).padStart(7)}  ${file.replace(/^build(.*)js$/, 'test$1ts')}`)
+function nameOf (file) {
+  return file.replace(/^build(.*)js$/, 'test$1ts')
 }
 
 /** Compiles at every change, and runs what is asked for whenever that went well. */
@@ -81,17 +95,9 @@ function watchTests () {
   prune('dist', 'src')
   prune('build', 'test')
   const compiler = spawn(process.execPath, [TSC, '--build', '--watch', '--preserveWatchOutput', 'test'], { cwd: ROOT, stdio: ['inherit', 'pipe', 'inherit'] })
+  let running = Promise.resolve()
   compiler.stdout.setEncoding('utf8').on('data', (text) => {
     process.stdout.write(text)
-    if (/Found 0 errors/.test(text)) runTests(filesOf())
+    if (text.includes('Found 0 errors')) running = running.then(runTests)
   })
-}
-
-/** Builds tap without the plugins that .taprc turns off, once per installation: `npm ci` brings it with all of them. */
-function prepareTap () {
-  const built = join(ROOT, 'node_modules/@tapjs/test/test-built/dist/esm/index.js')
-  if (statSync(built, { throwIfNoEntry: false }) !== undefined && !readFileSync(built, 'utf8').includes('from "@tapjs/typescript"')) return
-  mkdirSync(join(ROOT, 'build'), { recursive: true })
-  const { status } = spawnSync(process.execPath, [TAP, 'build'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] })
-  if (status !== 0) throw new Error('tap could not be built without its TypeScript plugin')
 }

@@ -12,7 +12,7 @@ await run('requests', requests)
 await run('responses', String(Math.ceil(Number(requests) / 10)))
 
 async function run (name, runs) {
-  const child = spawn(process.execPath, ['scripts/test.js', '--timeout=0', '--reporter=tap', '--jobs=1', `test/fuzz/${name}.test.ts`], { cwd: root, stdio: 'inherit', env: { ...process.env, FUZZ_RUNS: runs, FUZZ_SEED: seed } })
+  const child = spawn(process.execPath, ['scripts/test.js', '--timeout=0', '--tap', `test/fuzz/${name}.test.ts`], { cwd: root, stdio: 'inherit', env: { ...process.env, FUZZ_RUNS: runs, FUZZ_SEED: seed } })
   const status = await new Promise((resolve) => { child.once('close', resolve) })
   if (status !== 0) process.exitCode = 1
 }

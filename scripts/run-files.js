@@ -1,0 +1,86 @@
+/** Runs compiled test files side by side, each in a process of its own, and reads the TAP that they print. */
+import { spawn } from 'node:child_process'
+import { Parser } from 'tap-parser'
+import { ROOT } from './compile.js'
+
+/** How long a file may take to say what it was waiting for. */
+const GRACE_MS = 5000
+const TAIL_LINES = 40
+
+/**
+ * Runs the files, as many at once as `jobs` says. What fails is printed when its file ends; with `tap` all is.
+ * Returns for each file `{ file, ok, pass, fail, skip, todo, ms }`.
+ */
+export async function runFiles (files, { jobs, timeoutMs, tap }) {
+  const queue = [...files]
+  const results = []
+  const worker = async () => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const { output, ...result } = await runFile(file, timeoutMs)
+      results.push(result)
+      if (tap) process.stdout.write(output)
+      else if (!result.ok) console.log(`\n# ${file}\n${failuresIn(output)}`)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(jobs, files.length) }, worker))
+  return results
+}
+
+async function runFile (file, timeoutMs) {
+  const startedAt = performance.now()
+  // tap gives a whole file up after 30 s by default; here one deadline holds, and it is ours.
+  const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '0' }
+  const child = spawn(process.execPath, ['--enable-source-maps', file], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  const say = (text) => { output += text }
+  child.stdout.setEncoding('utf8').on('data', say)
+  child.stderr.setEncoding('utf8').on('data', say)
+  const parser = new Parser()
+  const counts = countLeaves(parser)
+  const parsed = new Promise((resolve) => { parser.once('complete', resolve) })
+  child.stdout.pipe(parser)
+  const callOff = startDeadline(child, timeoutMs, say)
+  const [status, signal] = await new Promise((resolve) => { child.once('close', (...end) => { resolve(end) }) })
+  callOff()
+  if (signal !== null) say(`\n# ended by ${signal}\n`)
+  const { ok } = await parsed
+  return { file, ok: ok && status === 0, ...counts, ms: performance.now() - startedAt, output }
+}
+
+/** Counts assertions at every depth, without the lines that sum a subtest up. */
+function countLeaves (parser, counts = { pass: 0, fail: 0, skip: 0, todo: 0 }) {
+  let subtest = false
+  parser.on('child', (child) => {
+    countLeaves(child, counts)
+    subtest = true
+  })
+  parser.on('assert', ({ ok, skip, todo }) => {
+    if (!subtest) counts[skip ? 'skip' : todo && !ok ? 'todo' : ok ? 'pass' : 'fail']++
+    subtest = false
+  })
+  return counts
+}
+
+/** Ends a process that takes too long: SIGALRM makes tap say what it was waiting for. Returns what calls it off. */
+function startDeadline (child, timeoutMs, say) {
+  if (timeoutMs === 0) return () => {}
+  const timers = [setTimeout(() => {
+    say(`\n# no end after ${timeoutMs / 1000} s\n`)
+    child.kill('SIGALRM')
+    timers.push(setTimeout(() => { child.kill('SIGKILL') }, GRACE_MS))
+  }, timeoutMs)]
+  return () => { timers.forEach(clearTimeout) }
+}
+
+/** The failed assertions with what tap tells of them, and the lines that are no TAP; the end of the text where there are none. */
+function failuresIn (output) {
+  const lines = output.split('\n')
+  let telling = false
+  const found = lines.filter((line) => {
+    if (/^\s*\.\.\.$/.test(line) && telling) telling = false
+    else if (/^\s*(?:not ok\b(?!.*# TODO)|Bail out)/.test(line)) telling = true
+    else if (/^\s*(?:ok\b|not ok\b|# Subtest|\d+\.\.\d+|TAP version)/.test(line)) telling = false
+    return telling || /^(?![\s#]|ok\b|\d+\.\.|TAP version|$)/.test(line) || /^# (?:no end|ended by)/.test(line)
+  })
+  return (found.length > 0 ? found : lines.slice(-TAIL_LINES)).join('\n')
+}
