@@ -3,7 +3,7 @@
  *
  *   npm test                                     all but the containers
  *   npm test -- test/token/schedule.test.ts      a file, or several; a folder
- *   npm run test:quick                           the pure parts
+ *   npm run test:quick                           the pure parts (and what is named behind `--`)
  *   npm test -- --watch test/http                again at every change (without names: the pure parts)
  *
  * `--jobs=N` says how many files run at once, `--timeout=SECONDS` how long one may take (0: for ever), `--tap` prints what they
@@ -18,6 +18,8 @@ import { ROOT, TSC, compile, prune } from './compile.js'
 import { runFiles } from './run-files.js'
 
 const TIMES = join(ROOT, 'build/times.json')
+/** What `scripts/matrix.js` reads. */
+const SUMMARY = join(ROOT, 'build/summary.json')
 /** What `test:quick` runs: rules on bytes and values, without a process, a login or a proxy. */
 const QUICK = ['architecture', 'errors', 'secret', 'auth', 'http', 'route', 'config', 'token/schedule', 'token/classify', 'token/clock', 'token/rotation']
 const SLOWEST_SHOWN = 20
@@ -44,13 +46,18 @@ async function runTests () {
   const results = await runFiles(files, { jobs: Number(options.jobs), timeoutMs: Number(options.timeout) * 1000, tap: options.tap === true })
   const known = timesOfLastRuns()
   writeFileSync(TIMES, JSON.stringify({ ...known, ...Object.fromEntries(results.map(({ file, ms }) => [file, Math.round(ms)])) }, null, 1))
-  if (!options.tap) report(results, performance.now() - startedAt)
+  const sum = (count) => results.reduce((all, result) => all + result[count], 0)
+  const summary = { pass: sum('pass'), fail: sum('fail'), skip: sum('skip'), todo: sum('todo'), seconds: Math.round((performance.now() - startedAt) / 1000) }
+  writeFileSync(SUMMARY, JSON.stringify(summary))
+  if (!options.tap) report(results, summary)
   return results.every(({ ok }) => ok)
 }
 
 /** The test files that are asked for; the slowest of the last run come first, so that none is left over at the end. */
 function chosenFiles () {
-  const chosen = names.length > 0 ? names.map((name) => relative(join(ROOT, 'test'), resolve(name))) : options.quick || options.watch ? QUICK : ['']
+  const named = names.map((name) => relative(join(ROOT, 'test'), resolve(name)))
+  const quick = options.quick || (options.watch && names.length === 0)
+  const chosen = quick ? [...named, ...QUICK] : named.length > 0 ? named : ['']
   const all = readdirSync(join(ROOT, 'test'), { recursive: true }).filter((file) => file.endsWith('.test.ts')).sort()
   const strange = chosen.filter((name) => !all.some((file) => isBelow(file, name)))
   if (strange.length > 0) throw new Error(`no such test: ${strange.join(', ')}`)
@@ -75,14 +82,11 @@ function guessOf (file) {
 }
 
 /** Prints the slowest files, the sums, and last what failed. */
-function report (results, ms) {
-  const seconds = (value) => (value / 1000).toFixed(1)
-  const slowest = [...results].sort((a, b) => b.ms - a.ms).slice(0, results.length > 2 ? SLOWEST_SHOWN : 0)
+function report (results, { pass, fail, skip, todo, seconds }) {
+  const slowest = results.length > 2 ? [...results].sort((a, b) => b.ms - a.ms).slice(0, SLOWEST_SHOWN) : []
   if (slowest.length > 0) console.log('\nThe slowest files, in seconds:')
-  for (const { file, ms } of slowest) console.log(`${seconds(ms).padStart(7)}  ${nameOf(file)}`)
-  const sum = (count) => results.reduce((all, result) => all + result[count], 0)
-  console.log(`\n${results.length} files, ${sum('pass')} assertions passed, ${sum('fail')} failed, ${sum('skip')} skipped, ${sum('todo')} expected to fail; ` +
-    `${seconds(ms)} s, Node ${process.version}`)
+  for (const { file, ms } of slowest) console.log(`${(ms / 1000).toFixed(1).padStart(7)}  ${nameOf(file)}`)
+  console.log(`\n${results.length} files, ${pass} assertions passed, ${fail} failed, ${skip} skipped, ${todo} expected to fail; ${seconds} s on Node ${process.version}`)
   for (const { file } of results.filter(({ ok }) => !ok)) console.log(`FAILED  npm test -- ${nameOf(file)}`)
 }
 
