@@ -8,7 +8,7 @@ const GRACE_MS = 5000
 const TAIL_LINES = 40
 
 /**
- * Runs the files, as many at once as `jobs` says. What fails is printed when its file ends; with `tap` all is.
+ * Runs the files, as many at once as `jobs` says. A line tells of each that ended, and what failed there; with `tap`, all it said.
  * Returns for each file `{ file, ok, pass, fail, skip, todo, ms }`.
  */
 export async function runFiles (files, { jobs, timeoutMs, tap }) {
@@ -19,7 +19,7 @@ export async function runFiles (files, { jobs, timeoutMs, tap }) {
       const { output, ...result } = await runFile(file, timeoutMs)
       results.push(result)
       if (tap) process.stdout.write(output)
-      else if (!result.ok) console.log(`\n# ${file}\n${failuresIn(output)}`)
+      else console.log(`${result.ok ? 'ok' : 'not ok'}  ${(result.ms / 1000).toFixed(1).padStart(6)} s  ${file}${result.ok ? '' : `\n${failuresIn(output)}`}`)
     }
   }
   await Promise.all(Array.from({ length: Math.min(jobs, files.length) }, worker))

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { watchFiles, type FileWatch, type WatchOptions } from '#src/config/watch.ts'
+import { PATIENCE_MS } from '../helpers/patience.ts'
 
 interface Watched {
   readonly watch: FileWatch
@@ -9,8 +10,6 @@ interface Watched {
   /** Resolves with the contents at the call of that number, the first being 1. */
   readonly call: (count: number) => Promise<readonly string[]>
 }
-
-const DEADLINE_MS = 20_000
 
 function watched (t: Test, files: readonly string[], options: Partial<WatchOptions> = {}): Watched {
   const told: string[][] = []
@@ -30,7 +29,7 @@ function watched (t: Test, files: readonly string[], options: Partial<WatchOptio
     watch,
     told,
     call: async (count) => {
-      const end = Date.now() + DEADLINE_MS
+      const end = Date.now() + PATIENCE_MS
       while (told.length < count && Date.now() < end) {
         await new Promise<void>((resolve) => {
           // The watch alone keeps no process alive.

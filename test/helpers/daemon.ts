@@ -1,15 +1,15 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { PATIENCE_MS } from './patience.ts'
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
-const DEADLINE_MS = 20_000
 
 /** A process of the built executable. */
 export interface Daemon {
   readonly pid: number
   readonly stdout: () => string
   readonly stderr: () => string
-  /** Resolves with the first log line of that message, or the `count`-th, parsed. Rejects where the process ends before, or after 20 s. */
+  /** Resolves with the first log line of that message, or the `count`-th, parsed. Rejects where the process ends before, or where patience runs out. */
   readonly line: (message: string, count?: number) => Promise<Record<string, unknown>>
   /** The log lines so far, parsed. */
   readonly lines: () => Array<Record<string, unknown>>
@@ -56,7 +56,7 @@ export function startDaemon (args: readonly string[], { env = {}, cwd, node = []
 
   function until<T> (what: string, find: () => T | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => { fail(`no ${what} after ${DEADLINE_MS} ms`) }, DEADLINE_MS)
+      const timer = setTimeout(() => { fail(`no ${what} after ${PATIENCE_MS} ms`) }, PATIENCE_MS)
       const look = (): void => {
         const found = find()
         if (found !== undefined) finish(() => { resolve(found) })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { framingOf, headEnd, readChunked, readHead, valuesOf, type Field, type Framing } from './http-reader.ts'
+import { PATIENCE_MS } from './patience.ts'
 
 /** A response as it stood on the wire. */
 export interface RawResponse {
@@ -31,7 +32,6 @@ export interface ResponseOptions {
 export type Place = number | string
 
 // Far above what anything here takes: it turns a hang into a failure with a message.
-const PATIENCE_MS = 20_000
 
 /** Opens a connection that no HTTP library touches. */
 export async function connectRaw (place: Place, host = '127.0.0.1'): Promise<RawClient> {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { framingOf, headEnd, readChunked, readHead, valuesOf, type Field } from './http-reader.ts'
+import { PATIENCE_MS } from './patience.ts'
 
 /** A request as it stood on the wire, and the means to answer it. */
 export interface UpstreamExchange {
@@ -61,7 +62,6 @@ interface Teardown {
 }
 
 // Far above what anything here takes: it turns a hang into a failure with a message.
-const PATIENCE_MS = 20_000
 
 /** The least that a response needs. */
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'

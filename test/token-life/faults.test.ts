@@ -9,7 +9,6 @@ import { FAULTS } from './provider.ts'
 import { createScene, MINUTE, REFRESH_AT, SPENT_AT, type Scene } from './scene.ts'
 
 // Thousands of real exchanges: a busy machine takes its time.
-t.setTimeout(300_000)
 const worker = startWorker(t)
 const TRAFFIC = ['no traffic', 'traffic'] as const
 const BURST = 5

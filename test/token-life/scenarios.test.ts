@@ -10,7 +10,6 @@ import { FAULTS, type Kind } from './provider.ts'
 import { createScene, HOUR, MINUTE, REFRESH_AT, SPENT_AT, type Scene } from './scene.ts'
 
 // Thousands of real exchanges: a busy machine takes its time.
-t.setTimeout(300_000)
 const worker = startWorker(t)
 const UNAVAILABLE = { status: 503, headers: { 'retry-after': /^[1-9]\d*$/ }, body: /CS_TOKEN_UNAVAILABLE/ }
 const REJECTED = { status: 502, body: /CS_CREDENTIAL_REJECTED/ }
