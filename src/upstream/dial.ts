@@ -37,12 +37,12 @@ export async function dial (endpoint: Endpoint, { signal, lookup = dns.lookup }:
 function resolve (host: string, lookup: LookupFunction, signal: AbortSignal): Promise<readonly LookupAddress[]> {
   return new Promise((resolve, reject) => {
     // Nothing ends a lookup; its answer comes to nobody then.
-    const onAbort = (): void => { reject(signal.reason as Error) }
+    const onAbort = (): void => { reject(signal.reason as Error) } // eslint-disable-line prefer-promise-reject-errors -- it is one
     signal.addEventListener('abort', onAbort, { once: true })
     // As Node asks: no addresses of a family that this machine has not; loopback counts for none there, and is always here.
     lookup(host, { all: true, hints: isLoopbackHost(host) ? 0 : dns.ADDRCONFIG }, (error, found, family) => {
       signal.removeEventListener('abort', onAbort)
-      if (error !== null) reject(error) // eslint-disable-line prefer-promise-reject-errors -- it is one, which the rule does not see
+      if (error !== null) reject(error)
       else resolve(typeof found === 'string' ? [{ address: found, family: family ?? isIP(found) }] : found)
     })
   })
