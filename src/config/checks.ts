@@ -14,7 +14,7 @@ export function faultOfHeaderValue (text: string): string | undefined {
 }
 
 // White space of every kind, control characters, and what no editor shows: zero-width and bidirectional marks, a byte order mark.
-// eslint-disable-next-line no-control-regex, no-misleading-character-class -- the very things to find
+// eslint-disable-next-line no-control-regex -- the very things to find
 const INVISIBLE = /[\s\0-\x1f\x7f-\xa0\xad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/
 
 /**
