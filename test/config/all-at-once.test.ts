@@ -64,8 +64,8 @@ t.test('each value of a duplicate key is judged, deep ones too, and what follows
     'c.jsonc:6:5  limits  duplicate key, the first is at 5:5',
     'c.jsonc:6:15  limits  must be an object, { … }',
     'c.jsonc:7:5  limits  duplicate key, the first is at 5:5',
-    'c.jsonc:7:28  limits.requests  must be greater than 0',
-    'c.jsonc:7:31  limits.requests  duplicate key, the first is at 7:17',
-    'c.jsonc:7:43  limits.requests  must be a number'
+    'c.jsonc:7:29  limits.requests  must be greater than 0',
+    'c.jsonc:7:32  limits.requests  duplicate key, the first is at 7:17',
+    'c.jsonc:7:44  limits.requests  must be a number'
   ])
 })
