@@ -62,7 +62,7 @@ interface Addresses {
 export async function startServer ({ config, log, proxies }: ServerOptions): Promise<RunningServer> {
   const version = readVersion()
   const clock = systemClock()
-  const worker = new CognitoWorker({ onWarning: (message) => { log.warn({}, message) } })
+  const worker = new CognitoWorker({ proxies, onWarning: (message) => { log.warn({}, message) } })
   const caches = createDiskCaches(log)
   const listeners = new ListenerSet()
   const openFiles = readOpenFileLimit()

@@ -34,7 +34,7 @@ const KEEPERS: ReadonlyArray<readonly [pattern: RegExp, files: RegExp]> = [
 ]
 
 /** The only files that may open a secret: where bytes leave for the upstream, for the identity provider, or encrypted for the disk. */
-const REVEALERS = ['route/body.ts', 'route/outgoing.ts', 'secret.ts', 'token/cache-seal.ts', 'token/cognito.ts', 'token/oauth2.ts', 'upstream/connect.ts', 'upstream/scrub.ts', 'upstream/tunnel.ts']
+const REVEALERS = ['route/body.ts', 'route/outgoing.ts', 'secret.ts', 'token/cache-seal.ts', 'token/cognito.ts', 'token/oauth2.ts', 'upstream/connector.ts', 'upstream/scrub.ts', 'upstream/tunnel.ts']
 
 interface Source {
   readonly file: string

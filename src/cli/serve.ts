@@ -1,8 +1,8 @@
 import { describeCrash } from '../errors.ts'
+import { readProxyEnvironment } from '../http/proxies.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { ListenError } from '../listen/bind.ts'
 import { startServer } from '../server.ts'
-import type { ProxyEnvironment } from '../upstream/connect.ts'
 import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command, type CommandContext } from './command.ts'
 import { load, printProblems } from './load.ts'
 import { formatProblem } from '../config/load.ts'
@@ -34,7 +34,7 @@ async function run (context: CommandContext): Promise<number> {
   for (const warning of warnings) log.warn({ problem: formatProblem(warning) }, 'configuration warning')
   // Nothing waits between loading and here, so that no signal and no change of a file falls in between.
   const signals = untilSignal()
-  const starting = startServer({ config, log, proxies: proxyEnvironment(context.env) })
+  const starting = startServer({ config, log, proxies: readProxyEnvironment(context.env) })
   const endReloading = startReloading({ load: (expected) => load(context, expected), files: loaded.files, server: starting, log })
   try {
     const server = await starting
@@ -52,15 +52,6 @@ async function run (context: CommandContext): Promise<number> {
     endReloading()
     signals.release()
   }
-}
-
-/** The proxy variables as `curl` reads them: lower case wins, and `HTTP_PROXY` is a fallback for nothing else. */
-export function proxyEnvironment (env: NodeJS.ProcessEnv): ProxyEnvironment {
-  const pick = (lower: string, upper: string): string | undefined => env[lower] || env[upper] || undefined
-  const httpProxy = pick('http_proxy', 'HTTP_PROXY')
-  const httpsProxy = pick('https_proxy', 'HTTPS_PROXY')
-  const noProxy = pick('no_proxy', 'NO_PROXY')
-  return { ...(httpProxy !== undefined && { httpProxy }), ...(httpsProxy !== undefined && { httpsProxy }), ...(noProxy !== undefined && { noProxy }) }
 }
 
 // A defect of ours must not go on serving in an unknown state; a supervisor starts a clean process.

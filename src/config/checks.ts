@@ -13,6 +13,28 @@ export function faultOfHeaderValue (text: string): string | undefined {
   return undefined
 }
 
+// White space of every kind, control characters, and what no editor shows: zero-width and bidirectional marks, a byte order mark.
+// eslint-disable-next-line no-control-regex -- the very things to find
+const INVISIBLE = /[\s\0-\x1f\x7f-\xa0\xad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/
+
+/**
+ * What a copy, an editor or a shell leaves around a secret: no user name, password or client secret begins or ends so (Cognito's
+ * own patterns of them want `[\S]`), and each login with one counts towards a lockout.
+ *
+ * @returns what is wrong and what to do, without the text; undefined where nothing is
+ */
+export function faultOfEnds (text: string): string | undefined {
+  const ends = [INVISIBLE.test(text.slice(0, 1)) && 'begins', INVISIBLE.test(text.slice(-1)) && 'ends'].filter((end) => end !== false)
+  if (ends.length === 0) return undefined
+  const what = text.endsWith('\r') ? 'a carriage return, as files of Windows have it at the end of each line' : 'white space or a control character'
+  return `${ends.join(' and ')} with ${what}; remove it`
+}
+
+/** Whether a text stands in quotes: where they were meant for a reader of the file, the text is another with them. */
+export function isQuoted (text: string): boolean {
+  return /^(?:(["'`])[^]*\1|[\u2018\u201c\u201e][^]*[\u2018\u2019\u201c\u201d])$/.test(text)
+}
+
 /** What keeps a text from being the credentials of `Authorization: Bearer` (RFC 6750 section 2.1; in practice wider than its grammar). */
 export function faultOfBearer (text: string): string | undefined {
   if (/^bearer\s/i.test(text)) return 'begins with "Bearer ", which is added anyway; remove that word'

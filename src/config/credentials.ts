@@ -1,5 +1,6 @@
 import { Secret } from '../secret.ts'
 import { readBaseUrl } from './base-url.ts'
+import { faultOfEnds, faultOfHeaderValue, isQuoted } from './checks.ts'
 import type { CognitoCredential, CredentialConfig } from './config.ts'
 import { resolveOAuth2 } from './oauth2.ts'
 import { PRESETS } from './presets.ts'
@@ -31,8 +32,25 @@ export function resolveCredential (shape: CredentialShape, path: Path, reporter:
   const before = reporter.problems.length
   const blank = Object.entries(shape).filter(([key, value]) => key !== 'endpoint' && key !== 'tokenUrl' && typeof value === 'string' && value.trim() === '')
   for (const [key] of blank) reporter.error([...path, key], 'is empty; write its value, or a ${NAME} that stands for it') // eslint-disable-line no-template-curly-in-string
+  for (const [key, value] of Object.entries(shape)) {
+    if (PASTED.has(key) && typeof value === 'string' && value.trim() !== '') checkPasted(value, shape.type, [...path, key], reporter)
+  }
   const resolved = resolveType(shape, path, reporter)
   return blank.length > 0 || reporter.problems.slice(before).some(({ severity }) => severity === 'error') ? undefined : resolved
+}
+
+// What comes out of a password store, a console or a file, by hand.
+const PASTED: ReadonlySet<string> = new Set(['username', 'password', 'clientSecret', 'apiKey', 'apiSecret', 'value'])
+
+/** What another check refuses, with better words, is left to it: control characters of OAuth 2.0, and what no header can carry. */
+function checkPasted (text: string, type: CredentialShape['type'], path: Path, reporter: Reporter): void {
+  const fault = faultOfEnds(text)
+  // eslint-disable-next-line no-control-regex -- the very thing to find
+  const hasControl = /[\0-\x1f\x7f]/.test(text)
+  // An API may want what no identity provider takes.
+  if (fault !== undefined && type === 'static' && !hasControl && (path.at(-1) !== 'value' || faultOfHeaderValue(text) === undefined)) reporter.warning(path, `${fault} if it is no part of the value`)
+  if (fault !== undefined && type !== 'static' && !(type === 'oauth2' && hasControl)) reporter.error(path, fault)
+  if (isQuoted(text)) reporter.warning(path, 'stands in quotes, which count as part of it; remove them if they are none')
 }
 
 function resolveType (shape: CredentialShape, path: Path, reporter: Reporter): ResolvedCredential | undefined {

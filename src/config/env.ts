@@ -1,10 +1,12 @@
 import { customCleanEnv, EnvError, makeExactValidator, makeValidator } from 'envalid'
 import { parseAddress, type Address } from '../http/address.ts'
+import { nameInUse, readNoProxy } from '../http/proxies.ts'
 import { PROXY_HELP, readProxyUrl } from '../http/proxy-url.ts'
 import { Secret } from '../secret.ts'
 import { faultOfHeaderValue } from './checks.ts'
 import type { LogLevel, Problem } from './config.ts'
 import { hostFault } from './hosts.ts'
+import { quote } from './problem.ts'
 import { createSecretLookup, type Environment } from './secrets.ts'
 
 /** What the environment says about the process itself. A field is absent where its variable is not set. */
@@ -56,11 +58,7 @@ export function readSettings (env: Environment, cwd: string): SettingsResult {
     // The copy ends envalid's strict proxy, which throws on a key that failed.
   }, (cleaned) => ({ ...cleaned }), { reporter: ({ errors }) => report(errors, error) })
 
-  for (const names of [['http_proxy', 'HTTP_PROXY'], ['https_proxy', 'HTTPS_PROXY']]) {
-    // The lower-case one wins, as for curl, and an empty one is none.
-    const name = names.find((one) => env[one] !== undefined && env[one] !== '')
-    if (name !== undefined && readProxyUrl(env[name] ?? '') === undefined) error(name, PROXY_HELP)
-  }
+  problems.push(...checkProxies(env))
   const lookup = createSecretLookup(env, cwd)
   const settings: Settings = {
     ...(values.COUNTERSIGN_CONFIG !== undefined && { config: values.COUNTERSIGN_CONFIG }),
@@ -87,6 +85,20 @@ export function readSettings (env: Environment, cwd: string): SettingsResult {
     else if (token.value.length < SHORTEST_CALLER_TOKEN) problems.push({ severity: 'warning', source: name, message: SHORT_CALLER_TOKEN })
     return fault === undefined ? { callerToken: new Secret(token.value) } : {}
   }
+}
+
+function checkProxies (env: Environment): Problem[] {
+  const malformed = (['HTTP_PROXY', 'HTTPS_PROXY'] as const).flatMap((variable): Problem[] => {
+    const name = nameInUse(variable, env)
+    return name === undefined || readProxyUrl(env[name] ?? '') !== undefined ? [] : [{ severity: 'error', source: name, message: PROXY_HELP }]
+  })
+  const name = nameInUse('NO_PROXY', env)
+  if (name === undefined) return malformed
+  return [...malformed, ...readNoProxy(env[name] ?? '').unknown.map((entry): Problem => {
+    // An entry that is a whole URL may hold more than a host.
+    const shown = quote(entry.replace(/^.*@/, '…@').replace(/[?#].*$/, '…'))
+    return { severity: 'warning', source: name, message: `the entry ${shown} is no name, address or CIDR block, so it excepts nothing; write example.com, 192.0.2.1, [2001:db8::1]:443, 10.0.0.0/8 or *, with commas between them` }
+  })]
 }
 
 export const SHORT_CALLER_TOKEN = `is shorter than ${SHORTEST_CALLER_TOKEN} characters; use a longer random one`

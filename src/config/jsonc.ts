@@ -22,15 +22,24 @@ export interface JsoncFault {
   readonly message: string
 }
 
+export interface OtherDocument extends JsoncDocument {
+  /** Whether a position is within the value that the document was made for. */
+  holds (position: Position): boolean
+}
+
 export interface JsoncResult {
   /** Absent where the syntax is broken; there in spite of duplicate keys. */
   readonly document?: JsoncDocument
+  /** For each value behind a duplicate key, up to a number: the document as it is with that one. */
+  readonly others: readonly OtherDocument[]
   readonly faults: readonly JsoncFault[]
 }
 
 // The configuration needs seven levels, an OIS inside it some twenty. The parser recurses, so a deeper file must be refused before it.
 const DEEPEST = 64
 const MOST_SYNTAX_ERRORS = 10
+// Each is judged by itself.
+const MOST_OTHERS = 20
 
 /**
  * Reads JSON with comments and trailing commas (JSONC).
@@ -42,45 +51,78 @@ export function parseJsonc (text: string): JsoncResult {
   const source = text.startsWith('\uFEFF') ? text.slice(1) : text
   const positionAt = createPositions(source)
   const tooDeep = offsetTooDeep(source)
-  if (tooDeep !== undefined) return { faults: [{ path: [], position: positionAt(tooDeep), message: `nested deeper than ${DEEPEST} levels; flatten it` }] }
+  if (tooDeep !== undefined) return { others: [], faults: [{ path: [], position: positionAt(tooDeep), message: `nested deeper than ${DEEPEST} levels; flatten it` }] }
 
   const errors: ParseError[] = []
   const root = parseTree(source, errors, { allowTrailingComma: true })
-  if (errors.length > 0 || root === undefined) return { faults: syntaxFaults(errors, positionAt) }
+  if (errors.length > 0 || root === undefined) return { others: [], faults: syntaxFaults(errors, positionAt) }
 
-  const places = new Map<string, Record<At, number>>()
-  const faults: JsoncFault[] = []
-  const value = build(root, [], root.offset)
-  return { document: { value, locate }, faults }
+  const faults = new Map<number, JsoncFault>()
+  // The further values of duplicate keys, with the keys to choose on the way to each.
+  const further: Array<{ readonly node: Node, readonly chosen: ReadonlySet<number> }> = []
+  const document = read(root, new Set())
+  const others: OtherDocument[] = []
+  // It grows while duplicates are found in duplicates.
+  for (const { node, chosen } of further) {
+    if (others.length === MOST_OTHERS) break
+    const [start, end] = [positionAt(node.offset), positionAt(node.offset + node.length)]
+    others.push({ ...read(root, chosen), holds: (position) => !isBefore(position, start) && isBefore(position, end) })
+  }
+  return { document, others, faults: [...faults.values()] }
 
-  function build (node: Node, path: Path, keyOffset: number): unknown {
-    places.set(JSON.stringify(path), { key: keyOffset, value: node.offset })
-    if (node.type === 'array') return (node.children ?? []).map((child, index) => build(child, [...path, index], child.offset))
-    if (node.type !== 'object') return node.value as unknown
-    const object = Object.create(null) as Record<string, unknown>
-    const keys = new Map<string, number>()
-    for (const { children: [key, child] = [] } of node.children ?? []) {
-      if (key === undefined || child === undefined) continue
-      const name = String(key.value)
-      const first = keys.get(name)
-      if (first !== undefined) {
-        const { line, column } = positionAt(first)
-        faults.push({ path: [...path, name], position: positionAt(key.offset), message: `duplicate key, the first is at ${line}:${column}; keep one of them` })
-        continue
+  /** @param chosen the places of keys that are taken in place of the first of their name */
+  function read (root: Node, chosen: ReadonlySet<number>): JsoncDocument {
+    const places = new Map<string, Record<At, number>>()
+    return { value: build(root, [], root.offset), locate }
+
+    function build (node: Node, path: Path, keyOffset: number): unknown {
+      places.set(JSON.stringify(path), { key: keyOffset, value: node.offset })
+      if (node.type === 'array') return (node.children ?? []).map((child, index) => build(child, [...path, index], child.offset))
+      if (node.type !== 'object') return node.value as unknown
+      const object = Object.create(null) as Record<string, unknown>
+      for (const [name, [first, ...rest]] of membersOf(node)) {
+        if (first === undefined) continue
+        for (const { key, child } of rest) {
+          if (faults.has(key.offset)) continue
+          const { line, column } = positionAt(first.key.offset)
+          faults.set(key.offset, { path: [...path, name], position: positionAt(key.offset), message: `duplicate key, the first is at ${line}:${column}; keep one of them` })
+          further.push({ node: child, chosen: new Set([...chosen, key.offset]) })
+        }
+        const { key, child } = rest.find(({ key }) => chosen.has(key.offset)) ?? first
+        object[name] = build(child, [...path, name], key.offset)
       }
-      keys.set(name, key.offset)
-      object[name] = build(child, [...path, name], key.offset)
+      return object
     }
-    return object
-  }
 
-  function locate (path: Path, at: At = 'value'): Position {
-    for (let length = path.length; length >= 0; length--) {
-      const place = places.get(JSON.stringify(path.slice(0, length)))
-      if (place !== undefined) return positionAt(place[length === path.length ? at : 'value'])
+    function locate (path: Path, at: At = 'value'): Position {
+      for (let length = path.length; length >= 0; length--) {
+        const place = places.get(JSON.stringify(path.slice(0, length)))
+        if (place !== undefined) return positionAt(place[length === path.length ? at : 'value'])
+      }
+      return { line: 1, column: 1 }
     }
-    return { line: 1, column: 1 }
   }
+}
+
+interface Member {
+  readonly key: Node
+  readonly child: Node
+}
+
+function membersOf (node: Node): Map<string, Member[]> {
+  const members = new Map<string, Member[]>()
+  for (const { children: [key, child] = [] } of node.children ?? []) {
+    if (key === undefined || child === undefined) continue
+    const name = String(key.value)
+    const same = members.get(name)
+    if (same === undefined) members.set(name, [{ key, child }])
+    else same.push({ key, child })
+  }
+  return members
+}
+
+function isBefore (one: Position, other: Position): boolean {
+  return one.line < other.line || (one.line === other.line && one.column < other.column)
 }
 
 function createPositions (text: string): (offset: number) => Position {

@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import type { Config, Problem } from './config.ts'
-import { EMPTY_DOCUMENT, readDocument, type ConfigDocument } from './document.ts'
+import { EMPTY_DOCUMENT, readDocument, type ConfigDocument, type OtherDocument } from './document.ts'
 import { readSettings } from './env.ts'
 import { documentFromEnvironment } from './from-env.ts'
 import { sortProblems } from './problem.ts'
@@ -60,6 +60,7 @@ export function loadConfig ({ env, cwd, options, expected = [] }: LoadInput): Lo
   const configFile = readChosen(options.config, '--config', settings.config, 'COUNTERSIGN_CONFIG', 'config/countersign.jsonc')
   const secretsFile = readChosen(options.secrets, '--secrets', settings.secrets, 'COUNTERSIGN_SECRETS', 'config/secrets.env')
   const secrets = createSecretLookup(env, cwd, secretsFile.type === 'text' ? readSecrets(secretsFile) : undefined)
+  const others: OtherDocument[] = []
   const document = readConfig()
   for (const file of secrets.files()) files.add(file)
 
@@ -68,6 +69,10 @@ export function loadConfig ({ env, cwd, options, expected = [] }: LoadInput): Lo
     ? resolveConfig(EMPTY_DOCUMENT, settings, { ...options, allowExternal: true }, { read: readNamed, locate })
     : resolveConfig(document, settings, options, { read: readNamed, locate })
   problems.push(...document === undefined ? found.filter(({ severity }) => severity === 'error') : found)
+  for (const { document: other, holds } of others) {
+    const { problems: within } = resolveConfig(other, settings, options, { read: readNamed, locate })
+    problems.push(...within.filter((problem) => problem.severity === 'error' && holds(problem)))
+  }
   const sorted = sortProblems(problems, names)
   if (sorted.some(({ severity }) => severity === 'error')) return { ok: false, problems: sorted, files: [...files] }
   return { ok: true, config: freezeDeep(config), warnings: sorted, files: [...files], variables: [...variables, ...secrets.variables()] }
@@ -121,8 +126,9 @@ export function loadConfig ({ env, cwd, options, expected = [] }: LoadInput): Lo
     if (own(env, 'COUNTERSIGN_UPSTREAM') && !text.includes('COUNTERSIGN_UPSTREAM')) {
       problems.push({ severity: 'warning', source: 'COUNTERSIGN_UPSTREAM', message: 'has no effect beside a configuration file; remove it, or add a route to the file' })
     }
-    const { document, problems: found } = readDocument(text, name, secrets)
+    const { document, others: further, problems: found } = readDocument(text, name, secrets)
     problems.push(...found)
+    others.push(...further)
     return document
   }
 }

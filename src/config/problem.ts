@@ -69,7 +69,9 @@ export function sortProblems (problems: readonly Problem[], files: readonly stri
 export function createReporter (locate: (path: Path, at: At) => Place, broken: ReadonlySet<string>): Reporter {
   const problems: Problem[] = []
   const report = (severity: Problem['severity'], path: Path, message: string, at: At): void => {
-    if (path.some((_, index) => broken.has(formatPath(path.slice(0, index + 1))))) return
+    // Of a key its name is known, whatever its value is.
+    const known = at === 'key' ? path.slice(0, -1) : path
+    if (known.some((_, index) => broken.has(formatPath(known.slice(0, index + 1))))) return
     problems.push({ severity, ...locate(path, at), message })
   }
   return {

@@ -72,10 +72,15 @@ export function parseSecrets (text: string, source: string): SecretsFile {
     warnings.push({ severity: 'warning', source, ...at, ...(at.line !== undefined && { column: 1 }), message })
   }
   const lines = new Map<string, number>()
-  for (const { name, line, cut } of assignments(text)) {
+  // dotenv takes them for line ends; a shell that reads the file, or docker's --env-file, leaves the \r in every value.
+  if (/\r\n/.test(text)) warn({}, 'has line ends of Windows (CR LF), which other readers of such files take for a part of the values; save it with LF')
+  for (const { name, line, cut, quotes } of assignments(text)) {
     const first = lines.get(name)
     if (first !== undefined) warn({ line, path: name }, `is set a second time, and the last one wins (the first is on line ${first}); remove one of them`)
     else lines.set(name, line)
+    // One that # cuts off is told of below.
+    if (quotes === 'open' && !cut) warn({ line, path: name }, 'begins with a quote that does not close at its end, so the quote is part of the value; close it, or put the whole value in other quotes')
+    if (quotes === 'swallowing') warn({ line, path: name }, 'stands in quotes that close on a later line, and what looks like other secrets is in between, so those are not set; close the quote on its own line')
     if (cut) warn({ line, path: name }, 'an unquoted # cuts the value here; put the value in single quotes, or a comment on a line of its own')
   }
   if (lines.size === 0) warn({}, 'no line is NAME=value; write one secret per line (this file is no JSON)')
@@ -103,6 +108,8 @@ interface Assignment {
   readonly line: number
   /** Whether a `#` ended an unquoted value on its own line. */
   readonly cut: boolean
+  /** Whether a quote at its beginning is not closed, or only behind other assignments. */
+  readonly quotes: 'none' | 'open' | 'swallowing'
 }
 
 // dotenv's own pattern of a line (its lib/main.js), with the value, the gap behind it and the comment kept apart.
@@ -114,6 +121,12 @@ function assignments (text: string): Assignment[] {
     const [whole, name = '', value = '', gap = '', comment] = match
     const start = match.index + whole.length - whole.trimStart().length
     const quoted = /^(['"`])[^]*\1$/.test(value.trim())
-    return { name, line: source.slice(0, start).split('\n').length, cut: comment !== undefined && !quoted && !gap.includes('\n') }
+    return { name, line: source.slice(0, start).split('\n').length, cut: comment !== undefined && !quoted && !gap.includes('\n'), quotes: quotesOf(value.trim(), quoted) }
   })
+}
+
+function quotesOf (value: string, quoted: boolean): Assignment['quotes'] {
+  if (!quoted) return /^['"`]/.test(value) ? 'open' : 'none'
+  // A line of base64 ends with =, and has nothing behind it.
+  return /\n\s*(?:export\s+)?[A-Z][A-Z0-9_]*=[^=\s]/.test(value) || /\n\s*(?:export\s+)?[A-Z][A-Z0-9_]*=\s*$/.test(value.slice(0, -1)) ? 'swallowing' : 'none'
 }

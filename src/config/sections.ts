@@ -2,11 +2,13 @@ import type { Path } from './problem.ts'
 
 /**
  * Top-level sections of configurations that hold an OIS and more: Airnode's (`config.json`), airnode-feed's and its
- * predecessors'. They are neither read nor interpolated. Any other unknown key stays an error, since it may be a typo.
+ * predecessors', airkeeper's and Airseeker's. They are neither read nor interpolated. Any other unknown key stays an error, since it may be a typo.
  */
 export const AIRNODE_SECTIONS = [
   'chains', 'nodeSettings', 'triggers', 'templates', 'environment', 'id',
-  'endpoints', 'signedApis', 'beaconSets', 'gateways', 'rateLimiting', 'walletMnemonic', 'airnodeWalletMnemonic'
+  'endpoints', 'signedApis', 'beaconSets', 'gateways', 'rateLimiting', 'walletMnemonic', 'airnodeWalletMnemonic',
+  // Older feeds; airkeeper; Airseeker, which had an OIS until its second version.
+  'stage', 'deploymentId', 'subscriptions', 'templatesV1', 'airnodeAddress', 'airnodeXpub', 'beacons', 'log', 'sponsorWalletMnemonic'
 ] as const
 
 /** Whether a top-level key is one of {@link AIRNODE_SECTIONS}. */

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import { Secret } from '../secret.ts'
 
 /** A forward proxy of the environment. */
@@ -11,17 +10,32 @@ export interface ForwardProxy {
   readonly authorization?: Secret
 }
 
+/** A forward proxy gave no way: it is away, it refuses, or it is none. */
+export class ForwardProxyError extends Error {
+  override readonly name = 'ForwardProxyError'
+  /** What it answered CONNECT with, where it answered. */
+  readonly status: number | undefined
+
+  constructor (message: string, details: { readonly status?: number, readonly cause?: unknown }) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.status = details.status
+  }
+}
+
 /** How the value of `HTTPS_PROXY` is written, for messages. */
 export const PROXY_HELP = 'is no URL of an HTTP proxy; write http://host:port or https://host:port, with user:password@ in front of the host where the proxy wants that'
 
 /** Reads the value of `HTTPS_PROXY` or `HTTP_PROXY`; without a scheme it is `http:`, as for curl. Undefined where it is none. */
 export function readProxyUrl (text: string): ForwardProxy | undefined {
+  // A URL parser would drop some of them in silence, a password's too.
+  // eslint-disable-next-line no-control-regex -- the very thing to find
+  if (/[\s\0-\x1f\x7f]/.test(text)) return undefined
   const full = text.includes('://') ? text : `http://${text}`
   if (!URL.canParse(full)) return undefined
   const { protocol, hostname, port, username, password } = new URL(full)
-  if ((protocol !== 'http:' && protocol !== 'https:') || hostname === '') return undefined
+  if ((protocol !== 'http:' && protocol !== 'https:') || hostname === '' || port === '0') return undefined
   const secure = protocol === 'https:'
-  const server = { secure, host: bare(hostname), port: port === '' ? (secure ? 443 : 80) : Number(port) }
+  const server = { secure, host: withoutBrackets(hostname), port: port === '' ? (secure ? 443 : 80) : Number(port) }
   if (username === '' && password === '') return server
   try {
     const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
@@ -31,21 +45,7 @@ export function readProxyUrl (text: string): ForwardProxy | undefined {
   }
 }
 
-/**
- * Whether `NO_PROXY` excepts an upstream: `*` excepts all, `example.com`, `.example.com` and `*.example.com` a name and
- * those below it, each with a port for that port alone; an address excepts itself.
- */
-export function isExcepted (noProxy: string, hostname: string, port: number): boolean {
-  const host = bare(hostname).toLowerCase()
-  return noProxy.split(/[,\s]+/).filter((entry) => entry !== '').some((entry) => {
-    if (entry === '*') return true
-    const [, name = entry, only] = isIP(entry) === 6 ? [] : /^(.+?)(?::(\d+))?$/.exec(entry) ?? []
-    if (only !== undefined && Number(only) !== port) return false
-    const wanted = bare(name.replace(/^\*?\./, '')).toLowerCase()
-    return host === wanted || (isIP(host) === 0 && host.endsWith(`.${wanted}`))
-  })
-}
-
-function bare (hostname: string): string {
+/** A host as URLs have it, as sockets want it. */
+export function withoutBrackets (hostname: string): string {
   return hostname.startsWith('[') && hostname.endsWith(']') ? hostname.slice(1, -1) : hostname
 }

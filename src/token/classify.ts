@@ -1,3 +1,4 @@
+import { ForwardProxyError } from '../http/proxy-url.ts'
 import type { FailureClass } from './token.ts'
 
 /** What was asked of the identity provider: the same answer means another thing for a login than for a refresh. */
@@ -54,13 +55,13 @@ export function unexpectedAnswer (status: number): Verdict {
 /** A request that got no answer. */
 export function classifyNetworkError (error: unknown): Verdict {
   const cause = codeOf(error)
-  // undici's words; its code, UND_ERR_ABORTED, tells nothing.
-  const refusal = error instanceof Error ? /^Proxy response \((\d{3})\)/.exec(error.message)?.[1] : undefined
-  if (refusal !== undefined) {
-    return { class: 'transient', code: 'ProxyError', message: `The proxy on the way to the identity provider refuses to connect (status ${refusal}); check HTTPS_PROXY and NO_PROXY.` }
+  const proxy = error instanceof ForwardProxyError ? error : undefined
+  if (proxy?.status !== undefined) {
+    return { class: 'transient', code: 'ProxyError', message: `The proxy on the way to the identity provider refuses to connect (status ${proxy.status}); check HTTPS_PROXY and NO_PROXY.` }
   }
   if (cause !== undefined && TLS_ERROR.test(cause)) {
-    return { class: 'transient', code: 'TlsError', message: `The certificate of the identity provider does not verify (${cause}), so nothing was sent; set NODE_EXTRA_CA_CERTS if a private authority signed it.` }
+    const whose = proxy === undefined ? 'the identity provider' : 'the proxy on the way to the identity provider'
+    return { class: 'transient', code: 'TlsError', message: `The certificate of ${whose} does not verify (${cause}), so nothing was sent; set NODE_EXTRA_CA_CERTS if a private authority signed it.` }
   }
   if (cause === 'ENOTFOUND' || cause === 'EAI_AGAIN') {
     return { class: 'transient', code: 'DnsError', message: `The name of the identity provider, or of the proxy on the way, does not resolve (${cause}); check endpoint, HTTPS_PROXY and the resolver.` }

@@ -1,7 +1,9 @@
 import { createHmac } from 'node:crypto'
-import { Agent, EnvHttpProxyAgent, request } from 'undici'
+import { setMaxListeners } from 'node:events'
+import { Agent, request } from 'undici'
 import type { Dispatcher } from 'undici'
-import { isLoopbackHost } from '../http/address.ts'
+import type { ProxyEnvironment } from '../http/proxies.ts'
+import { createConnector } from '../upstream/connector.ts'
 import { classifyAnswer, classifyChallenge, classifyNetworkError, unexpectedAnswer } from './classify.ts'
 import type { Verdict } from './classify.ts'
 import type { ExchangeRequest, PlainFailure } from './cognito-messages.ts'
@@ -27,9 +29,9 @@ export interface CapturedTokens {
   readonly newDevice: { readonly key: string, readonly groupKey: string } | undefined
 }
 
-/** Connections to identity providers: direct ones, and those that go the way the environment says. */
-export interface Routes {
-  readonly to: (url: URL) => Dispatcher
+/** Connections to identity providers. */
+export interface Connections {
+  readonly dispatcher: Dispatcher
   readonly close: () => Promise<void>
 }
 
@@ -42,23 +44,18 @@ export class Refusal extends Error {
   readonly nonRetryable = true
 }
 
-/**
- * Environment proxies and TLS for the identity provider. NODE_EXTRA_CA_CERTS is in Node's own store of authorities.
- * Loopback is never proxied, so plain `http:` never leaves the machine.
- */
-export function createRoutes (): Routes {
-  // Said out loud, because NODE_TLS_REJECT_UNAUTHORIZED=0 would turn the default off.
-  const verified = { rejectUnauthorized: true }
-  const direct = new Agent({ connect: verified })
-  let proxied: EnvHttpProxyAgent | undefined
+/** Connections by the same rules for proxies, addresses and TLS as those to upstreams. NODE_EXTRA_CA_CERTS is in Node's own store of authorities. */
+export function createConnections (proxies: ProxyEnvironment): Connections {
+  const ending = new AbortController()
+  // One listener for each connection that is being opened.
+  setMaxListeners(0, ending.signal)
+  const dispatcher = new Agent({ connect: createConnector({ proxies, signal: ending.signal, timeoutMs: CONNECT_TIMEOUT_MS }), allowH2: false })
   return {
-    to: url => {
-      if (isLoopbackHost(url.hostname)) return direct
-      // Made late: a proxy URL that cannot be read fails the exchanges, not the thread.
-      proxied ??= new EnvHttpProxyAgent({ connect: verified, requestTls: verified, proxyTls: verified })
-      return proxied
-    },
-    close: async () => { await Promise.all([direct.destroy(), proxied?.destroy()]) }
+    dispatcher,
+    close: async () => {
+      ending.abort()
+      await dispatcher.destroy()
+    }
   }
 }
 
@@ -67,13 +64,13 @@ export function createRoutes (): Routes {
  *
  * @param current the exchange that the caller belongs to
  */
-export function createCognitoFetch (routes: Routes, current: () => Exchange | undefined): typeof fetch {
+export function createCognitoFetch (dispatcher: Dispatcher, current: () => Exchange | undefined): typeof fetch {
   return async (input, init) => {
     const exchange = current()
     if (exchange === undefined || exchange.signal.aborted) throw new Refusal('the exchange is over')
     const call = readCall(input, init, exchange)
     try {
-      const answer = await post(routes, call, exchange)
+      const answer = await post(dispatcher, call, exchange)
       const value = judge(answer, call, exchange)
       if (call.operation !== 'ConfirmDevice') exchange.tokens ??= capture(value, exchange.request.tokenUse)
       return Response.json(value)
@@ -111,6 +108,8 @@ class Rejected extends Refusal {
   }
 }
 
+// The exchange has a deadline of its own, which is no longer unless somebody set it so.
+const CONNECT_TIMEOUT_MS = 10_000
 // Real answers have a few kilobytes.
 const ANSWER_LIMIT = 1024 * 1024
 // A device that cannot be confirmed must not spend the whole deadline of a login that has its tokens.
@@ -139,7 +138,7 @@ function addSecretHash (body: Record<string, unknown>, { clientId, clientSecret 
   return { ...body, [key]: { ...inner, SECRET_HASH: hash } }
 }
 
-async function post (routes: Routes, call: Call, exchange: Exchange): Promise<Answer> {
+async function post (dispatcher: Dispatcher, call: Call, exchange: Exchange): Promise<Answer> {
   const { deadlineMs } = exchange.request
   const signal = call.operation === 'ConfirmDevice'
     ? AbortSignal.any([exchange.signal, AbortSignal.timeout(deadlineMs * CONFIRM_DEVICE_SHARE)])
@@ -147,7 +146,7 @@ async function post (routes: Routes, call: Call, exchange: Exchange): Promise<An
   const sentAt = Date.now()
   // `request`, not `fetch`: it follows no redirect, so the password proof goes to the endpoint and nowhere else.
   const { statusCode, headers, body } = await request(call.url, {
-    method: 'POST', headers: call.headers, body: call.body, signal, dispatcher: routes.to(call.url)
+    method: 'POST', headers: call.headers, body: call.body, signal, dispatcher
   })
   exchange.clockSkewMs ??= skewOf(headers['date'], sentAt, Date.now())
   const chunks: Buffer[] = []

@@ -1,4 +1,10 @@
+import type { ProxyEnvironment } from '../http/proxies.ts'
 import type { ExchangeKind, Verdict } from './classify.ts'
+
+/** What the worker is given at its start; it reads nothing of the environment by itself. */
+export interface WorkerSettings {
+  readonly proxies: ProxyEnvironment
+}
 
 /** One login or refresh, as it crosses to the worker: plain text, because a structured clone has no private fields. */
 export interface ExchangeRequest {

@@ -1,9 +1,10 @@
 import { Worker } from 'node:worker_threads'
-import type { FromWorker, PlainFailure, PlainGrant, ToWorker } from './cognito-messages.ts'
+import type { FromWorker, PlainFailure, PlainGrant, ToWorker, WorkerSettings } from './cognito-messages.ts'
 import { TokenError } from './token.ts'
 
 export interface ThreadOptions {
   readonly entry: URL
+  readonly settings: WorkerSettings
   /** Milliseconds without a sign of life, with exchanges under way, after which a thread that has started is given up. */
   readonly silenceMs: number
   readonly onWarning: (message: string) => void
@@ -31,11 +32,11 @@ export class CognitoThread {
   #isReady = false
   #isUnanswered = false
 
-  constructor ({ entry, silenceMs, onWarning, onEnd }: ThreadOptions) {
+  constructor ({ entry, settings, silenceMs, onWarning, onEnd }: ThreadOptions) {
     this.#silenceMs = silenceMs
     this.#onWarning = onWarning
     this.#onEnd = onEnd
-    this.#worker = new Worker(entry, { name: 'cognito' })
+    this.#worker = new Worker(entry, { name: 'cognito', workerData: settings })
     this.#worker.unref()
     this.#worker.on('message', (message: FromWorker) => { this.#receive(message) })
     // An error's message may hold anything; that the thread is gone is all that matters, and 'exit' tells that.

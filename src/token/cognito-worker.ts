@@ -3,29 +3,29 @@
 /* eslint-disable @typescript-eslint/no-deprecated */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { createRequire } from 'node:module'
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import type * as cognitoLibrary from 'amazon-cognito-identity-js'
 import type { CognitoUser, ICognitoStorage } from 'amazon-cognito-identity-js'
 import { deadlineExceeded, FLOW_OFF, unknownFailure } from './classify.ts'
 import type { Verdict } from './classify.ts'
-import { createCognitoFetch, createRoutes } from './cognito-fetch.ts'
+import { createCognitoFetch, createConnections } from './cognito-fetch.ts'
 import type { Exchange } from './cognito-fetch.ts'
-import type { ExchangeRequest, FromWorker, PlainFailure, PlainGrant, PlainRenewal, ToWorker } from './cognito-messages.ts'
+import type { ExchangeRequest, FromWorker, PlainFailure, PlainGrant, PlainRenewal, ToWorker, WorkerSettings } from './cognito-messages.ts'
 import { formatTimestamp, lifetimeOf } from './cognito-token.ts'
 import { replaceModPow } from './mod-pow.ts'
 import type { BigIntegerClass } from './mod-pow.ts'
 
-if (parentPort !== null) await serve(parentPort)
+if (parentPort !== null) await serve(parentPort, workerData as WorkerSettings) // what cognito-thread.ts hands over
 
 type Library = typeof cognitoLibrary
 
-async function serve (port: MessagePort): Promise<void> {
+async function serve (port: MessagePort, { proxies }: WorkerSettings): Promise<void> {
   hideEnvironment()
   const send = (message: FromWorker): void => { port.postMessage(message) }
   const current = new AsyncLocalStorage<Exchange>()
-  const routes = createRoutes()
-  const cognitoFetch = createCognitoFetch(routes, () => current.getStore())
+  const connections = createConnections(proxies)
+  const cognitoFetch = createCognitoFetch(connections.dispatcher, () => current.getStore())
   // Before the library is loaded: isomorphic-unfetch takes the global that it finds.
   globalThis.fetch = cognitoFetch
   const library = await import('amazon-cognito-identity-js')
@@ -47,7 +47,7 @@ async function serve (port: MessagePort): Promise<void> {
       case 'close':
         for (const abort of aborts.values()) abort.abort()
         port.close()
-        routes.close().catch(() => {})
+        connections.close().catch(() => {})
         return
       default:
         message satisfies never
@@ -76,13 +76,10 @@ async function serve (port: MessagePort): Promise<void> {
   }
 }
 
-// Secrets of the process are in its environment; this thread and the library in it need none of that.
-// Its copy of NODE_TLS_REJECT_UNAUTHORIZED goes with the rest.
+// Secrets of the process are in its environment, and what this thread needs is handed over: it reads none of it. Its copies of
+// NODE_TLS_REJECT_UNAUTHORIZED and of the proxy variables go with the rest.
 function hideEnvironment (): void {
-  const visible = /^(?:https?_proxy|no_proxy|node_extra_ca_certs|ssl_cert_(?:file|dir))$/i
-  for (const name of Object.keys(process.env)) {
-    if (!visible.test(name)) delete process.env[name]
-  }
+  for (const name of Object.keys(process.env)) delete process.env[name]
 }
 
 /** @returns whether powers are computed by OpenSSL */

@@ -1,3 +1,4 @@
+import type { ProxyEnvironment } from '../http/proxies.ts'
 import { Secret } from '../secret.ts'
 import type { ExchangeRequest, PlainGrant, PlainRenewal } from './cognito-messages.ts'
 import { CognitoThread, lost, workerEntry } from './cognito-thread.ts'
@@ -18,6 +19,8 @@ export interface CognitoCredential {
 }
 
 export interface CognitoWorkerOptions {
+  /** The proxies on the way to identity providers; default: none. */
+  readonly proxies?: ProxyEnvironment
   /** Milliseconds for a whole login or refresh; default 10 000. */
   readonly deadlineMs?: number
   /** After so many milliseconds without a sign of life, with exchanges under way, the thread is replaced; default 10 000. */
@@ -78,6 +81,7 @@ export class CognitoWorker {
   #start (): CognitoThread {
     const thread = new CognitoThread({
       entry: this.#options.entry ?? workerEntry(),
+      settings: { proxies: this.#options.proxies ?? {} },
       silenceMs: this.#options.silenceMs ?? 10_000,
       onWarning: this.#options.onWarning ?? (() => {}),
       onEnd: () => { if (this.#thread === thread) this.#thread = undefined }

@@ -1,7 +1,7 @@
-import { Agent, EnvHttpProxyAgent } from 'undici'
+import { Pool } from 'undici'
 import type { Dispatcher } from 'undici'
-import { isLoopbackHost } from '../http/address.ts'
-import type { ProxyEnvironment } from '../upstream/connect.ts'
+import type { ProxyEnvironment } from '../http/proxies.ts'
+import { createConnector } from '../upstream/connector.ts'
 import { classifyTokenNetworkError } from './classify-oauth2.ts'
 import { readAnswer } from './oauth2-answer.ts'
 import { retryAfterMs, skewOf } from './provider-clock.ts'
@@ -77,25 +77,12 @@ async function post (url: URL, { headers, body }: TokenRequest, exchange: Exchan
 
 /**
  * Connections for one call: logins are an hour apart, and what is destroyed afterwards can neither keep the process alive nor
- * outlive a reload. TLS and proxies are those of the upstreams: verified with no way around it, loopback never proxied, nothing
- * read from the process environment but NODE_EXTRA_CA_CERTS, which is in Node's own store of authorities.
+ * outlive a reload. TLS and proxies are those of the upstreams; nothing is read from the process environment but
+ * NODE_EXTRA_CA_CERTS, which is in Node's own store of authorities.
  */
 function connect (url: URL, { proxies, signal }: Exchange): Dispatcher {
-  // The signal goes to the sockets as well: undici's own does not end a call that is still connecting.
-  const tls = { rejectUnauthorized: true, minVersion: 'TLSv1.2', signal } as const
-  // No deadlines of undici's own: that of the exchange covers all of it.
-  const common = { connect: { ...tls, timeout: 0 }, headersTimeout: 0, bodyTimeout: 0, allowH2: false }
-  const { httpProxy, httpsProxy, noProxy } = proxies
-  if ((httpProxy === undefined && httpsProxy === undefined) || isLoopbackHost(url.hostname)) return new Agent(common)
-  return new EnvHttpProxyAgent({
-    ...common,
-    requestTls: tls,
-    proxyTls: tls,
-    // Empty strings rather than undefined: undici would read the process environment by itself.
-    httpProxy: httpProxy ?? '',
-    httpsProxy: httpsProxy ?? '',
-    noProxy: noProxy ?? ''
-  })
+  // No deadlines of undici's own: that of the exchange covers all of it, the connection too.
+  return new Pool(url.origin, { connect: createConnector({ proxies, signal }), headersTimeout: 0, bodyTimeout: 0, allowH2: false })
 }
 
 async function readText (body: AsyncIterable<Buffer>): Promise<string | undefined> {

@@ -25,6 +25,15 @@ t.test('a configuration of airnode-feed loads as well', async (t) => {
   exactly(t, problemsOf(t, file, { A_KEY: 'x' }), [/"templates", "endpoints", "triggers", "signedApis", "nodeSettings" belong to an Airnode/])
 })
 
+t.test('so do those of older feeds, of airkeeper and of Airseeker', async (t) => {
+  const files = [
+    { stage: 'dev', deploymentId: 'local1234', nodeSettings: {} },
+    { airnodeAddress: '0x', airnodeXpub: 'xpub', subscriptions: { '0x': { relayer: '${GONE}' } }, templatesV1: {}, triggers: { protoPsp: [] } },
+    { log: { level: 'INFO' }, beacons: {}, beaconSets: {}, gateways: {}, sponsorWalletMnemonic: '${GONE}' }
+  ]
+  for (const file of files) exactly(t, problemsOf(t, { ...file, ...A }, { A_KEY: 'x' }), [/ belong to an Airnode and are ignored/], Object.keys(file).join())
+})
+
 t.test('a missing secret of apiCredentials is an error, that of another section is not', async (t) => {
   exactly(t, problemsOf(t, { nodeSettings: { x: '${MNEMONIC}' }, ...A }), [/^nodeSettings {2}belongs/, /^apiCredentials\[0\]\.securitySchemeValue {2}secret A_KEY is not set/])
 })

@@ -13,9 +13,9 @@ t.test('cognito: the endpoint is the region\'s, or the one that is set', async (
   t.match(credentialOf(t, { ...COGNITO, endpoint: 'http://127.0.0.1:9229/', tokenUse: 'id', authFlow: 'password' }), { endpoint: 'http://127.0.0.1:9229', tokenUse: 'id', authFlow: 'password' })
 })
 
-t.test('cognito: user name, password and client secret are secrets, and may hold anything', async (t) => {
-  const credential = credentialOf(t, { ...COGNITO, username: 'ü:ser', password: ' €\n', clientSecret: 'shh' })
-  t.same(credential?.type === 'cognito' && [credential.username.reveal(), credential.password.reveal(), credential.clientSecret?.reveal()], ['ü:ser', ' €\n', 'shh'])
+t.test('cognito: user name, password and client secret are secrets, and may hold anything but at their ends', async (t) => {
+  const credential = credentialOf(t, { ...COGNITO, username: 'ü:ser', password: '€ \t\n$', clientSecret: 'shh' })
+  t.same(credential?.type === 'cognito' && [credential.username.reveal(), credential.password.reveal(), credential.clientSecret?.reveal()], ['ü:ser', '€ \t\n$', 'shh'])
   t.notOk('clientSecret' in (credentialOf(t, COGNITO) ?? {}))
 })
 
@@ -80,4 +80,41 @@ t.test('a name that objects have is unknown where nobody defined it', async (t) 
   for (const credential of ['constructor', '__proto__', 'toString']) {
     t.match(linesOf(loadFile(t, { routes: [{ prefix: '/', upstream: 'https://x', credential }] })), [/names no credential; add it to credentials/])
   }
+})
+
+const OAUTH2 = { type: 'oauth2', tokenUrl: 'https://t.example', clientId: 'c', clientSecret: 'shh' }
+const DEFENDER = { type: 'defender-relayer', apiKey: 'k', apiSecret: 's' }
+
+t.test('what a copy leaves at the ends of a secret is an error with its place, and shows nothing of it', async (t) => {
+  const fields = [[COGNITO, ['username', 'password', 'clientSecret']], [DEFENDER, ['apiKey', 'apiSecret']], [OAUTH2, ['clientSecret']]] as const
+  for (const [credential, keys] of fields) {
+    for (const key of keys) {
+      for (const left of ['\r', '\n', '\r\n', ' ', '\t', '\0', '\x1b', '\x7f', '\u00a0', '\ufeff', '\u200b', '\u2028', '\u3000', '\u202e']) {
+        for (const value of [`CANARY${left}`, `${left}CANARY`]) {
+          const lines = pathsOf(t, { ...credential, [key]: value })
+          t.ok(lines.some((line) => line.startsWith(`credentials.a.${key}  `) && /begins|ends|control character/.test(line)), `${key} U+${left.charCodeAt(0).toString(16)}`)
+          t.notOk(loadFile(t, fileWith({ ...credential, [key]: value })).ok)
+          t.notMatch(lines.join(), 'CANARY')
+        }
+      }
+    }
+  }
+  t.match(pathsOf(t, { ...COGNITO, password: 'x\r' }), [/^credentials\.a\.password {2}ends with a carriage return, as files of Windows/])
+  t.match(pathsOf(t, { ...COGNITO, password: ' x ' }), [/^credentials\.a\.password {2}begins and ends with white space/])
+})
+
+t.test('a static value may be anything, so what is at its ends is a warning', async (t) => {
+  const inQuery = (value: string) => loadFile(t, { credentials: { a: { type: 'static', value } }, routes: [{ prefix: '/', upstream: 'https://x.example', credential: 'a', inject: [{ type: 'apiKey', in: 'query', name: 'key' }] }] })
+  t.ok(inQuery('x\u00a0').ok)
+  t.match(linesOf(inQuery('x\u00a0')), [/credentials\.a\.value {2}ends with white space/])
+  t.same(linesOf(inQuery('x y')), [])
+})
+
+t.test('quotes around a secret are a warning', async (t) => {
+  for (const value of ['"x"', '\'x\'', '`x`', '\u201cx\u201d']) {
+    const loaded = loadFile(t, fileWith({ ...COGNITO, password: value }))
+    t.ok(loaded.ok)
+    t.match(linesOf(loaded), [/credentials\.a\.password {2}stands in quotes, which count as part of it/])
+  }
+  for (const value of ['"x', 'x"', '"', 'it\'s "so"', '"x\'']) t.same(linesOf(loadFile(t, fileWith({ ...COGNITO, password: value }))), [])
 })

@@ -92,3 +92,13 @@ t.test('a short caller token is a warning', async (t) => {
   t.ok(settings.callerToken)
   t.match(problems, [{ severity: 'warning', source: 'COUNTERSIGN_CALLER_TOKEN', message: /^is shorter than 16 characters;/ }])
 })
+
+t.test('an entry of NO_PROXY that is none is a warning that names it, without what may be a secret', async (t) => {
+  const warnings = (env: Record<string, string>): string[] => readSettings(env, '/').problems.map(({ severity, source, message }) => `${severity} ${source} ${message}`)
+  t.same(warnings({ NO_PROXY: 'localhost,.example.com,10.0.0.0/8,[::1]:80,*' }), [])
+  const found = warnings({ NO_PROXY: '10.0.0.0/33, example.com ,https://user:CANARY@proxy.example/?CANARY' })
+  t.match(found, [/^warning NO_PROXY the entry "10\.0\.0\.0\/33" is no name, address or CIDR block, so it excepts nothing; write /, /^warning NO_PROXY the entry "\\u\{2026\}@proxy\.example\/|^warning NO_PROXY the entry "…@proxy\.example\/…"/])
+  t.equal(found.length, 2)
+  t.notMatch(found.join(), /CANARY|user/)
+  t.match(warnings({ no_proxy: '<local>', NO_PROXY: 'good.example' }), [/^warning no_proxy the entry "<local>"/])
+})

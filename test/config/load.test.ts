@@ -169,7 +169,7 @@ t.test('a syntax error has its place, and what variables say is checked beside i
 })
 
 t.test('a secret goes anywhere that a string goes, byte for byte', async (t) => {
-  const secret = ' "quotes" \\ $& ${NAME} #\t\n€'
+  const secret = '"quotes" \\ $& ${NAME} #\t\n€'
   const config = configOf(loadFile(t, {
     credentials: { a: { type: 'cognito', userPoolId: '${POOL}', clientId: 'c${ID}', username: '${NAME}', password: 'p${NAME}\\${NAME}' } },
     routes: [{ prefix: '/', upstream: 'https://${HOST}/v3/${ID}', credential: 'a' }]

@@ -110,7 +110,7 @@ t.test('a value that no header can carry is refused where it stands', async (t) 
   for (const value of ['a\r\nX-Evil: 1', 'a\n', 'a\0', 'a\x01', 'a\x7f', '€', ' a', 'a\t']) {
     t.match(errorsOf(t, { credential: 'odd' }, { odd: { type: 'static', value } }), [/^credentials\.odd\.value {2}.*no header can carry.*\(routes\[0\]\.credential sends it as http bearer\)/], JSON.stringify(value))
     t.match(errorsOf(t, { credential: 'odd', inject: [header('X-K')] }, { odd: { type: 'static', value } }), [/^credentials\.odd\.value {2}.*\(routes\[0\]\.inject\[0\] sends it as apiKey in header\)/])
-    t.match(errorsOf(t, { credential: 'odd' }, { odd: { type: 'defender-relayer', apiKey: value, apiSecret: 's' } }), [/^credentials\.odd\.apiKey {2}.*no header can carry/])
+    t.match(errorsOf(t, { credential: 'odd' }, { odd: { type: 'defender-relayer', apiKey: value, apiSecret: 's' } }), [/^credentials\.odd\.apiKey {2}(?:.*no header can carry|.*ends with|begins with)/])
   }
   t.same(errorsOf(t, { credential: 'odd' }, { odd: { type: 'static', value: 'a\tb é' } }), [])
 })

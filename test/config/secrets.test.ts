@@ -66,7 +66,7 @@ t.test('dotenv\'s rules hold: quotes, export, comments, CRLF, byte order mark', 
   const text = '\uFEFF# comment\r\nexport A=\'x # "y" \\n\'\r\nB="line\\nline"\r\nC = plain \r\nD=`it\'s "both"`\r\n'.slice(1)
   const { values, warnings } = parseSecrets(text, 's.env')
   t.same(Object.fromEntries(values), { A: 'x # "y" \\n', B: 'line\nline', C: 'plain', D: 'it\'s "both"' })
-  t.same(warnings, [])
+  t.match(warnings, [{ severity: 'warning', source: 's.env', message: /^has line ends of Windows \(CR LF\)/ }])
 })
 
 t.test('a warning says where an unquoted # cuts a value', async (t) => {
@@ -78,6 +78,16 @@ t.test('a warning says where an unquoted # cuts a value', async (t) => {
 
 t.test('a warning says where a name is set a second time', async (t) => {
   t.same(warningsOf('A=1\nB=2\nexport A=3\n'), ['s.env:3:1  A  is set a second time, and the last one wins (the first is on line 1); remove one of them'])
+})
+
+t.test('a warning says where a quote is not closed', async (t) => {
+  const open = 'begins with a quote that does not close at its end, so the quote is part of the value; close it, or put the whole value in other quotes'
+  t.same(warningsOf(`A="${CANARY}\nB='x\nC=\`y\n`), [`s.env:1:1  A  ${open}`, `s.env:2:1  B  ${open}`, `s.env:3:1  C  ${open}`])
+  t.same(warningsOf('A="x"y\n'), [`s.env:1:1  A  ${open}`])
+  t.match(warningsOf(`A="${CANARY}\nB=${CANARY}\nC="\n`), [/^s\.env:1:1 {2}A {2}stands in quotes that close on a later line/])
+  t.match(warningsOf('A="x\nB=y"\n'), [/stands in quotes that close on a later line/])
+  t.same(warningsOf('A="-----BEGIN KEY-----\nQUJD\nABCD=="\nB=\'a "quoted" b\'\nC=it\'s\nD=x"\n'), [])
+  t.notMatch(warningsOf(`A="${CANARY}\nB=x`).join(), CANARY)
 })
 
 t.test('a file in which no line is NAME=value is a warning', async (t) => {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Test } from 'tap'
+import { ForwardProxyError } from '#src/http/proxy-url.ts'
 import { classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure } from '#src/token/classify.ts'
 import type { ErrorAnswer, Verdict } from '#src/token/classify.ts'
 import type { FailureClass } from '#src/token/token.ts'
@@ -90,7 +91,9 @@ t.test('network errors are transient and tell TLS, names, proxies and the rest a
     [coded('ECONNREFUSED'), 'NetworkError'],
     [new AggregateError([coded('ECONNREFUSED'), coded('ENETUNREACH')], CANARY), 'NetworkError'],
     [new TypeError('fetch failed', { cause: coded('UNABLE_TO_VERIFY_LEAF_SIGNATURE') }), 'TlsError'],
-    [coded('UND_ERR_ABORTED', { message: 'Proxy response (407) !== 200 when HTTP Tunneling' }), 'ProxyError'],
+    [new ForwardProxyError(CANARY, { status: 407 }), 'ProxyError'],
+    [new ForwardProxyError(CANARY, { cause: coded('ECONNREFUSED') }), 'NetworkError'],
+    [new ForwardProxyError(CANARY, { cause: coded('CERT_HAS_EXPIRED') }), 'TlsError'],
     [new Error(CANARY), 'NetworkError'],
     [undefined, 'NetworkError'],
     ['text', 'NetworkError']
@@ -102,6 +105,7 @@ t.test('network errors are transient and tell TLS, names, proxies and the rest a
     isSafe(t, verdict)
   }
   t.match(classifyNetworkError(coded('ECONNREFUSED')).message, /ECONNREFUSED/)
+  t.match(classifyNetworkError(new ForwardProxyError(CANARY, { cause: coded('CERT_HAS_EXPIRED') })).message, /certificate of the proxy/)
 })
 
 t.test('our own deadline and the unforeseen are transient', async t => {

@@ -152,6 +152,19 @@ t.test('a proxy that refuses, that is away, or that is no URL is a transient fai
   t.match(nonsense, { class: 'transient', code: 'NetworkError', message: /HTTPS_PROXY/ })
 })
 
+t.test('an https login has nothing to do with HTTP_PROXY, and NO_PROXY is read by the rule of the upstreams', async t => {
+  const proxy = await startConnectProxy(t, 1)
+  const outcomes = await Promise.all([
+    logInElsewhere(`https://${HOST}`, { HTTP_PROXY: proxy.url }),
+    logInElsewhere(`https://${HOST}`, { HTTPS_PROXY: proxy.url, NO_PROXY: 'localhost,*' }),
+    logInElsewhere(`https://${HOST}`, { HTTPS_PROXY: proxy.url, no_proxy: '*:443' })
+  ])
+  for (const outcome of outcomes) t.match(outcome, { class: 'transient', code: 'DnsError' }, 'asked directly')
+  t.same(proxy.targets, [])
+  t.match(await logInElsewhere('https://[2001:db8::1]', { HTTPS_PROXY: proxy.url, NO_PROXY: '2001:db8:1::/48' }), { class: 'transient', code: 'NetworkError' })
+  t.same(proxy.targets, ['[2001:db8::1]:443'])
+})
+
 t.test('loopback is never proxied', async t => {
   const emulator = await startEmulator(t)
   const proxy = await startConnectProxy(t, 1)

@@ -457,6 +457,8 @@ t.test('proxies are those that were given, noProxy goes around them, and the env
   t.equal((await sourceFor(url, {}, { proxies: { httpProxy: proxy.url } }).login(NEVER)).value.reveal(), 'token-1')
   t.equal(proxy.targets.length, 1)
   t.match(await failureOf(sourceFor(url, {}, { proxies: { httpsProxy: proxy.url } }).login(NEVER)), { code: 'DnsError' }, 'that one is for https')
+  t.match(await failureOf(sourceFor(`https://${HOST}/token`, {}, { proxies: { httpProxy: proxy.url } }).login(NEVER)), { code: 'DnsError' }, 'and this one for http')
+  t.match(await failureOf(sourceFor(url, {}, { proxies: { httpProxy: proxy.url, noProxy: 'localhost,*' } }).login(NEVER)), { code: 'DnsError' })
   t.match(await failureOf(sourceFor(url, {}, { proxies: { httpProxy: proxy.url, noProxy: 'example.test' } }).login(NEVER)), { code: 'DnsError' })
   t.match(await logInElsewhere(url, { HTTP_PROXY: proxy.url, http_proxy: proxy.url }), { code: 'DnsError' })
   t.match(await logInElsewhere(url, { HTTP_PROXY: proxy.url, http_proxy: proxy.url }, { httpsProxy: 'http://127.0.0.1:1' }), { code: 'DnsError' })

@@ -1,0 +1,125 @@
+import { isIP, type LookupFunction, type Socket } from 'node:net'
+import type { DuplexOptions } from 'node:stream'
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import type { buildConnector } from 'undici'
+import { createProxyRule, type ProxyEnvironment } from '../http/proxies.ts'
+import type { ForwardProxy } from '../http/proxy-url.ts'
+import type { Secret } from '../secret.ts'
+import { dial } from './dial.ts'
+import { openTunnel } from './tunnel.ts'
+
+/** Whom to trust and who to be, where that is not the usual. */
+export interface PeerTls {
+  /** PEM of the authorities that are trusted instead of the usual ones. */
+  readonly ca?: string
+  /** The client certificate, in PEM. */
+  readonly client?: { readonly cert: string, readonly key: Secret }
+  /** Sent as SNI, and the name that the certificate must have; default: the host. */
+  readonly serverName?: string
+}
+
+export interface ConnectorOptions {
+  readonly proxies: ProxyEnvironment
+  /** Connects to this unix socket, whatever the host. */
+  readonly socketPath?: string
+  readonly tls?: PeerTls
+  /** For all of it: the name, the connection, the tunnel and TLS. Absent: the signal says when it has been long enough. */
+  readonly timeoutMs?: number
+  /** Gives up connections that are not open yet. */
+  readonly signal: AbortSignal
+  /** Resolves host names; default: the system's resolver. */
+  readonly lookup?: LookupFunction
+}
+
+type Connector = buildConnector.connector
+type Target = Parameters<Connector>[0]
+
+/**
+ * Makes the connections of undici's clients, to upstreams and identity providers alike: by the one rule for proxies, over
+ * whichever address answers first, with TLS that is always verified and 1.2 at least. There is no option against it, and
+ * nothing is left to a default: NODE_TLS_REJECT_UNAUTHORIZED=0 would turn verification off (as in CVE-2026-107318).
+ */
+export function createConnector (options: ConnectorOptions): Connector {
+  const { proxies, socketPath, tls = {}, lookup } = options
+  const proxyOf = createProxyRule(proxies)
+  const sessions = new Map<string, Buffer>()
+  const own: ConnectionOptions = {
+    ...(tls.ca !== undefined && { ca: tls.ca }),
+    ...(tls.client !== undefined && { cert: tls.client.cert, key: tls.client.key.reveal() })
+  }
+  return (target, callback) => {
+    within(options, (signal) => open(target, signal)).then((socket) => { callback(null, socket) }, (error: Error) => { callback(error, null) })
+  }
+
+  async function open (target: Target, signal: AbortSignal): Promise<Socket> {
+    const { hostname: host } = target
+    const secure = target.protocol === 'https:'
+    const port = target.port === '' ? (secure ? 443 : 80) : Number(target.port)
+    const proxy = socketPath === undefined ? proxyOf(target) : undefined
+    const socket = proxy !== undefined
+      ? await openTunnel({ proxy, connect: () => connectProxy(proxy, signal), host, port, signal })
+      : await dial(socketPath === undefined ? { host, port } : { path: socketPath }, { signal, lookup })
+    if (!secure) return socket
+    const key = `${host}:${port}`
+    const session = sessions.get(key)
+    try {
+      const peer = { ...own, host, ...serverName(tls.serverName ?? host), ...(session !== undefined && { session }) }
+      return await encrypt(socket, peer, signal, (fresh) => { sessions.set(key, fresh) })
+    } catch (error) {
+      sessions.delete(key)
+      throw error
+    }
+  }
+
+  // Verified by the usual authorities and under its own name: a route's own are those of its upstream.
+  async function connectProxy ({ secure, host, port }: ForwardProxy, signal: AbortSignal): Promise<Socket> {
+    const socket = await dial({ host, port }, { signal, lookup })
+    return secure ? await encrypt(socket, { host, ...serverName(host) }, signal) : socket
+  }
+}
+
+/** RFC 6066 section 3: an address is no server name. */
+function serverName (name: string): ConnectionOptions {
+  return isIP(name) === 0 ? { servername: name } : {}
+}
+
+function encrypt (socket: Socket, peer: ConnectionOptions, signal: AbortSignal, onSession: (session: Buffer) => void = () => {}): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const options: ConnectionOptions & DuplexOptions = { ...peer, socket, highWaterMark: 16_384, ALPNProtocols: ['http/1.1'], rejectUnauthorized: true, minVersion: 'TLSv1.2' }
+    const encrypted = connectTls(options).on('session', onSession)
+    const onAbort = (): void => { fail(signal.reason as Error) }
+    const fail = (error: Error): void => {
+      signal.removeEventListener('abort', onAbort)
+      encrypted.destroy()
+      socket.destroy()
+      reject(error)
+    }
+    // One that stays, since the socket changes hands; one that does not.
+    encrypted.on('error', () => {}).once('error', fail).once('secureConnect', () => {
+      signal.removeEventListener('abort', onAbort)
+      encrypted.off('error', fail)
+      resolve(encrypted)
+    })
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
+/** Runs something that may take so long, and no longer than until the signal. */
+async function within<Result> ({ timeoutMs, signal }: ConnectorOptions, run: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+  signal.throwIfAborted()
+  const attempt = new AbortController()
+  const onAbort = (): void => { attempt.abort(signal.reason) }
+  signal.addEventListener('abort', onAbort, { once: true })
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => { attempt.abort(tooLong(timeoutMs)) }, timeoutMs).unref()
+  try {
+    return await run(attempt.signal)
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+function tooLong (timeoutMs: number): Error {
+  return Object.assign(new Error(`no connection within ${timeoutMs} ms`), { code: 'ETIMEDOUT' })
+}
