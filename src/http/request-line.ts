@@ -15,9 +15,14 @@ export function isKnownMethod (method: string): boolean {
  * @throws ProxyError 400 `CS_BAD_REQUEST` for the method or the target, 405 for TRACE and CONNECT
  */
 export function judgeRequest (method: string, target: string): void {
-  if (!isKnownMethod(method)) throw new ProxyError('CS_BAD_REQUEST', { message: isKnownMethod(method.toUpperCase()) ? 'The method is not in upper case, and methods are case-sensitive (RFC 9110 section 9.1); send it as it is registered.' : 'The method is none that this proxy knows; send a registered one (RFC 9110 section 16.1).', close: true })
+  judgeMethod(method)
   if (method === 'TRACE' || method === 'CONNECT') throw new ProxyError('CS_METHOD_NOT_ALLOWED')
   parseTarget(target)
+}
+
+/** Refuses a method that the parser does not know: before any guard, since it stops reading there. */
+export function judgeMethod (method: string): void {
+  if (!isKnownMethod(method)) throw new ProxyError('CS_BAD_REQUEST', { message: isKnownMethod(method.toUpperCase()) ? 'The method is not in upper case, and methods are case-sensitive (RFC 9110 section 9.1); send it as it is registered.' : 'The method is none that this proxy knows; send a registered one (RFC 9110 section 16.1).', close: true })
 }
 
 /**

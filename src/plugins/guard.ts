@@ -79,9 +79,14 @@ function targetOf (message: IncomingMessage & { readonly originalUrl?: string })
   return message.originalUrl ?? message.url ?? ''
 }
 
+/**
+ * Refuses framing that two readers could read differently.
+ *
+ * @throws ProxyError `CS_BAD_REQUEST`
+ */
 // Node's parser refuses most ambiguous framing. Requests of HTTP/0.9 and 2.0 in the form of HTTP/1.1 pass it, and so do
 // `identity`, repeated codings, and a coding in HTTP/1.0, whose readers know none (RFC 9112 section 6.1).
-function checkFraming ({ rawHeaders, httpVersion }: IncomingMessage): void {
+export function checkFraming ({ rawHeaders, httpVersion }: Pick<IncomingMessage, 'rawHeaders' | 'httpVersion'>): void {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new ProxyError('CS_BAD_REQUEST', { message: 'This port speaks HTTP/1.1 and HTTP/1.0 (RFC 9112); send one of the two.', close: true })
   let seen = httpVersion === '1.0'
   for (let index = 0; index < rawHeaders.length; index += 2) {

@@ -33,9 +33,13 @@ export interface UpgradeOptions {
  * @throws ProxyError 403 where the route has them off, 415 where a credential would have to go into its body
  */
 export function checkUpgrade (visit: Visit, route: Route, websocket: boolean): void {
-  if (!(visit.response instanceof Handshake)) return
+  if (visit.response instanceof Handshake) judgeUpgrade(route, visit.message.method ?? '', websocket)
+}
+
+/** As {@link checkUpgrade}, of a request that is one. */
+export function judgeUpgrade (route: Route, method: string, websocket: boolean): void {
   if (!websocket) throw new ProxyError('CS_NOT_ALLOWED', { message: 'This route does not let connections be upgraded; set websocket of the route to true if they are wanted.' })
-  if (takesBodyFields(route, visit.message.method ?? '')) throw new ProxyError('CS_BODY_UNSUPPORTED', { message: 'A credential of this route goes into the request body, and an upgrade has none; send it as GET.' })
+  if (takesBodyFields(route, method)) throw new ProxyError('CS_BODY_UNSUPPORTED', { message: 'A credential of this route goes into the request body, and an upgrade has none; send it as GET.' })
 }
 
 /**
