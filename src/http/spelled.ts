@@ -1,3 +1,5 @@
+import { REFERENCE_NAMES } from './reference-names.ts'
+
 const [PERCENT, AMPERSAND, EQUALS, BACKSLASH, PLUS, BLANK, SEMICOLON] = [0x25, 0x26, 0x3d, 0x5c, 0x2b, 0x20, 0x3b]
 
 /** A text that is looked for in every spelling of every character, mixed as they may be. */
@@ -132,7 +134,7 @@ function quoted (reader: Reader, at: number, wanted: number, inside: boolean, st
   } else if (hexAt(reader, at, 2) === wanted) step(at + 2, 1)
 }
 
-const CONTROLS: Readonly<Record<string, number>> = { n: 10, t: 9, r: 13, b: 8, f: 12, v: 11, a: 7, e: 27 }
+const CONTROLS: ReadonlyMap<string, number> = new Map([['n', 10], ['t', 9], ['r', 13], ['b', 8], ['f', 12], ['v', 11], ['a', 7], ['e', 27]])
 
 function backslash (reader: Reader, from: number, wanted: number, character: number, inside: boolean, found: Found, step: (end: number, length: number) => void): void {
   let at = from
@@ -144,7 +146,7 @@ function backslash (reader: Reader, from: number, wanted: number, character: num
   if (byte === -1) return
   const letter = String.fromCharCode(byte)
   if (byte === wanted) step(at + 1, 1)
-  if (CONTROLS[letter] === wanted) step(at + 1, 1)
+  if (CONTROLS.get(letter) === wanted) step(at + 1, 1)
   const behind = inside ? lineBreak(reader, at) : -1
   if (behind !== -1) step(behind, 0)
   if (letter === 'u') units(reader, at, '\\', character, found)
@@ -174,7 +176,7 @@ function units (reader: Reader, at: number, sign: string, character: number, fou
   let end = at
   for (const unit of String.fromCodePoint(character).split('')) {
     if (end !== at) {
-      while (sign === '\\' && isByte(reader, end, '\\') && isByte(reader, end + 1, '\\') && end - at < 2 * LONGEST_UNIT) end++
+      if (sign === '\\') while (isByte(reader, end, '\\') && isByte(reader, end + 1, '\\') && end - at < 2 * LONGEST_UNIT) end++
       if (!isByte(reader, end, sign) || !isByte(reader, end + 1, 'u')) return
       end++
     }
@@ -197,13 +199,6 @@ function ampersands (reader: Reader, at: number, byte: number): number[] {
   return ends
 }
 
-/** What HTML calls the characters of ASCII that have a name (HTML standard, section 13.5). */
-const NAMES: Readonly<Record<string, readonly string[]>> = {
-  '\t': ['Tab'], '\n': ['NewLine'], '!': ['excl'], '"': ['quot', 'QUOT'], '#': ['num'], $: ['dollar'], '%': ['percnt'], '&': ['amp', 'AMP'], '\'': ['apos'], '(': ['lpar'], ')': ['rpar'], '*': ['ast', 'midast'], '+': ['plus'],
-  ',': ['comma'], '.': ['period'], '/': ['sol'], ':': ['colon'], ';': ['semi'], '<': ['lt', 'LT'], '=': ['equals'], '>': ['gt', 'GT'], '?': ['quest'], '@': ['commat'], '[': ['lsqb', 'lbrack'], '\\': ['bsol'], ']': ['rsqb', 'rbrack'],
-  '^': ['Hat'], _: ['lowbar', 'UnderBar'], '`': ['grave', 'DiacriticalGrave'], '{': ['lcub', 'lbrace'], '|': ['verbar', 'vert', 'VerticalLine'], '}': ['rcub', 'rbrace']
-}
-
 /** The rest of a reference behind its ampersand; the semicolon may be missing. */
 function reference (reader: Reader, at: number, character: number, found: (end: number) => void): void {
   const close = (end: number): void => { found(byteAt(reader, end) === SEMICOLON ? end + 1 : end) }
@@ -214,7 +209,7 @@ function reference (reader: Reader, at: number, character: number, found: (end: 
     if (last !== undefined && last[0] === character) close(last[1])
     return
   }
-  for (const name of NAMES[String.fromCodePoint(character)] ?? []) if (isText(reader, at, name)) close(at + name.length)
+  for (const name of REFERENCE_NAMES.get(String.fromCodePoint(character)) ?? []) if (isText(reader, at, name)) close(at + name.length)
 }
 
 function utf8Length (character: number): number {
