@@ -172,7 +172,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
     if (refusal.statusCode >= 500) log.warn({ route: visit.route?.label, code: refusal.code, error: refusal.cause }, 'request failed')
     const { statusCode, headers, body } = errorAnswer(refusal)
     const list = Object.entries(headers).flat()
-    if (visit.corsOrigin !== undefined) list.push(...corsHeaders(visit.corsOrigin))
+    if (visit.corsOrigin !== undefined) list.push(...corsHeaders(visit.corsOrigin, list))
     // The listener reads no further request behind such an answer.
     if (refusal.close) visit.response.shouldKeepAlive = false
     visit.response.writeHead(statusCode, list)

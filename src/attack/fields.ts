@@ -17,7 +17,8 @@ export const FIELDS: readonly Attack[] = [
     why: 'Cookies of a name are read first, last or as a list; the client\'s must be gone, and the others must stay.',
     variants: (target) => target.injected.filter((one) => one.in === 'cookie').flatMap(({ name }) => [
       [`${name}=${EVIL}`], [`a=1; ${name}=${EVIL}; b=2`], [`${name}=${EVIL}; ${name}=${EVIL}`], [`${name} =${EVIL}`], [`a=1;${name}=${EVIL};b=2`], [`a=1;\t${name}\t=${EVIL}; b=2`], [name], [`${name}=`], [`a="x; ${name}=${EVIL}"; b=2`], [`;;${name}=${EVIL}`], [`${escaped(name)}=${EVIL}`],
-      [`a=1; ${name}=${EVIL}`, `${name}=${EVIL}; b=2`], [`${name}="${EVIL}"`], [`$Version=1; ${name}=${EVIL}; $Path=/`]
+      [`a=1; ${name}=${EVIL}`, `${name}=${EVIL}; b=2`], [`${name}="${EVIL}"`], [`$Version=1; ${name}=${EVIL}; $Path=/`],
+      [`${name.toUpperCase()}=${EVIL}`], [`"${name}"=${EVIL}`], [`=${name}=${EVIL}`], [`${name}[]=${EVIL}`], [`a=1, ${name}=${EVIL}`]
     ].map((cookies) => ({ what: cookies.join(' | '), bytes: request(target, { lines: cookies.map((cookie) => `Cookie: ${cookie}`) }), must: passed({ without: [EVIL] }) })).concat([
       { what: 'other cookies stay', bytes: request(target, { lines: ['Cookie: a=1; b=2'] }), must: passed({ holds: ['a=1', 'b=2'] }) }
     ]))
@@ -34,17 +35,18 @@ function queryVariants (target: Target, { name }: Injected): Variant[] {
   const { path } = target.plain
   return [
     `?${name}=${EVIL}`, `?a=1&${name}=${EVIL}&b=2`, `?${name}=${EVIL}&${name}=${EVIL}`, `?${escaped(name)}=${EVIL}`, `?${everyEscaped(name)}=${EVIL}`, `?${everyEscaped(name).toLowerCase()}=${EVIL}`, `?&&${name}=${EVIL}&&`, `?a=1;${name}=${EVIL}`, `?a;${escaped(name)}=${EVIL};b=2&c=3`, `??${name}=1&${name}=${EVIL}`,
-    `?a=%26&${name}=${EVIL}`, `?%zz&${name}=${EVIL}`, `?a=%&${escaped(name)}=${EVIL}`, `?${name}=%zz${EVIL}`, `?${name}=a=${EVIL}`
+    `?a=%26&${name}=${EVIL}`, `?%zz&${name}=${EVIL}`, `?a=%&${escaped(name)}=${EVIL}`, `?${name}=%zz${EVIL}`, `?${name}=a=${EVIL}`,
+    `?${name}[]=${EVIL}`, `?${name}[a]=${EVIL}`, `?${name}%5B%5D=${EVIL}`, `?[${name}]=${EVIL}`, `?${name}]=${EVIL}`, `?${name}%00=${EVIL}`, `?+${name}[]=${EVIL}`
   ].map((query) => ({ what: query, bytes: request(target, { path: path + query }), must: passed({ without: [`=${EVIL}`] }) })).concat([
     ...[`?${name}`, `?${name}=`, `?${name}&a=1`, `?+${name}=1`, `?%20${name}=1`].map((query) => ({ what: query, bytes: request(target, { path: path + query }), must: passed() })),
     // Other names: they stay as they are, and ours is still there once.
-    ...[`?${name}[]=1`, `?${name}x=1`, `?x${name}=1`, '?__proto__=1&constructor=2', '?a=1&a=2&b=%20+%2B&c=\xc3\xa9&=x&d'.replaceAll('\xc3\xa9', '%C3%A9')].map((query) => ({ what: query, bytes: request(target, { path: path + query }), must: passed({ target: path + query }) }))
+    ...[`?${name}x=1`, `?a[${name}]=1`, `?x${name}=1`, '?__proto__=1&constructor=2', '?a=1&a=2&b=%20+%2B&c=\xc3\xa9&=x&d'.replaceAll('\xc3\xa9', '%C3%A9')].map((query) => ({ what: query, bytes: request(target, { path: path + query }), must: passed({ target: path + query }) }))
   ])
 }
 
 function bodyVariants (target: Target, name: string): Variant[] {
   const json = [`{"${name}":"${EVIL}"}`, `{"a":1,"${name}":"${EVIL}","b":2}`, `{"${name}":"${EVIL}","${name}":"${EVIL}"}`, `{"${unicode(name)}":"${EVIL}"}`, `{"${name}":{"${name}":"${EVIL}"}}`, `{ "${name}" : [ "${EVIL}" , 1 ] }`, `\xef\xbb\xbf{"${name}":"${EVIL}"}`]
-  const forms = [`${name}=${EVIL}`, `a=1&${name}=${EVIL}`, `${escaped(name)}=${EVIL}`, `a=1;${name}=${EVIL}`, `${name}=${EVIL}&${name}=${EVIL}`]
+  const forms = [`${name}=${EVIL}`, `a=1&${name}=${EVIL}`, `${escaped(name)}=${EVIL}`, `a=1;${name}=${EVIL}`, `${name}=${EVIL}&${name}=${EVIL}`, `${name}[]=${EVIL}`, `${everyEscaped(name)}%5B%5D=${EVIL}`]
   const bodies: ReadonlyArray<readonly [type: string, body: string]> = [...json.map((body) => ['application/json', body] as const), ...forms.map((body) => ['application/x-www-form-urlencoded', body] as const)]
   return [
     ...bodies.map(([type, body]) => ({ what: `${type} ${JSON.stringify(body)}`, bytes: request(target, { lines: [`Content-Type: ${type}`, `Content-Length: ${body.length}`], body }), must: passed({ without: [EVIL] }) })),

@@ -21,7 +21,7 @@ export const HEADERS: readonly Attack[] = [
     name: 'look-alikes of what is injected',
     advisory: 'CVE-2025-64484',
     why: 'Upstreams behind CGI, WSGI and many frameworks read X_Api_Key as X-Api-Key: the client\'s value stands beside ours, or before it.',
-    variants: (target) => headerNames(target).flatMap((name) => [name.replaceAll('-', '_'), name.replaceAll('-', '_').toUpperCase(), name.replace('-', '_').toLowerCase(), name.toUpperCase(), name.toLowerCase(), alternate(name)].flatMap((spelling) => [
+    variants: (target) => headerNames(target).flatMap((name) => [name.replaceAll('-', '_'), name.replaceAll('-', '.'), name.replaceAll('-', '~'), name.replaceAll('-', '!').toUpperCase(), name.replaceAll('-', '_').toUpperCase(), name.replace('-', '_').toLowerCase(), name.toUpperCase(), name.toLowerCase(), alternate(name)].flatMap((spelling) => [
       [`${spelling}: ${EVIL}`], [`${spelling}: ${EVIL}`, `${spelling}: ${EVIL}`], [`${spelling}:`], [`${spelling}: `, `${spelling}: ${EVIL}`]
     ]).map((lines) => ({ what: lines.join(', '), bytes: request(target, { lines }), must: passed({ without: [EVIL] }) })))
   },

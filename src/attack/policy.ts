@@ -101,7 +101,8 @@ function listed (target: Target): Variant[] {
   const escape = (text: string): string => text === '' ? '%2f' : `%${text.charCodeAt(0).toString(16)}${text.slice(1)}`
   const spellings = [
     `${plain}/`, `${plain}/${EVIL}`, `${plain}%2f`, `${plain}%2f${EVIL}`, `${plain}%2F${EVIL}`, `${plain}%252f${EVIL}`, `${plain}%25252F${EVIL}`, `${plain};`, `${plain};x=1`, `${plain}%3b`, `${plain}.json`, `${plain}%20`, `${plain}+`, `/${EVIL}${plain}`, `/${escape(first)}${plain.slice(first.length + 1)}`, `${head}${escape(last)}`,
-    plain.toUpperCase(), `${plain}//`, `${head}/${last}`, `${plain}*`, `${plain}%3f`, `${plain}%23`, `/*${plain}`, `/**${plain}`, `${plain},${EVIL}`, `${plain}|`, `${head}a%2Fadmin`, `${head}a%2fadmin`, `${head}a%252Fadmin`
+    plain.toUpperCase(), `${plain}//`, `${head}/${last}`, `${plain}*`, `${plain}%3f`, `${plain}%23`, `/*${plain}`, `/**${plain}`, `${plain},${EVIL}`, `${plain}|`, `${head}a%2Fadmin`, `${head}a%2fadmin`, `${head}a%252Fadmin`,
+    ...['%25%32%66', '%252%66', '%2%66', '%EF%BC%8F', '%25EF%25BC%258F', '%E2%88%95', '%255c', '%25c0%25af', '%25u002f'].map((slash) => `${head}a${slash}admin`)
   ]
   return [
     ...[...new Set(spellings)].flatMap((path) => held(target, path)).map((path) => ({ what: path, bytes: request(target, { path }), must: refused([400, 403]) })),

@@ -39,8 +39,37 @@ function matches (pattern: readonly string[], segments: readonly string[]): bool
     const wanted = pattern[index]
     const given = segments[index]
     if (given === undefined) return false
-    // `%2F` is a slash to some upstreams, `%252F` to those that decode twice: one segment must stay one for every reader.
-    if (wanted === '*' ? given === '' || /%(?:25)*2f/i.test(given) : wanted !== given) return false
+    if (wanted === '*' ? given === '' || hidesSlash(given) : wanted !== given) return false
   }
   return true
+}
+
+// Escapes within escapes beyond this are followed by nobody who means well.
+const DEEPEST_ENCODING = 8
+// Where some reader finds a slash: backslashes, and what compatibility normalisation (Unicode NFKC) or Windows' best fit make one.
+const SLASHES = /[/\\\u2044\u2215\u2216\u29f8\u29f9\ufe68\uff0f\uff3c]/
+// The bytes of a slash and a backslash in overlong UTF-8, which lenient decoders take.
+// eslint-disable-next-line no-control-regex -- the very bytes to find
+const OVERLONG = /(?:\xc0[\x2f\xaf]|\xc1[\x1c\x9c]|\xe0\x80\xaf|\xe0\x81\x9c|\xf0\x80\x80\xaf|\xf0\x80\x81\x9c)/
+
+/**
+ * Whether a segment holds a slash to any reader, however often and in whatever mixture it is encoded (`%252f`,
+ * `%25%32%66`, `%u2215`, `%EF%BC%8F`): one segment must stay one for every upstream.
+ */
+function hidesSlash (segment: string): boolean {
+  let text = segment
+  for (let depth = 0; depth <= DEEPEST_ENCODING; depth++) {
+    if (SLASHES.test(text) || OVERLONG.test(text) || SLASHES.test(Buffer.from(text, 'latin1').toString('utf8'))) return true
+    const next = decodeBytes(text)
+    if (next === text) return false
+    text = next
+  }
+  return true
+}
+
+/** Decodes each escape that there is, to bytes as Latin-1 characters; IIS knows `%uXXXX` as well. */
+function decodeBytes (text: string): string {
+  return text.replace(/%(?:u([0-9a-f]{4})|([0-9a-f]{2}))/gi, (_, unit: string | undefined, byte: string) => {
+    return unit === undefined ? String.fromCharCode(parseInt(byte, 16)) : Buffer.from(String.fromCharCode(parseInt(unit, 16))).toString('latin1')
+  })
 }

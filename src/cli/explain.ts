@@ -1,10 +1,19 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { ProxyError } from '../errors.ts'
 import type { Config } from '../config/config.ts'
 import { formatAddress, parseAddress, type Address } from '../http/address.ts'
 import { checkBrowser, checkHost, guardedHeaders } from '../http/host.ts'
 import { connectionListed, foldName, isDroppedFromRequest } from '../http/headers.ts'
 import { printable } from '../http/printable.ts'
-import { parseTarget } from '../http/target.ts'
+import { createNameTest } from '../http/alike.ts'
+import { isNavigation, isServiceWorkerScript } from '../http/browser.ts'
+import { isSwitch } from '../http/incoming.ts'
+import { judgeMethod, judgeRequest } from '../http/request-line.ts'
+import { checkForm, parseTarget } from '../http/target.ts'
+import { checkFraming } from '../plugins/guard.ts'
+import { judgeUpgrade } from '../plugins/upgrade.ts'
+import { serviceWorkerRefusal } from '../plugins/visit.ts'
+import { checkSpliceable, judgeLength, takesBodyFields } from '../route/body.ts'
 import { Secret } from '../secret.ts'
 import { readRelayed } from '../route/relayed.ts'
 import { authorise, compileRoute, findRoute, injectionsOf, routesOf, upstreamTarget, type Route } from '../route/table.ts'
@@ -55,14 +64,20 @@ async function run (context: CommandContext): Promise<number> {
 
 /** What would happen to a request, as lines of text. @throws ProxyError where it would be refused */
 function describe (config: Config, entry: Entry, method: string, raw: string, headers: readonly string[]): string {
+  // In the listener's order: its parser, its guards, its routes.
+  judgeMethod(method)
+  checkFraming({ rawHeaders: [...headers], httpVersion: '1.1' })
+  checkForm(raw)
   guard(config, entry.address, headers)
-  if (method === 'TRACE' || method === 'CONNECT') throw new ProxyError('CS_METHOD_NOT_ALLOWED')
+  judgeRequest(method, raw)
   const { path, query } = parseTarget(raw)
   const found = findRoute(routesOf(config.routes.map(compileRoute), entry.route), path)
   if (found === undefined) throw new ProxyError('CS_NO_ROUTE')
   const { route, rest } = found
+  if (route.sharesOrigin && isServiceWorkerScript(headers)) throw serviceWorkerRefusal()
   authorise(route, method, rest)
-  const removed = removedHeaders(route, headers)
+  judgeRest(config, route, method, headers)
+  const removed = [...removedHeaders(route, headers), ...removedFields(route, headers, query)]
   const relayed = readRelayed(route, headers)
   const added = injectionsOf(route, () => MASK, (kind) => relayed.get(kind) ?? MASK).map(({ in: place, name, prefix, value, postQuery }) => {
     if (place === 'header') return `header ${name}: ${prefix}${value.toString()}`
@@ -75,6 +90,7 @@ function describe (config: Config, entry: Entry, method: string, raw: string, he
     ['removed', removed.length === 0 ? 'nothing that was sent' : removed.join(', ')],
     ...(added.length === 0 ? [['added', 'nothing']] : added.map((line, index) => [index === 0 ? 'added' : '', line])),
     ...(route.scrub ? [['answer', 'asked for without compression and whole; credentials in it are masked']] : []),
+    ...(route.sharesOrigin && isNavigation(headers) ? [['answer', 'a page of its own origin (Content-Security-Policy: sandbox), since other routes share the listener']] : []),
     ...(config.callerToken === undefined ? [] : [['caller', 'must show the caller token']])
   ].map(([label = '', text = '']) => `${label.padEnd(12)}${printable(text)}\n`).join('')
 }
@@ -113,12 +129,32 @@ function removedHeaders (route: Route, headers: readonly string[]): string[] {
   })
 }
 
+/** What the route itself refuses before anything is sent. The body is not known here, but for what headers announce of it. */
+function judgeRest (config: Config, route: Route, method: string, rawHeaders: readonly string[]): void {
+  const options = config.routes[route.index]
+  const headers: IncomingHttpHeaders = {}
+  for (let index = 0; index < rawHeaders.length; index += 2) headers[rawHeaders[index]?.toLowerCase() ?? ''] ??= rawHeaders[index + 1]
+  if (isSwitch({ method, httpVersion: '1.1', headers })) judgeUpgrade(route, method, options?.websocket ?? true)
+  const length = headers['content-length']
+  judgeLength(Number(length ?? 0), options?.maxBodyBytes)
+  if (takesBodyFields(route, method)) checkSpliceable(rawHeaders, length === undefined ? undefined : Number(length))
+}
+
+/** Names of query parameters and cookies that give way to ours. */
+function removedFields (route: Route, headers: readonly string[], query: string): string[] {
+  const names = (place: 'query' | 'cookie'): string[] => route.bindings.flatMap(({ scheme }) => scheme.type !== 'http' && scheme.in === place ? [scheme.name] : [])
+  const isParameter = createNameTest(names('query'))
+  const parameters = query.slice(1).split(/[&;]/).map((part) => part.split('=', 1)[0] ?? '').filter(isParameter)
+  const cookies = headers.filter((_, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'cookie').join('; ').split(';').map((pair) => pair.split('=', 1)[0]?.trim() ?? '')
+  return [...parameters.map((name) => `query ${name}`), ...cookies.filter(createNameTest(names('cookie'), { anyCase: true })).map((name) => `cookie ${name}`)]
+}
+
 function readHeaders (given: CommandContext['options'][string]): string[] | undefined {
   const list: string[] = []
   for (const text of Array.isArray(given) ? given : []) {
-    const match = /^([!#$%&'*+\-.^_`|~\w]+):\s*(.*?)\s*$/.exec(String(text))
+    const match = /^([!#$%&'*+\-.^_`|~\w]+):(.*)$/.exec(String(text))
     if (match === null) return undefined
-    list.push(match[1] ?? '', match[2] ?? '')
+    list.push(match[1] ?? '', match[2]?.trim() ?? '')
   }
   return list
 }

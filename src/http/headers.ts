@@ -1,11 +1,17 @@
 /** Node's `rawHeaders`: name, value, name, value, …, with their case, order and multiplicity. */
 export type RawHeaders = readonly string[]
 
-/** The form in which header names are compared: upstreams behind CGI read `X_Api_Key` as `X-Api-Key` (CVE-2025-64484). */
+/**
+ * The form in which header names are compared: in lower case, with a hyphen for whatever is no letter or digit. Upstreams
+ * behind CGI read `X_Api_Key` as `X-Api-Key` (CVE-2025-64484), and some of them `X.Api.Key` and `X~Api~Key` too.
+ */
 export function foldName (name: string): string {
   const lower = name.toLowerCase()
-  return lower.includes('_') ? lower.replaceAll('_', '-') : lower
+  return ODD.test(lower) ? lower.replace(EVERY_ODD, '-') : lower
 }
+
+const ODD = /[^a-z0-9-]/
+const EVERY_ODD = /[^a-z0-9-]/g
 
 // RFC 9110 section 7.6.1 and its predecessors; HTTP2-Settings: RFC 7540 section 3.2.1.
 const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'te', 'transfer-encoding', 'upgrade', 'http2-settings']
@@ -41,15 +47,27 @@ export function connectionListed (headers: RawHeaders): ReadonlySet<string> | un
   return listed
 }
 
+/** What becomes of some response headers on their way to the client. */
+export interface ResponseRules {
+  /** Rewrites the value of a `Location`. */
+  readonly location?: (value: string) => string
+  /** Rewrites the value of a `Set-Cookie`; undefined drops it. */
+  readonly setCookie?: (value: string) => string | undefined
+  /** Whether other routes answer at the same origin: what speaks for all of it is dropped. */
+  readonly sharesOrigin?: boolean
+}
+
+// A scope for service workers beyond their folder, and the end of what other routes have stored.
+const DROPPED_WHERE_SHARED: ReadonlySet<string> = new Set(['service-worker-allowed', 'clear-site-data'])
+
 /**
  * The response headers that go to the client: the upstream's own, in their order and case, without hop-by-hop ones
- * and without CORS headers, which would open this listener to the upstream's idea of allowed origins.
+ * and without CORS headers, which would open this listener to the upstream's idea of allowed origins. A `Proxy-Status`
+ * that names this program is not ours and gets another name (docs/decisions/0014-answers-of-upstreams.md).
  *
- * @param location rewrites the value of `Location` and `Content-Location`
- * @param setCookie rewrites the value of a `Set-Cookie`; undefined drops it
  * @returns a new flat list
  */
-export function responseHeaders (headers: RawHeaders, location: (value: string) => string = unchanged, setCookie: (value: string) => string | undefined = unchanged): string[] {
+export function responseHeaders (headers: RawHeaders, { location = unchanged, setCookie = unchanged, sharesOrigin = false }: ResponseRules = {}): string[] {
   const kept: string[] = []
   if (headers.length === 0) return kept
   const listed = connectionListed(headers)
@@ -58,12 +76,17 @@ export function responseHeaders (headers: RawHeaders, location: (value: string) 
     const value = headers[index + 1] ?? ''
     const folded = name.toLowerCase()
     if (DROPPED_RESPONSE_HEADERS.has(folded) || folded.startsWith('access-control-') || listed?.has(foldName(name)) === true) continue
-    if (folded === 'set-cookie') {
-      const cookie = setCookie(value)
-      if (cookie !== undefined) kept.push(name, cookie)
-      continue
+    if (sharesOrigin && DROPPED_WHERE_SHARED.has(folded)) continue
+    switch (folded) {
+      case 'set-cookie': {
+        const cookie = setCookie(value)
+        if (cookie !== undefined) kept.push(name, cookie)
+        break
+      }
+      case 'location': kept.push(name, location(value)); break
+      case 'proxy-status': kept.push(/countersign/i.test(value) ? 'Upstream-Proxy-Status' : name, value); break
+      default: kept.push(name, value)
     }
-    kept.push(name, folded === 'location' || folded === 'content-location' ? location(value) : value)
   }
   return kept
 }

@@ -22,6 +22,7 @@ export interface GuardedHeaders {
   readonly host: readonly string[]
   readonly origin: readonly string[]
   readonly fetchSite: readonly string[]
+  readonly fetchMode: readonly string[]
 }
 
 /** Picks the guarded headers out of Node's `rawHeaders`: merged headers hide a second Host (nodejs/node keeps the first). */
@@ -29,6 +30,7 @@ export function guardedHeaders (rawHeaders: readonly string[]): GuardedHeaders {
   const host: string[] = []
   const origin: string[] = []
   const fetchSite: string[] = []
+  const fetchMode: string[] = []
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
     if (name.length !== 4 && name.length !== 6 && name.length !== 14) continue
@@ -37,9 +39,10 @@ export function guardedHeaders (rawHeaders: readonly string[]): GuardedHeaders {
       case 'host': host.push(value); break
       case 'origin': origin.push(value); break
       case 'sec-fetch-site': fetchSite.push(value); break
+      case 'sec-fetch-mode': fetchMode.push(value); break
     }
   }
-  return { host, origin, fetchSite }
+  return { host, origin, fetchSite, fetchMode }
 }
 
 /**
@@ -78,16 +81,19 @@ export interface BrowserVerdict {
  * @throws ProxyError 403 `CS_ORIGIN_NOT_ALLOWED`
  */
 export function checkBrowser (headers: GuardedHeaders, host: string, policy: CallerPolicy): BrowserVerdict {
-  const { origin, fetchSite } = headers
+  const { origin, fetchSite, fetchMode } = headers
   if (origin.length === 0 && fetchSite.length === 0) return {}
   if (origin.length > 1 || fetchSite.length > 1) throw new ProxyError('CS_ORIGIN_NOT_ALLOWED')
   const [sender] = origin
   if (sender !== undefined && policy.allowedOrigins.has(sender)) return { corsOrigin: sender }
   if (sender !== undefined && sender.toLowerCase() !== `http://${host}`) throw new ProxyError('CS_ORIGIN_NOT_ALLOWED')
   const [site] = fetchSite
-  if (site !== undefined && site !== 'none' && site !== 'same-origin') throw new ProxyError('CS_ORIGIN_NOT_ALLOWED')
+  if (site !== undefined && site !== 'none' && site !== 'same-origin') throw new ProxyError('CS_ORIGIN_NOT_ALLOWED', sender === undefined && fetchMode.includes('navigate') ? { message: FOLLOWED_LINK } : {})
   return {}
 }
+
+// allowedOrigins would not help: a link has no Origin.
+const FOLLOWED_LINK = 'A link on another site led here, and such requests are refused, since any site could make them; type this address into the address bar, or paste it there.'
 
 /** The end of a socket as the guard wants it; a unix socket has no port. */
 export function localEnd (socket: { readonly localAddress?: string | undefined, readonly localPort?: number | undefined }): LocalEnd {

@@ -27,8 +27,9 @@ export function protocolsOf (upgrade: string | undefined): string[] {
   return (upgrade ?? '').split(',').map((protocol) => protocol.trim().toLowerCase()).filter((protocol) => protocol !== '')
 }
 
+/** Whether a request that offers another protocol is an upgrade here. */
 // A body would have to be told from the first bytes of the other protocol by every reader alike; HTTP/1.0 must not be upgraded (RFC 9110 section 7.8).
-function isSwitch ({ method, httpVersion, headers }: IncomingMessage): boolean {
+export function isSwitch ({ method, httpVersion, headers }: Pick<IncomingMessage, 'method' | 'httpVersion' | 'headers'>): boolean {
   const protocols = protocolsOf(headers.upgrade)
   return (method === 'GET' || method === 'POST') &&
     httpVersion === '1.1' &&

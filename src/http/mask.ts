@@ -1,3 +1,5 @@
+import { beginnings, follow, mayBegin, type Pending, type Spelled } from './spelled.ts'
+
 /** What stands in place of every masked byte: text in every charset that extends ASCII, in JSON, in HTML and in a header. */
 const STAR = 0x2a
 
@@ -30,9 +32,13 @@ export class Mask {
   /** What is known to be masked of `#held`. */
   #runs: readonly Run[] = []
   #count = 0
+  readonly #beginnings: ReadonlyArray<readonly Spelled[]> | undefined
+  #pending: Pending[] = []
 
-  constructor (patterns: readonly Pattern[]) {
+  /** @param texts what is masked in every mixture of spellings */
+  constructor (patterns: readonly Pattern[], texts: readonly Spelled[] = []) {
     this.#patterns = patterns
+    this.#beginnings = texts.length === 0 ? undefined : beginnings(texts)
   }
 
   /** How many occurrences were masked in what came out so far; those that overlap count as one. */
@@ -43,14 +49,35 @@ export class Mask {
   /** Takes the next bytes, which are not changed. @returns what can go on; may be empty, and may be the chunk itself */
   push (chunk: Buffer): Buffer {
     const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
-    const runs = merge([...this.#runs, ...this.#find(bytes, this.#held.length)])
+    const runs = merge([...this.#runs, ...this.#find(bytes, this.#held.length), ...this.#follow(bytes, this.#held.length, false)])
     const kept = Math.max(0, ...this.#patterns.map((pattern) => overhang(bytes, pattern)))
-    return this.#release(bytes, runs, bytes.length - kept)
+    return this.#release(bytes, runs, this.#pending.reduce((end, { start }) => Math.min(end, start), bytes.length - kept))
   }
 
   /** Ends the stream. @returns what was kept back */
   end (): Buffer {
-    return this.#release(this.#held, this.#runs, this.#held.length)
+    const runs = merge([...this.#runs, ...this.#follow(this.#held, this.#held.length, true)])
+    return this.#release(this.#held, runs, this.#held.length)
+  }
+
+  // What could begin in the old bytes is pending, or is none.
+  #follow (bytes: Buffer, old: number, final: boolean): Run[] {
+    if (this.#beginnings === undefined) return []
+    const found: Run[] = []
+    const left: Pending[] = []
+    const go = (pending: Pending): void => {
+      const { start } = pending
+      const rest = follow(bytes, pending, final, (end) => { found.push({ start, end }) })
+      if (rest !== undefined) left.push(rest)
+    }
+    for (const pending of this.#pending) go(pending)
+    for (let start = old; start < bytes.length; start++) {
+      const texts = this.#beginnings[bytes[start] ?? 0]
+      if (texts === undefined || texts.length === 0) continue
+      for (const text of texts) if (mayBegin(bytes, text, start)) go({ text, start, states: [start, 0] })
+    }
+    this.#pending = left
+    return found
   }
 
   // Those that end in the old bytes are known.
@@ -70,6 +97,7 @@ export class Mask {
     // A copy, so that a few bytes do not keep a whole chunk in memory.
     this.#held = Buffer.from(bytes.subarray(end))
     this.#runs = runs.flatMap((run) => run.end > end ? [{ start: Math.max(0, run.start - end), end: run.end - end }] : [])
+    this.#pending = this.#pending.map(({ text, start, states }) => ({ text, start: start - end, states: states.map((state, index) => index % 2 === 0 ? state - end : state) }))
     this.#count += runs.length - this.#runs.length
     const out = bytes.subarray(0, end)
     if (!runs.some(({ start }) => start < end)) return out
@@ -80,8 +108,8 @@ export class Mask {
 }
 
 /** Masks a whole text of Latin-1 characters, as header values are. @returns the text, and how many occurrences it had */
-export function maskText (text: string, patterns: readonly Pattern[]): { readonly text: string, readonly count: number } {
-  const mask = new Mask(patterns)
+export function maskText (text: string, patterns: readonly Pattern[], texts: readonly Spelled[] = []): { readonly text: string, readonly count: number } {
+  const mask = new Mask(patterns, texts)
   const masked = Buffer.concat([mask.push(Buffer.from(text, 'latin1')), mask.end()])
   return mask.count === 0 ? { text, count: 0 } : { text: masked.toString('latin1'), count: mask.count }
 }

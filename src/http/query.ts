@@ -1,8 +1,9 @@
-import { decodeLeniently } from './decode.ts'
+import { createNameTest, type NameTest } from './alike.ts'
 
 /**
  * Removes the parameters of the given names from a raw query and appends ours; every other byte stays.
- * A name is compared after decoding, so `%61pi_key` is `api_key`; `+` is a space in a form-encoded name, `;` may separate.
+ * A name is compared as readers read it (`createNameTest`): decoded, so `%61pi_key` is `api_key`; `api.key` and
+ * `api_key[]` are it too; `;` may separate.
  *
  * @param query with its `?`, or empty
  * @param fields name and value, both unencoded
@@ -10,22 +11,61 @@ import { decodeLeniently } from './decode.ts'
  * @returns with its `?`, or empty
  */
 export function setQuery (query: string, fields: ReadonlyArray<readonly [name: string, value: string]>, removed: readonly string[] = fields.map(([name]) => name)): string {
-  const names = new Set(removed.map((name) => name.trim()))
-  const kept = query.length > 1 ? query.slice(1).split('&').flatMap((part) => withoutNames(part, names)) : []
-  for (const [name, value] of fields) kept.push(`${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
-  return kept.length === 0 ? '' : `?${kept.join('&')}`
+  const kept = query.length > 1 ? withoutNames(query.slice(1), removed) : undefined
+  const ours = fields.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
+  const all = kept === undefined ? ours : [kept, ...ours]
+  return all.length === 0 ? '' : `?${all.join('&')}`
 }
 
-/** A part between two `&`, less what readers find in it that take `;` for a separator as well (CVE-2021-23336). */
-function withoutNames (part: string, names: ReadonlySet<string>): string[] {
-  if (names.has(parameterName(part))) return []
-  if (!part.includes(';')) return [part]
-  const kept = part.split(';').filter((piece) => !names.has(parameterName(piece)))
-  return [kept.join(';')]
+/** Some readers take `;` for a separator as well (CVE-2021-23336); to the others it may be part of a name. */
+function withoutNames (text: string, names: readonly string[]): string | undefined {
+  const isOurs = createNameTest(names)
+  const kept = filterParts(text, '&;', isOurs)
+  return kept !== undefined && names.some((name) => name.includes(';')) ? filterParts(kept, '&', isOurs) : kept
 }
 
-// Blanks around a name: PHP drops those in front of it.
-function parameterName (part: string): string {
-  const end = part.indexOf('=')
-  return decodeLeniently((end === -1 ? part : part.slice(0, end)).replaceAll('+', ' ')).trim()
+/**
+ * Takes parts of a list out, in one pass: what stays between two of them is copied as a whole, separators included.
+ *
+ * @param separators the first one is the stronger: it stays where both stood between two parts that are kept
+ * @param isOut judges the name of a part, which ends at the first `=`
+ * @returns undefined where nothing is left
+ */
+export function filterParts (text: string, separators: string, isOut: NameTest): string | undefined {
+  const strong = separators.charCodeAt(0)
+  const weak = separators.charCodeAt(separators.length - 1)
+  let kept: string | undefined
+  /** Where what is kept, and not copied yet, begins. */
+  let run = -1
+  let start = 0
+  let equals = -1
+  let before = -1
+  let strongGap = false
+  for (let index = 0; index <= text.length; index++) {
+    const code = index === text.length ? strong : text.charCodeAt(index)
+    if (code === EQUALS && equals === -1) equals = index
+    if (code !== strong && code !== weak) continue
+    const out = isOut(text.slice(start, equals === -1 ? index : equals))
+    if (out && run !== -1) {
+      keep(start - 1)
+      strongGap = false
+    }
+    strongGap ||= before === strong
+    if (!out && run === -1) {
+      if (kept !== undefined) kept += String.fromCharCode(strongGap ? strong : weak)
+      run = start
+    }
+    start = index + 1
+    equals = -1
+    before = code
+  }
+  if (run !== -1) keep(text.length)
+  return kept
+
+  function keep (end: number): void {
+    kept = (kept ?? '') + text.slice(run, end)
+    run = -1
+  }
 }
+
+const EQUALS = 0x3d

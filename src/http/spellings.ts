@@ -1,3 +1,5 @@
+import { spelled, type Spelled } from './spelled.ts'
+
 /** A shorter secret is not masked: it would be found in texts that have nothing to do with it. GitLab draws the line at the same length. */
 export const SHORTEST_MASKED = 8
 
@@ -12,6 +14,12 @@ export function spellingsOf (text: string): Buffer[] {
   const texts = [text, ...percentEncoded(text), ...jsonEscaped(text), ...htmlEscaped(text), ...base64Of(Buffer.from(text))]
   // Headers carry Latin-1 (RFC 9110 section 5.5), and a header is echoed as it was.
   return [...texts.map((one) => Buffer.from(one)), ...(isLatin1(text) ? [Buffer.from(text, 'latin1')] : [])]
+}
+
+/** The texts that {@link spellingsOf} does not hold in every mixture of escapes: the text itself, and its base64. None for a short one. */
+export function textsOf (text: string): Spelled[] {
+  if (text.length < SHORTEST_MASKED) return []
+  return [spelled(text), ...new Set(base64Of(Buffer.from(text)))].map((one) => typeof one === 'string' ? spelled(one, true) : one)
 }
 
 /** encodeURIComponent, RFC 3986, forms, and Python's `quote`, which leaves slashes; with either case of hex digits. */

@@ -4,28 +4,50 @@ import { ProxyError } from '../errors.ts'
 export interface Target {
   /** Begins with `/`. */
   readonly path: string
-  /** With its `?`; empty where there is none. Never judged (contract: the query is data). */
+  /** With its `?`; empty where there is none. Visible ASCII without `#`, and otherwise never judged: the query is data. */
   readonly query: string
 }
 
 // Neither an escape, nor a parameter, nor a character that some reader treats as one: the common case, decided at once.
 const PLAIN = /^[\w\-.~!$&'()*+,=:@/]*$/
+const PRINTABLE = /^[\x21-\x7e]*$/
 // Escapes within escapes beyond this serve nobody but those who hide something.
 const DEEPEST_ENCODING = 8
 
 /**
  * Splits a raw request target and refuses every target that two readers could read differently: dot segments in any
- * encoding, backslashes, control characters, malformed or non-UTF-8 escapes, a leading `//`, `#`, and the absolute,
+ * encoding, backslashes, control characters, malformed or non-UTF-8 escapes, a leading `//`, bytes that are not ASCII, `#`, and the absolute,
  * authority and asterisk forms (RFC 9112 section 3.2). Refused rather than repaired: what is judged is what is sent.
  *
  * @throws ProxyError `CS_BAD_REQUEST`
  */
 export function parseTarget (raw: string): Target {
-  if (!raw.startsWith('/')) throw refusal(raw === '*' ? 'The target `*` addresses no route; name a path.' : 'The target has a scheme or a host: this is no forward proxy. Send the path alone (origin form), and set this address as the base URL, not as the HTTP proxy.')
+  checkForm(raw)
+  if (!raw.startsWith('/')) throw refusal('The target `*` addresses no route; name a path.')
+  checkBytes(raw)
   const mark = raw.indexOf('?')
   const path = mark === -1 ? raw : raw.slice(0, mark)
   judgePath(path)
   return { path, query: mark === -1 ? '' : raw.slice(mark) }
+}
+
+/**
+ * Refuses a target with a scheme or a host.
+ *
+ * @throws ProxyError `CS_BAD_REQUEST`, which says that this is no forward proxy
+ */
+export function checkForm (raw: string): void {
+  if (!raw.startsWith('/') && raw !== '*') throw refusal('The target has a scheme or a host: this is no forward proxy. Send the path alone (origin form), and set this address as the base URL, not as the HTTP proxy.')
+}
+
+/** Refuses, in path and query alike, what no target holds as it is; Node's parser refuses most of it (RFC 9112 section 3.2, RFC 3986 section 2). */
+function checkBytes (raw: string): void {
+  if (PRINTABLE.test(raw)) {
+    if (raw.includes('#')) throw refusal('The target holds a `#`, which some readers take for its end; encode it as %23.')
+    return
+  }
+  if (/[^\0-\x7f]/.test(raw)) throw refusal('The target holds bytes that are not ASCII; percent-encode them as UTF-8 (RFC 3986 section 2.5).')
+  throw refusal('The target holds a blank or a control character; percent-encode it (RFC 3986 section 2.1).')
 }
 
 /**
@@ -40,7 +62,6 @@ export function judgePath (path: string): void {
     return
   }
   if (path.includes('\\') || /%5c/i.test(path)) throw refusal('The path holds a backslash, which some readers take for a slash; leave it out.')
-  if (path.includes('#')) throw refusal('The path holds a `#`, which some readers take for its end; encode it as %23.')
   const decoded = decode(path)
   if (decoded === undefined) throw refusal('The path holds a malformed or non-UTF-8 percent escape; encode it again (RFC 3986 section 2.1).')
   if (hasControl(decoded)) throw refusal('The path holds a control character; leave it out.')

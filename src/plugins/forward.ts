@@ -2,9 +2,6 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { RelayKind } from '../auth/relay.ts'
 import { ProxyError } from '../errors.ts'
-import { responseHeaders, type RawHeaders } from '../http/headers.ts'
-import { rewriteLocation } from '../http/location.ts'
-import { rewriteSetCookie } from '../http/set-cookie.ts'
 import { spliceBody } from '../route/body.ts'
 import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
 import { injectionsOf, upstreamTarget, type Route } from '../route/table.ts'
@@ -15,7 +12,7 @@ import { upstreamFailure } from '../upstream/failure.ts'
 import { writeInterim } from '../upstream/interim.ts'
 import { LARGEST_HELD_BODY, ReplayBuffer } from '../upstream/replay-buffer.ts'
 import { Upload } from '../upstream/upload.ts'
-import { corsHeaders } from './guard.ts'
+import { answerHeaders, localHeaders } from './answer-headers.ts'
 import { renew, type PassedOn, type Renewed, type Sent, type TokenPort } from './replay.ts'
 import type { Visit } from './visit.ts'
 
@@ -88,7 +85,7 @@ export function createForward (options: ForwardOptions): (visit: Visit) => void 
   function attempt (visit: Visit, request: UpstreamRequest, second: boolean): void {
     const { sent } = visit
     const exchange = new Exchange({
-      interim: (statusCode, rawHeaders) => { writeInterim(visit.response, statusCode, localHeaders(visit, rawHeaders)) },
+      interim: (statusCode, rawHeaders) => { writeInterim(visit.response, statusCode, localHeaders(visit, route, rawHeaders)) },
       start: (statusCode) => {
         if (statusCode !== 401 || sent === undefined) {
           sent?.held?.release()
@@ -160,18 +157,12 @@ export function createForward (options: ForwardOptions): (visit: Visit) => void 
   }
 
   function respond (visit: Visit, exchange: Exchange): void {
-    const { message, response, corsOrigin } = visit
-    const headers = localHeaders(visit, exchange.rawHeaders)
-    if (corsOrigin !== undefined) headers.push(...corsHeaders(corsOrigin))
+    const { message, response } = visit
+    const headers = answerHeaders(visit, route, exchange.rawHeaders)
     // What is left of the request would be read as the next one (fastify/fastify-http-proxy#474).
     if (!message.complete) headers.push('Connection', 'close')
     const failure = exchange.relay(response, headers)
     if (failure !== undefined) options.refuse(visit, failure)
-  }
-
-  /** The upstream's headers as they make sense at the address that the request came in on. */
-  function localHeaders ({ rest, route: place = route }: Visit, rawHeaders: RawHeaders): string[] {
-    return responseHeaders(rawHeaders, (value) => rewriteLocation(value, place), (value) => rewriteSetCookie(value, place, rest === ''))
   }
 }
 

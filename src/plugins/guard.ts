@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '../errors.ts'
 import { checkBrowser, checkHost, guardedHeaders, localEnd, type CallerPolicy } from '../http/host.ts'
+import type { RawHeaders } from '../http/headers.ts'
+import { checkForm } from '../http/target.ts'
 import type { Secret } from '../secret.ts'
 
 export interface GuardOptions extends CallerPolicy {
@@ -21,6 +23,8 @@ export interface Admission {
  */
 export function admit (message: IncomingMessage, options: GuardOptions): Admission {
   checkFraming(message)
+  // Ahead of the Host guard: a program that takes this for its HTTP proxy sends the Host that it wants to reach.
+  checkForm(targetOf(message))
   const headers = guardedHeaders(message.rawHeaders)
   const host = checkHost(headers, localEnd(message.socket), options)
   const { corsOrigin } = checkBrowser(headers, host, options)
@@ -40,8 +44,11 @@ export function answerPreflight (message: IncomingMessage, response: ServerRespo
   const headers = message.headers['access-control-request-headers']
   response.writeHead(204, {
     'access-control-allow-origin': origin,
+    'access-control-allow-credentials': 'true',
     'access-control-allow-methods': message.headers['access-control-request-method'] ?? '',
     ...(headers !== undefined && { 'access-control-allow-headers': headers }),
+    // Private Network Access: the preflight of a page that does not come from this machine asks for it.
+    ...(message.headers['access-control-request-private-network'] === 'true' && { 'access-control-allow-private-network': 'true' }),
     'access-control-max-age': '600',
     'x-content-type-options': 'nosniff',
     'cross-origin-resource-policy': 'same-origin',
@@ -50,14 +57,36 @@ export function answerPreflight (message: IncomingMessage, response: ServerRespo
   response.end()
 }
 
-/** The CORS headers of an answer to a listed origin, as a flat list. */
-export function corsHeaders (origin: string): string[] {
-  return ['Access-Control-Allow-Origin', origin, 'Access-Control-Expose-Headers', '*', 'Vary', 'Origin']
+/**
+ * The CORS headers of an answer to a listed origin, as a flat list. Each header is named: beside credentials, `*` is a
+ * name like others (Fetch standard, "CORS-exposed header-name list").
+ *
+ * @param headers the answer's own
+ */
+export function corsHeaders (origin: string, headers: RawHeaders): string[] {
+  const names = new Map<string, string>()
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    const lower = name.toLowerCase()
+    if (lower !== 'set-cookie' && !names.has(lower)) names.set(lower, name)
+  }
+  const exposed = names.size === 0 ? [] : ['Access-Control-Expose-Headers', [...names.values()].join(', ')]
+  return ['Access-Control-Allow-Origin', origin, 'Access-Control-Allow-Credentials', 'true', ...exposed, 'Vary', 'Origin']
 }
 
+/** The target as it came: Fastify keeps it there when it rewrites the URL. */
+function targetOf (message: IncomingMessage & { readonly originalUrl?: string }): string {
+  return message.originalUrl ?? message.url ?? ''
+}
+
+/**
+ * Refuses framing that two readers could read differently.
+ *
+ * @throws ProxyError `CS_BAD_REQUEST`
+ */
 // Node's parser refuses most ambiguous framing. Requests of HTTP/0.9 and 2.0 in the form of HTTP/1.1 pass it, and so do
 // `identity`, repeated codings, and a coding in HTTP/1.0, whose readers know none (RFC 9112 section 6.1).
-function checkFraming ({ rawHeaders, httpVersion }: IncomingMessage): void {
+export function checkFraming ({ rawHeaders, httpVersion }: Pick<IncomingMessage, 'rawHeaders' | 'httpVersion'>): void {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new ProxyError('CS_BAD_REQUEST', { message: 'This port speaks HTTP/1.1 and HTTP/1.0 (RFC 9112); send one of the two.', close: true })
   let seen = httpVersion === '1.0'
   for (let index = 0; index < rawHeaders.length; index += 2) {

@@ -2,9 +2,8 @@ import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { METHODS, type IncomingMessage } from 'node:http'
 import type { RelayKind } from '../auth/relay.ts'
-import { ProxyError } from '../errors.ts'
 import { bindsConnection } from '../http/connection-auth.ts'
-import { checkSpliceable, takesBodyFields } from '../route/body.ts'
+import { checkSpliceable, judgeLength, takesBodyFields } from '../route/body.ts'
 import { readRelayed } from '../route/relayed.ts'
 import { authorise, type Route } from '../route/table.ts'
 import type { Secret } from '../secret.ts'
@@ -118,8 +117,7 @@ function neverSend (): never {
 }
 
 function checkLength (message: IncomingMessage, maxBodyBytes: number | undefined): void {
-  if (maxBodyBytes === undefined) return
-  if (Number(message.headers['content-length'] ?? 0) > maxBodyBytes) throw new ProxyError('CS_BODY_TOO_LARGE', { close: true })
+  judgeLength(Number(message.headers['content-length'] ?? 0), maxBodyBytes)
 }
 
 /** The tokens that a route needs, by credential; a promise only where one of them has to be waited for. */

@@ -1,16 +1,15 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { ProxyError } from '../errors.ts'
-import { responseHeaders, type RawHeaders } from '../http/headers.ts'
+import type { RawHeaders } from '../http/headers.ts'
 import { protocolsOf } from '../http/incoming.ts'
-import { rewriteLocation } from '../http/location.ts'
 import { takesBodyFields } from '../route/body.ts'
 import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
 import { upstreamTarget, type Route } from '../route/table.ts'
 import { Exchange, type Sender } from '../upstream/exchange.ts'
 import { upstreamFailure } from '../upstream/failure.ts'
 import { joinSockets, malformed, sendUpgrade } from '../upstream/upgrade.ts'
-import { corsHeaders } from './guard.ts'
+import { answerHeaders, localHeaders } from './answer-headers.ts'
 import { Handshake } from './handshake.ts'
 import type { Visit } from './visit.ts'
 
@@ -34,9 +33,13 @@ export interface UpgradeOptions {
  * @throws ProxyError 403 where the route has them off, 415 where a credential would have to go into its body
  */
 export function checkUpgrade (visit: Visit, route: Route, websocket: boolean): void {
-  if (!(visit.response instanceof Handshake)) return
+  if (visit.response instanceof Handshake) judgeUpgrade(route, visit.message.method ?? '', websocket)
+}
+
+/** As {@link checkUpgrade}, of a request that is one. */
+export function judgeUpgrade (route: Route, method: string, websocket: boolean): void {
   if (!websocket) throw new ProxyError('CS_NOT_ALLOWED', { message: 'This route does not let connections be upgraded; set websocket of the route to true if they are wanted.' })
-  if (takesBodyFields(route, visit.message.method ?? '')) throw new ProxyError('CS_BODY_UNSUPPORTED', { message: 'A credential of this route goes into the request body, and an upgrade has none; send it as GET.' })
+  if (takesBodyFields(route, method)) throw new ProxyError('CS_BODY_UNSUPPORTED', { message: 'A credential of this route goes into the request body, and an upgrade has none; send it as GET.' })
 }
 
 /**
@@ -73,7 +76,7 @@ export function relayUpgrade (visit: Visit, options: UpgradeOptions, fail: (erro
   return true
 
   function accept (rawHeaders: RawHeaders, upstream: Duplex): void {
-    const head = acceptance(rawHeaders, upgrade)
+    const head = acceptance(rawHeaders, localHeaders(visit, route, rawHeaders), upgrade)
     if (head === undefined || visit.ended) {
       upstream.on('error', () => {}).destroy()
       fail(malformed())
@@ -87,14 +90,18 @@ export function relayUpgrade (visit: Visit, options: UpgradeOptions, fail: (erro
   }
 }
 
-/** The head of the 101 for the client; undefined where the upstream's cannot be passed on. */
-function acceptance (rawHeaders: RawHeaders, offered: string): string | undefined {
+/**
+ * The head of the 101 for the client; undefined where the upstream's cannot be passed on.
+ *
+ * @param local the headers for the client, without those of the upgrade itself
+ */
+function acceptance (rawHeaders: RawHeaders, local: readonly string[], offered: string): string | undefined {
   const chosen = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === 'upgrade').join(', ')
   const protocols = protocolsOf(chosen)
   const known = protocolsOf(offered)
   // A server must not switch to what was not offered (RFC 9110 section 7.8).
   if (protocols.length === 0 || protocols.some((protocol) => !known.includes(protocol))) return undefined
-  const headers = ['Upgrade', chosen, 'Connection', 'Upgrade', ...withoutFraming(responseHeaders(rawHeaders, (value) => value))]
+  const headers = ['Upgrade', chosen, 'Connection', 'Upgrade', ...withoutFraming(local)]
   try {
     for (let index = 0; index < headers.length; index += 2) {
       validateHeaderName(headers[index] ?? '')
@@ -113,8 +120,7 @@ function withoutFraming (headers: readonly string[]): string[] {
 }
 
 function refusalHeaders (visit: Visit, route: Route, statusCode: number, rawHeaders: RawHeaders): string[] {
-  const headers = responseHeaders(rawHeaders, (value) => rewriteLocation(value, route))
-  if (visit.corsOrigin !== undefined) headers.push(...corsHeaders(visit.corsOrigin))
+  const headers = answerHeaders(visit, route, rawHeaders)
   // 426 says which protocol is wanted, and must (RFC 9110 section 15.5.22).
   const wanted = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'upgrade')
   if (statusCode === 426 && wanted !== -1) headers.push('Upgrade', rawHeaders[wanted + 1] ?? '', 'Connection', 'Upgrade, close')

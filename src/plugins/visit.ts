@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Injection } from '../auth/injection.ts'
 import { ProxyError } from '../errors.ts'
+import { isServiceWorkerScript } from '../http/browser.ts'
 import { parseTarget } from '../http/target.ts'
 import type { SplicedBody } from '../route/body.ts'
 import { findRoute, type Route } from '../route/table.ts'
@@ -13,14 +14,14 @@ export interface Visit {
   readonly response: ServerResponse
   /** Monotonic milliseconds. */
   readonly startedAt: number
-  /** Undefined where `refusal` says why. */
+  /** Undefined where no route was found; `refusal` says why. */
   readonly route: Route | undefined
   /** The raw path, for the log. */
   readonly path: string
   /** The raw path below the prefix. */
   readonly rest: string
   readonly query: string
-  /** Why no route can take the request; answered only behind the guards, which come first. */
+  /** Why no route takes the request; answered only behind the guards, which come first. */
   readonly refusal: ProxyError | undefined
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 section 10.1.1). */
   expectsContinue: boolean
@@ -103,11 +104,18 @@ function find (message: IncomingMessage, routes: readonly Route[]): Found {
   try {
     const { path, query } = parseTarget(raw)
     const found = findRoute(routes, path)
-    return found === undefined ? nowhere(raw, new ProxyError('CS_NO_ROUTE')) : { route: found.route, path, rest: found.rest, query, refusal: undefined }
+    if (found === undefined) return nowhere(raw, new ProxyError('CS_NO_ROUTE'))
+    const { route, rest } = found
+    return { route, path, rest, query, refusal: route.sharesOrigin && isServiceWorkerScript(message.rawHeaders) ? serviceWorkerRefusal() : undefined }
   } catch (error) {
     if (error instanceof ProxyError) return nowhere(raw, error)
     throw error
   }
+}
+
+/** The answer to a browser that wants an upstream's service worker, which could answer in place of other routes. */
+export function serviceWorkerRefusal (): ProxyError {
+  return new ProxyError('CS_NOT_ALLOWED', { message: 'A page wants to install a service worker, which would reach the other routes of this address; give its route a listen of its own if that is wanted.' })
 }
 
 function nowhere (raw: string, refusal: ProxyError): Found {

@@ -21,6 +21,15 @@ export function takesBodyFields (route: Route, method: string): boolean {
 }
 
 /**
+ * Refuses a body that is announced to be larger than its route lets it be.
+ *
+ * @throws ProxyError 413 `CS_BODY_TOO_LARGE`
+ */
+export function judgeLength (announced: number, maxBodyBytes = Infinity): void {
+  if (announced > maxBodyBytes) throw new ProxyError('CS_BODY_TOO_LARGE', { close: true })
+}
+
+/**
  * Refuses, before any of it is read, a body that cannot take fields.
  *
  * @throws ProxyError 415 `CS_BODY_UNSUPPORTED`

@@ -4,6 +4,7 @@ import { injectionOf, type Binding, type Scheme, type ValueSource } from '../aut
 import type { Injection } from '../auth/injection.ts'
 import { ProxyError } from '../errors.ts'
 import { formatAddress, type Address } from '../http/address.ts'
+import { decodeLeniently } from '../http/decode.ts'
 import { foldName } from '../http/headers.ts'
 import { judgePath } from '../http/target.ts'
 import type { Secret } from '../secret.ts'
@@ -55,6 +56,10 @@ export interface Route {
   readonly writesCookies: boolean
   /** Whether answers are looked into, for which they must come whole and as they are. */
   readonly scrub: boolean
+  /** Whether its listener has other routes: they are of one origin to browsers. */
+  readonly sharesOrigin: boolean
+  /** Whether a path at its listener leads here, rather than to a longer prefix. */
+  readonly owns: (path: string) => boolean
 }
 
 /**
@@ -91,13 +96,18 @@ export function compileRoute (options: RouteOptions, index: number): Route {
     writesQuery: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'query'),
     writesBody: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'query' && scheme.postQuery === undefined),
     writesCookies: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'cookie'),
-    scrub
+    scrub,
+    sharesOrigin: false,
+    owns: () => true
   }
 }
 
 /** The routes that a listener chooses from: of the main one all that have a prefix, of a route's own that route alone, without its prefix. */
 export function routesOf (routes: readonly Route[], own?: number): readonly Route[] {
-  return own === undefined ? routes.filter(({ shared }) => shared) : routes.filter(({ index }) => index === own).map((route) => ({ ...route, prefix: '' }))
+  if (own !== undefined) return routes.filter(({ index }) => index === own).map((route) => ({ ...route, prefix: '' }))
+  const shared = routes.filter((route) => route.shared)
+  if (shared.length < 2) return shared
+  return shared.map((route) => ({ ...route, sharesOrigin: true, owns: (path) => findRoute(shared, path)?.route === route }))
 }
 
 /**
@@ -108,9 +118,10 @@ export function routesOf (routes: readonly Route[], own?: number): readonly Rout
  */
 export function findRoute (routes: readonly Route[], path: string): { readonly route: Route, readonly rest: string } | undefined {
   let found: { route: Route, rest: string } | undefined
+  const segments = path.includes('%') ? path.split('/') : undefined
   for (const route of routes) {
     if (found !== undefined && found.route.prefix.length >= route.prefix.length) continue
-    const rest = below(path, route.prefix)
+    const rest = below(path, segments, route.prefix)
     if (rest !== undefined) found = { route, rest }
   }
   return found
@@ -153,15 +164,15 @@ function headerOf (scheme: Scheme): string | undefined {
   return scheme.in === 'header' ? foldName(scheme.name) : undefined
 }
 
-function below (path: string, prefix: string): string | undefined {
+/** @param given the path's segments, where it holds escapes */
+function below (path: string, given: readonly string[] | undefined, prefix: string): string | undefined {
   if (path.startsWith(prefix)) {
     const rest = path.slice(prefix.length)
     return rest === '' || rest.startsWith('/') ? rest : undefined
   }
-  if (!path.includes('%')) return undefined
+  if (given === undefined) return undefined
   const wanted = prefix.split('/')
-  const given = path.split('/')
-  if (given.length < wanted.length || wanted.some((segment, index) => decodeURIComponent(given[index] ?? '') !== segment)) return undefined
+  if (given.length < wanted.length || wanted.some((segment, index) => decodeLeniently(given[index] ?? '') !== segment)) return undefined
   return given.slice(wanted.length).map((segment) => `/${segment}`).join('')
 }
 

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
+import { Bytes } from '../http/bytes.ts'
 import type { RawHeaders } from '../http/headers.ts'
 
 /** What is read of an answer that is held back; more waits in the upstream's socket. */
@@ -12,8 +13,7 @@ type Controller = Pick<Dispatcher.DispatchController, 'pause' | 'resume'>
  * their connection is free for the next request then, and an upstream that closes it takes nothing back.
  */
 export class HeldAnswer {
-  readonly #chunks: Buffer[] = []
-  #bytes = 0
+  readonly #held = new Bytes()
   #end: 'open' | 'whole' | 'broken' = 'open'
   #trailers: RawHeaders = []
 
@@ -28,9 +28,8 @@ export class HeldAnswer {
   }
 
   add (controller: Controller, chunk: Buffer): void {
-    this.#chunks.push(chunk)
-    this.#bytes += chunk.length
-    if (this.#bytes >= LARGEST_HELD_ANSWER) controller.pause()
+    this.#held.add(chunk)
+    if (this.#held.length >= LARGEST_HELD_ANSWER) controller.pause()
   }
 
   finish (trailers: RawHeaders): void {
@@ -48,8 +47,7 @@ export class HeldAnswer {
    * @param finish called with the trailers where there is no rest
    */
   pour (controller: Controller, client: ServerResponse, finish: (trailers: RawHeaders) => void): void {
-    let writable = true
-    for (const chunk of this.#chunks) writable = client.write(chunk)
+    const writable = this.#held.length === 0 || client.write(this.#held.bytes)
     if (this.#end === 'whole') finish(this.#trailers)
     else if (writable) controller.resume()
     else client.once('drain', () => { controller.resume() })

@@ -1,13 +1,11 @@
 import type { IncomingMessage } from 'node:http'
+import { Bytes } from '../http/bytes.ts'
 
 /** The most that is held of a request body while it streams (contract section 4). */
 export const LARGEST_HELD_BODY = 65_536
 
 /** The longest wait for the rest of a body that is wanted whole: a local client sends it at once, or waits for its answer first. */
 const PATIENCE_MS = 1000
-
-/** More chunks than this are made one, so that a body of single bytes costs no object for each. */
-const MOST_CHUNKS = 64
 
 /**
  * Holds a small request body while an Upload streams it, so that the request can be sent once more. It only listens: the
@@ -17,8 +15,7 @@ const MOST_CHUNKS = 64
 export class ReplayBuffer {
   readonly #source: IncomingMessage
   readonly #limit: number
-  #chunks: Buffer[] = []
-  #bytes = 0
+  #held = new Bytes()
   #state: 'filling' | 'whole' | 'released' = 'filling'
   #settle = (): void => {}
 
@@ -31,7 +28,7 @@ export class ReplayBuffer {
 
   /** Bytes that are held now. */
   get bytes (): number {
-    return this.#bytes
+    return this.#held.length
   }
 
   /** Whether nothing is held any more. */
@@ -49,7 +46,7 @@ export class ReplayBuffer {
       })
       clearTimeout(timer)
     }
-    const body = this.#state === 'whole' ? Buffer.concat(this.#chunks, this.#bytes) : undefined
+    const body = this.#state === 'whole' ? this.#held.bytes : undefined
     this.release()
     return body
   }
@@ -59,8 +56,7 @@ export class ReplayBuffer {
     if (this.#state === 'released') return
     this.#state = 'released'
     this.#forget()
-    this.#chunks = []
-    this.#bytes = 0
+    this.#held = new Bytes()
     this.#settle()
   }
 
@@ -69,13 +65,8 @@ export class ReplayBuffer {
   }
 
   readonly #take = (chunk: Buffer): void => {
-    this.#bytes += chunk.length
-    if (this.#bytes > this.#limit) {
-      this.release()
-      return
-    }
-    this.#chunks.push(chunk)
-    if (this.#chunks.length > MOST_CHUNKS) this.#chunks = [Buffer.concat(this.#chunks, this.#bytes)]
+    if (this.#held.length + chunk.length > this.#limit) this.release()
+    else this.#held.add(chunk)
   }
 
   readonly #end = (): void => {

@@ -4,7 +4,8 @@ import type { Dispatcher } from 'undici'
 import type { Injection } from '../auth/injection.ts'
 import { ProxyError } from '../errors.ts'
 import { Mask, maskText, patternsOf, type Pattern } from '../http/mask.ts'
-import { spellingsOf } from '../http/spellings.ts'
+import type { Spelled } from '../http/spelled.ts'
+import { spellingsOf, textsOf } from '../http/spellings.ts'
 import type { Secret } from '../secret.ts'
 import { contentCodingOf, createDecoder, decodedHeaders, type ContentCoding } from './decoder.ts'
 import type { Sender } from './exchange.ts'
@@ -13,7 +14,7 @@ import { rawText } from './raw-text.ts'
 /** Masks what the answers of one route echo of its credentials. */
 export class Scrubber {
   // By the secret itself, so that the spellings of a token are gone when it is.
-  readonly #known = new WeakMap<Secret, readonly Pattern[]>()
+  readonly #known = new WeakMap<Secret, Known>()
 
   /**
    * Sends a request so that everything that comes back of it is masked: headers, trailers, interim answers, body.
@@ -22,17 +23,25 @@ export class Scrubber {
    * @param onMasked called with the number of places, each time that some were masked
    */
   over (sender: Sender, sent: readonly Injection[], onMasked: (count: number) => void): Sender {
-    const patterns = sent.flatMap((injection) => this.#patternsOf(injection))
-    return { dispatch: (options, handler) => sender.dispatch(options, new ScrubbedAnswer(handler, options.method, patterns, onMasked)) }
+    const known = sent.map((injection) => this.#knownOf(injection))
+    const sought = { patterns: known.flatMap(({ patterns }) => patterns), texts: known.flatMap(({ texts }) => texts) }
+    return { dispatch: (options, handler) => sender.dispatch(options, new ScrubbedAnswer(handler, options.method, sought, onMasked)) }
   }
 
-  #patternsOf ({ prefix, value }: Injection): readonly Pattern[] {
+  #knownOf ({ prefix, value }: Injection): Known {
     const known = this.#known.get(value)
     if (known !== undefined) return known
-    const patterns = patternsOf([value.reveal(), ...(prefix === 'Basic ' ? basicParts(value.reveal()) : [])].flatMap(spellingsOf))
-    this.#known.set(value, patterns)
-    return patterns
+    const values = [value.reveal(), ...(prefix === 'Basic ' ? basicParts(value.reveal()) : [])]
+    const made = { patterns: patternsOf(values.flatMap(spellingsOf)), texts: values.flatMap(textsOf) }
+    this.#known.set(value, made)
+    return made
   }
+}
+
+/** What is looked for: exact bytes, and texts in every mixture of spellings. */
+interface Known {
+  readonly patterns: readonly Pattern[]
+  readonly texts: readonly Spelled[]
 }
 
 /** `user:password` and the password alone, which an upstream may show decoded (RFC 7617 section 2). */
@@ -48,7 +57,7 @@ function basicParts (encoded: string): string[] {
 class ScrubbedAnswer implements Dispatcher.DispatchHandler {
   readonly #handler: Dispatcher.DispatchHandler
   readonly #method: string
-  readonly #patterns: readonly Pattern[]
+  readonly #sought: Known
   readonly #mask: Mask
   readonly #onMasked: (count: number) => void
   #controller: ScrubbedController | undefined
@@ -59,11 +68,11 @@ class ScrubbedAnswer implements Dispatcher.DispatchHandler {
   #whole = false
   #over = false
 
-  constructor (handler: Dispatcher.DispatchHandler, method: string, patterns: readonly Pattern[], onMasked: (count: number) => void) {
+  constructor (handler: Dispatcher.DispatchHandler, method: string, sought: Known, onMasked: (count: number) => void) {
     this.#handler = handler
     this.#method = method
-    this.#patterns = patterns
-    this.#mask = new Mask(patterns)
+    this.#sought = sought
+    this.#mask = new Mask(sought.patterns, sought.texts)
     this.#onMasked = onMasked
   }
 
@@ -155,8 +164,9 @@ class ScrubbedAnswer implements Dispatcher.DispatchHandler {
     const texts = rawText(raw)
     if (texts.length === 0) return texts
     // One look for the usual case of nothing.
-    if (maskText(texts.join('\n'), this.#patterns).count === 0) return texts
-    const masked = texts.map((text) => maskText(text, this.#patterns))
+    const mask = (text: string): ReturnType<typeof maskText> => maskText(text, this.#sought.patterns, this.#sought.texts)
+    if (mask(texts.join('\n')).count === 0) return texts
+    const masked = texts.map(mask)
     this.#tell(masked.reduce((sum, { count }) => sum + count, 0))
     return masked.map(({ text }) => text)
   }

@@ -67,6 +67,7 @@ t.test('explain tells route, credential, what is removed and added, and why a re
       "routes": [
         { "prefix": "/maps", "upstream": "https://maps.example.com/v1", "credential": "maps", "inject": [{ "type": "apiKey", "in": "query", "name": "key", "postQuery": "url" }, { "type": "apiKey", "in": "cookie", "name": "sid" }] },
         { "prefix": "/relayer", "credential": "relayer", "allow": ["POST /txs"] },
+        { "prefix": "/body", "upstream": "https://maps.example.com", "credential": "maps", "websocket": false, "maxBodyBytes": 10, "inject": [{ "type": "apiKey", "in": "query", "name": "key" }] },
         { "prefix": "/", "upstream": "https://public.example.com" }
       ]
     }`
@@ -79,12 +80,25 @@ t.test('explain tells route, credential, what is removed and added, and why a re
   t.match(relayer.stdout, /^forwarded +POST https:\/\/api\.defender\.openzeppelin\.com\/txs$/m)
   t.match(relayer.stdout, /^removed +authorization, X_Api_Key$/m)
   t.match(relayer.stdout, /^added +header X-Api-Key: \[Redacted\]\n +header authorization: Bearer \[Redacted\]$/mi)
-  const maps = await explain('GET', '/maps/tiles?key=CANARY&z=1')
+  const maps = await explain('GET', '/maps/tiles?k%65y[]=CANARY&z=1', '-H', 'Cookie: SID=CANARY; b=2')
+  t.match(maps.stdout, /^removed +query k%65y\[\], cookie SID$/m)
   t.match(maps.stdout, /query key=\[Redacted\]\n +cookie sid=\[Redacted\]/)
   t.match(await explain('GET', '/other', '-H', 'Authorization: Bearer own'), { status: 0, stdout: /credential +none[^]*nothing that was sent[^]*added +nothing/ })
   const refusals: ReadonlyArray<readonly [RegExp, ...string[]]> = [
     [/^refused +403 CS_NOT_ALLOWED/, 'GET', '/relayer/txs'],
     [/^refused +400 CS_BAD_REQUEST .*dot segment/, 'GET', '/relayer/../x'],
+    [/^refused +400 CS_BAD_REQUEST .*method/, 'LIST', '/other'],
+    [/^refused +400 CS_BAD_REQUEST .*case-sensitive/, 'get', '/other'],
+    [/^refused +400 CS_BAD_REQUEST .*not ASCII/, 'GET', '/other?q=\u00e9'],
+    [/^refused +400 CS_BAD_REQUEST .*not ASCII/, 'GET', '/\uff0f'],
+    [/^refused +400 CS_BAD_REQUEST .*`#`/, 'GET', '/other?q#x'],
+    [/^refused +400 CS_BAD_REQUEST .*forward proxy/, 'GET', 'http://evil.example/', '-H', 'Host: evil.example'],
+    [/^refused +400 CS_BAD_REQUEST .*Transfer-Encoding/, 'POST', '/other', '-H', 'Transfer-Encoding: gzip'],
+    [/^refused +403 CS_NOT_ALLOWED .*service worker/, 'GET', '/other', '-H', 'Service-Worker: script'],
+    [/^refused +403 CS_ORIGIN_NOT_ALLOWED .*type this address/, 'GET', '/other', '-H', 'Sec-Fetch-Site: cross-site', '-H', 'Sec-Fetch-Mode: navigate'],
+    [/^refused +415 CS_BODY_UNSUPPORTED/, 'POST', '/body', '-H', 'Content-Type: text/plain'],
+    [/^refused +403 CS_NOT_ALLOWED .*upgraded/, 'GET', '/body', '-H', 'Upgrade: websocket', '-H', 'Connection: upgrade'],
+    [/^refused +413 CS_BODY_TOO_LARGE/, 'PUT', '/body', '-H', 'Content-Length: 11'],
     [/^refused +405 CS_METHOD_NOT_ALLOWED/, 'TRACE', '/relayer'],
     [/^refused +421 CS_HOST_NOT_ALLOWED/, 'POST', '/relayer/txs', '-H', 'Host: evil.example'],
     [/^refused +403 CS_ORIGIN_NOT_ALLOWED/, 'POST', '/relayer/txs', '-H', 'Origin: https://evil.example']

@@ -77,7 +77,7 @@ const RESPONSE_RULES: ReadonlyArray<Rule<SeenResponse>> = [
   rule('CORS headers stay behind', 'contract section 4', (response) => dropFields(response, (name) => name.startsWith('access-control-'))),
   rule('a Location in the upstream\'s base becomes the local one', 'contract section 4', (response) => ({
     ...response,
-    fields: response.fields.map(([name, value]) => [name, /^(?:content-)?location$/i.test(name) ? value.replace(/^\/v2\//, '/api/') : value] as const)
+    fields: response.fields.map(([name, value]) => [name, /^location$/i.test(name) ? value.replace(/^\/v2\//, '/api/') : value] as const)
   })),
   rule('a reason that is no ASCII text is left out', 'RFC 9112 section 4: clients should ignore it', (response) => /^[\t\x20-\x7e]*$/.test(response.reason) ? response : { ...response, reason: '' }),
   rule(BY_CHANCE, 'RFC 9112 section 4; undici keeps the last piece that its parser reports', (response, through, { reply }) => reply.drip === true && response.reason.endsWith(through.reason) ? { ...response, reason: through.reason } : response),

@@ -5,8 +5,8 @@ import { checkBrowser, checkHost, guardedHeaders, localEnd, type CallerPolicy, t
 const POLICY: CallerPolicy = { allowedHosts: new Set(['proxy.internal', 'with-port.internal:9000']), allowedOrigins: new Set(['https://app.example']) }
 const LOCAL: LocalEnd = { unix: false, address: '127.0.0.1', port: 8080 }
 
-const host = (values: readonly string[], local = LOCAL): string => checkHost({ host: values, origin: [], fetchSite: [] }, local, POLICY)
-const browser = (origin: readonly string[], fetchSite: readonly string[] = [], on = 'localhost:8080'): unknown => checkBrowser({ host: [on], origin, fetchSite }, on, POLICY)
+const host = (values: readonly string[], local = LOCAL): string => checkHost({ host: values, origin: [], fetchSite: [], fetchMode: [] }, local, POLICY)
+const browser = (origin: readonly string[], fetchSite: readonly string[] = [], on = 'localhost:8080', fetchMode: readonly string[] = []): unknown => checkBrowser({ host: [on], origin, fetchSite, fetchMode }, on, POLICY)
 
 t.test('names that nobody can rebind are accepted, in any case', async (t) => {
   for (const name of ['localhost:8080', 'LOCALHOST:8080', '127.0.0.1:8080', '[::1]:8080', 'proxy.internal', 'Proxy.Internal:1234', 'with-port.internal:9000']) t.equal(host([name]), name.toLowerCase())
@@ -83,7 +83,7 @@ t.test('every other origin and site is refused', async (t) => {
 })
 
 t.test('guarded headers are taken from the raw list, each as often as it was sent', async (t) => {
-  t.same(guardedHeaders(['HOST', 'a', 'host', 'b', 'Origin', 'c', 'SEC-fetch-SITE', 'd', 'X', 'e', 'origi', 'f']), { host: ['a', 'b'], origin: ['c'], fetchSite: ['d'] })
+  t.same(guardedHeaders(['HOST', 'a', 'host', 'b', 'Origin', 'c', 'SEC-fetch-SITE', 'd', 'sec-fetch-mode', 'n', 'X', 'e', 'origi', 'f']), { host: ['a', 'b'], origin: ['c'], fetchSite: ['d'], fetchMode: ['n'] })
 })
 
 t.test('a mapped IPv4 address is known by its IPv4 form', async (t) => {
@@ -95,3 +95,12 @@ t.test('a mapped IPv4 address is known by its IPv4 form', async (t) => {
 function refuses (t: Test, statusCode: number, values: readonly string[], local = LOCAL): void {
   t.throws(() => host(values, local), { statusCode, code: statusCode === 400 ? 'CS_BAD_REQUEST' : 'CS_HOST_NOT_ALLOWED' }, JSON.stringify(values))
 }
+
+t.test('a person who follows a link is told to type the address', async (t) => {
+  for (const site of ['cross-site', 'same-site']) {
+    t.throws(() => browser([], [site], 'localhost:8080', ['navigate']), { code: 'CS_ORIGIN_NOT_ALLOWED', message: /type this address/ })
+    t.throws(() => browser([], [site], 'localhost:8080', ['no-cors']), { code: 'CS_ORIGIN_NOT_ALLOWED', message: /allowedOrigins/ })
+    t.throws(() => browser(['https://evil.example'], [site], 'localhost:8080', ['navigate']), { code: 'CS_ORIGIN_NOT_ALLOWED', message: /allowedOrigins/ })
+  }
+  t.same(browser([], ['none'], 'localhost:8080', ['navigate']), {})
+})

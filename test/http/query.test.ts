@@ -20,13 +20,24 @@ t.test('every spelling of our name is removed', async (t) => {
     t.equal(setQuery(`?x=1&${spelling}&y=2&${spelling}`, [['api_key', 'v']]), '?x=1&y=2&api_key=v', spelling)
   }
   t.equal(setQuery('?api+key=evil&api%20key=evil', [['api key', 'v']]), '?api%20key=v')
-  t.equal(setQuery('?%C3%A9=evil', [['é', 'v']]), '?%C3%A9=v')
+  t.equal(setQuery('?%C3%A9=evil&\xc3\xa9=evil&\xe9=evil', [['é', 'v']]), '?%C3%A9=v')
+})
+
+t.test('names that PHP, Rack and qs read as ours are removed', async (t) => {
+  for (const spelling of ['api.key', 'api+key', 'api%20key', 'api%2Ekey', 'api[key', 'api_key[]', 'api_key[0]', 'api_key%5B%5D', 'api.key[a][b]', '[api_key]', '[[api_key', ']api_key', 'api_key]', 'api_key%00x', '+api.key', 'api_key%5Bx', 'api_key[', '%61pi.key[]']) {
+    t.equal(setQuery(`?x=1&${spelling}=evil&y=2&${spelling}`, [['api_key', 'v']]), '?x=1&y=2&api_key=v', spelling)
+    t.equal(setQuery(`?${spelling}=evil`, [['api.key', 'v']]), '?api.key=v', `${spelling} for api.key`)
+  }
+  t.equal(setQuery('?filter[key]=evil&filter%5Bkey%5D=evil&filter[other]=1', [['filter[key]', 'v']]), '?filter[other]=1&filter%5Bkey%5D=v')
+  t.equal(setQuery('?api_keys=1&api-key=2&api_key_=3&xapi_key[]=4&a[api_key]=5', [['api_key', 'v']]), '?api_keys=1&api-key=2&api_key_=3&xapi_key[]=4&a[api_key]=5&api_key=v')
 })
 
 t.test('our name is found by readers that take ; for a separator, or drop blanks', async (t) => {
   t.equal(setQuery('?a=1;key=evil', [['key', 'v']]), '?a=1&key=v')
   t.equal(setQuery('?a=1;k%65y=evil;b=2&c;d', [['key', 'v']]), '?a=1;b=2&c;d&key=v')
   t.equal(setQuery('?+key=evil&%20key=evil&key+=evil', [['key', 'v']]), '?key=v')
+  t.equal(setQuery('?key=1;b=2&c;key', [['key', 'v']]), '?b=2&c&key=v')
+  t.equal(setQuery('?a;key=evil&b', [['a;key', 'v']]), '?b&a%3Bkey=v')
   t.equal(setQuery('?a;b&c;', [['key', 'v']]), '?a;b&c;&key=v')
 })
 

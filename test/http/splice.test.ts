@@ -29,6 +29,25 @@ t.test('a member of the same parsed name is taken out, however it is spelled', a
   for (const [given, expected] of cases) t.equal(spliceJson(given, KEY), expected, given)
 })
 
+t.test('what stays keeps its commas and blanks', async (t) => {
+  t.equal(spliceJson('{"a":1, "key":2 , "b" : 3 , "key":4 , "key":5}', KEY), `{"a":1, "b" : 3,${OURS}}`)
+  t.equal(spliceJson('{ "key":1 , "a":2 }', KEY), `{ "a":2,${OURS} }`)
+  t.equal(spliceJson('{"key":1,"key":2 }\n', KEY), `{${OURS} }\n`)
+})
+
+t.test('exactly what JSON.parse takes for an object is taken', async () => {
+  const piece = fc.constantFrom('{', '}', '[', ']', ',', ':', '"', '"a"', '"key":', '1', '-', '.5', 'e+1', '0', '01', 'true', 'null', 'nul', ' ', '\n', '\f', '\\', '\\u', '00e9', '\0', '{}', '[]', '"a":1', '\u00a0')
+  fc.assert(fc.property(fc.array(piece, { maxLength: 12 }), fc.boolean(), (pieces, wrap) => {
+    const text = wrap ? `{"a":${pieces.join('')}}` : pieces.join('')
+    let isObject = false
+    try {
+      const value: unknown = JSON.parse(text)
+      isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+    } catch {}
+    return (spliceJson(text, []) !== undefined) === isObject
+  }), { numRuns: 20_000 })
+})
+
 t.test('what is no JSON object is refused', async (t) => {
   for (const text of ['', ' ', '[]', '1', '"x"', 'null', 'true', '{', '{"a":1,}', "{'a':1}", '{"a":1}x', '{"a":01}', '{"a":/**/1}', '\uFEFF\uFEFF{}', '{}{}']) t.equal(spliceJson(text, KEY), undefined, text)
 })
@@ -51,5 +70,6 @@ t.test('form fields are added behind the client\'s bytes, and colliding ones are
   t.equal(spliceForm('', [['key', 'a b&c']]), 'key=a%20b%26c')
   t.equal(spliceForm('a=1&a=2&b=%20+%2B&=x&d', [['key', 'v']]), 'a=1&a=2&b=%20+%2B&=x&d&key=v')
   t.equal(spliceForm('k%65y=1&key&KEY=2&key=3', [['key', 'v']]), 'KEY=2&key=v')
+  t.equal(spliceForm('ke.y=1&ke+y=2&ke_y[]=3&a=1', [['ke_y', 'v']]), 'a=1&ke_y=v')
   t.equal(spliceForm('my+key=1&x=2', [['my key', 'v']]), 'x=2&my%20key=v')
 })

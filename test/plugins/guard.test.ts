@@ -93,7 +93,7 @@ t.test('a listed origin gets its preflight answered here, and CORS headers on an
   t.equal(preflight.header('access-control-allow-methods'), 'PUT')
   t.equal(preflight.header('access-control-allow-headers'), 'x-countersign-token, content-type')
   t.equal(preflight.header('vary'), 'Origin')
-  t.same(preflight.all('access-control-allow-credentials'), [])
+  t.same(preflight.all('access-control-allow-credentials'), ['true'])
   t.equal(preflight.header('x-content-type-options'), 'nosniff')
   t.equal(preflight.header('cross-origin-resource-policy'), 'same-origin')
   t.equal(upstream.accepted, 0)

@@ -25,6 +25,13 @@ t.test('a chunked body over 1 MiB is 415, one over maxBodyBytes 413, and nothing
   t.equal(large.upstream.accepted + limited.upstream.accepted, 0)
 })
 
+t.test('a body of single bytes is read like any other', async (t) => {
+  const { proxy, upstream } = await pair(t)
+  const body = `{"a":"${'b'.repeat(20_000)}"}`
+  t.match(await post(proxy, [JSON_TYPE, 'Transfer-Encoding: chunked'], `${[...body].map((byte) => `1\r\n${byte}\r\n`).join('')}0\r\n\r\n`), { statusCode: 200 })
+  t.equal(upstream.last.body.toString(), `${body.slice(0, -1)},"key":${JSON.stringify(CANARY.key)}}`)
+})
+
 t.test('a body that falls silent is 408, a client that leaves costs nothing, and nothing is sent', async (t) => {
   const { proxy, upstream } = await pair(t, { idleTimeoutMs: 100 })
   refused(t, await post(proxy, [JSON_TYPE, 'Content-Length: 9'], '{"a"'), 408, 'CS_BAD_REQUEST')

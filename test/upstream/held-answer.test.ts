@@ -20,3 +20,14 @@ t.test('it knows how it ended', async (t) => {
   broken.break()
   t.match(broken, { over: true, broken: true })
 })
+
+t.test('single bytes are held as one', async (t) => {
+  const held = new HeldAnswer()
+  const controller = { pause: () => {}, resume: () => {} }
+  for (let index = 0; index < 1000; index++) held.add(controller, Buffer.from([index % 256]))
+  held.finish([])
+  const written: Buffer[] = []
+  held.pour(controller, { write: (chunk: Buffer) => written.push(chunk) > 0 } as unknown as Parameters<HeldAnswer['pour']>[1], () => {})
+  t.equal(written.length, 1)
+  t.same(written[0], Buffer.from(Array.from({ length: 1000 }, (_, index) => index % 256)))
+})
