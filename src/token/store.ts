@@ -3,6 +3,7 @@ import { TokenRefresher } from './refresher.ts'
 import { RotatingRefresher, type Material } from './rotation.ts'
 import type { Secret } from '../secret.ts'
 import type { Clock } from './clock.ts'
+import type { Kinship } from './identity.ts'
 import type { LoginGate, LoginLimits } from './login-gate.ts'
 import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
 import type { Token } from './token.ts'
@@ -16,12 +17,6 @@ export type CredentialOptions =
     /** What the credentials of one identity provider have in common; without it the credential is the only one of its provider. */
     readonly provider?: string
   }
-
-/**
- * What a credential is to the one that had its name before: the same in every respect; the same identity with another
- * secret; or another one.
- */
-export type Kinship = 'same' | 'rotated' | 'other'
 
 export interface StoreOptions {
   readonly credentials: Iterable<CredentialOptions>
