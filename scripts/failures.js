@@ -1,8 +1,8 @@
 /** Prints `docs/failures.md` from the tables that the program itself goes by: `npm run docs` writes it. */
 import { ERRORS } from '#src/errors.ts'
 import { Secret } from '#src/secret.ts'
-import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure } from '#src/token/classify.ts'
-import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType, unusableToken } from '#src/token/classify-oauth2.ts'
+import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure, unusableToken } from '#src/token/classify.ts'
+import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType } from '#src/token/classify-oauth2.ts'
 import { FAILURE_POLICIES, isRejection } from '#src/token/failure-policy.ts'
 import { LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS, rejectedDelayMs } from '#src/token/schedule.ts'
 import { tokenState } from '#src/token/state.ts'
@@ -96,7 +96,8 @@ function describeBoth () {
     ['no connection', classifyNetworkError(failing('ECONNREFUSED'))],
     ['no such name', classifyNetworkError(failing('ENOTFOUND'))],
     ['a certificate that does not verify', classifyNetworkError(failing('CERT_HAS_EXPIRED'))],
-    ['a proxy on the way that refuses', classifyNetworkError(new Error('Proxy response (407) !== 200 when HTTP Tunneling'))]
+    ['a proxy on the way that refuses', classifyNetworkError(new Error('Proxy response (407) !== 200 when HTTP Tunneling'))],
+    ['a token that no header can carry', unusableToken()]
   ]
 }
 
@@ -132,8 +133,7 @@ function describeOAuth2 () {
     ['401 without a known `error`', classifyRefusal(401, undefined)],
     ['403 without a known `error`', classifyRefusal(403, undefined)],
     ['400 with another `error`', classifyRefusal(400, 'other')],
-    ['a token of another type', unsupportedTokenType('mac')],
-    ['a token that no header can carry', unusableToken()]
+    ['a token of another type', unsupportedTokenType('mac')]
   ]
 }
 

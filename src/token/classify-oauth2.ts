@@ -43,11 +43,6 @@ export function unsupportedTokenType (type: unknown): Verdict {
   return { class: 'permanent', code: 'UnsupportedTokenType', message: `The identity provider gave a token ${named}, and only Bearer tokens can be sent; have this client issued bearer tokens.` }
 }
 
-/** A token that no header can carry (RFC 6749 appendix A.12, RFC 9110 section 5.5). */
-export function unusableToken (): Verdict {
-  return { class: 'permanent', code: 'UnusableToken', message: 'The identity provider gave a token with characters that no header can carry; check tokenUrl, and look into the log of the identity provider.' }
-}
-
 /** A request that got no answer. */
 export function classifyTokenNetworkError (error: unknown): Verdict {
   const verdict = classifyNetworkError(error)

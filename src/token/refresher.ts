@@ -1,6 +1,8 @@
 import { ProxyError } from '../errors.ts'
+import { SENDABLE_TOKEN } from '../http/header-value.ts'
 import { Secret } from '../secret.ts'
 import { fromCached, toCached } from './cache.ts'
+import { unusableToken } from './classify.ts'
 import { createElapsed, waitAtMost } from './clock.ts'
 import { FAILURE_POLICIES, isRejection } from './failure-policy.ts'
 import { createReporter, stackFrames, toRfc3339 } from './report.ts'
@@ -264,6 +266,10 @@ export class TokenRefresher {
       this.#report.warn({}, 'cached token not used: it is from the future, so this machine\'s clock was set back')
       return false
     }
+    if (!token.value.matches(SENDABLE_TOKEN)) {
+      this.#report.warn({}, 'cached token not used: no header can carry it')
+      return false
+    }
     if (!isUsable(token, instants.now)) {
       this.#report.info({}, 'cached token not used: its life is over')
       return false
@@ -337,6 +343,7 @@ export class TokenRefresher {
 
   #accept (flight: Flight, grant: Grant): void {
     if (!(grant.value instanceof Secret)) throw new TokenError('transient', 'NoToken', 'The token source answered without a token.')
+    if (!grant.value.matches(SENDABLE_TOKEN)) throw createUnusable(grant.clockSkewMs)
     const now = this.#elapsed()
     // From the question, not from the answer: the provider may have counted since then.
     const token: Token = { value: grant.value, obtainedAt: flight.askedAt, lifetimeMs: usableLifetimeMs(grant) }
@@ -402,6 +409,11 @@ export class TokenRefresher {
 
 function createTimeout (): TokenError {
   return new TokenError('transient', 'Timeout', 'The identity provider did not answer in time.')
+}
+
+function createUnusable (clockSkewMs: number | undefined): TokenError {
+  const { class: failure, code, message } = unusableToken()
+  return new TokenError(failure, code, message, clockSkewMs === undefined ? {} : { clockSkewMs })
 }
 
 /** For what is no TokenError: its own message may quote what was sent, so it is told nowhere. */

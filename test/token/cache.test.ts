@@ -91,6 +91,18 @@ t.test('the last instant of a cached token is that of its minimum life', async t
   t.equal((await refresher.get()).value, value)
 })
 
+t.test('a cached token that no header can carry is not used, but its renewal is', async t => {
+  for (const text of ['a\r\nb', ' a', '\u20ac', 'x'.repeat(32_769)]) {
+    const clock = new FakeClock()
+    const cache = new MemoryCache({ value: new Secret(text), issuedAt: clock.wall(), lifetimeMs: HOUR, renewal: createRenewal('kept') })
+    const { source, refresher, log } = createScene({ clock, cache })
+    refresher.start()
+    t.match((await refresher.get()).value.reveal(), /^token-\d+$/)
+    t.same(source.calls.map(({ renewal }) => renewal), [createRenewal('kept')])
+    t.match(log.lines[0], { level: 'warn', sentence: /no header can carry/ })
+  }
+})
+
 t.test('a token from the future is not used: the clock was set back, so nobody knows its age', async t => {
   const { clock, cache, value } = await liveOnce()
   await clock.advance(10 * MINUTE)

@@ -735,6 +735,29 @@ t.test('whatever is thrown, at whichever step, the next attempt comes', async t 
   }
 })
 
+t.test('a token that no header can carry is none, from whichever source it comes: a transient failure, and the old one serves', async t => {
+  const unsendable = ['', ' ', ' a', 'a ', 'a b', 'a\tb', 'a\r\nX-Evil: 1', 'a\nb', 'a\n', 'a\0b', '\x7f', 'caf\u00e9', '\u20ac', 'a\u2028b', '\ud800', '\ufeffa', 'x'.repeat(32_769)]
+  for (const text of unsendable) {
+    const { clock, source, refresher, events } = createScene()
+    refresher.start()
+    const first = await refresher.get()
+    source.script.push(source.grant({ value: new Secret(text), renewal: createRenewal('poisoned') }))
+    await clock.advance(REFRESH_AT)
+    t.match(refresher.status(), { state: 'stale', lastError: { code: 'UnusableToken' } }, Buffer.from(text.slice(0, 20)).toString('hex'))
+    t.equal(refresher.current(), first)
+    t.match(events.at(-1), { kind: 'refresh', outcome: 'transient' })
+    await clock.advance(MINUTE)
+    t.match(refresher.status(), { state: 'fresh', lastError: null })
+    t.same(source.calls.at(-1)?.renewal, createRenewal(1), 'nothing was taken from that answer')
+  }
+  for (const text of ['a', '123|aB-_.~+/=', '!"#$%&\'()*,:;<>?@[\\]^`{}', 'x'.repeat(32_768)]) {
+    const { source, refresher } = createScene()
+    source.script.push(source.grant({ value: new Secret(text) }))
+    refresher.start()
+    t.equal((await refresher.get()).value.reveal(), text)
+  }
+})
+
 t.test('what is no TokenError is logged with its place and without its message', async t => {
   const { source, refresher, log } = createScene()
   source.script.push(new TypeError('CANARY-PW-1\n    at CANARY-PW-2'))
