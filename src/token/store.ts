@@ -39,7 +39,8 @@ interface Holder {
   stop (): void
   current (): Token | undefined
   get (signal?: AbortSignal): Promise<Token>
-  reject (token: Token): void
+  reject (token: Token, leastAgeMs: number): void
+  another (token: Token): Promise<Token | undefined>
   status (): CredentialStatus
 }
 
@@ -122,9 +123,14 @@ export class CredentialStore {
     return holder.current() ?? holder.get(signal)
   }
 
-  /** The upstream answered 401 to `token`. Afterwards `get` gives another one, or the same where a new one would not help. */
-  reject (name: string, token: Token): void {
-    this.#holder(name).reject(token)
+  /** An upstream answered 401 to `token`: it is replaced once it has reached an age, see {@link TokenRefresher.reject}. */
+  reject (name: string, token: Token, leastAgeMs: number): void {
+    this.#holder(name).reject(token, leastAgeMs)
+  }
+
+  /** What to send in place of a token that met 401; undefined where no other can be had. */
+  async another (name: string, token: Token): Promise<Token | undefined> {
+    return await this.#holder(name).another(token)
   }
 
   statuses (): Array<CredentialStatus & { readonly type: CredentialOptions['type'] }> {
@@ -198,6 +204,7 @@ function createFixed (name: string, value: Secret): Holder {
     current: () => token,
     get: async () => token,
     reject () {},
+    another: async () => undefined,
     status: () => status
   }
 }

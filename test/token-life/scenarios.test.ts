@@ -208,6 +208,7 @@ for (const kind of ['cognito', 'oauth2'] as const) {
   t.test(`${kind}: OpenZeppelin/defender-sdk: an upstream that refuses every token causes no loop`, async t => {
     const scene = await createScene(t, kind, worker, () => ({ status: 401, body: '{"message":"not for you"}' }))
     await begin(scene)
+    await scene.pass(3_000)
     const before = scene.provider.calls().length
     t.match(await scene.request(), { status: 401, body: '{"message":"not for you"}' })
     t.equal(scene.upstream.seen.length, 2, 'the request, and once more with another token')
