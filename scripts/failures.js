@@ -3,7 +3,7 @@ import { ERRORS } from '#src/errors.ts'
 import { Secret } from '#src/secret.ts'
 import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure, unusableToken } from '#src/token/classify.ts'
 import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType } from '#src/token/classify-oauth2.ts'
-import { FAILURE_POLICIES, isRejection } from '#src/token/failure-policy.ts'
+import { FAILURE_POLICIES, UNCLEAR_RETRIES, isRejection } from '#src/token/failure-policy.ts'
 import { LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS, rejectedDelayMs } from '#src/token/schedule.ts'
 import { tokenState } from '#src/token/state.ts'
 
@@ -15,6 +15,7 @@ const CLASSES = {
   ambiguous: ['It refused name and password, or the client. Throttling and a wrong clock can look the same', 'Compare the secret with the provider\'s; look at `clockSkewMs`'],
   lockout: ['It locked the user after too many wrong passwords', 'Correct the secret, find out who else uses an old one, and wait'],
   'refresh-dead': ['It no longer takes the refresh token: revoked, expired, or used already', 'Nothing: the login that follows at once either works or tells more'],
+  unclear: ['It refused the credential with status 400, for a reason that OAuth 2.0 has no code for', `Counts as \`transient\` for ${UNCLEAR_RETRIES} retries, then, until a success, as \`permanent\`: do what \`lastError.message\` says`],
   permanent: ['It refused the credential for a reason that only a person can mend', 'What `lastError.message` says'],
   challenge: ['It wants something answered that a program cannot answer: a second factor, a new password', 'Take a user and an app client that log in with a password alone']
 }
@@ -70,7 +71,7 @@ function describeClass ([failure, [meaning, advice]]) {
     `\`${failure}\``,
     meaning,
     atOnce ? 'at once, with a login' : rejected ? describePauses(failure) : `after ${duration(SHORTEST_BACKOFF_MS)} at least; the longest pause doubles up to ${duration(LONGEST_BACKOFF_MS)}, with full jitter`,
-    atOnce ? 'as the login that follows' : rejected ? attemptsPerHour(failure) : 'no limit but the pauses',
+    atOnce ? 'as the login that follows' : failure === 'unclear' ? `${1 + UNCLEAR_RETRIES}, then as \`permanent\`` : rejected ? attemptsPerHour(failure) : 'no limit but the pauses',
     FAILURE_POLICIES[failure].refreshToken === 'keep' ? 'kept' : 'dropped, and a login follows at once',
     atOnce ? 'wait for the login' : `${error.status} ${code}`,
     atOnce ? 'unchanged' : [...new Set(states)].map(state => `\`${state}\``).join(', '),

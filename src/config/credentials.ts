@@ -107,7 +107,7 @@ function resolveStatic (shape: StaticShape, path: Path, reporter: Reporter): Res
   return { config: { type: 'static', value: new Secret(encoded) }, sends: 'basic', fields: fieldsOf(shape), inject: [{ type: 'http', scheme: 'basic' }] }
 }
 
-const NO_FIELDS: readonly string[] = ['type', 'tokenUse', 'authFlow', 'endpoint', 'tokenUrl', 'clientAuth']
+const NO_FIELDS: readonly string[] = ['type', 'tokenUse', 'authFlow', 'endpoint', 'tokenUrl', 'clientAuth', 'tokenType']
 
 function fieldsOf (shape: CredentialShape): Map<string, string> {
   return new Map(Object.entries(shape).flatMap(([key, value]) => typeof value === 'string' && !NO_FIELDS.includes(key) ? [[key, value] as const] : []))

@@ -8,6 +8,9 @@ export interface Answer {
   readonly text: string | undefined
 }
 
+/** Which types of token are taken (RFC 6749 section 7.1). */
+export type TokenType = 'bearer' | 'any'
+
 /**
  * What an answer gave, under the names of RFC 6749 section 5.1. It holds nothing else of the answer: a refresh token is ignored
  * (section 4.4.3), and so is an ID token.
@@ -24,7 +27,7 @@ export interface Issued {
  * content type, any 2xx, a lifetime in a string, a `scope` that is a list, an error under status 200), and strict about what the
  * token is. Whether it can be sent is the same question for every provider; the refresher asks it.
  */
-export function readAnswer ({ status, text }: Answer): Issued | Verdict {
+export function readAnswer ({ status, text }: Answer, tokenType: TokenType = 'bearer'): Issued | Verdict {
   if (status >= 300 && status < 400) return redirected(status)
   const json = text === undefined ? undefined : parseObject(text)
   if (status < 200 || status >= 400) return classifyRefusal(status, json?.['error'])
@@ -32,9 +35,15 @@ export function readAnswer ({ status, text }: Answer): Issued | Verdict {
   const { error, access_token: token, token_type: type, expires_in: lifetime } = json
   if (typeof error === 'string' && error !== '') return classifyRefusal(status, error)
   if (typeof token !== 'string' || token === '') return unexpectedTokenAnswer(status)
-  if (typeof type !== 'string' || type.trim().toLowerCase() !== 'bearer') return unsupportedTokenType(type)
+  if (tokenType !== 'any' && !isBearer(type)) return unsupportedTokenType(type)
   const seconds = readSeconds(lifetime)
   return { access_token: token, token_type: 'bearer', ...(seconds !== undefined && { expires_in: seconds }) }
+}
+
+// Shopify names no type, Apigee calls it BearerToken.
+function isBearer (type: unknown): boolean {
+  if (type === undefined || type === null) return true
+  return typeof type === 'string' && ['', 'bearer', 'bearertoken'].includes(type.trim().toLowerCase())
 }
 
 // A number, or one in a string, of at least a second. The rest counts as missing: Grant.lifetimeMs has rules for that.

@@ -4,7 +4,7 @@ import { Secret } from '../secret.ts'
 import { fromCached, toCached } from './cache.ts'
 import { unusableToken } from './classify.ts'
 import { createElapsed, waitAtMost } from './clock.ts'
-import { FAILURE_POLICIES, isRejection } from './failure-policy.ts'
+import { FAILURE_POLICIES, isRejection, UNCLEAR_RETRIES } from './failure-policy.ts'
 import { createReporter, stackFrames, toRfc3339 } from './report.ts'
 import { backoffDelayMs, LONGEST_BACKOFF_MS, LONGEST_HOLD_MS, refreshDelayMs, rejectedDelayMs, TOLERATED_SKEW_MS, usableLifetimeMs } from './schedule.ts'
 import { isUsable, tokenState } from './state.ts'
@@ -99,6 +99,8 @@ export class TokenRefresher {
   #failure: Failure | undefined
   #transientInARow = 0
   #rejections = 0
+  /** Unclear refusals since the last success. */
+  #unclear = 0
   /** An upstream rejected this one, so the cache has it no more. */
   #forgotten: Token | undefined
   #lastSuccessAt: number | undefined
@@ -387,6 +389,7 @@ export class TokenRefresher {
     this.#failure = undefined
     this.#transientInARow = 0
     this.#rejections = 0
+    this.#unclear = 0
     this.#lastSuccessAt = this.#clock.wall()
     this.#measure(grant.clockSkewMs)
     this.#cache?.write(toCached(token, grant.renewal, this.#instants(), this.#clockSkewMs)).catch(() => {})
@@ -403,7 +406,7 @@ export class TokenRefresher {
     this.#dueAt = now + LONGEST_BACKOFF_MS
     this.#failures += 1
     try {
-      const error = thrown instanceof TokenError ? thrown : createUnexpected()
+      const error = thrown instanceof TokenError ? this.#settleDoubt(thrown) : createUnexpected()
       this.#failure = { class: error.class, code: error.code, message: error.message, at: this.#clock.wall() }
       this.#dueAt = now + this.#retryDelayMs(error)
       this.#measure(error.clockSkewMs)
@@ -411,10 +414,21 @@ export class TokenRefresher {
       this.#report.event(flight.kind, refused ? 'rejected' : 'transient')
       const fields = { kind: flight.kind, code: error.code, reason: error.message, refreshAt: this.status().refreshAt }
       if (refused) this.#report.error(fields, 'credential rejected')
-      else this.#report.warn(error === thrown ? fields : { ...fields, frames: stackFrames(thrown) }, 'token fetch failed')
+      else this.#report.warn(thrown instanceof TokenError ? fields : { ...fields, frames: stackFrames(thrown) }, 'token fetch failed')
     } catch {
       // Only an injected `random` that throws, or a hostile error object, comes here; the plan above stands.
     }
+  }
+
+  /** A refusal that nobody can read may pass like a failure of the provider; when it does not it is taken at its word. */
+  #settleDoubt (error: TokenError): TokenError {
+    if (error.class !== 'unclear') return error
+    this.#unclear += 1
+    const { code, message, retryAfterMs, clockSkewMs } = error
+    return new TokenError(this.#unclear > UNCLEAR_RETRIES ? 'permanent' : 'transient', code, message, {
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+      ...(clockSkewMs !== undefined && { clockSkewMs })
+    })
   }
 
   /** Keeps what an exchange told of the clocks; a difference that logins must correct is said when it begins. */

@@ -62,3 +62,26 @@ t.test('two credentials that differ in one further field keep two tokens, on the
   }
   t.equal(provider.calls.length, 2, 'nobody logged in again')
 })
+
+t.test('answers as Shopify and Apigee give them, and one of another type', async t => {
+  const { provider, api, start } = await startHouse(t)
+  const replies = {
+    shopify: answer(200, { access_token: 'shpat_1', scope: 'write_orders', expires_in: 86399 }),
+    apigee: answer(200, { access_token: 'apigee_1', token_type: 'BearerToken', expires_in: '1799', issued_at: '1700000000000' }),
+    mac: issued({ access_token: 'mac_1', token_type: 'mac' })
+  }
+  provider.reply = socket => { socket.write(replies[(provider.calls.at(-1)?.form.get('who') ?? 'mac') as keyof typeof replies]) }
+  const daemon = start({
+    shopify: { extra: { who: 'shopify' } }, apigee: { extra: { who: 'apigee' } }, mac: { extra: { who: 'mac' } },
+    any: { extra: { who: 'mac' }, tokenType: 'any', lifetimeSeconds: 60, scope: ['a', 'b'], audience: ['x', 'y'], resource: ['urn:x', 'urn:y'] }
+  })
+  await daemon.line('token fetch failed')
+  await daemon.line('token fetched', 3)
+  for (const [name, token] of [['shopify', 'shpat_1'], ['apigee', 'apigee_1'], ['any', 'mac_1']] as const) {
+    t.equal((await get(daemon, `/${name}`)).status, 200)
+    t.equal(api.seen.at(-1)?.headers.authorization, `Bearer ${token}`)
+  }
+  t.equal((await get(daemon, '/mac')).status, 503)
+  const form = provider.calls.map(call => call.form).find(form => form.has('resource'))
+  t.same([form?.getAll('scope'), form?.getAll('audience'), form?.getAll('resource')], [['a b'], ['x', 'y'], ['urn:x', 'urn:y']])
+})

@@ -149,12 +149,12 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     t.equal((await scene.request()).status, 200)
   },
 
-  'T11: a challenge appears, or tokens change their kind: the old one serves to its end, and then the error names it': async (t, scene, kind) => {
+  'T11: a challenge appears, or access is denied: the old one serves to its end, and then the error names it': async (t, scene, kind) => {
     await begin(scene)
-    scene.suffer(faultNamed('a challenge, or a token of another type'))
+    scene.suffer(faultNamed('a challenge, or a grant that is not allowed'))
     await scene.pass(REFRESH_AT)
     t.equal((await scene.request()).status, 200)
-    t.match(scene.status(), { state: 'stale', lastError: { code: kind === 'cognito' ? 'SMS_MFA' : 'UnsupportedTokenType' } })
+    t.match(scene.status(), { state: 'stale', lastError: { code: kind === 'cognito' ? 'SMS_MFA' : 'access_denied' } })
     await scene.pass(HOUR - REFRESH_AT)
     t.match(await scene.request(), REJECTED)
     t.equal(scene.status().state, 'rejected')

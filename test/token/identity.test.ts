@@ -36,6 +36,8 @@ const TABLES: Readonly<Record<Exclude<keyof typeof CREDENTIAL_SHAPES, 'static'>,
     audience: ['api', 'other', 'other'],
     resource: ['urn:api', 'urn:other', 'other'],
     clientAuth: ['basic', 'post', 'other'],
+    tokenType: ['bearer', 'any', 'other'],
+    lifetimeSeconds: [60, 61, 'other'],
     extra: [{ organization: 'one', team: 'two' }, { organization: 'one', team: 'three' }, 'other'],
     allowInsecureEndpoint: PERMISSION
   }
@@ -97,7 +99,7 @@ for (const [type, table] of Object.entries(TABLES)) {
       const without = Object.fromEntries(Object.entries(whole).filter(([name]) => name !== key))
       const [, , kinship] = table[key] ?? []
       // What is written is the default of some.
-      if (key === 'tokenUse' || key === 'authFlow' || key === 'clientAuth' || key === 'allowInsecureEndpoint') t.equal(compare(t, before, load(t, without), key), 'same', key)
+      if (key === 'tokenUse' || key === 'authFlow' || key === 'clientAuth' || key === 'tokenType' || key === 'allowInsecureEndpoint') t.equal(compare(t, before, load(t, without), key), 'same', key)
       else t.equal(compare(t, before, load(t, without), key), kinship, key)
     }
   })

@@ -819,6 +819,32 @@ t.test('a token that no header can carry is none, from whichever source it comes
   }
 })
 
+t.test('an unclear refusal is tried again like a transient failure five times, then it counts; a success begins anew', async t => {
+  const { clock, source, refresher, events } = createScene()
+  const { answer } = source
+  source.answer = () => failure('unclear')
+  refresher.start()
+  await clock.advance(4_000)
+  t.match(refresher.status(), { state: 'pending', failures: 5, lastError: { code: 'Code-unclear' } })
+  await t.rejects(refresher.get(), UNAVAILABLE)
+  source.script.push(failure('transient'))
+  await clock.advance(1_000)
+  t.equal(refresher.status().state, 'pending', 'another failure in between is none of them')
+  await clock.advance(1_000)
+  t.equal(refresher.status().state, 'rejected')
+  await t.rejects(refresher.get(), REJECTED)
+  t.same(events.map(({ outcome }) => outcome), [...Array<string>(6).fill('transient'), 'rejected'])
+  await clock.advance(5_000 + 15 * MINUTE - 1)
+  t.equal(source.calls.length, 8, 'after 5 s once, then every 15 min')
+  source.answer = answer
+  await clock.advance(1)
+  t.equal(refresher.status().state, 'fresh')
+  source.answer = () => failure('unclear')
+  await clock.advance(REFRESH_AT + 4_000)
+  t.match(refresher.status(), { state: 'stale', failures: 8 + 5 })
+  t.equal(events.at(-1)?.outcome, 'transient')
+})
+
 t.test('what is no TokenError is logged with its place and without its message', async t => {
   const { source, refresher, log } = createScene()
   source.script.push(new TypeError('CANARY-PW-1\n    at CANARY-PW-2'))
