@@ -212,9 +212,16 @@ for (const kind of ['cognito', 'oauth2'] as const) {
     const before = scene.provider.calls().length
     t.match(await scene.request(), { status: 401, body: '{"message":"not for you"}' })
     t.equal(scene.upstream.seen.length, 2, 'the request, and once more with another token')
-    for (let second = 0; second < 60; second++) {
-      t.equal((await scene.request()).status, 401)
-      await scene.pass(1_000)
+    const end = scene.clock.wall() + MINUTE
+    while (scene.clock.wall() < end) {
+      let answered = false
+      const request = scene.request().finally(() => { answered = true })
+      // It may wait for the token to be old enough, by a clock that only this moves.
+      while (!answered) {
+        await Promise.race([request, new Promise(resolve => { setTimeout(resolve, 50) })])
+        await scene.pass(1_000)
+      }
+      t.equal((await request).status, 401)
     }
     t.ok(scene.provider.calls().length - before <= 8, `${scene.provider.calls().length - before} exchanges in a minute`)
   })
