@@ -1,5 +1,6 @@
 /** Prints `docs/failures.md` from the tables that the program itself goes by: `npm run docs` writes it. */
 import { ERRORS } from '#src/errors.ts'
+import { ForwardProxyError } from '#src/http/proxy-url.ts'
 import { Secret } from '#src/secret.ts'
 import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure, unusableToken } from '#src/token/classify.ts'
 import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType } from '#src/token/classify-oauth2.ts'
@@ -97,7 +98,7 @@ function describeBoth () {
     ['no connection', classifyNetworkError(failing('ECONNREFUSED'))],
     ['no such name', classifyNetworkError(failing('ENOTFOUND'))],
     ['a certificate that does not verify', classifyNetworkError(failing('CERT_HAS_EXPIRED'))],
-    ['a proxy on the way that refuses', classifyNetworkError(new Error('Proxy response (407) !== 200 when HTTP Tunneling'))],
+    ['a proxy on the way that refuses', classifyNetworkError(new ForwardProxyError('refused', { status: 407 }))],
     ['a token that no header can carry', unusableToken()]
   ]
 }

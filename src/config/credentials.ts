@@ -1,6 +1,7 @@
+import { faultOfHeaderValue } from '../http/header-value.ts'
 import { Secret } from '../secret.ts'
 import { readBaseUrl } from './base-url.ts'
-import { faultOfEnds, faultOfHeaderValue, isQuoted } from './checks.ts'
+import { faultOfEnds, isQuoted } from './checks.ts'
 import type { CognitoCredential, CredentialConfig } from './config.ts'
 import { resolveOAuth2 } from './oauth2.ts'
 import { PRESETS } from './presets.ts'
