@@ -72,7 +72,9 @@ t.test('answers as Shopify and Apigee give them, and one of another type', async
   }
   provider.reply = socket => { socket.write(replies[(provider.calls.at(-1)?.form.get('who') ?? 'mac') as keyof typeof replies]) }
   const daemon = start({
-    shopify: { extra: { who: 'shopify' } }, apigee: { extra: { who: 'apigee' } }, mac: { extra: { who: 'mac' } },
+    shopify: { extra: { who: 'shopify' } },
+    apigee: { extra: { who: 'apigee' } },
+    mac: { extra: { who: 'mac' } },
     any: { extra: { who: 'mac' }, tokenType: 'any', lifetimeSeconds: 60, scope: ['a', 'b'], audience: ['x', 'y'], resource: ['urn:x', 'urn:y'] }
   })
   await daemon.line('token fetch failed')
