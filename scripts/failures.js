@@ -1,9 +1,10 @@
 /** Prints `docs/failures.md` from the tables that the program itself goes by: `npm run docs` writes it. */
 import { ERRORS } from '#src/errors.ts'
+import { ForwardProxyError } from '#src/http/proxy-url.ts'
 import { Secret } from '#src/secret.ts'
-import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure } from '#src/token/classify.ts'
-import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType, unusableToken } from '#src/token/classify-oauth2.ts'
-import { FAILURE_POLICIES, isRejection } from '#src/token/failure-policy.ts'
+import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure, unusableToken } from '#src/token/classify.ts'
+import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType } from '#src/token/classify-oauth2.ts'
+import { FAILURE_POLICIES, UNCLEAR_RETRIES, isRejection } from '#src/token/failure-policy.ts'
 import { LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS, rejectedDelayMs } from '#src/token/schedule.ts'
 import { tokenState } from '#src/token/state.ts'
 
@@ -15,6 +16,7 @@ const CLASSES = {
   ambiguous: ['It refused name and password, or the client. Throttling and a wrong clock can look the same', 'Compare the secret with the provider\'s; look at `clockSkewMs`'],
   lockout: ['It locked the user after too many wrong passwords', 'Correct the secret, find out who else uses an old one, and wait'],
   'refresh-dead': ['It no longer takes the refresh token: revoked, expired, or used already', 'Nothing: the login that follows at once either works or tells more'],
+  unclear: ['It refused the credential with status 400, for a reason that OAuth 2.0 has no code for', `Counts as \`transient\` for ${UNCLEAR_RETRIES} retries, then, until a success, as \`permanent\`: do what \`lastError.message\` says`],
   permanent: ['It refused the credential for a reason that only a person can mend', 'What `lastError.message` says'],
   challenge: ['It wants something answered that a program cannot answer: a second factor, a new password', 'Take a user and an app client that log in with a password alone']
 }
@@ -70,7 +72,7 @@ function describeClass ([failure, [meaning, advice]]) {
     `\`${failure}\``,
     meaning,
     atOnce ? 'at once, with a login' : rejected ? describePauses(failure) : `after ${duration(SHORTEST_BACKOFF_MS)} at least; the longest pause doubles up to ${duration(LONGEST_BACKOFF_MS)}, with full jitter`,
-    atOnce ? 'as the login that follows' : rejected ? attemptsPerHour(failure) : 'no limit but the pauses',
+    atOnce ? 'as the login that follows' : failure === 'unclear' ? `${1 + UNCLEAR_RETRIES}, then as \`permanent\`` : rejected ? attemptsPerHour(failure) : 'no limit but the pauses',
     FAILURE_POLICIES[failure].refreshToken === 'keep' ? 'kept' : 'dropped, and a login follows at once',
     atOnce ? 'wait for the login' : `${error.status} ${code}`,
     atOnce ? 'unchanged' : [...new Set(states)].map(state => `\`${state}\``).join(', '),
@@ -96,7 +98,8 @@ function describeBoth () {
     ['no connection', classifyNetworkError(failing('ECONNREFUSED'))],
     ['no such name', classifyNetworkError(failing('ENOTFOUND'))],
     ['a certificate that does not verify', classifyNetworkError(failing('CERT_HAS_EXPIRED'))],
-    ['a proxy on the way that refuses', classifyNetworkError(new Error('Proxy response (407) !== 200 when HTTP Tunneling'))]
+    ['a proxy on the way that refuses', classifyNetworkError(new ForwardProxyError('refused', { status: 407 }))],
+    ['a token that no header can carry', unusableToken()]
   ]
 }
 
@@ -132,8 +135,7 @@ function describeOAuth2 () {
     ['401 without a known `error`', classifyRefusal(401, undefined)],
     ['403 without a known `error`', classifyRefusal(403, undefined)],
     ['400 with another `error`', classifyRefusal(400, 'other')],
-    ['a token of another type', unsupportedTokenType('mac')],
-    ['a token that no header can carry', unusableToken()]
+    ['a token of another type', unsupportedTokenType('mac')]
   ]
 }
 

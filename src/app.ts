@@ -10,6 +10,7 @@ import { OpenVisits } from './plugins/open-visits.ts'
 import { leaveBodiesAlone, routePlugin, routeUrl } from './plugins/route.ts'
 import { openVisit, visitOf, type Visit } from './plugins/visit.ts'
 import { compileRoute, routesOf, type Route } from './route/table.ts'
+import { createAcceptance, type Acceptance } from './token/acceptance.ts'
 import type { Clock } from './token/clock.ts'
 import type { CredentialStore } from './token/store.ts'
 import { connectUpstream, type ProxyEnvironment } from './upstream/connect.ts'
@@ -95,6 +96,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
   })
   app.setNotFoundHandler(() => { throw new ProxyError('CS_NO_ROUTE') })
 
+  const acceptances = new Map<string, Acceptance>()
   for (const [index, route] of routes.entries()) {
     const options = config.routes[index]
     if (options === undefined) continue
@@ -106,6 +108,8 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       idleTimeoutMs: options.idleTimeoutMs,
       proxies
     })
+    // Two routes to one upstream have one opinion of it; a path of its own may be an API of its own.
+    const { accept, refuse: refuseToken } = acceptanceOf(`${options.socketPath ?? ''} ${options.upstream}`)
     await app.register(routePlugin, {
       route,
       dispatcher,
@@ -114,7 +118,9 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       refuse,
       timeoutMs: options.timeoutMs,
       token: (credential) => store.get(credential),
-      reject: (credential, token) => { store.reject(credential, token) },
+      accept,
+      reject: (credential, token) => { store.reject(credential, token, refuseToken(credential, token)) },
+      another: (credential, token) => store.another(credential, token),
       onReplay: (credentials) => {
         for (const credential of credentials) metrics.replayed(credential)
         log.info({ route: route.label, credential: credentials.join() }, 'upstream answered 401, request sent once more with a new token')
@@ -144,6 +150,12 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
     }),
     abort: () => { for (const { message } of visits) message.socket.destroy() },
     close: () => app.close()
+  }
+
+  function acceptanceOf (upstream: string): Acceptance {
+    const acceptance = acceptances.get(upstream) ?? createAcceptance()
+    acceptances.set(upstream, acceptance)
+    return acceptance
   }
 
   function handlerOf (table: readonly Route[]): Handler {

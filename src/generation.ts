@@ -1,11 +1,11 @@
 import { buildAdmin, type Admin, type AdminFacts } from './admin.ts'
 import { buildApp, type App, type AppOptions } from './app.ts'
 import type { Config, CredentialConfig } from './config/config.ts'
-import { kinshipOf } from './config/kinship.ts'
 import type { Entrance } from './listen/listener-set.ts'
+import type { TokenCache } from './token/cache.ts'
 import { createCognitoSource, type CognitoWorker } from './token/cognito.ts'
 import type { DiskCache, DiskCaches } from './token/disk-cache.ts'
-import { cognitoIdentity, oauth2Identity } from './token/identity.ts'
+import { identityOf, kinshipOf, type CredentialIdentity } from './token/identity.ts'
 import { createOAuth2Source } from './token/oauth2.ts'
 import { CredentialStore, type CredentialOptions, type StoreOptions } from './token/store.ts'
 import type { ProxyEnvironment } from './upstream/connect.ts'
@@ -20,6 +20,8 @@ export interface Surroundings extends Omit<AppOptions, 'config' | 'store'> {
 /** Everything that is made of one configuration; nothing in it changes. A reload makes the next one beside it. */
 export interface Generation {
   readonly config: Config
+  /** Who each credential is, by its name. */
+  readonly identities: ReadonlyMap<string, CredentialIdentity>
   readonly store: CredentialStore
   readonly cache: DiskCache | undefined
   readonly app: App
@@ -37,18 +39,27 @@ export interface Generation {
 export async function buildGeneration (config: Config, surroundings: Surroundings, previous?: Generation): Promise<Generation> {
   const { metrics, log, clock, random, proxies, worker, caches, facts } = surroundings
   const cache = config.tokenCache && caches.open(config.tokenCache)
+  const identities = new Map(Array.from(config.credentials, ([name, credential]) => [name, identityOf(credential)]))
+  const shared: Shared = {
+    worker,
+    proxies,
+    cacheOf: (name) => {
+      const identity = identities.get(name)
+      return cache !== undefined && identity !== undefined ? { cache: cache.of(name, identity) } : {}
+    }
+  }
   const store = new CredentialStore({
-    credentials: [...config.credentials].map(([name, credential]) => credentialOptions(name, credential, { worker, proxies, cache })),
+    credentials: [...config.credentials].map(([name, credential]) => credentialOptions(name, credential, shared)),
     clock,
     random,
     log,
     logins: config.logins,
     onFetch: ({ credential, kind, outcome }) => { metrics.tokenFetched(credential, kind, outcome) },
-    ...(previous !== undefined && { previous: predecessor(previous, { config, cache }) })
+    ...(previous !== undefined && { previous: predecessor(previous, { identities, cache }) })
   })
   const app = await buildApp({ ...surroundings, config, store })
   const admin = await buildAdmin({ config, store, metrics, facts })
-  return { config, store, cache, app, admin, entrances: entrancesOf(config, app, admin), close: async () => { await Promise.all([app.close(), admin.close()]) } }
+  return { config, identities, store, cache, app, admin, entrances: entrancesOf(config, app, admin), close: async () => { await Promise.all([app.close(), admin.close()]) } }
 }
 
 function entrancesOf (config: Config, app: App, admin: Admin): Entrance[] {
@@ -61,11 +72,11 @@ function entrancesOf (config: Config, app: App, admin: Admin): Entrance[] {
 }
 
 // A scope of its own: closures of one scope keep all that any of them uses, and the store's would keep every generation before.
-function predecessor ({ store, config: before, cache: cacheBefore }: Generation, { config: now, cache }: Pick<Generation, 'config' | 'cache'>): NonNullable<StoreOptions['previous']> {
+function predecessor ({ store, identities: before, cache: cacheBefore }: Generation, { identities: now, cache }: Pick<Generation, 'identities' | 'cache'>): NonNullable<StoreOptions['previous']> {
   return {
     store,
     kinship: (name) => {
-      const [old, current] = [before.credentials.get(name), now.credentials.get(name)]
+      const [old, current] = [before.get(name), now.get(name)]
       const kinship = old === undefined || current === undefined ? 'other' : kinshipOf(old, current)
       // A refresher keeps the cache that it was made with, so another cache takes another refresher.
       return kinship === 'same' && cache !== cacheBefore ? 'rotated' : kinship
@@ -77,17 +88,18 @@ function predecessor ({ store, config: before, cache: cacheBefore }: Generation,
 interface Shared {
   readonly worker: CognitoWorker
   readonly proxies: ProxyEnvironment
-  readonly cache: DiskCache | undefined
+  /** Where the token of a credential outlives the process. */
+  readonly cacheOf: (name: string) => { readonly cache?: TokenCache }
 }
 
 /** What the store needs of a credential; here the compiler proves that the configuration fits the token half. */
-function credentialOptions (name: string, credential: CredentialConfig, { worker, proxies, cache }: Shared): CredentialOptions {
+function credentialOptions (name: string, credential: CredentialConfig, { worker, proxies, cacheOf }: Shared): CredentialOptions {
   switch (credential.type) {
     case 'static': return { name, type: 'static', value: credential.value }
     case 'cognito': case 'defender-relayer': case 'defender-admin':
-      return { name, type: credential.type, provider: credential.endpoint, source: createCognitoSource(credential, worker), ...(cache && { cache: cache.of(name, cognitoIdentity(credential.type, credential)) }) }
+      return { name, type: credential.type, provider: credential.endpoint, source: createCognitoSource(credential, worker), ...cacheOf(name) }
     case 'oauth2':
-      return { name, type: 'oauth2', provider: credential.tokenUrl, source: createOAuth2Source(credential, { proxies }), ...(cache && { cache: cache.of(name, oauth2Identity(credential)) }) }
+      return { name, type: 'oauth2', provider: credential.tokenUrl, source: createOAuth2Source(credential, { proxies }), ...cacheOf(name) }
     default: return unreachable(credential)
   }
 }

@@ -24,6 +24,11 @@ export class Secret {
     return this.#value.length < length
   }
 
+  /** Whether it has the form of a pattern; for checks of what may be sent, which say no more than that. */
+  matches (pattern: RegExp): boolean {
+    return pattern.test(this.#value)
+  }
+
   /** Compares in constant time, whatever the lengths (both sides are hashed first). */
   equals (other: string | Secret): boolean {
     const text = typeof other === 'string' ? other : other.#value

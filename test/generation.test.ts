@@ -35,7 +35,7 @@ function createSurroundings (t: Test): Surroundings {
 }
 
 function configWith (tokenUrl: string, fields: Partial<OAuth2Credential> = {}): Config {
-  const credential: OAuth2Credential = { type: 'oauth2', tokenUrl, clientId: 'batch', clientSecret: new Secret('hush'), clientAuth: 'basic', extra: new Map(), ...fields }
+  const credential: OAuth2Credential = { type: 'oauth2', tokenUrl, clientId: 'batch', clientSecret: new Secret('hush'), clientAuth: 'basic', extra: new Map(), tokenType: 'bearer', ...fields }
   const config = configOf({ routes: [{ upstream: 'http://127.0.0.1:1' }, { listen: { type: 'tcp', host: '127.0.0.1', port: 0 }, upstream: 'http://127.0.0.1:1' }] })
   return { ...config, admin: { type: 'tcp', host: '127.0.0.1', port: 0 }, credentials: new Map([['orders', credential]]) }
 }

@@ -1,17 +1,4 @@
-/**
- * What keeps a text out of a header's value: Node and undici would refuse it only when the first request is sent
- * (RFC 9110 section 5.5). Blanks at its ends would not arrive.
- *
- * @returns what is wrong and what to do, without the text; undefined where nothing is
- */
-export function faultOfHeaderValue (text: string): string | undefined {
-  if (/[\r\n\0]/.test(text)) return 'holds a line break or NUL, which no header can carry; remove it'
-  // eslint-disable-next-line no-control-regex -- the very thing to find
-  if (/[\x01-\x08\x0b-\x1f\x7f]/.test(text)) return 'holds a control character, which no header can carry; remove it'
-  if (/[^\0-\xff]/.test(text)) return 'holds a character beyond ISO 8859-1, which no header can carry; remove or encode it'
-  if (/^[\t ]|[\t ]$/.test(text)) return 'begins or ends with a blank, which no header can carry; remove it'
-  return undefined
-}
+import { faultOfHeaderValue } from '../http/header-value.ts'
 
 // White space of every kind, control characters, and what no editor shows: zero-width and bidirectional marks, a byte order mark.
 // eslint-disable-next-line no-control-regex -- the very things to find
@@ -50,7 +37,7 @@ export function faultOfBasic (text: string, remedy = 'give the credential "usern
   if (/^basic\s/i.test(text)) return 'begins with "Basic ", which is added anyway; remove that word'
   if (text.includes(':')) return `holds a colon, so it is not the base64 of user:password; ${remedy}`
   if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(text)) return `is not base64; ${remedy}`
-  return undefined
+  return faultOfHeaderValue(text)
 }
 
 /** What keeps a text out of a query or a cookie, where it is percent-encoded as UTF-8. */

@@ -57,12 +57,16 @@ export interface OAuth2Credential {
   readonly clientId: string
   readonly clientSecret: Secret
   readonly scope?: string
-  readonly audience?: string
+  readonly audience?: readonly string[]
   /** RFC 8707. */
-  readonly resource?: string
+  readonly resource?: readonly string[]
   readonly clientAuth: 'basic' | 'post'
   /** Further form fields; some providers want secrets there. */
   readonly extra: ReadonlyMap<string, Secret>
+  /** Which types of token are taken. */
+  readonly tokenType: 'bearer' | 'any'
+  /** Of tokens whose answer tells none. */
+  readonly lifetimeSeconds?: number
 }
 
 export interface StaticCredential {

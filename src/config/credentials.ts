@@ -1,6 +1,7 @@
+import { faultOfHeaderValue } from '../http/header-value.ts'
 import { Secret } from '../secret.ts'
 import { readBaseUrl } from './base-url.ts'
-import { faultOfEnds, faultOfHeaderValue, isQuoted } from './checks.ts'
+import { faultOfEnds, isQuoted } from './checks.ts'
 import type { CognitoCredential, CredentialConfig } from './config.ts'
 import { resolveOAuth2 } from './oauth2.ts'
 import { PRESETS } from './presets.ts'
@@ -107,7 +108,7 @@ function resolveStatic (shape: StaticShape, path: Path, reporter: Reporter): Res
   return { config: { type: 'static', value: new Secret(encoded) }, sends: 'basic', fields: fieldsOf(shape), inject: [{ type: 'http', scheme: 'basic' }] }
 }
 
-const NO_FIELDS: readonly string[] = ['type', 'tokenUse', 'authFlow', 'endpoint', 'tokenUrl', 'clientAuth']
+const NO_FIELDS: readonly string[] = ['type', 'tokenUse', 'authFlow', 'endpoint', 'tokenUrl', 'clientAuth', 'tokenType']
 
 function fieldsOf (shape: CredentialShape): Map<string, string> {
   return new Map(Object.entries(shape).flatMap(([key, value]) => typeof value === 'string' && !NO_FIELDS.includes(key) ? [[key, value] as const] : []))

@@ -9,8 +9,10 @@ import type { OAuth2Shape } from './schema.ts'
 export function resolveOAuth2 (shape: OAuth2Shape, path: Path, reporter: Reporter): OAuth2Credential {
   const tokenUrl = readTokenUrl(shape.tokenUrl, shape.allowInsecureEndpoint)
   if (!tokenUrl.ok) reporter.error([...path, 'tokenUrl'], tokenUrl.fault)
-  for (const key of ['clientId', 'clientSecret', 'scope', 'audience', 'resource'] as const) checkText(shape[key], [...path, key], reporter)
-  if (shape.resource?.includes('#') === true) reporter.error([...path, 'resource'], 'holds a fragment, which no resource has (RFC 8707 section 2); remove it')
+  for (const key of ['clientId', 'clientSecret'] as const) checkText(shape[key], [...path, key], reporter)
+  const scope = readList(shape.scope, [...path, 'scope'], reporter)
+  const audience = readList(shape.audience, [...path, 'audience'], reporter)
+  const resource = readList(shape.resource, [...path, 'resource'], reporter, (text) => text.includes('#') ? 'holds a fragment, which no resource has (RFC 8707 section 2); remove it' : undefined)
   for (const [name, value] of Object.entries(shape.extra)) {
     const extraPath = [...path, 'extra', name]
     if (name === '' || faultOfEncodable(name) !== undefined) reporter.error(extraPath, 'is no name of a form field; correct it', 'key')
@@ -24,11 +26,13 @@ export function resolveOAuth2 (shape: OAuth2Shape, path: Path, reporter: Reporte
     tokenUrl: tokenUrl.ok ? tokenUrl.url : '',
     clientId: shape.clientId,
     clientSecret: new Secret(shape.clientSecret),
-    ...(shape.scope !== undefined && { scope: shape.scope }),
-    ...(shape.audience !== undefined && { audience: shape.audience }),
-    ...(shape.resource !== undefined && { resource: shape.resource }),
+    ...(scope !== undefined && { scope: scope.join(' ') }),
+    ...(audience !== undefined && { audience }),
+    ...(resource !== undefined && { resource }),
     clientAuth: shape.clientAuth,
-    extra: new Map(Object.entries(shape.extra).map(([name, value]) => [name, new Secret(value)]))
+    extra: new Map(Object.entries(shape.extra).map(([name, value]) => [name, new Secret(value)])),
+    tokenType: shape.tokenType,
+    ...(shape.lifetimeSeconds !== undefined && { lifetimeSeconds: shape.lifetimeSeconds })
   }
 }
 
@@ -45,6 +49,21 @@ function readTokenUrl (text: string, allowInsecure: boolean): BaseUrlResult {
   if (query.includes('#')) return { ok: false, fault: 'holds a fragment; remove it' }
   if (!/^(?:[\w.~!$&()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*$/.test(query)) return { ok: false, fault: 'has a query with characters that URLs encode; percent-encode them (RFC 3986 section 3.4)' }
   return { ok: true, url: result.url + (base.endsWith('/') ? '/' : '') + query }
+}
+
+/** A value that may be one text or several. */
+function readList (value: string | readonly string[] | undefined, path: Path, reporter: Reporter, faultOf: (text: string) => string | undefined = () => undefined): readonly string[] | undefined {
+  if (value === undefined) return undefined
+  if (value.length === 0 && typeof value !== 'string') reporter.error(path, 'is an empty list; add to it, or leave it out')
+  const items = typeof value === 'string' ? [{ text: value, at: path }] : value.map((text, index) => ({ text, at: [...path, index] }))
+  for (const { text, at } of items) {
+    // Empty text that is no item is reported with the other fields.
+    if (text.trim() === '' && typeof value !== 'string') reporter.error(at, 'is empty; write its value, or remove it')
+    else checkText(text, at, reporter)
+    const fault = faultOf(text)
+    if (fault !== undefined) reporter.error(at, fault)
+  }
+  return items.map(({ text }) => text)
 }
 
 // RFC 6749 appendix A: none of these values holds control characters; the line break at the end of a secret is the usual one.

@@ -1,6 +1,6 @@
 import { isLocal, parseAddress } from '../http/address.ts'
+import { faultOfHeaderValue } from '../http/header-value.ts'
 import { Secret } from '../secret.ts'
-import { faultOfHeaderValue } from './checks.ts'
 import type { Config, Problem } from './config.ts'
 import { isCredentialName, resolveCredential, type ResolvedCredential } from './credentials.ts'
 import type { ConfigDocument } from './document.ts'

@@ -7,6 +7,7 @@ import { AIRNODE_SECTIONS } from './sections.ts'
 const LONGEST_TIMER_MS = 2_147_483_647
 
 const text = (description: string): z.ZodString => z.string().describe(description)
+const textOrList = (description: string): z.ZodUnion<readonly [z.ZodString, z.ZodArray<z.ZodString>]> => z.union([z.string(), z.array(z.string())]).describe(description)
 const positive = (description: string): z.ZodInt => z.int().positive().describe(description)
 const milliseconds = (description: string): z.ZodInt => z.int().positive().max(LONGEST_TIMER_MS).describe(description)
 
@@ -51,11 +52,13 @@ export const CREDENTIAL_SHAPES = {
     tokenUrl: text('The token endpoint: https:, or http: to this machine. It may carry a query.'),
     clientId: text('The client\'s identifier.'),
     clientSecret: text('The client\'s secret. Write ${NAME} and keep the value among the secrets.'),
-    scope: text('Scopes to ask for, separated by blanks.').optional(),
-    audience: text('The audience to ask for.').optional(),
-    resource: text('The resource to ask for (RFC 8707).').optional(),
+    scope: textOrList('Scopes to ask for: a list, or text in which blanks separate them.').optional(),
+    audience: textOrList('The audience to ask for, or several.').optional(),
+    resource: textOrList('The resource to ask for (RFC 8707), or several.').optional(),
     clientAuth: z.enum(['basic', 'post']).default('basic').describe('How the client authenticates: basic in the Authorization header (RFC 6749 section 2.3.1), post in the form.'),
     extra: z.record(z.string(), text('The field\'s value.')).default({}).describe('Further fields of the form.'),
+    tokenType: z.enum(['bearer', 'any']).default('bearer').describe('Which types of token are taken: bearer, where the answer names that or none; any, which are sent as bearer tokens all the same.'),
+    lifetimeSeconds: positive('How long a token lives, where the answer does not tell. Default: its own exp - iat, else 300.').optional(),
     allowInsecureEndpoint: allowInsecureEndpoint.describe('Allows a tokenUrl with http: that is not on this machine. The secret then crosses the network in the clear.')
   }),
   static: z.strictObject({

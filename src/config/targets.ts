@@ -1,6 +1,7 @@
 import type { Scheme } from '../auth/scheme.ts'
+import { faultOfHeaderValue } from '../http/header-value.ts'
 import { foldName, isDroppedFromRequest } from '../http/headers.ts'
-import { faultOfBasic, faultOfBearer, faultOfEncodable, faultOfHeaderValue, isToken } from './checks.ts'
+import { faultOfBasic, faultOfBearer, faultOfEncodable, isToken } from './checks.ts'
 
 // Beside what is never passed on: what describes the body or the connection, and what has a way of its own.
 const FORBIDDEN: ReadonlySet<string> = new Set(['content-type', 'content-encoding', 'content-range', 'proxy-authenticate', 'proxy-authentication-info', 'set-cookie',

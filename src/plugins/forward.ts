@@ -13,11 +13,10 @@ import { writeInterim } from '../upstream/interim.ts'
 import { LARGEST_HELD_BODY, ReplayBuffer } from '../upstream/replay-buffer.ts'
 import { Upload } from '../upstream/upload.ts'
 import { answerHeaders, localHeaders } from './answer-headers.ts'
-import { renew, type PassedOn, type Renewed, type Sent, type TokenPort } from './replay.ts'
+import { settleAnswer, type RetryOptions } from './retry.ts'
 import type { Visit } from './visit.ts'
 
-export interface ForwardOptions extends TokenPort {
-  readonly route: Route
+export interface ForwardOptions extends RetryOptions {
   /** What sends the request of a visit to the upstream. */
   readonly sender: (visit: Visit) => Sender
   readonly maxBodyBytes?: number
@@ -31,10 +30,6 @@ export interface ForwardOptions extends TokenPort {
   readonly refuse: (visit: Visit, error: unknown) => void
   /** Called as a request leaves for the upstream. */
   readonly onInject: () => void
-  /** Called as a request leaves once more after a 401, with the credentials whose token is another one now. */
-  readonly onReplay: (credentials: readonly string[]) => void
-  /** Called as an upstream's 401 to our tokens is passed on. */
-  readonly onRejected: (credentials: readonly string[], reason: PassedOn) => void
 }
 
 /** What a route's injections are made of. */
@@ -87,16 +82,17 @@ export function createForward (options: ForwardOptions): (visit: Visit) => void 
     const exchange = new Exchange({
       interim: (statusCode, rawHeaders) => { writeInterim(visit.response, statusCode, localHeaders(visit, route, rawHeaders)) },
       start: (statusCode) => {
-        if (statusCode !== 401 || sent === undefined) {
-          sent?.held?.release()
-          respond(visit, exchange)
-        } else if (second) {
-          options.onRejected(route.credentials, 'the answer to the second attempt')
-          respond(visit, exchange)
-        } else {
-          exchange.hold()
-          renew(sent, options).then((renewed) => { decide(visit, sent, exchange, renewed) }).catch(fail)
-        }
+        settleAnswer(statusCode, {
+          visit,
+          exchange,
+          second,
+          respond: () => { respond(visit, exchange) },
+          resend: ({ tokens, body }, { relayed, unspliced }) => {
+            apply(visit, route, { tokens, relayed, unspliced })
+            attempt(visit, outgoing(visit, body), true)
+          },
+          fail
+        }, options)
       },
       fail
     }, options.timeoutMs)
@@ -108,25 +104,6 @@ export function createForward (options: ForwardOptions): (visit: Visit) => void 
       sent?.held?.release()
       options.refuse(visit, upstreamFailure(error))
     }
-  }
-
-  /** What becomes of a 401 that is held: passed on as it is, or dropped and the request sent once more (contract section 4). */
-  function decide (visit: Visit, sent: Sent, exchange: Exchange, renewed: Renewed | PassedOn): void {
-    sent.held?.release()
-    if (visit.ended) {
-      exchange.discard()
-      return
-    }
-    if (typeof renewed === 'string') {
-      options.onRejected(route.credentials, renewed)
-      respond(visit, exchange)
-      return
-    }
-    exchange.discard()
-    visit.spent = visit.injections
-    apply(visit, route, { tokens: renewed.tokens, relayed: sent.relayed, unspliced: sent.unspliced })
-    options.onReplay(renewed.credentials)
-    attempt(visit, outgoing(visit, renewed.body), true)
   }
 
   /** @param body the client's, where it is known whole */

@@ -24,8 +24,12 @@ export type PassedOn = 'the body is gone' | 'no other token' | 'the answer to th
 export interface TokenPort {
   /** The current token of a credential; a promise only where none is usable now. Throws, or rejects with, a ProxyError. */
   readonly token: (credential: string) => Token | Promise<Token>
+  /** The upstream answered anything but 401 to this token. */
+  readonly accept: (credential: string, token: Token) => void
   /** The upstream answered 401 to this token. */
   readonly reject: (credential: string, token: Token) => void
+  /** What to send in place of such a token; undefined where no other can be had. */
+  readonly another: (credential: string, token: Token) => Promise<Token | undefined>
 }
 
 /** What to send in place of a request that met 401. */
@@ -44,7 +48,7 @@ export interface Renewed {
 export async function renew ({ tokens, held, gone, whole }: Sent, port: TokenPort): Promise<Renewed | PassedOn> {
   for (const [credential, token] of tokens) port.reject(credential, token)
   if (gone === true || held?.released === true) return 'the body is gone'
-  const current = await fetchAll([...tokens.keys()], port)
+  const current = await fetchAll(tokens, port)
   if (current === undefined) return 'no other token'
   const credentials = [...tokens.keys()].filter((credential) => current.get(credential) !== tokens.get(credential))
   if (credentials.length === 0) return 'no other token'
@@ -52,11 +56,13 @@ export async function renew ({ tokens, held, gone, whole }: Sent, port: TokenPor
   return held !== undefined && body === undefined ? 'the body is gone' : { tokens: current, credentials, body }
 }
 
-// No token in time, or a credential that is refused: the upstream's 401 says more to the client than an error of ours.
-async function fetchAll (credentials: readonly string[], port: TokenPort): Promise<ReadonlyMap<string, Token> | undefined> {
+// Where one of them cannot be replaced it may be good all the same; one whose life ended meanwhile is not sent again.
+async function fetchAll (tokens: ReadonlyMap<string, Token>, port: TokenPort): Promise<ReadonlyMap<string, Token> | undefined> {
+  const replace = async (credential: string, token: Token): Promise<Token> => await port.another(credential, token) ?? await port.token(credential)
   try {
-    return new Map(await Promise.all(credentials.map(async (credential) => [credential, await port.token(credential)] as const)))
+    return new Map(await Promise.all(Array.from(tokens, async ([credential, token]) => [credential, await replace(credential, token)] as const)))
   } catch {
+    // No token in time, or a credential that is refused: the upstream's 401 says more to the client than an error of ours.
     return undefined
   }
 }

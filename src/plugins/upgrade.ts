@@ -10,11 +10,12 @@ import { Exchange, type Sender } from '../upstream/exchange.ts'
 import { upstreamFailure } from '../upstream/failure.ts'
 import { joinSockets, malformed, sendUpgrade } from '../upstream/upgrade.ts'
 import { answerHeaders, localHeaders } from './answer-headers.ts'
+import { apply } from './forward.ts'
 import { Handshake } from './handshake.ts'
+import { accept, settleAnswer, type Attempt, type RetryOptions } from './retry.ts'
 import type { Visit } from './visit.ts'
 
-export interface UpgradeOptions {
-  readonly route: Route
+export interface UpgradeOptions extends RetryOptions {
   /** What sends the request of a visit to the upstream. */
   readonly sender: (visit: Visit) => Sender
   /** Longest time that interim answers may put an answer off, in milliseconds. */
@@ -44,47 +45,59 @@ export function judgeUpgrade (route: Route, method: string, websocket: boolean):
 
 /**
  * Relays an upgrade that was let through: nothing is promised to the client before the upstream has answered. 101 joins
- * the two connections; any other answer reaches the client as it is.
+ * the two connections; any other answer reaches the client as it is, but for a first 401 to tokens of ours.
  *
  * @param fail takes what is answered where there is nothing to relay
  * @returns false where the request is no upgrade: nothing was done
  */
 export function relayUpgrade (visit: Visit, options: UpgradeOptions, fail: (error: ProxyError) => void): boolean {
-  const { message, response: handshake } = visit
-  if (!(handshake instanceof Handshake)) return false
+  const { message, response } = visit
+  if (!(response instanceof Handshake)) return false
+  const handshake: Handshake = response
   const { route } = options
-  const { injections } = visit
   const method = message.method ?? ''
   const upgrade = message.headers.upgrade ?? ''
-  const exchange = new Exchange({
-    start: (statusCode) => {
-      const failure = exchange.relay(handshake, refusalHeaders(visit, route, statusCode, exchange.rawHeaders))
-      if (failure !== undefined) fail(failure)
-    },
-    fail: (error) => { fail(upstreamFailure(error)) }
-  }, options.timeoutMs)
-  visit.exchange = exchange
-  visit.upstreamStartedAt = options.now()
-  options.onInject()
-  sendUpgrade(options.sender(visit), route.upstreamOrigin, {
-    method,
-    target: upstreamTarget(route, visit.rest, outgoingQuery(route, method, visit.query, injections)),
-    headers: outgoingHeaders(route, message.rawHeaders, injections),
-    body: null,
-    upgrade
-  }, exchange, (rawHeaders, upstream) => { accept(rawHeaders, upstream) })
+  attempt(false)
   return true
 
-  function accept (rawHeaders: RawHeaders, upstream: Duplex): void {
+  function attempt (second: boolean): void {
+    const { injections } = visit
+    const failed = (error: unknown): void => { fail(upstreamFailure(error)) }
+    const respond = (statusCode: number): void => {
+      const failure = exchange.relay(handshake, refusalHeaders(visit, route, statusCode, exchange.rawHeaders))
+      if (failure !== undefined) fail(failure)
+    }
+    const resend: Attempt['resend'] = ({ tokens }, { relayed }) => {
+      apply(visit, route, { tokens, relayed })
+      attempt(true)
+    }
+    const exchange: Exchange = new Exchange({
+      start: (statusCode) => { settleAnswer(statusCode, { visit, exchange, second, respond: () => { respond(statusCode) }, resend, fail: failed }, options) },
+      fail: failed
+    }, options.timeoutMs)
+    visit.exchange = exchange
+    visit.upstreamStartedAt = options.now()
+    options.onInject()
+    sendUpgrade(options.sender(visit), route.upstreamOrigin, {
+      method,
+      target: upstreamTarget(route, visit.rest, outgoingQuery(route, method, visit.query, injections)),
+      headers: outgoingHeaders(route, message.rawHeaders, injections),
+      body: null,
+      upgrade
+    }, exchange, (rawHeaders, upstream) => { switchTo(rawHeaders, upstream) })
+  }
+
+  function switchTo (rawHeaders: RawHeaders, upstream: Duplex): void {
     const head = acceptance(rawHeaders, localHeaders(visit, route, rawHeaders), upgrade)
     if (head === undefined || visit.ended) {
       upstream.on('error', () => {}).destroy()
       fail(malformed())
       return
     }
+    if (visit.sent !== undefined) accept(visit.sent, options)
     visit.switched = true
     options.onSwitch()
-    const client = (handshake as Handshake).switch() // narrowed above
+    const client = handshake.switch()
     client.write(head, 'latin1')
     joinSockets(client, upstream)
   }

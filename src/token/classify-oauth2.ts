@@ -21,7 +21,7 @@ export function classifyRefusal (status: number, declared: unknown): Verdict {
     return { class: 'permanent', code: 'Forbidden', message: 'The identity provider, or a firewall in front of it, refuses the request (status 403); allow this client and this machine there.' }
   }
   if (status === 400 && code !== '') {
-    return { class: 'permanent', code: 'UnknownRefusal', message: 'The identity provider refuses the login (status 400) for a reason that OAuth 2.0 has no code for; look into its log, and check tokenUrl, clientAuth and extra.' }
+    return { class: 'unclear', code: 'UnknownRefusal', message: 'The identity provider refuses the login (status 400) for a reason that OAuth 2.0 has no code for; look into its log, and check tokenUrl, clientAuth and extra.' }
   }
   return unexpectedTokenAnswer(status)
 }
@@ -36,16 +36,11 @@ export function redirected (status: number): Verdict {
   return { class: 'transient', code: 'Redirected', message: `The identity provider's address answered with a redirect (status ${status}), which is never followed because the client secret would go along; if this stays, put the final address into tokenUrl.` }
 }
 
-/** A token of which RFC 6749 section 7.1 says that it must not be used: it is no bearer token, or nobody knows what it is. */
+/** A token of which RFC 6749 section 7.1 says that it must not be used: it is no bearer token. */
 export function unsupportedTokenType (type: unknown): Verdict {
   // Named only where it looks like the name of a type: whatever else stands there may be a token.
-  const named = typeof type !== 'string' ? 'without a token_type' : /^[\w.-]{1,16}$/.test(type) ? `of the type "${type}"` : 'of an unknown type'
-  return { class: 'permanent', code: 'UnsupportedTokenType', message: `The identity provider gave a token ${named}, and only Bearer tokens can be sent; have this client issued bearer tokens.` }
-}
-
-/** A token that no header can carry (RFC 6749 appendix A.12, RFC 9110 section 5.5). */
-export function unusableToken (): Verdict {
-  return { class: 'permanent', code: 'UnusableToken', message: 'The identity provider gave a token with characters that no header can carry; check tokenUrl, and look into the log of the identity provider.' }
+  const named = typeof type === 'string' && /^[\w.-]{1,16}$/.test(type) ? `of the type "${type}"` : 'of an unknown type'
+  return { class: 'transient', code: 'UnsupportedTokenType', message: `The identity provider gave a token ${named}, and only bearer tokens are sent; have this client issued bearer tokens, or set tokenType to "any" if the upstream takes this one as such.` }
 }
 
 /** A request that got no answer. */

@@ -1,3 +1,4 @@
+import { LONGEST_HEADER_VALUE } from '../http/header-value.ts'
 import { ForwardProxyError } from '../http/proxy-url.ts'
 import type { FailureClass } from './token.ts'
 
@@ -67,6 +68,11 @@ export function classifyNetworkError (error: unknown): Verdict {
     return { class: 'transient', code: 'DnsError', message: `The name of the identity provider, or of the proxy on the way, does not resolve (${cause}); check endpoint, HTTPS_PROXY and the resolver.` }
   }
   return { class: 'transient', code: 'NetworkError', message: `The identity provider could not be reached (${cause ?? 'no answer'}); check the network, HTTPS_PROXY and NO_PROXY.` }
+}
+
+/** A token that no header can carry, or none that servers take (RFC 9110 section 5.5). */
+export function unusableToken (): Verdict {
+  return { class: 'transient', code: 'UnusableToken', message: `The identity provider gave a token that no header can carry: it is no line of visible ASCII of at most ${LONGEST_HEADER_VALUE} characters. It is asked again with growing pauses; if this stays, look into its log.` }
 }
 
 /** The whole exchange took longer than it may. */

@@ -24,12 +24,16 @@ export const FAILURE_POLICIES = {
   ambiguous: { judged: true, retry: refused, refreshToken: 'drop' },
   lockout: { judged: true, retry: lockedOut, refreshToken: 'keep' },
   'refresh-dead': { judged: true, retry: refused, refreshToken: 'drop' },
+  unclear: { judged: false, retry: 'backoff', refreshToken: 'keep' },
   permanent: { judged: true, retry: refused, refreshToken: 'drop' },
   challenge: { judged: true, retry: refused, refreshToken: 'drop' }
 } as const satisfies Record<FailureClass, FailurePolicy>
 
+/** So many times an `unclear` refusal is tried again like a transient failure; the next one since the last success counts as `permanent`. */
+export const UNCLEAR_RETRIES = 5
+
 /** A failure of which the provider's verdict on the credential is the reason. */
-export type Rejection = Exclude<FailureClass, 'transient'>
+export type Rejection = Exclude<FailureClass, 'transient' | 'unclear'>
 
 /** Whether the identity provider judged the credential, rather than failed to answer. */
 export function isRejection (failure: FailureClass | undefined): failure is Rejection {

@@ -1,8 +1,6 @@
-import type { Secret } from '../secret.ts'
-import type { CognitoCredential } from './cognito.ts'
-import type { OAuth2Credential } from './oauth2.ts'
+import { Secret } from '../secret.ts'
 
-/** A field of an identity. */
+/** A field of an identity; a list, or a map, is as many fields as it has items. */
 export type IdentityField = readonly [name: string, value: string | Secret]
 
 /**
@@ -10,30 +8,59 @@ export type IdentityField = readonly [name: string, value: string | Secret]
  * configuration is no part of it, for that may change while the credential stays.
  */
 export interface CredentialIdentity {
-  /** Whose tokens, and which: everything that the identity provider is told, but the proof. */
+  /** Whose tokens, and which: everything that the identity provider is told, and how, but the proof. */
   readonly who: readonly IdentityField[]
-  /** What proves it. With another proof it is another credential, be it of the same user. */
+  /** What proves it: the same user, or the same client, with another secret has another. */
   readonly proof: readonly IdentityField[]
 }
 
-export function cognitoIdentity (type: string, credential: CognitoCredential): CredentialIdentity {
-  const { endpoint, userPoolId, clientId, username, tokenUse, authFlow = 'srp', password, clientSecret } = credential
-  return {
-    who: [['type', type], ...named({ endpoint, userPoolId, clientId, username, tokenUse, authFlow })],
-    proof: named({ password, clientSecret })
-  }
+/**
+ * What a credential is to the one that had its name before: the same in every respect; the same identity with another
+ * secret; or another one.
+ */
+export type Kinship = 'same' | 'rotated' | 'other'
+
+/** What a field of a credential may hold. */
+type FieldValue = string | number | Secret | readonly string[] | ReadonlyMap<string, Secret> | undefined
+
+/** The fields that change with a rotation. The value of a static credential is no such field: it is all that it is. */
+const PROOFS: ReadonlySet<string> = new Set(['password', 'clientSecret'])
+
+/**
+ * The identity of a credential, for reloads and caches alike: all of its fields, so that one that is added later cannot be
+ * forgotten. A token of one identity must never serve in place of another's.
+ */
+export function identityOf<Credential extends Readonly<Record<keyof Credential, FieldValue>>> (credential: Credential): CredentialIdentity {
+  const entries = Object.entries<FieldValue>(credential).sort(byName)
+  const fields = (isProof: boolean): IdentityField[] => entries.filter(([name]) => PROOFS.has(name) === isProof).flatMap(([name, value]) => fieldsOf(name, value))
+  return { who: fields(false), proof: fields(true) }
 }
 
-export function oauth2Identity (credential: OAuth2Credential): CredentialIdentity {
-  const { tokenUrl, clientId, scope, audience, resource, clientAuth, extra, clientSecret } = credential
-  // Some providers want secrets in further fields.
-  const further = [...extra].map(([name, value]): IdentityField => [`extra.${name}`, value])
-  return {
-    who: [['type', 'oauth2'], ...named({ tokenUrl, clientId, scope, audience, resource, clientAuth })],
-    proof: [...named({ clientSecret }), ...further.sort(([a], [b]) => a < b ? -1 : 1)]
-  }
+export function kinshipOf (before: CredentialIdentity, now: CredentialIdentity): Kinship {
+  if (!equal(before.who, now.who)) return 'other'
+  return equal(before.proof, now.proof) ? 'same' : 'rotated'
 }
 
-function named (fields: Readonly<Record<string, string | Secret | undefined>>): IdentityField[] {
-  return Object.entries(fields).flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const])
+function fieldsOf (name: string, value: FieldValue): IdentityField[] {
+  if (value === undefined) return []
+  if (typeof value === 'string' || value instanceof Secret) return [[name, value]]
+  if (typeof value === 'number') return [[name, String(value)]]
+  // The order of a list may mean something to the provider, that of a map means nothing to anybody.
+  if (isList(value)) return value.map((item) => [name, item])
+  return [...value].sort(byName).map(([key, item]) => [`${name}.${key}`, item])
+}
+
+function isList (value: readonly string[] | ReadonlyMap<string, Secret>): value is readonly string[] {
+  return Array.isArray(value)
+}
+
+function byName ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1
+}
+
+function equal (some: readonly IdentityField[], others: readonly IdentityField[]): boolean {
+  return some.length === others.length && some.every(([name, value], index) => {
+    const [otherName, other] = others[index] ?? []
+    return name === otherName && (value instanceof Secret ? other instanceof Secret && value.equals(other) : value === other)
+  })
 }

@@ -1,4 +1,4 @@
-import { classifyRefusal, redirected, unexpectedTokenAnswer, unsupportedTokenType, unusableToken } from './classify-oauth2.ts'
+import { classifyRefusal, redirected, unexpectedTokenAnswer, unsupportedTokenType } from './classify-oauth2.ts'
 import type { Verdict } from './classify.ts'
 
 /** An answer of a token endpoint, read to its end. */
@@ -7,6 +7,9 @@ export interface Answer {
   /** Undefined where it was longer than a token's answer can be. */
   readonly text: string | undefined
 }
+
+/** Which types of token are taken (RFC 6749 section 7.1). */
+export type TokenType = 'bearer' | 'any'
 
 /**
  * What an answer gave, under the names of RFC 6749 section 5.1. It holds nothing else of the answer: a refresh token is ignored
@@ -21,9 +24,10 @@ export interface Issued {
 
 /**
  * Reads an answer. It is more lenient than the RFC where servers are known to be sloppy and nothing depends on it (the
- * content type, any 2xx, a lifetime in a string, a `scope` that is a list, an error under status 200), and strict about what the token is.
+ * content type, any 2xx, a lifetime in a string, a `scope` that is a list, an error under status 200), and strict about what the
+ * token is. Whether it can be sent is the same question for every provider; the refresher asks it.
  */
-export function readAnswer ({ status, text }: Answer): Issued | Verdict {
+export function readAnswer ({ status, text }: Answer, tokenType: TokenType = 'bearer'): Issued | Verdict {
   if (status >= 300 && status < 400) return redirected(status)
   const json = text === undefined ? undefined : parseObject(text)
   if (status < 200 || status >= 400) return classifyRefusal(status, json?.['error'])
@@ -31,14 +35,16 @@ export function readAnswer ({ status, text }: Answer): Issued | Verdict {
   const { error, access_token: token, token_type: type, expires_in: lifetime } = json
   if (typeof error === 'string' && error !== '') return classifyRefusal(status, error)
   if (typeof token !== 'string' || token === '') return unexpectedTokenAnswer(status)
-  if (typeof type !== 'string' || type.trim().toLowerCase() !== 'bearer') return unsupportedTokenType(type)
-  if (!HEADER_SAFE.test(token)) return unusableToken()
+  if (tokenType !== 'any' && !isBearer(type)) return unsupportedTokenType(type)
   const seconds = readSeconds(lifetime)
   return { access_token: token, token_type: 'bearer', ...(seconds !== undefined && { expires_in: seconds }) }
 }
 
-// Printable ASCII (RFC 6749 appendix A.12), and no space at an end: the header would lose it.
-const HEADER_SAFE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
+// Shopify names no type, Apigee calls it BearerToken.
+function isBearer (type: unknown): boolean {
+  if (type === undefined || type === null) return true
+  return typeof type === 'string' && ['', 'bearer', 'bearertoken'].includes(type.trim().toLowerCase())
+}
 
 // A number, or one in a string, of at least a second. The rest counts as missing: Grant.lifetimeMs has rules for that.
 function readSeconds (value: unknown): number | undefined {

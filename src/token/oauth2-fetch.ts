@@ -5,7 +5,7 @@ import { createConnector } from '../upstream/connector.ts'
 import { classifyTokenNetworkError } from './classify-oauth2.ts'
 import { readAnswer } from './oauth2-answer.ts'
 import { retryAfterMs, skewOf } from './provider-clock.ts'
-import type { Answer } from './oauth2-answer.ts'
+import type { Answer, TokenType } from './oauth2-answer.ts'
 import type { Verdict } from './classify.ts'
 import { TokenError } from './token.ts'
 
@@ -14,6 +14,7 @@ export interface Exchange {
   readonly proxies: ProxyEnvironment
   /** Aborts at the deadline, or when nobody wants the answer any more. */
   readonly signal: AbortSignal
+  readonly tokenType?: TokenType
   /** From the answer's `Date`: the provider's clock minus ours. */
   clockSkewMs: number | undefined
 }
@@ -39,7 +40,7 @@ export function createTokenFetch (exchange: Exchange): (url: string, request: To
     } catch (error) {
       throw createFailure(classifyTokenNetworkError(error), exchange)
     }
-    const result = readAnswer(answer)
+    const result = readAnswer(answer, exchange.tokenType)
     if ('access_token' in result) return Response.json(result)
     throw createFailure(result, exchange, retryAfterMs(answer.retryAfter, Date.now() + (exchange.clockSkewMs ?? 0)))
   }

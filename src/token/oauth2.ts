@@ -4,6 +4,7 @@ import { deadlineExceeded } from './classify.ts'
 import { unknownTokenFailure } from './classify-oauth2.ts'
 import { lifetimeOf } from './cognito-token.ts'
 import { createFailure, createTokenFetch } from './oauth2-fetch.ts'
+import type { TokenType } from './oauth2-answer.ts'
 import type { Exchange } from './oauth2-fetch.ts'
 import { TokenError } from './token.ts'
 import type { Grant, TokenSource } from './token.ts'
@@ -15,12 +16,16 @@ export interface OAuth2Credential {
   readonly clientId: string
   readonly clientSecret: Secret
   readonly scope?: string
-  readonly audience?: string
+  readonly audience?: readonly string[]
   /** RFC 8707. */
-  readonly resource?: string
+  readonly resource?: readonly string[]
   readonly clientAuth: 'basic' | 'post'
   /** Further form fields; what stands above wins over them. */
   readonly extra: ReadonlyMap<string, Secret>
+  /** `any`: tokens of every type are taken; default `bearer`. */
+  readonly tokenType?: TokenType
+  /** Of tokens whose answer tells none. */
+  readonly lifetimeSeconds?: number
 }
 
 export interface OAuth2Options {
@@ -35,14 +40,14 @@ export interface OAuth2Options {
  */
 export function createOAuth2Source (credential: OAuth2Credential, { proxies, deadlineMs = 10_000 }: OAuth2Options): TokenSource {
   return {
-    login: signal => within(deadlineMs, signal, inner => logIn(credential, { proxies, signal: inner, clockSkewMs: undefined }))
+    login: signal => within(deadlineMs, signal, inner => logIn(credential, { proxies, signal: inner, tokenType: credential.tokenType ?? 'bearer', clockSkewMs: undefined }))
   }
 }
 
 async function logIn (credential: OAuth2Credential, exchange: Exchange): Promise<Grant> {
   try {
     const { access_token: token, expires_in: expiresIn } = await requestToken(credential, exchange)
-    const lifetimeMs = lifetimeOf(token, expiresIn)
+    const lifetimeMs = lifetimeOf(token, expiresIn ?? credential.lifetimeSeconds)
     const { clockSkewMs } = exchange
     return {
       value: new Secret(token),
@@ -76,8 +81,12 @@ async function requestToken (credential: OAuth2Credential, exchange: Exchange): 
 
 function formOf ({ scope, audience, resource, extra }: OAuth2Credential): URLSearchParams {
   const form = new URLSearchParams(Array.from(extra, ([name, value]): [string, string] => [name, value.reveal()]))
-  const named = { scope, audience, resource }
-  for (const [name, value] of Object.entries(named)) if (value !== undefined) form.set(name, value)
+  if (scope !== undefined) form.set('scope', scope)
+  for (const [name, values] of Object.entries({ audience, resource })) {
+    if (values === undefined) continue
+    form.delete(name)
+    for (const value of values) form.append(name, value)
+  }
   return form
 }
 

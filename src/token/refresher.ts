@@ -1,10 +1,12 @@
 import { ProxyError } from '../errors.ts'
+import { SENDABLE_TOKEN } from '../http/header-value.ts'
 import { Secret } from '../secret.ts'
 import { fromCached, toCached } from './cache.ts'
+import { unusableToken } from './classify.ts'
 import { createElapsed, waitAtMost } from './clock.ts'
-import { FAILURE_POLICIES, isRejection } from './failure-policy.ts'
+import { FAILURE_POLICIES, isRejection, UNCLEAR_RETRIES } from './failure-policy.ts'
 import { createReporter, stackFrames, toRfc3339 } from './report.ts'
-import { backoffDelayMs, LONGEST_BACKOFF_MS, refreshDelayMs, rejectedDelayMs, rejectionPauseMs, TOLERATED_SKEW_MS, usableLifetimeMs } from './schedule.ts'
+import { backoffDelayMs, LONGEST_BACKOFF_MS, LONGEST_HOLD_MS, refreshDelayMs, rejectedDelayMs, TOLERATED_SKEW_MS, usableLifetimeMs } from './schedule.ts'
 import { isUsable, tokenState } from './state.ts'
 import { TokenError } from './token.ts'
 import type { CachedToken, Instants, TokenCache } from './cache.ts'
@@ -67,7 +69,7 @@ interface Flight {
  *     transient ─────────▶ next after a jittered backoff, 1 s … 60 s, or Retry-After; the token serves while usable
  *     rejected ──────────▶ next after 5 s once (not after a lockout), then 15 min; the token serves while usable
  *     refresh refused ───▶ drop the renewal, log in at once
- *     upstream 401 ──────▶ same token? spent now, fetch : nothing
+ *     upstream 401 ──────▶ same token? fetch once it is old enough, and it serves meanwhile : nothing
  *     stop ──────────────▶ abort; a late answer finds that its flight is no longer the current one, and is dropped
  *
  * Every attempt ends in #fly, which arms a timer or finds that it was stopped. Instants are elapsed milliseconds: the
@@ -90,14 +92,17 @@ export class TokenRefresher {
   #unread: TokenCache | undefined
   #flight: Flight | undefined
   #disarm: (() => void) | undefined
+  /** Those who wait for the token to be old enough to be replaced. */
+  readonly #pauses = new Set<() => void>()
   /** When the next fetch is due; stays while one is in flight. Infinity: stopped, or not started. */
   #dueAt = Infinity
   #failure: Failure | undefined
   #transientInARow = 0
   #rejections = 0
-  /** The upstream rejected the current token; and how many in a row before it. */
-  #bounced = false
-  #bouncedBefore = 0
+  /** Unclear refusals since the last success. */
+  #unclear = 0
+  /** An upstream rejected this one, so the cache has it no more. */
+  #forgotten: Token | undefined
   #lastSuccessAt: number | undefined
   #clockSkewMs: number | undefined
   #logins = 0
@@ -131,6 +136,7 @@ export class TokenRefresher {
     const flight = this.#flight
     this.#flight = undefined
     flight?.controller.abort(new TokenError('transient', 'Stopped', 'The proxy stops.'))
+    for (const end of [...this.#pauses]) end()
   }
 
   /** The token to send now, if there is one. The hot path: two clock readings, no promise. */
@@ -163,22 +169,39 @@ export class TokenRefresher {
   }
 
   /**
-   * The upstream answered 401 to `token`: if that is still the current one it is spent, and a new one is fetched at once.
-   * Fifty 401s with one token cost one fetch. Two limits keep an upstream that refuses every token from causing a loop:
-   * a token that replaced a rejected one must reach an age first (see `rejectionPauseMs`) and serves until then, and a
-   * fetch that waits out a failure is not brought forward.
+   * An upstream answered 401 to `token`: if that is still the current one, it is replaced once it is old enough. Until the new
+   * one is here it serves on, and where none can be had to the end of its life: the 401 may be that upstream's alone. A fetch
+   * that waits out a failure is not brought forward.
+   *
+   * @param leastAgeMs see acceptance.ts
    */
-  reject (token: Token): void {
+  reject (token: Token, leastAgeMs: number): void {
     if (token !== this.#token) return
     // It must not come back with the next start.
-    if (!this.#bounced) this.#cache?.remove().catch(() => {})
-    this.#bounced = true
-    const now = this.#elapsed()
-    const replaceAt = token.obtainedAt + rejectionPauseMs(this.#bouncedBefore)
-    if (now >= replaceAt) this.#token = { ...token, lifetimeMs: now - token.obtainedAt }
+    if (this.#forgotten !== token) this.#cache?.remove().catch(() => {})
+    this.#forgotten = token
     if (this.#failure !== undefined || this.#dueAt === Infinity) return
-    this.#dueAt = Math.min(this.#dueAt, Math.max(now, replaceAt))
+    this.#dueAt = Math.min(this.#dueAt, Math.max(this.#elapsed(), token.obtainedAt + leastAgeMs))
     this.#tick()
+  }
+
+  /**
+   * What to send in place of `token`, which an upstream answered with 401: the token that has replaced it already, or that the
+   * fetch in flight brings. One that must grow older first is waited for where that takes 2 s at most.
+   *
+   * @returns undefined where no other token can be had
+   */
+  async another (token: Token): Promise<Token | undefined> {
+    const differing = (): Token | undefined => {
+      const held = this.current()
+      return held === token ? undefined : held
+    }
+    const waitMs = this.#dueAt - this.#elapsed()
+    if (differing() === undefined && this.#flight === undefined && this.#failure === undefined && waitMs <= LONGEST_HOLD_MS) {
+      await this.#pause(waitMs)
+    }
+    if (differing() === undefined && this.#flight !== undefined) await waitAtMost(this.#clock, LONGEST_WAIT_MS, this.#flight.over)
+    return differing()
   }
 
   /** Whether a first fetch is over, however it ended; or a token of the cache made it unnecessary. */
@@ -202,6 +225,19 @@ export class TokenRefresher {
       failures: this.#failures,
       clockSkewMs: this.#clockSkewMs ?? null
     }
+  }
+
+  /** Ends after so many milliseconds, or with `stop`. */
+  #pause (ms: number): Promise<void> {
+    return new Promise(resolve => {
+      const end = (): void => {
+        disarm()
+        this.#pauses.delete(end)
+        resolve()
+      }
+      const disarm = this.#clock.setTimer(end, ms)
+      this.#pauses.add(end)
+    })
   }
 
   #usable (now: number): Token | undefined {
@@ -262,6 +298,10 @@ export class TokenRefresher {
     const token = fromCached(cached, instants)
     if (token === undefined) {
       this.#report.warn({}, 'cached token not used: it is from the future, so this machine\'s clock was set back')
+      return false
+    }
+    if (!token.value.matches(SENDABLE_TOKEN)) {
+      this.#report.warn({}, 'cached token not used: no header can carry it')
       return false
     }
     if (!isUsable(token, instants.now)) {
@@ -337,6 +377,7 @@ export class TokenRefresher {
 
   #accept (flight: Flight, grant: Grant): void {
     if (!(grant.value instanceof Secret)) throw new TokenError('transient', 'NoToken', 'The token source answered without a token.')
+    if (!grant.value.matches(SENDABLE_TOKEN)) throw createUnusable(grant.clockSkewMs)
     const now = this.#elapsed()
     // From the question, not from the answer: the provider may have counted since then.
     const token: Token = { value: grant.value, obtainedAt: flight.askedAt, lifetimeMs: usableLifetimeMs(grant) }
@@ -348,8 +389,7 @@ export class TokenRefresher {
     this.#failure = undefined
     this.#transientInARow = 0
     this.#rejections = 0
-    this.#bouncedBefore = this.#bounced ? this.#bouncedBefore + 1 : 0
-    this.#bounced = false
+    this.#unclear = 0
     this.#lastSuccessAt = this.#clock.wall()
     this.#measure(grant.clockSkewMs)
     this.#cache?.write(toCached(token, grant.renewal, this.#instants(), this.#clockSkewMs)).catch(() => {})
@@ -366,7 +406,7 @@ export class TokenRefresher {
     this.#dueAt = now + LONGEST_BACKOFF_MS
     this.#failures += 1
     try {
-      const error = thrown instanceof TokenError ? thrown : createUnexpected()
+      const error = thrown instanceof TokenError ? this.#settleDoubt(thrown) : createUnexpected()
       this.#failure = { class: error.class, code: error.code, message: error.message, at: this.#clock.wall() }
       this.#dueAt = now + this.#retryDelayMs(error)
       this.#measure(error.clockSkewMs)
@@ -374,10 +414,21 @@ export class TokenRefresher {
       this.#report.event(flight.kind, refused ? 'rejected' : 'transient')
       const fields = { kind: flight.kind, code: error.code, reason: error.message, refreshAt: this.status().refreshAt }
       if (refused) this.#report.error(fields, 'credential rejected')
-      else this.#report.warn(error === thrown ? fields : { ...fields, frames: stackFrames(thrown) }, 'token fetch failed')
+      else this.#report.warn(thrown instanceof TokenError ? fields : { ...fields, frames: stackFrames(thrown) }, 'token fetch failed')
     } catch {
       // Only an injected `random` that throws, or a hostile error object, comes here; the plan above stands.
     }
+  }
+
+  /** A refusal that nobody can read may pass like a failure of the provider; when it does not it is taken at its word. */
+  #settleDoubt (error: TokenError): TokenError {
+    if (error.class !== 'unclear') return error
+    this.#unclear += 1
+    const { code, message, retryAfterMs, clockSkewMs } = error
+    return new TokenError(this.#unclear > UNCLEAR_RETRIES ? 'permanent' : 'transient', code, message, {
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+      ...(clockSkewMs !== undefined && { clockSkewMs })
+    })
   }
 
   /** Keeps what an exchange told of the clocks; a difference that logins must correct is said when it begins. */
@@ -402,6 +453,11 @@ export class TokenRefresher {
 
 function createTimeout (): TokenError {
   return new TokenError('transient', 'Timeout', 'The identity provider did not answer in time.')
+}
+
+function createUnusable (clockSkewMs: number | undefined): TokenError {
+  const { class: failure, code, message } = unusableToken()
+  return new TokenError(failure, code, message, clockSkewMs === undefined ? {} : { clockSkewMs })
 }
 
 /** For what is no TokenError: its own message may quote what was sent, so it is told nowhere. */

@@ -104,9 +104,15 @@ export class RotatingRefresher {
   }
 
   /** The upstream answered 401 to `token`, see {@link TokenRefresher.reject}. */
-  reject (token: Token): void {
-    this.#serving.reject(token)
-    this.#candidate?.reject(token)
+  reject (token: Token, leastAgeMs: number): void {
+    this.#serving.reject(token, leastAgeMs)
+    this.#candidate?.reject(token, leastAgeMs)
+  }
+
+  /** What to send in place of `token`, see {@link TokenRefresher.another}; of whichever secret has one first. */
+  async another (token: Token): Promise<Token | undefined> {
+    const attempts = [this.#serving, this.#candidate].flatMap(refresher => refresher === undefined ? [] : [refresher.another(token)])
+    return await firstDefined(attempts) ?? differing(this.current(), token)
   }
 
   /** Whether a first fetch is over, however it ended. */
@@ -159,6 +165,16 @@ function stateOf (serving: CredentialStatus, candidate: CredentialStatus | undef
   if (serving.state === 'fresh') return candidate.lastError === null ? 'fresh' : 'stale'
   // Without a usable token it is rejected where both are.
   return serving.state === 'rejected' ? candidate.state : serving.state
+}
+
+// A secret that has taken over meanwhile may have what those that were asked have not.
+function differing (held: Token | undefined, token: Token): Token | undefined {
+  return held === token ? undefined : held
+}
+
+async function firstDefined (attempts: ReadonlyArray<Promise<Token | undefined>>): Promise<Token | undefined> {
+  const found = attempts.map(async attempt => await attempt ?? Promise.reject(new Error('none')))
+  return await Promise.any(found).catch(() => undefined)
 }
 
 /** The first token; where there is none, the error that leaves most hope. */

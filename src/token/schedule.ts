@@ -62,15 +62,17 @@ export function rejectedDelayMs (rejections: number, failure: Rejection): number
   return rejections <= 1 ? firstMs : thenMs
 }
 
+/** The longest that a request which met 401 waits for its token to be old enough to be replaced; with the first one, any does. */
+export const LONGEST_HOLD_MS = 2_000
+
 /**
- * How old a token must be before an upstream's 401 replaces it. The first is replaced at any age. One that itself replaced
- * a rejected token is not: an upstream that refuses every token (a permission that is missing, a wrong audience) would
- * otherwise cost a fetch per request. The pause doubles from 2 s to 60 s with each further token in a row.
+ * How old a token that an upstream never accepted must be before that upstream's 401 replaces it: 2 s, doubling up to 60 s with
+ * each further one in a row. An upstream that refuses every token would otherwise cost a fetch per request.
  *
- * @param rejectedInARow tokens before this one that the upstream rejected, without one in between that it did not
+ * @param refusedInARow tokens that the upstream refused since it accepted one, this one included
  */
-export function rejectionPauseMs (rejectedInARow: number): number {
-  return rejectedInARow === 0 ? 0 : doubled(rejectedInARow)
+export function rejectionPauseMs (refusedInARow: number): number {
+  return doubled(refusedInARow)
 }
 
 const FALLBACK_LIFETIME_MS = 300_000

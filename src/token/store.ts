@@ -3,6 +3,7 @@ import { TokenRefresher } from './refresher.ts'
 import { RotatingRefresher, type Material } from './rotation.ts'
 import type { Secret } from '../secret.ts'
 import type { Clock } from './clock.ts'
+import type { Kinship } from './identity.ts'
 import type { LoginGate, LoginLimits } from './login-gate.ts'
 import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
 import type { Token } from './token.ts'
@@ -16,12 +17,6 @@ export type CredentialOptions =
     /** What the credentials of one identity provider have in common; without it the credential is the only one of its provider. */
     readonly provider?: string
   }
-
-/**
- * What a credential is to the one that had its name before: the same in every respect; the same identity with another
- * secret; or another one.
- */
-export type Kinship = 'same' | 'rotated' | 'other'
 
 export interface StoreOptions {
   readonly credentials: Iterable<CredentialOptions>
@@ -44,7 +39,8 @@ interface Holder {
   stop (): void
   current (): Token | undefined
   get (signal?: AbortSignal): Promise<Token>
-  reject (token: Token): void
+  reject (token: Token, leastAgeMs: number): void
+  another (token: Token): Promise<Token | undefined>
   status (): CredentialStatus
 }
 
@@ -127,9 +123,14 @@ export class CredentialStore {
     return holder.current() ?? holder.get(signal)
   }
 
-  /** The upstream answered 401 to `token`. Afterwards `get` gives another one, or the same where a new one would not help. */
-  reject (name: string, token: Token): void {
-    this.#holder(name).reject(token)
+  /** An upstream answered 401 to `token`: it is replaced once it has reached an age, see {@link TokenRefresher.reject}. */
+  reject (name: string, token: Token, leastAgeMs: number): void {
+    this.#holder(name).reject(token, leastAgeMs)
+  }
+
+  /** What to send in place of a token that met 401; undefined where no other can be had. */
+  async another (name: string, token: Token): Promise<Token | undefined> {
+    return await this.#holder(name).another(token)
   }
 
   statuses (): Array<CredentialStatus & { readonly type: CredentialOptions['type'] }> {
@@ -203,6 +204,7 @@ function createFixed (name: string, value: Secret): Holder {
     current: () => token,
     get: async () => token,
     reject () {},
+    another: async () => undefined,
     status: () => status
   }
 }

@@ -32,10 +32,11 @@ export interface Token {
  * - `ambiguous`: it refused name and password, for which throttling and a wrong clock can be the reason as well
  * - `lockout`: it locked the user after too many wrong passwords
  * - `refresh-dead`: it no longer takes the refresh token
+ * - `unclear`: it refused the credential for a reason that nobody knows; tried again a few times before that counts as `permanent`
  * - `permanent`: it refused the credential for a reason that a person must mend
  * - `challenge`: it wants something answered that a program cannot answer
  */
-export type FailureClass = 'transient' | 'ambiguous' | 'lockout' | 'refresh-dead' | 'permanent' | 'challenge'
+export type FailureClass = 'transient' | 'ambiguous' | 'lockout' | 'refresh-dead' | 'unclear' | 'permanent' | 'challenge'
 
 /** Why a fetch failed. The message is a sentence for people and holds no secret. */
 export class TokenError extends Error {

@@ -12,14 +12,14 @@ const linesOf = (t: Test, more: object): string[] => problemsOf(t, fileWith({ ..
 t.test('only the endpoint, the client and its secret are needed; the token is sent as bearer', async (t) => {
   const config = configOf(loadFile(t, fileWith(OAUTH2)))
   const credential = config.credentials.get('a')
-  t.same(credential, { type: 'oauth2', tokenUrl: OAUTH2.tokenUrl, clientId: 'client', clientSecret: credential?.type === 'oauth2' && credential.clientSecret, clientAuth: 'basic', extra: new Map() })
+  t.same(credential, { type: 'oauth2', tokenUrl: OAUTH2.tokenUrl, clientId: 'client', clientSecret: credential?.type === 'oauth2' && credential.clientSecret, clientAuth: 'basic', extra: new Map(), tokenType: 'bearer' })
   t.equal(credential?.type === 'oauth2' && credential.clientSecret.reveal(), 's3cret')
   t.same(config.routes[0]?.bindings, [{ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: 'a' } }])
 })
 
 t.test('everything else is carried', async (t) => {
-  const more = { scope: 'a b', audience: 'https://api.example', resource: 'urn:x', clientAuth: 'post', extra: { token_format: 'jwt', constructor: 'x' } }
-  t.match(credentialOf(t, more), { scope: 'a b', audience: 'https://api.example', resource: 'urn:x', clientAuth: 'post', extra: new Map([['token_format', new Secret('jwt')], ['constructor', new Secret('x')]]) })
+  const more = { scope: 'a b', audience: 'https://api.example', resource: 'urn:x', clientAuth: 'post', tokenType: 'any', lifetimeSeconds: 90, extra: { token_format: 'jwt', constructor: 'x' } }
+  t.match(credentialOf(t, more), { scope: 'a b', audience: ['https://api.example'], resource: ['urn:x'], clientAuth: 'post', tokenType: 'any', lifetimeSeconds: 90, extra: new Map([['token_format', new Secret('jwt')], ['constructor', new Secret('x')]]) })
 })
 
 t.test('the token endpoint keeps its path and query, and has neither fragment nor user info', async (t) => {
@@ -42,7 +42,7 @@ t.test('what is missing, blank or unknown is an error', async (t) => {
   exactly(t, problemsOf(t, fileWith({ type: 'oauth2' })), [/^credentials\.a\.tokenUrl {2}is missing/, /^credentials\.a\.clientId {2}is missing/, /^credentials\.a\.clientSecret {2}is missing/])
   for (const key of ['clientId', 'clientSecret', 'scope', 'audience', 'resource']) exactly(t, linesOf(t, { [key]: ' ' }), [new RegExp(`^credentials\\.a\\.${key} {2}is empty; write its value`)])
   exactly(t, linesOf(t, { clientAuth: 'private_key_jwt' }), [/^credentials\.a\.clientAuth {2}must be one of "basic", "post"/])
-  exactly(t, linesOf(t, { grantType: 'password' }), [/^credentials\.a\.grantType {2}unknown key; remove it, or write one of "type", "tokenUrl", "clientId", "clientSecret", "scope", "audience", "resource", "clientAuth", "extra", "allowInsecureEndpoint"$/])
+  exactly(t, linesOf(t, { grantType: 'password' }), [/^credentials\.a\.grantType {2}unknown key; remove it, or write one of "type", "tokenUrl", "clientId", "clientSecret", "scope", "audience", "resource", "clientAuth", "extra", "tokenType", "lifetimeSeconds", "allowInsecureEndpoint"$/])
   exactly(t, linesOf(t, { extra: { a: 1 } }), [/^credentials\.a\.extra\.a {2}must be a string/])
 })
 
@@ -56,6 +56,23 @@ t.test('no value holds control characters or half a surrogate pair, and none is 
     exactly(t, linesOf(t, { [key]: 'a\ud800' }), [/holds half of a surrogate pair/])
   }
   exactly(t, linesOf(t, { resource: 'https://x/#f' }), [/^credentials\.a\.resource {2}holds a fragment, which no resource has/])
+})
+
+t.test('scope, audience and resource may be lists: one scope joined by blanks, a field for each of the others', async (t) => {
+  t.match(credentialOf(t, { scope: ['a', 'b c'], audience: ['x', 'y'], resource: ['urn:x', 'urn:y'] }), { scope: 'a b c', audience: ['x', 'y'], resource: ['urn:x', 'urn:y'] })
+  for (const key of ['scope', 'audience', 'resource']) {
+    exactly(t, linesOf(t, { [key]: [] }), [new RegExp(`^credentials\\.a\\.${key} {2}is an empty list; add to it, or leave it out$`)])
+    exactly(t, linesOf(t, { [key]: ['a', ' ', ''] }), [1, 2].map((index) => new RegExp(`^credentials\\.a\\.${key}\\[${index}\\] {2}is empty; write its value`)))
+    exactly(t, linesOf(t, { [key]: ['CANARY\n'] }), [new RegExp(`^credentials\\.a\\.${key}\\[0\\] {2}holds a line break or another control character; remove it$`)])
+    for (const wrong of [1, {}, null, true]) exactly(t, linesOf(t, { [key]: wrong }), [new RegExp(`^credentials\\.a\\.${key} {2}must be a string, or a list`)])
+    exactly(t, linesOf(t, { [key]: ['a', 1] }), [new RegExp(`^credentials\\.a\\.${key}\\[1\\] {2}must be a string`)])
+  }
+  exactly(t, linesOf(t, { resource: ['urn:x', 'https://x/#f'] }), [/^credentials\.a\.resource\[1\] {2}holds a fragment/])
+})
+
+t.test('tokenType is bearer or any, lifetimeSeconds a whole number above zero', async (t) => {
+  for (const tokenType of ['Bearer', 'mac', '', 1]) exactly(t, linesOf(t, { tokenType }), [/^credentials\.a\.tokenType {2}(?:must be one of "bearer", "any"|is empty)/])
+  for (const lifetimeSeconds of [0, -1, 1.5, '60']) exactly(t, linesOf(t, { lifetimeSeconds }), [/^credentials\.a\.lifetimeSeconds {2}must be/])
 })
 
 t.test('extra fields cannot override what this program writes', async (t) => {

@@ -1,4 +1,4 @@
-import type { Clock } from '#src/token/clock.ts'
+import { systemClock, type Clock } from '#src/token/clock.ts'
 
 /** A clock that stands still until a test moves it. */
 export class FakeClock implements Clock {
@@ -63,6 +63,18 @@ export class FakeClock implements Clock {
       if (timer.at <= end && (next === undefined || timer.at < next.at)) next = timer
     }
     return next
+  }
+}
+
+/** The machine's clock, which a test can set forward: what is held ages, and timers wait as long as ever. */
+export function createAgingClock (): Clock & { readonly age: (ms: number) => void } {
+  const clock = systemClock()
+  let aheadMs = 0
+  return {
+    monotonic: () => clock.monotonic() + aheadMs,
+    wall: () => clock.wall() + aheadMs,
+    setTimer: clock.setTimer,
+    age: ms => { aheadMs += ms }
   }
 }
 

@@ -53,6 +53,8 @@ export interface TestProxy {
   readonly lines: () => Array<Record<string, unknown>>
   /** Resolves once a line of the log fulfils a condition. */
   readonly line: (condition: (line: Record<string, unknown>) => boolean) => Promise<Record<string, unknown>>
+  /** Resolves once so many tokens were fetched since the start. */
+  readonly fetched: (count: number) => Promise<void>
   /** `/metrics` as text. */
   readonly scrape: () => Promise<string>
   readonly close: () => Promise<void>
@@ -118,6 +120,7 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
     logged: log.text,
     lines: log.lines,
     line: log.line,
+    fetched: async (count) => { await log.line(() => log.lines().filter(({ msg }) => msg === 'token fetched').length >= count) },
     scrape: async () => (await metrics.render('')).body,
     close: () => (closing ??= close()),
     state

@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap'
 import type { Binding } from '#src/auth/scheme.ts'
-import { TokenError } from '#src/token/token.ts'
+import { TokenError, type TokenSource } from '#src/token/token.ts'
+import { createAgingClock } from '../helpers/clock.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
-import { apiKey, BEARER, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
+import { apiKey, BEARER, startProxy, type ProxyOptions, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
 import { answerWith, OK, startUpstream, type Answer, type RecordingUpstream, type UpstreamExchange, type UpstreamOptions } from '../helpers/recording-upstream.ts'
 import { createTokenCredential, type TokenCredential } from '../helpers/token-credential.ts'
 
@@ -188,7 +189,7 @@ t.test('the new token goes wherever the old one was: query, cookie, header, body
   const key = (place: 'header' | 'query' | 'cookie'): Binding => ({ scheme: { type: 'apiKey', in: place, name: 'key' }, value: { type: 'token', credential: 'api' } })
   const credential = createTokenCredential()
   const upstream = await startUpstream(t, { answer: ({ header, target, body }) => `${header('key') ?? ''}${target}${body.toString()}`.includes('api-2') ? OK : DENIED })
-  const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [key('header'), key('query'), key('cookie'), apiKey('header', 'X-Fixed')] }], credentials: [credential.options] })
+  const proxy = await startAged(t, { routes: [{ upstream: upstream.origin, bindings: [key('header'), key('query'), key('cookie'), apiKey('header', 'X-Fixed')] }], credentials: [credential.options] })
   t.match(await send(proxy, 'GET /?a=1&key=evil HTTP/1.1', ['Cookie: a=1; key=evil']), { statusCode: 200 })
   t.same(upstream.exchanges.map(({ target, header }) => [target, header('cookie'), header('key')]), [['/?a=1&key=api-1', 'a=1; key=api-1', 'api-1'], ['/?a=1&key=api-2', 'a=1; key=api-2', 'api-2']])
   t.match(await proxy.scrape(), 'countersign_replays_total{credential="api"} 1')
@@ -203,7 +204,7 @@ t.test('a body that fields go into is sent once more with the new token in it', 
   ] as const) {
     const credential = createTokenCredential()
     const upstream = await startUpstream(t, { answer: ({ body }) => body.toString().includes('api-2') ? OK : DENIED })
-    const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [{ scheme: { type: 'apiKey', in: 'query', name: 'key' }, value: { type: 'token', credential: 'api' } }] }], credentials: [credential.options] })
+    const proxy = await startAged(t, { routes: [{ upstream: upstream.origin, bindings: [{ scheme: { type: 'apiKey', in: 'query', name: 'key' }, value: { type: 'token', credential: 'api' } }] }], credentials: [credential.options] })
     t.match(await send(proxy, 'POST /x HTTP/1.1', [...lines, `Content-Length: ${body.length}`], body), { statusCode: 200 })
     t.equal(upstream.exchanges.length, 2)
     for (const [index, expected] of [first, second].entries()) {
@@ -228,7 +229,7 @@ t.test('several token credentials: all that were sent are rejected, and counted'
   const other = createTokenCredential('other')
   const upstream = await startUpstream(t, { answer: ({ header }) => header('x-other') === 'other-2' ? OK : DENIED })
   const credential = createTokenCredential()
-  const proxy = await startProxy(t, {
+  const proxy = await startAged(t, {
     routes: [{ upstream: upstream.origin, bindings: [credential.bearer, { scheme: { type: 'apiKey', in: 'header', name: 'X-Other' }, value: { type: 'token', credential: 'other' } }] }],
     credentials: [credential.options, other.options]
   })
@@ -269,7 +270,7 @@ t.test('a 401 that is held reaches the client whole, whatever its size, framing 
     await proxy.line(({ msg }) => msg === 'token fetched')
     credential.release()
     t.match(await answer, { statusCode: 401, text, complete: true, trailers })
-    t.match(await send(proxy, 'HEAD / HTTP/1.1'), { statusCode: 503 }, 'the token is spent')
+    t.match(await send(proxy, 'HEAD / HTTP/1.1'), { statusCode: 401 }, 'the token serves on')
   }
 })
 
@@ -325,16 +326,113 @@ t.test('a client that leaves while the token is fetched costs the upstream nothi
   t.notOk(proxy.lines().some(({ msg }) => msg === 'request failed'), 'a client that leaves is no error')
 })
 
+t.test('revocations one after the other cost no caller an error, however soon they come, where the upstream took each token in between', async (t) => {
+  let revoked = 0
+  const { proxy, upstream, credential } = await scene(t, (exchange) => tokenOf(exchange) > revoked ? OK : DENIED)
+  for (let turn = 1; turn <= 5; turn++) {
+    t.match(await send(proxy, 'GET /taken HTTP/1.1'), { statusCode: 200 })
+    revoked = turn
+    const answers = await Promise.all(Array.from({ length: 10 }, () => send(proxy, 'GET /revoked HTTP/1.1')))
+    t.ok(answers.every(({ statusCode }) => statusCode === 200), `revocation ${turn}`)
+    t.equal(credential.logins(), turn + 1)
+  }
+  t.ok(upstream.exchanges.length > 10)
+})
+
+t.test('a token that is young and was never accepted is replaced once it is two seconds old, and the request waits for that', async (t) => {
+  const credential = createTokenCredential()
+  const upstream = await startUpstream(t, { answer: wants(2) })
+  const ages: number[] = []
+  const started = performance.now()
+  const source = { login: async (signal: AbortSignal) => { ages.push(performance.now() - started); return await sourceOf(credential).login(signal) } }
+  const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [credential.bearer] }], credentials: [{ name: 'api', type: 'oauth2', source }] })
+  const answers = await Promise.all(Array.from({ length: 20 }, () => send(proxy, 'GET / HTTP/1.1')))
+  t.ok(answers.every(({ statusCode }) => statusCode === 200))
+  t.equal(credential.logins(), 2)
+  const [first = NaN, second = NaN] = ages
+  t.ok(second - first >= 1_999, 'not before')
+})
+
+t.test('until the new token is here other requests go on with the old one', async (t) => {
+  const { proxy, upstream, credential } = await scene(t, (exchange) => exchange.target === '/private' ? wants(2)(exchange) : OK)
+  credential.hold()
+  const refused = send(proxy, 'GET /private HTTP/1.1')
+  await upstream.until(() => upstream.exchanges.length === 1)
+  for (const line of ['GET /1 HTTP/1.1', 'HEAD /2 HTTP/1.1']) t.match(await send(proxy, line), { statusCode: 200 })
+  t.same(upstream.exchanges.map(tokenOf), [1, 1, 1])
+  credential.release()
+  t.match(await refused, { statusCode: 200 })
+  t.equal(credential.logins(), 2)
+})
+
+t.test('a 401 that somebody provokes while the provider is down, or refuses, takes the token from nobody', async (t) => {
+  for (const failure of ['transient', 'ambiguous', 'permanent'] as const) {
+    const { proxy, upstream, credential } = await scene(t, (exchange) => exchange.target === '/private' ? DENIED : OK)
+    credential.fail(new TokenError(failure, 'Down', 'The identity provider is down.'))
+    const body = Buffer.from('hello')
+    for (let time = 0; time < 5; time++) {
+      t.match(await send(proxy, 'GET /private HTTP/1.1'), { statusCode: 401, text: 'who are you' })
+      t.match(await send(proxy, 'GET / HTTP/1.1'), { statusCode: 200 }, failure)
+      t.match(await rawRequest(proxy.port, post(proxy, body, time % 2 === 0)), { statusCode: 200 })
+    }
+    t.ok(upstream.exchanges.every((exchange) => tokenOf(exchange) === 1))
+    t.match(proxy.store.ready(), { ready: true })
+  }
+})
+
+t.test('an upstream that refuses every token is no reason for the others, and does not count what they accept as its own', async (t) => {
+  const credential = createTokenCredential()
+  const [good, bad] = [await startUpstream(t, { answer: () => OK }), await startUpstream(t, { answer: () => DENIED })]
+  const proxy = await startAged(t, {
+    routes: [{ prefix: '/good', upstream: good.origin, bindings: [credential.bearer] }, { prefix: '/bad', upstream: bad.origin, bindings: [credential.bearer] }],
+    credentials: [credential.options]
+  })
+  for (let turn = 0; turn < 20; turn++) {
+    t.match(await send(proxy, 'GET /good HTTP/1.1'), { statusCode: 200 })
+    t.match(await send(proxy, 'GET /bad HTTP/1.1'), { statusCode: 401 })
+  }
+  t.equal(credential.logins(), 2, 'the new token is too young for that upstream, whatever the other says')
+})
+
+t.test('a late 401 to an older token gets the newer one and replaces nothing', async (t) => {
+  const waiting: Array<() => void> = []
+  const { proxy, upstream, credential } = await scene(t, (exchange) => {
+    if (tokenOf(exchange) > 1) return OK
+    if (exchange.target === '/late') waiting.push(() => { exchange.send(DENIED) })
+    return exchange.target === '/late' ? undefined : DENIED
+  })
+  const late = send(proxy, 'GET /late HTTP/1.1')
+  await upstream.until(() => waiting.length === 1)
+  t.match(await send(proxy, 'GET / HTTP/1.1'), { statusCode: 200 })
+  waiting[0]?.()
+  t.match(await late, { statusCode: 200 })
+  t.equal(credential.logins(), 2)
+})
+
+function sourceOf ({ options }: TokenCredential): TokenSource {
+  if (options.type === 'static') throw new Error('this one logs in')
+  return options.source
+}
+
 interface Scene {
   readonly proxy: TestProxy
   readonly upstream: RecordingUpstream
   readonly credential: TokenCredential
 }
 
+/** A proxy whose tokens are three seconds old: an upstream's 401 to one that it never accepted replaces it at once then. */
+async function startAged (t: Test, options: ProxyOptions): Promise<TestProxy> {
+  const clock = createAgingClock()
+  const proxy = await startProxy(t, { ...options, clock })
+  await proxy.fetched(options.credentials?.length ?? 0)
+  clock.age(3_000)
+  return proxy
+}
+
 async function scene (t: Test, answer: Answer, route: Partial<TestRoute> = {}, options: UpstreamOptions = {}): Promise<Scene> {
   const credential = createTokenCredential()
   const upstream = await startUpstream(t, { answer, ...options })
-  const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [credential.bearer], ...route }], credentials: [credential.options] })
+  const proxy = await startAged(t, { routes: [{ upstream: upstream.origin, bindings: [credential.bearer], ...route }], credentials: [credential.options] })
   return { proxy, upstream, credential }
 }
 

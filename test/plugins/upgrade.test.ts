@@ -3,9 +3,10 @@ import { Secret } from '#src/secret.ts'
 import type { Binding } from '#src/auth/scheme.ts'
 import { connectRaw, message, rawRequest, type RawClient, type RawResponse } from '../helpers/raw-client.ts'
 import { apiKey, BEARER, CANARY, startProxy, type ProxyOptions, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
-import { answerWith, startUpstream, type Answer, type RecordingUpstream } from '../helpers/recording-upstream.ts'
+import { answerWith, startUpstream, type Answer, type RecordingUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
+import { createTokenCredential, type TokenCredential } from '../helpers/token-credential.ts'
 import { createLateAnswer, failure, FakeSource } from '../helpers/token-source.ts'
-import { FakeClock } from '../helpers/clock.ts'
+import { createAgingClock, FakeClock } from '../helpers/clock.ts'
 
 const UPGRADE = ['Connection: keep-alive, Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13']
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n'
@@ -165,6 +166,72 @@ t.test('an upgrade waits for its token, and is refused without one', async (t) =
   t.equal(other.upstream.accepted, 0)
 })
 
+t.test('a 401 to an upgrade renews the token, and the upgrade is sent once more', async (t) => {
+  let revoked = 1
+  const { proxy, upstream, credential } = await renewable(t, (exchange) => tokenOf(exchange) > revoked ? `${SWITCH}frames` : answerWith('401 Unauthorized', ['X-First: yes'], 'who are you'))
+  const client = await connectRaw(proxy.port)
+  client.send(handshake(proxy, '/chat?room=1') + 'early')
+  t.match((await client.head()).startLine, ' 101 ')
+  await client.until((bytes) => bytes.toString() === 'frames')
+  await upstream.until(() => upstream.received.endsWith('\r\n\r\nearly'))
+  t.equal(credential.logins(), 2)
+  t.same(upstream.exchanges.map(({ target, header }) => [target, header('authorization'), header('sec-websocket-key')]),
+    ['api-1', 'api-2'].map((token) => ['/chat?room=1', `Bearer ${token}`, 'dGhlIHNhbXBsZSBub25jZQ==']))
+  t.match(await proxy.line(({ msg }) => msg === 'upstream answered 401, request sent once more with a new token'), { level: 'info', credential: 'api' })
+  t.match(await proxy.scrape(), 'countersign_replays_total{credential="api"} 1')
+  client.destroy()
+
+  revoked = 2
+  const again = await open(proxy)
+  t.match((await again.head()).startLine, ' 101 ', 'a token that took a 101 was accepted, so it is replaced at once')
+  t.equal(credential.logins(), 3)
+  again.destroy()
+})
+
+t.test('many upgrades that meet 401 at once cost one login and one more try each', async (t) => {
+  const { proxy, upstream, credential } = await renewable(t, async (exchange) => {
+    if (tokenOf(exchange) > 1) return SWITCH
+    await upstream.until(() => upstream.exchanges.length >= 20)
+    return answerWith('401 Unauthorized')
+  })
+  const clients = await Promise.all(Array.from({ length: 20 }, () => open(proxy)))
+  for (const client of clients) {
+    t.match((await client.head()).startLine, ' 101 ')
+    client.destroy()
+  }
+  t.equal(credential.logins(), 2)
+  t.equal(upstream.exchanges.length, 40)
+})
+
+t.test('a second 401 to an upgrade is passed on, and so is the first where no token can be had', async (t) => {
+  for (const down of [undefined, 'transient', 'permanent'] as const) {
+    const { proxy, upstream, credential } = await renewable(t, () => answerWith('401 Unauthorized', ['WWW-Authenticate: Bearer'], 'who are you'))
+    if (down !== undefined) credential.fail(failure(down))
+    const client = await open(proxy)
+    const response = await client.response()
+    t.match(response, { statusCode: 401, text: 'who are you', complete: true })
+    t.same([response.header('www-authenticate'), response.header('proxy-status')], ['Bearer', undefined])
+    await client.closed()
+    t.equal(upstream.exchanges.length, down === undefined ? 2 : 1)
+    t.equal(credential.logins(), 2)
+    t.match(await proxy.line(({ msg }) => msg === 'upstream answered 401, which is passed on'), { level: 'warn', reason: down === undefined ? 'the answer to the second attempt' : 'no other token' })
+    t.match(proxy.store.ready(), { ready: true }, 'the old token stays')
+  }
+})
+
+t.test('a client that leaves while the token of its upgrade is fetched costs the upstream nothing more', async (t) => {
+  const { proxy, upstream, credential } = await renewable(t, () => answerWith('401 Unauthorized'))
+  credential.hold()
+  const client = await open(proxy)
+  await upstream.until(() => upstream.exchanges.length === 1)
+  client.reset()
+  await proxy.line((line) => line['msg'] === 'request' && line['aborted'] === true)
+  credential.release()
+  await proxy.fetched(2)
+  t.match(await (await open(proxy, '/next')).response(), { statusCode: 401 })
+  t.same(upstream.exchanges.map(({ target }) => target), ['/', '/next'])
+})
+
 t.test('a POST upgrade on a route whose credential goes into the body is refused', async (t) => {
   const { proxy, upstream } = await pair(t, { bindings: [apiKey('query', 'key')] })
   refused(t, await send(proxy, message('POST / HTTP/1.1', [host(proxy), 'Connection: Upgrade', 'Upgrade: tcp'])), 415, 'CS_BODY_UNSUPPORTED')
@@ -294,6 +361,20 @@ async function pair (t: Test, route: Partial<TestRoute>, answer: Answer = () => 
   const upstream = await startUpstream(t, { answer })
   const proxy = await startProxy(t, { ...options, routes: [{ ...route, upstream: upstream.origin + (route.upstream ?? '') }] })
   return { proxy, upstream }
+}
+
+/** A proxy with tokens `api-1`, `api-2`, …, the first of which is old enough to be replaced. */
+async function renewable (t: Test, answer: Answer): Promise<{ proxy: TestProxy, upstream: RecordingUpstream, credential: TokenCredential }> {
+  const credential = createTokenCredential()
+  const clock = createAgingClock()
+  const { proxy, upstream } = await pair(t, { bindings: [credential.bearer] }, answer, { credentials: [credential.options], clock })
+  await proxy.fetched(1)
+  clock.age(3_000)
+  return { proxy, upstream, credential }
+}
+
+function tokenOf ({ header }: UpstreamExchange): number {
+  return Number(header('authorization')?.slice('Bearer api-'.length) ?? 0)
 }
 
 function host (proxy: TestProxy): string {

@@ -85,7 +85,7 @@ export const FAULTS: Readonly<Record<string, Fault & { readonly class: 'transien
   'a wrong secret, or throttling in disguise': rejected({ type: 'throttled-in-disguise' }, answer(401, { error: 'invalid_client' }), 'NotAuthorizedException', 'invalid_client'),
   'a credential that is switched off': rejected({ type: 'error', code: 'NotAuthorizedException', message: 'User is disabled.' }, answer(400, { error: 'unauthorized_client' }), 'NotAuthorizedException', 'unauthorized_client'),
   'an unknown client': rejected({ type: 'error', code: 'ResourceNotFoundException', message: '' }, answer(401, { error: 'unknown' }), 'ResourceNotFoundException', 'Unauthorized'),
-  'a challenge, or a token of another type': rejected({ type: 'challenge', name: 'SMS_MFA' }, issued({ token_type: 'mac' }), 'SMS_MFA', 'UnsupportedTokenType')
+  'a challenge, or a grant that is not allowed': rejected({ type: 'challenge', name: 'SMS_MFA' }, answer(403, { error: 'access_denied' }), 'SMS_MFA', 'access_denied')
 }
 
 function transient (cognito: CognitoFault, oauth2: Reply, ...[cognitoCode, oauth2Code]: [string, string]) {

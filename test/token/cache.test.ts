@@ -91,6 +91,18 @@ t.test('the last instant of a cached token is that of its minimum life', async t
   t.equal((await refresher.get()).value, value)
 })
 
+t.test('a cached token that no header can carry is not used, but its renewal is', async t => {
+  for (const text of ['a\r\nb', ' a', '\u20ac', 'x'.repeat(32_769)]) {
+    const clock = new FakeClock()
+    const cache = new MemoryCache({ value: new Secret(text), issuedAt: clock.wall(), lifetimeMs: HOUR, renewal: createRenewal('kept') })
+    const { source, refresher, log } = createScene({ clock, cache })
+    refresher.start()
+    t.match((await refresher.get()).value.reveal(), /^token-\d+$/)
+    t.same(source.calls.map(({ renewal }) => renewal), [createRenewal('kept')])
+    t.match(log.lines[0], { level: 'warn', sentence: /no header can carry/ })
+  }
+})
+
 t.test('a token from the future is not used: the clock was set back, so nobody knows its age', async t => {
   const { clock, cache, value } = await liveOnce()
   await clock.advance(10 * MINUTE)
@@ -124,8 +136,8 @@ t.test('a token that an upstream rejected does not come back', async t => {
   second.source.answer = () => failure('transient')
   second.refresher.start()
   const token = await second.refresher.get()
-  second.refresher.reject(token)
-  second.refresher.reject(token)
+  second.refresher.reject(token, 0)
+  second.refresher.reject(token, 0)
   second.refresher.stop()
   t.same(cache.calls.filter(call => call === 'remove').length, 1)
   const third = createScene({ clock, cache })
@@ -138,13 +150,11 @@ t.test('what is rejected while its replacement may not come yet is forgotten too
   const cache = new MemoryCache()
   const { source, refresher } = createScene({ cache })
   refresher.start()
-  refresher.reject(await refresher.get())
-  await settle()
-  const replacement = await refresher.get()
-  refresher.reject(replacement)
-  t.equal(refresher.current(), replacement, 'it serves for its two seconds')
+  const token = await refresher.get()
+  refresher.reject(token, 2_000)
+  t.equal(refresher.current(), token, 'it serves for its two seconds')
   t.equal(cache.held, undefined)
-  t.equal(source.calls.length, 2)
+  t.equal(source.calls.length, 1)
 })
 
 t.test('a cache that fails, throws, hangs or comes late costs nothing but its two seconds', async t => {
@@ -163,7 +173,7 @@ t.test('a cache that fails, throws, hangs or comes late costs nothing but its tw
     await clock.advance(waitMs)
     const token = await waiting
     t.equal(refresher.status().state, 'fresh')
-    refresher.reject(token)
+    refresher.reject(token, 0)
     await clock.advance(MINUTE)
     t.notMatch(JSON.stringify(log.lines), /CANARY/)
     t.ok(source.calls.length <= 2)

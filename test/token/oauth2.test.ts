@@ -88,10 +88,10 @@ t.test('id and secret of a Basic header are form-encoded', async t => {
 
 t.test('scope, audience, resource and extra are form fields, and no extra can take their place', async t => {
   const server = await startScriptedServer(t)
-  const extra = new Map(Object.entries({ tenant: 'ü & co', scope: 'evil', grant_type: 'password', ['__proto__']: 'x' }).map(([name, value]) => [name, new Secret(value)]))
-  await sourceFor(`${server.url}/token`, { scope: 'a:read b', audience: 'https://api.example.com/', resource: 'urn:example:r', extra }).login(NEVER)
+  const extra = new Map(Object.entries({ tenant: 'ü & co', scope: 'evil', audience: 'evil', resource: 'evil', grant_type: 'password', ['__proto__']: 'x' }).map(([name, value]) => [name, new Secret(value)]))
+  await sourceFor(`${server.url}/token`, { scope: 'a:read b', audience: ['https://api.example.com/', 'second'], resource: ['urn:example:r', 'urn:example:s'], extra }).login(NEVER)
   t.same([...server.calls[0]?.form ?? []].sort(), [
-    ['__proto__', 'x'], ['audience', 'https://api.example.com/'], ['grant_type', 'client_credentials'], ['resource', 'urn:example:r'], ['scope', 'a:read b'], ['tenant', 'ü & co']
+    ['__proto__', 'x'], ['audience', 'https://api.example.com/'], ['audience', 'second'], ['grant_type', 'client_credentials'], ['resource', 'urn:example:r'], ['resource', 'urn:example:s'], ['scope', 'a:read b'], ['tenant', 'ü & co']
   ])
 })
 
@@ -130,31 +130,40 @@ t.test('without a usable lifetime a JWT lives as long as its own exp and iat say
   t.equal(await lifetimeOf({ iat: '1000', exp: '1900' }), undefined)
 })
 
-t.test('the token type is Bearer in any case, and nothing else', async t => {
+t.test('a token without a type, or of the type Bearer or BearerToken in any case, is a bearer token', async t => {
   const server = await startScriptedServer(t)
-  for (const type of ['Bearer', 'bearer', 'BEARER', 'bEaReR', 'Bearer ', ' bearer']) {
+  for (const type of ['Bearer', 'bearer', 'BEARER', 'bEaReR', 'Bearer ', ' bearer', 'BearerToken', 'bearertoken', 'BEARERTOKEN', undefined, null, '', ' ']) {
     server.reply = issued({ token_type: type })
-    t.equal((await sourceFor(`${server.url}/token`).login(NEVER)).value.reveal(), 'token-1', type)
-  }
-  for (const type of ['mac', 'DPoP', 'N_A', 'Bearer,mac', 'token-1\r\nx: y', 'x'.repeat(5000), '', undefined, null, 1, ['Bearer'], {}]) {
-    server.reply = issued({ token_type: type })
-    const error = await failureOf(sourceFor(`${server.url}/token`).login(NEVER))
-    t.match(error, { class: 'permanent', code: 'UnsupportedTokenType' }, JSON.stringify(type))
-    t.ok(error.message.length < 200 && /^[\x20-\x7e]+$/.test(error.message), 'a short sentence')
-    t.equal(error.message.includes('"mac"'), type === 'mac', 'which names a type that looks like one')
+    t.equal((await sourceFor(`${server.url}/token`).login(NEVER)).value.reveal(), 'token-1', String(type))
   }
 })
 
-t.test('a token that no header can carry is refused', async t => {
+t.test('a token of another type is a failure that is tried again, unless any type is taken', async t => {
   const server = await startScriptedServer(t)
-  for (const token of ['a\r\nX-Evil: 1', 'a\nb', 'a\0b', 'a\tb', 'é', 'a\u2028b', ' a', 'a ', '\u007f', '\ud800']) {
-    server.reply = issued({ access_token: token })
-    t.match(await failureOf(sourceFor(`${server.url}/token`).login(NEVER)), { class: 'permanent', code: 'UnusableToken' }, Buffer.from(token).toString('hex'))
+  for (const type of ['mac', 'DPoP', 'N_A', 'Bearer,mac', 'Bearer Token', 'bearer_token', 'token-1\r\nx: y', 'x'.repeat(5000), 1, 0, false, ['Bearer'], {}]) {
+    server.reply = issued({ token_type: type })
+    for (const tokenType of [undefined, 'bearer'] as const) {
+      const error = await failureOf(sourceFor(`${server.url}/token`, tokenType === undefined ? {} : { tokenType }).login(NEVER))
+      t.match(error, { class: 'transient', code: 'UnsupportedTokenType' }, Buffer.from(JSON.stringify(type).slice(0, 20)).toString('hex'))
+      t.ok(error.message.length < 300 && /^[\x20-\x7e]+$/.test(error.message), 'a short sentence')
+      t.equal(error.message.includes('"mac"'), type === 'mac', 'which names a type that looks like one')
+    }
+    t.equal((await sourceFor(`${server.url}/token`, { tokenType: 'any' }).login(NEVER)).value.reveal(), 'token-1')
   }
-  for (const token of ['a', '123|aB-_.~+/=', 'x'.repeat(100_000)]) {
-    server.reply = issued({ access_token: token })
-    t.equal((await sourceFor(`${server.url}/token`).login(NEVER)).value.reveal(), token)
+})
+
+t.test('a lifetime is the answer\'s, else the configured one, else the token\'s own', async t => {
+  const server = await startScriptedServer(t)
+  const jwt = createUnsignedJwt({ iat: 1000, exp: 1900 })
+  const lifetimeOf = async (access: string, expiresIn: unknown, lifetimeSeconds?: number) => {
+    server.reply = issued({ access_token: access, expires_in: expiresIn })
+    return (await sourceFor(`${server.url}/token`, lifetimeSeconds === undefined ? {} : { lifetimeSeconds }).login(NEVER)).lifetimeMs
   }
+  t.equal(await lifetimeOf(jwt, '60', 1200), 60_000)
+  for (const odd of [undefined, null, 0, -1, 'soon', '', true, [60], {}]) t.equal(await lifetimeOf(jwt, odd, 1200), 1_200_000)
+  t.equal(await lifetimeOf(jwt, undefined), 900_000)
+  t.equal(await lifetimeOf('opaque', undefined, 1200), 1_200_000)
+  t.equal(await lifetimeOf('opaque', undefined), undefined)
 })
 
 t.test('what servers are known to be sloppy about does not matter', async t => {
@@ -284,7 +293,7 @@ t.test('what the server refuses is a rejection that says what to do', async t =>
     [answer(400, { error: 'invalid_target' }), 'permanent', 'invalid_target', /resource/],
     [answer(400, { error: 'invalid_request' }), 'permanent', 'invalid_request', /clientAuth/],
     [answer(403, { error: 'access_denied' }), 'permanent', 'access_denied', /audience/],
-    [answer(400, { error: 'a_new_one' }), 'permanent', 'UnknownRefusal', /log/],
+    [answer(400, { error: 'a_new_one' }), 'unclear', 'UnknownRefusal', /log/],
     [answer(401, '<h1>Unauthorized</h1>', { 'Content-Type': 'text/html' }), 'ambiguous', 'Unauthorized', /clientSecret/],
     [answer(401, ''), 'ambiguous', 'Unauthorized', /clientSecret/],
     [answer(403, 'Request blocked'), 'permanent', 'Forbidden', /firewall/],
@@ -311,7 +320,6 @@ t.test('no failure holds a word of the provider, whatever it echoes', async t =>
   const replies: Reply[] = [
     ...[200, 400, 401, 403, 404, 418, 429, 500].flatMap(status => [answer(status, echo), answer(status, { ...echo, error: 'invalid_scope' }), answer(status, `<p>${canary}</p>`)]),
     answer(200, { ...echo, error: undefined }),
-    answer(200, { ...echo, error: undefined, token_type: 'Bearer', access_token: `${canary}\n` }),
     answer(307, '', { Location: `https://x/${canary}` }),
     answer(401, '', { 'WWW-Authenticate': `Basic error="${canary}", realm=${canary}`, 'Retry-After': canary, Date: canary }),
     `HTTP/1.1 200 ${canary}\r\n${canary}\r\n\r\n`

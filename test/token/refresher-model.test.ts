@@ -197,10 +197,15 @@ const steps: Array<fc.Arbitrary<Step>> = [
   fc.constant(step('get', (_model, world) => {
     world.refresher.get().then(token => { world.receive(token) }, () => {})
   })),
-  fc.nat().map(which => step(`reject ${which}`, (model, world) => {
+  fc.tuple(fc.nat(), fc.constantFrom(0, 2_000, 60_000)).map(([which, leastAgeMs]) => step(`reject ${which}`, (model, world) => {
     const token = world.given[which % world.given.length]
     model.explained += 1
-    if (token !== undefined) world.refresher.reject(token)
+    if (token === undefined) return
+    world.refresher.reject(token, leastAgeMs)
+    world.refresher.another(token).then(other => {
+      if (other === token) world.problem = 'the same token in place of a rejected one'
+      if (other !== undefined) world.receive(other)
+    }, () => { world.problem = 'another threw' })
   })),
   fc.integer({ min: -3 * HOUR, max: 3 * HOUR }).map(ms => step(`jump ${ms}`, (model, world) => {
     model.explained += 1

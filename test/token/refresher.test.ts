@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Secret } from '#src/secret.ts'
+import { createAcceptance } from '#src/token/acceptance.ts'
 import { TokenRefresher } from '#src/token/refresher.ts'
 import { minimumLifeMs } from '#src/token/schedule.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
@@ -350,7 +351,7 @@ t.test('after stop a usable token still serves what drains, and nothing is fetch
   const token = await refresher.get()
   refresher.stop()
   t.equal(await refresher.get(), token)
-  refresher.reject(token)
+  refresher.reject(token, 0)
   await clock.advance(2 * HOUR)
   await t.rejects(refresher.get(), { ...UNAVAILABLE, retryAfter: 1 })
   t.equal(source.kinds, 'login')
@@ -372,28 +373,82 @@ t.test('started again after stop, it fetches again, and the answer of the first 
   t.equal(refresher.status().logins, 1)
 })
 
-t.test('two hundred simultaneous 401s with one token cause one fetch', async t => {
-  const { clock, source, refresher } = createScene()
-  refresher.start()
-  const first = await refresher.get()
-  await clock.advance(MINUTE)
-  const next = await Promise.all(Array.from({ length: 200 }, async () => {
-    refresher.reject(first)
-    return await refresher.get()
-  }))
-  t.equal(source.kinds, 'login refresh')
-  t.equal(new Set(next).size, 1)
-  t.not(next[0], first)
-})
-
-t.test('a rejected token is given to nobody any more, from the same instant on', async t => {
+t.test('two hundred simultaneous 401s with one token cause one fetch, which all of them wait for', async t => {
   const { source, refresher } = createScene()
   refresher.start()
   const first = await refresher.get()
+  const next = await Promise.all(Array.from({ length: 200 }, async () => {
+    refresher.reject(first, 0)
+    return await refresher.another(first)
+  }))
+  t.equal(source.kinds, 'login refresh')
+  t.equal(new Set(next).size, 1)
+  t.ok(next[0])
+  t.not(next[0], first)
+})
+
+t.test('a rejected token serves others until the new one is here, and who met the 401 waits', async t => {
+  const { source, refresher } = createScene()
+  refresher.start()
+  const first = await refresher.get()
+  const late = createLateAnswer()
+  source.script.push(late.answer)
+  refresher.reject(first, 0)
+  const waiting = refresher.another(first)
+  t.equal(refresher.current(), first)
+  t.equal(await refresher.get(), first)
+  t.equal(refresher.status().state, 'stale')
+  late.give(source.grant())
+  const second = await waiting
+  t.not(second, first)
+  t.equal(refresher.current(), second)
+  t.equal(await refresher.another(first), second, 'a late 401 gets it at once')
+})
+
+t.test('where no other token can be had the old one stays until its life ends, and is renewed by itself later', async t => {
+  for (const verdict of ['transient', 'ambiguous', 'lockout', 'permanent', 'challenge'] as const) {
+    const { clock, source, refresher } = createScene()
+    refresher.start()
+    const first = await refresher.get()
+    const { answer } = source
+    source.answer = () => failure(verdict)
+    refresher.reject(first, 0)
+    t.equal(await refresher.another(first), undefined, verdict)
+    t.equal(refresher.current(), first)
+    t.match(refresher.status(), { state: 'stale' })
+    const count = source.calls.length
+    for (let time = 0; time < 50; time++) {
+      refresher.reject(first, 0)
+      t.equal(await refresher.another(first), undefined)
+    }
+    t.equal(source.calls.length, count, 'no further 401 asks the provider')
+    t.equal(await refresher.get(), first)
+    await clock.advance(HOUR - 30_001)
+    t.equal(refresher.current(), first)
+    await clock.advance(1)
+    t.equal(refresher.current(), undefined)
+    source.answer = answer
+    await clock.advance(16 * MINUTE)
+    t.equal(refresher.status().state, 'fresh')
+  }
+})
+
+t.test('a provider that hangs holds a 401 for ten seconds, and the old token serves all the while', async t => {
+  const { clock, source, refresher } = createScene()
+  refresher.start()
+  const first = await refresher.get()
   source.script.push(createLateAnswer().answer)
-  refresher.reject(first)
-  t.equal(refresher.current(), undefined)
-  t.equal(refresher.status().state, 'expired')
+  refresher.reject(first, 0)
+  let found: unknown = 'none yet'
+  refresher.another(first).then(token => { found = token }, () => {})
+  await clock.advance(9_999)
+  t.equal(found, 'none yet')
+  t.equal(refresher.current(), first)
+  await clock.advance(1)
+  t.equal(found, undefined)
+  await clock.advance(1_000)
+  t.match(refresher.status(), { lastError: { code: 'Timeout' } })
+  t.equal(refresher.current(), first)
 })
 
 t.test('a 401 with an old token does nothing', async t => {
@@ -403,7 +458,7 @@ t.test('a 401 with an old token does nothing', async t => {
   await clock.advance(REFRESH_AT)
   const second = await refresher.get()
   t.not(second, first)
-  refresher.reject(first)
+  refresher.reject(first, 0)
   await settle()
   t.equal(await refresher.get(), second)
   t.equal(source.kinds, 'login refresh')
@@ -416,41 +471,47 @@ t.test('a 401 while a refresh is running waits for that one', async t => {
   const late = createLateAnswer()
   source.script.push(late.answer)
   await clock.advance(REFRESH_AT)
-  refresher.reject(first)
-  const waiting = refresher.get()
+  refresher.reject(first, 0)
+  const waiting = refresher.another(first)
   late.give(source.grant())
   t.not(await waiting, first)
   t.equal(source.kinds, 'login refresh')
 })
 
+t.test('a token that is too young is replaced when it is old enough; who waits for that waits two seconds at most', async t => {
+  const { clock, source, refresher } = createScene()
+  refresher.start()
+  const first = await refresher.get()
+  refresher.reject(first, 2_000)
+  const waiting = refresher.another(first)
+  await clock.advance(1_999)
+  t.equal(source.calls.length, 1)
+  await clock.advance(1)
+  const second = await waiting
+  if (second === undefined) throw new Error('there is another')
+  t.not(second, first)
+  refresher.reject(second, 4_000)
+  t.equal(await refresher.another(second), undefined, 'four seconds are too long')
+  await clock.advance(3_999)
+  t.equal(source.calls.length, 2)
+  await clock.advance(1)
+  t.equal(source.calls.length, 3, 'replaced all the same')
+})
+
 t.test('an upstream that answers 401 to every token causes a fetch a minute at most, and tokens keep coming', async t => {
   const { clock, source, refresher } = createScene()
+  const { refuse } = createAcceptance()
   refresher.start()
   await settle()
   for (let second = 0; second < 600; second++) {
     const token = await refresher.get()
-    refresher.reject(token)
+    refresher.reject(token, refuse('orders', token))
     await clock.advance(1_000)
   }
   const start = source.calls[0]?.at ?? NaN
-  t.same(source.calls.slice(0, 8).map(call => (call.at - start) / 1000), [0, 0, 2, 6, 14, 30, 62, 122])
-  t.equal(source.calls.length, 8 + 7)
+  t.same(source.calls.slice(0, 8).map(call => (call.at - start) / 1000), [0, 2, 6, 14, 30, 62, 122, 182])
+  t.equal(source.calls.length, 8 + 6)
   t.equal(refresher.status().state, 'fresh')
-})
-
-t.test('after a token that nobody rejected, a 401 leads to a fetch at once again', async t => {
-  const { clock, source, refresher } = createScene()
-  refresher.start()
-  refresher.reject(await refresher.get())
-  await settle()
-  refresher.reject(await refresher.get())
-  t.equal(source.calls.length, 2)
-  await clock.advance(2_000)
-  t.equal(source.calls.length, 3)
-  await clock.advance(REFRESH_AT)
-  t.equal(source.calls.length, 4)
-  refresher.reject(await refresher.get())
-  t.equal(source.calls.length, 5)
 })
 
 t.test('a 401 does not bring a fetch forward that waits out a failure', async t => {
@@ -461,10 +522,10 @@ t.test('a 401 does not bring a fetch forward that waits out a failure', async t 
   source.script.push(failure('refresh-dead'))
   await clock.advance(REFRESH_AT)
   const count = source.calls.length
-  refresher.reject(token)
+  refresher.reject(token, 0)
   await clock.advance(4_999)
   t.equal(source.calls.length, count)
-  await t.rejects(refresher.get(), REJECTED)
+  t.equal(await refresher.get(), token)
 })
 
 t.test('a source that never settles is left behind after 11 s, and tried again', async t => {
@@ -735,6 +796,55 @@ t.test('whatever is thrown, at whichever step, the next attempt comes', async t 
   }
 })
 
+t.test('a token that no header can carry is none, from whichever source it comes: a transient failure, and the old one serves', async t => {
+  const unsendable = ['', ' ', ' a', 'a ', 'a b', 'a\tb', 'a\r\nX-Evil: 1', 'a\nb', 'a\n', 'a\0b', '\x7f', 'caf\u00e9', '\u20ac', 'a\u2028b', '\ud800', '\ufeffa', 'x'.repeat(32_769)]
+  for (const text of unsendable) {
+    const { clock, source, refresher, events } = createScene()
+    refresher.start()
+    const first = await refresher.get()
+    source.script.push(source.grant({ value: new Secret(text), renewal: createRenewal('poisoned') }))
+    await clock.advance(REFRESH_AT)
+    t.match(refresher.status(), { state: 'stale', lastError: { code: 'UnusableToken' } }, Buffer.from(text.slice(0, 20)).toString('hex'))
+    t.equal(refresher.current(), first)
+    t.match(events.at(-1), { kind: 'refresh', outcome: 'transient' })
+    await clock.advance(MINUTE)
+    t.match(refresher.status(), { state: 'fresh', lastError: null })
+    t.same(source.calls.at(-1)?.renewal, createRenewal(1), 'nothing was taken from that answer')
+  }
+  for (const text of ['a', '123|aB-_.~+/=', '!"#$%&\'()*,:;<>?@[\\]^`{}', 'x'.repeat(32_768)]) {
+    const { source, refresher } = createScene()
+    source.script.push(source.grant({ value: new Secret(text) }))
+    refresher.start()
+    t.equal((await refresher.get()).value.reveal(), text)
+  }
+})
+
+t.test('an unclear refusal is tried again like a transient failure five times, then it counts; a success begins anew', async t => {
+  const { clock, source, refresher, events } = createScene()
+  const { answer } = source
+  source.answer = () => failure('unclear')
+  refresher.start()
+  await clock.advance(4_000)
+  t.match(refresher.status(), { state: 'pending', failures: 5, lastError: { code: 'Code-unclear' } })
+  await t.rejects(refresher.get(), UNAVAILABLE)
+  source.script.push(failure('transient'))
+  await clock.advance(1_000)
+  t.equal(refresher.status().state, 'pending', 'another failure in between is none of them')
+  await clock.advance(1_000)
+  t.equal(refresher.status().state, 'rejected')
+  await t.rejects(refresher.get(), REJECTED)
+  t.same(events.map(({ outcome }) => outcome), [...Array<string>(6).fill('transient'), 'rejected'])
+  await clock.advance(5_000 + 15 * MINUTE - 1)
+  t.equal(source.calls.length, 8, 'after 5 s once, then every 15 min')
+  source.answer = answer
+  await clock.advance(1)
+  t.equal(refresher.status().state, 'fresh')
+  source.answer = () => failure('unclear')
+  await clock.advance(REFRESH_AT + 4_000)
+  t.match(refresher.status(), { state: 'stale', failures: 8 + 5 })
+  t.equal(events.at(-1)?.outcome, 'transient')
+})
+
 t.test('what is no TokenError is logged with its place and without its message', async t => {
   const { source, refresher, log } = createScene()
   source.script.push(new TypeError('CANARY-PW-1\n    at CANARY-PW-2'))
@@ -780,7 +890,7 @@ t.test('never is a token given out under its minimum life, whatever the provider
       }
       if (action === 'jump back') clock.jump(-amountMs)
       if (action === 'jump forward') clock.jump(amountMs)
-      if (action === 'reject' && last !== undefined) refresher.reject(last)
+      if (action === 'reject' && last !== undefined) refresher.reject(last, 0)
       const token = refresher.current()
       if (token === undefined) continue
       const leftMs = (diesAt.get(token.value) ?? -Infinity) - realNow()
@@ -800,7 +910,7 @@ t.test('single flight holds whatever happens', async t => {
   refresher.start()
   for (let step = 0; step < 200; step++) {
     const token = refresher.current()
-    if (token !== undefined && step % 7 === 0) refresher.reject(token)
+    if (token !== undefined && step % 7 === 0) refresher.reject(token, 0)
     refresher.get().catch(() => {})
     if (step % 50 === 0) clock.sleep(HOUR)
     await clock.advance(700)

@@ -95,7 +95,7 @@ t.test('without a usable token the new secret takes over at once', async t => {
 })
 
 t.test('who waits for the token of a secret that is replaced gets the new one\'s', async t => {
-  const { credential, old, next } = createRotation()
+  const { credential, clock, old, next } = createRotation()
   old.script.push(createLateAnswer().answer)
   credential.start()
   const waiting = credential.get()
@@ -106,7 +106,7 @@ t.test('who waits for the token of a secret that is replaced gets the new one\'s
 
   next.answer = createLateAnswer().answer as never
   const impatient = new AbortController()
-  credential.reject(await credential.get())
+  clock.sleep(2 * HOUR)
   const left = credential.get(impatient.signal)
   impatient.abort(new Error('client gone'))
   await t.rejects(left, { message: 'client gone' })
@@ -140,9 +140,31 @@ t.test('an upstream\'s 401 to the old token brings another one from the old secr
   await settle()
   const first = credential.current()
   if (first === undefined) throw new Error('no token')
-  credential.reject(first)
-  t.not(await credential.get(), first)
+  credential.reject(first, 0)
+  const other = await credential.another(first)
+  t.ok(other)
+  t.not(other, first)
   t.equal(old.kinds, 'login refresh')
+})
+
+t.test('a secret and its token that are revoked together: who met 401 gets the token of the new secret', async t => {
+  for (const end of ['refused', 'slow'] as const) {
+    const { credential, old, next } = createRotation()
+    credential.start()
+    const first = await credential.get()
+    const late = createLateAnswer()
+    next.script.push(late.answer)
+    old.answer = end === 'refused' ? () => failure('permanent') : createLateAnswer().answer as never
+    credential.rotate({ source: next })
+    credential.reject(first, 0)
+    const waiting = credential.another(first)
+    await settle()
+    t.equal(credential.current(), first)
+    late.give(next.grant())
+    const other = await waiting
+    t.ok(other)
+    t.not(other, first, end)
+  }
 })
 
 t.test('stop ends both secrets, and a late answer of either changes nothing', async t => {

