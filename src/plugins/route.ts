@@ -3,14 +3,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { METHODS, type IncomingMessage } from 'node:http'
 import type { RelayKind } from '../auth/relay.ts'
 import { ProxyError } from '../errors.ts'
-import { bindsConnection } from '../http/connection-auth.ts'
 import { checkSpliceable, takesBodyFields } from '../route/body.ts'
 import { readRelayed } from '../route/relayed.ts'
 import { authorise, type Route } from '../route/table.ts'
 import type { Secret } from '../secret.ts'
 import type { Token } from '../token/token.ts'
 import type { Sender } from '../upstream/exchange.ts'
-import type { Pool } from '../upstream/pool.ts'
 import { Upload } from '../upstream/upload.ts'
 import { apply, askForBody, createForward, type ForwardOptions } from './forward.ts'
 import { readBody } from './read-body.ts'
@@ -20,7 +18,7 @@ import { visitOf, type Visit } from './visit.ts'
 
 export interface RoutePluginOptions extends Omit<ForwardOptions & UpgradeOptions, 'sender'> {
   /** The connections to the upstream. */
-  readonly dispatcher: Sender & Pick<Pool, 'senderOf'>
+  readonly dispatcher: Sender
   /** Whether connections may be upgraded. */
   readonly websocket: boolean
   /** Given where the route masks what its upstream echoes; called as it does. */
@@ -51,7 +49,7 @@ export function leaveBodiesAlone (fastify: FastifyInstance): void {
  */
 export async function routePlugin (fastify: FastifyInstance, options: RoutePluginOptions): Promise<void> {
   const { route, dispatcher, maxBodyBytes, idleTimeoutMs, refuse, onMasked } = options
-  const sender = onMasked === undefined ? createSender(route, dispatcher) : createScrub(route, dispatcher, onMasked)
+  const sender = onMasked === undefined ? () => dispatcher : createScrub(route, dispatcher, onMasked)
   const ways = { ...options, sender }
   const forward = createForward(ways)
 
@@ -105,12 +103,6 @@ export async function routePlugin (fastify: FastifyInstance, options: RoutePlugi
     askForBody(visit)
     return readBody(new Upload(message, { idleTimeoutMs, ...(maxBodyBytes !== undefined && { maxBytes: maxBodyBytes }) }))
   }
-}
-
-// Where nothing is injected the client's own Authorization passes, and may prove something of the whole connection.
-function createSender (route: Route, dispatcher: RoutePluginOptions['dispatcher']): (visit: Visit) => Sender {
-  if (route.bindings.length > 0) return () => dispatcher
-  return ({ message: { socket, rawHeaders } }) => dispatcher.senderOf(socket, bindsConnection(rawHeaders))
 }
 
 function neverSend (): never {

@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events'
 import type { LookupFunction } from 'node:net'
-import type { buildConnector } from 'undici'
+import { Pool, type buildConnector, type Dispatcher } from 'undici'
 import { ProxyError } from '../errors.ts'
 import type { ProxyEnvironment } from '../http/proxies.ts'
 import { ForwardProxyError } from '../http/proxy-url.ts'
 import { createConnector, type PeerTls } from './connector.ts'
-import { Pool } from './pool.ts'
+import { RenewingPool } from './renewing-pool.ts'
 
 export type { ProxyEnvironment } from '../http/proxies.ts'
 
@@ -24,19 +24,16 @@ export interface ConnectOptions {
   readonly lookup?: LookupFunction
   /** How long connections are taken for new requests, so that a changed address is noticed. */
   readonly renewAfterMs?: number
-  /** The longest header section of an answer, in bytes; default 32,768. */
-  readonly headerBytes?: number
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
 const RENEW_AFTER_MS = 60_000
-const HEADER_BYTES = 32_768
 
 /**
  * The connections to one upstream (HTTP/1.1: docs/decisions/0008-http2-upstreams.md), as many as there are requests at a time
  * (`limits.requests` bounds them), kept alive and reused. Routes never share connections.
  */
-export function connectUpstream (options: ConnectOptions): Pool {
+export function connectUpstream (options: ConnectOptions): Dispatcher {
   const { origin, socketPath, tls, timeoutMs, idleTimeoutMs, proxies, lookup } = options
   const ending = new AbortController()
   // One listener for each connection that is being opened.
@@ -49,12 +46,8 @@ export function connectUpstream (options: ConnectOptions): Pool {
     ...(tls !== undefined && { tls }),
     ...(lookup !== undefined && { lookup })
   }))
-  return new Pool({
-    origin,
-    connect,
-    timeoutMs,
-    idleTimeoutMs,
-    headerBytes: options.headerBytes ?? HEADER_BYTES,
+  return new RenewingPool({
+    create: () => new Pool(origin, { headersTimeout: timeoutMs, bodyTimeout: idleTimeoutMs, pipelining: 1, allowH2: false, connect }),
     renewAfterMs: options.renewAfterMs ?? RENEW_AFTER_MS,
     onDestroy: () => { ending.abort() }
   })

@@ -95,7 +95,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
    * @returns why it cannot be passed on; nothing was written then
    */
   relay (client: ServerResponse, headers: string[]): ProxyError | undefined {
-    if (this.#held?.broken === true) return new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_response_incomplete' })
+    if (this.#held?.broken === true) return new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'connection_terminated' })
     try {
       client.writeHead(this.#statusCode, REASON.test(this.#statusMessage) ? this.#statusMessage : '', withTrailerRule(client, this.#statusCode, headers))
     } catch (error) {
@@ -128,7 +128,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#pass(controller, statusCode)
       return
     }
-    if (statusCode < 200 || !isPlainlyCoded(headers['transfer-encoding'])) {
+    if (statusCode < 200 || statusCode > 599 || !isPlainlyCoded(headers['transfer-encoding'])) {
       this.#fail(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_protocol_error' }))
       controller.abort(new Error('the upstream sent an illegal status or transfer coding'))
       return

@@ -42,6 +42,8 @@ t.test('an answer that cannot be read in one way only is 502, and its connection
     ['NUL within a header', 'HTTP/1.1 200 OK\r\nX-A: b\0c\r\nContent-Length: 2\r\n\r\nok'],
     ['status 0', 'HTTP/1.1 000 Odd\r\nContent-Length: 2\r\n\r\nok'],
     ['status 99', 'HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\nok'],
+    ['status 600', 'HTTP/1.1 600 Odd\r\nContent-Length: 2\r\n\r\nok'],
+    ['status 999', 'HTTP/1.1 999 Odd\r\nContent-Length: 2\r\n\r\nok'],
     ['status 1000', 'HTTP/1.1 1000 Odd\r\nContent-Length: 2\r\n\r\nok'],
     ['a status of two digits', 'HTTP/1.1 20 Odd\r\nContent-Length: 2\r\n\r\nok'],
     ['a status that is no number', 'HTTP/1.1 2x0 Odd\r\nContent-Length: 2\r\n\r\nok'],

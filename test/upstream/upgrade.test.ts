@@ -136,7 +136,7 @@ t.test('S6: a 101 that cannot be passed on is a 502, and its connection is close
 
 t.test('an answer that is no HTTP, or none, is a 502', async (t) => {
   for (const answer of [
-    () => 'SSH-2.0-OpenSSH_9.0\r\n\r\n', () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!', () => 'HTTP/1.1 1000 Odd\r\nContent-Length: 0\r\n\r\n',
+    () => 'SSH-2.0-OpenSSH_9.0\r\n\r\n', () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!', () => 'HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n',
     ({ connection }) => { connection.socket.end(); return undefined },
     ({ connection }) => { connection.socket.resetAndDestroy(); return undefined },
     ({ connection }) => { connection.socket.end('HTTP/1.1 101 Swi'); return undefined }
