@@ -20,7 +20,7 @@ export const ERRORS = {
   CS_BODY_TOO_LARGE: { status: 413, proxyStatus: 'http_request_error', message: 'The request body is larger than maxBodyBytes of this route.' },
   CS_BODY_UNSUPPORTED: { status: 415, proxyStatus: 'http_request_error', message: 'A credential of this route goes into the request body, and this body cannot take it; send an uncompressed JSON object or a form of at most 1 MiB.' },
   CS_HOST_NOT_ALLOWED: { status: 421, proxyStatus: 'http_request_denied', message: 'Host is none of this listener\'s own names; call it by its address, or list the name in allowedHosts.' },
-  CS_UPSTREAM_UNREACHABLE: { status: 502, proxyStatus: 'destination_unavailable', message: 'The upstream of this route could not be reached or gave no valid HTTP answer; `countersign doctor` tests it.' },
+  CS_UPSTREAM_UNREACHABLE: { status: 502, proxyStatus: 'destination_unavailable', message: 'The upstream of this route could not be reached or gave no valid HTTP answer; Countersign\'s log tells why.' },
   CS_UPSTREAM_TLS: { status: 502, proxyStatus: 'tls_certificate_error', message: 'The certificate of the upstream of this route does not verify, so nothing was sent; set tls.ca of the route if a private authority signed it.' },
   CS_CREDENTIAL_REJECTED: { status: 502, proxyStatus: 'proxy_configuration_error', message: 'The identity provider refuses the credential of this route, so nothing was sent; `countersign status` tells why.' },
   CS_TOKEN_UNAVAILABLE: { status: 503, proxyStatus: 'destination_unavailable', message: 'There is no usable token for this route now, so nothing was sent; try again soon, `countersign status` tells why.' },

@@ -1,4 +1,4 @@
-import type { Logger } from './logger.ts'
+import { REQUEST_LINE, type Logger } from './logger.ts'
 import type { Metrics } from './plugins/metrics.ts'
 import type { Visit } from './plugins/visit.ts'
 
@@ -41,6 +41,6 @@ export function createJournal ({ log, metrics, sample, random, now }: JournalOpt
       ...(code !== undefined && { code }),
       ...(!complete && { aborted: true }),
       ms: Math.round((endedAt - startedAt) * 10) / 10
-    }, 'request')
+    }, REQUEST_LINE)
   }
 }

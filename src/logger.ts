@@ -2,32 +2,34 @@ import { pino, stdTimeFunctions, type DestinationStream, type Logger } from 'pin
 import type { LogLevel } from './config/config.ts'
 import { describeError } from './errors.ts'
 import { printable } from './http/printable.ts'
+import { LineWriter, type Weight } from './line-writer.ts'
 
 export type { Logger } from 'pino'
 
 export interface LoggerOptions {
   readonly level: LogLevel
-  readonly destination: NodeJS.WritableStream
+  /** A {@link LineWriter} where the reader may stand still. */
+  readonly destination: NodeJS.WritableStream | LineWriter
   /** Readable lines for a person instead of JSON. */
   readonly readable: boolean
   readonly colour: boolean
-  /**
-   * Writes the lines of one turn of the event loop together, at the end of it: under load a write for each costs more than
-   * all the rest of the line. Warnings and worse are written at once, with what waits in front of them.
-   */
-  readonly gathered?: boolean
 }
 
-/** Lines below this level may wait for the end of the turn; pino's numbers. */
-const URGENT = 40
+/** The sentence of a request's line. */
+export const REQUEST_LINE = 'request'
+
+// pino's numbers.
+const INFO = 30
+const WARN = 40
 
 /**
  * The program's log. Lines are written without a worker thread, so that the last line before an exit is there.
  * Errors are reduced to fields that are known to be safe: pino's own serialiser prints every key of every cause.
  */
 export function createLogger (options: LoggerOptions): Logger {
-  const target: DestinationStream = options.gathered === true ? gather(options.destination, format) : { write: (line) => { options.destination.write(format(line)) } }
-  return pino({
+  const { destination } = options
+  const target: DestinationStream = destination instanceof LineWriter ? linesOf(destination, format) : { write: (line) => { destination.write(format(line)) } }
+  const log = pino({
     level: options.level,
     base: null,
     timestamp: stdTimeFunctions.isoTime,
@@ -36,33 +38,34 @@ export function createLogger (options: LoggerOptions): Logger {
     // The second net: nothing logs these on purpose. No wildcards: they would walk every field of every line.
     redact: { paths: ['password', 'secret', 'token', 'apiKey', 'apiSecret', 'authorization'], censor: '[Redacted]' }
   }, target)
+  if (destination instanceof LineWriter) destination.onLoss((loss) => { log.warn(loss, 'log lines were left out, since their reader stood still') })
+  return log
 
   function format (line: string): string {
     return options.readable ? readableLine(line, options.colour) : `${printable(line.trimEnd())}\n`
   }
 }
 
-// pino tells a destination that says so the level of the line that it is about to write.
+// pino tells a destination that says so what the line is that it is about to write.
 const METADATA = Symbol.for('pino.metadata')
 
-function gather (destination: NodeJS.WritableStream, format: (line: string) => string): DestinationStream {
-  let waiting = ''
-  const flush = (): void => {
-    if (waiting === '') return
-    const text = waiting
-    waiting = ''
-    destination.write(text)
-  }
-  process.once('exit', flush)
+interface Metadata {
+  lastLevel: number
+  lastMsg: string | undefined
+}
+
+function linesOf (writer: LineWriter, format: (line: string) => string): DestinationStream {
   return {
     [METADATA]: true,
     lastLevel: 0,
-    write (line) {
-      if (waiting === '') setImmediate(flush)
-      waiting += format(line)
-      if (this.lastLevel >= URGENT) flush()
-    }
-  } as DestinationStream & { [METADATA]: true, lastLevel: number }
+    lastMsg: undefined,
+    write (line) { writer.write(format(line), weightOf(this)) }
+  } as DestinationStream & Metadata
+}
+
+function weightOf ({ lastLevel, lastMsg }: Metadata): Weight {
+  if (lastLevel >= WARN) return 'urgent'
+  return lastLevel < INFO || lastMsg === REQUEST_LINE ? 'request' : 'usual'
 }
 
 const COLOURS: Readonly<Record<string, number>> = { trace: 90, debug: 90, info: 32, warn: 33, error: 31, fatal: 31 }

@@ -27,6 +27,8 @@ export interface RunningServer {
   readonly admin: Address | 'off'
   /** The listeners of routes that have one of their own: the ADDR of the configuration, and the real one. */
   readonly routes: ReadonlyArray<{ readonly listen: Address, readonly address: Address }>
+  /** How long requests in flight may take when it stops; of the configuration that serves now. */
+  readonly shutdownTimeoutMs: number
   /** Resolves once every credential had a token. */
   readonly whenReady: () => Promise<void>
   /**
@@ -99,6 +101,7 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
     get address () { return bound.proxy },
     get admin () { return bound.admin },
     get routes () { return bound.routes },
+    get shutdownTimeoutMs () { return current.config.shutdownTimeoutMs },
     whenReady: () => ready.promise,
     reload: (loaded) => {
       const turn = reloading.then(() => reload(loaded))

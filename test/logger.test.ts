@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { Writable } from 'node:stream'
 import t from 'tap'
+import { LineWriter } from '#src/line-writer.ts'
 import { createLogger } from '#src/logger.ts'
 import { Secret } from '#src/secret.ts'
 
@@ -43,15 +44,13 @@ t.test('a readable line keeps escape sequences and line breaks of a client\'s of
   t.match(coloured.text(), '\u001b[33mWARN \u001b[0m')
 })
 
-t.test('gathered lines leave together at the end of the turn, a warning at once and in order', async (t) => {
+t.test('to a line writer, lines leave together at the end of the turn, a warning at once and in order', async (t) => {
   const writes: string[] = []
-  const stream = new Writable({
-    write: (chunk: Buffer, _encoding, done) => {
-      writes.push(chunk.toString('utf8'))
-      done()
-    }
+  const writer = new LineWriter((bytes) => {
+    writes.push(Buffer.from(bytes).toString('utf8'))
+    return bytes.length
   })
-  const log = createLogger({ level: 'info', destination: stream, readable: false, colour: false, gathered: true })
+  const log = createLogger({ level: 'info', destination: writer, readable: false, colour: false })
   const messages = (): string[][] => writes.map((text) => text.trimEnd().split('\n').map((line) => (JSON.parse(line) as { msg: string }).msg))
   log.info('one')
   log.info('two')
@@ -64,10 +63,33 @@ t.test('gathered lines leave together at the end of the turn, a warning at once 
   t.same(messages(), [['one', 'two', 'three'], ['four', 'five']])
 })
 
-t.test('what is gathered is written before the process ends', async (t) => {
+t.test('lines of requests are left out first, and how many is said once', async (t) => {
+  let reading = false
+  let text = ''
+  const writer = new LineWriter((bytes) => {
+    if (!reading) throw Object.assign(new Error('nobody reads'), { code: 'EAGAIN' })
+    text += Buffer.from(bytes).toString('utf8')
+    return bytes.length
+  })
+  const log = createLogger({ level: 'info', destination: writer, readable: false, colour: false })
+  for (let count = 0; count < 20_000; count++) log.info({ path: '/'.padEnd(200, 'x') }, 'request')
+  log.info({}, 'configuration reloaded')
+  log.warn({}, 'token fetch failed')
+  reading = true
+  writer.flush()
+  const messages = text.trimEnd().split('\n').map((line) => JSON.parse(line) as { level: string, msg: string, requestLines?: number, otherLines?: number })
+  const told = messages.filter(({ msg }) => msg === 'log lines were left out, since their reader stood still')
+  t.match(told, [{ level: 'warn', otherLines: 0 }])
+  t.equal(messages.filter(({ msg }) => msg === 'request').length + (told[0]?.requestLines ?? 0), 20_000)
+  t.same(messages.slice(-3).map(({ msg }) => msg), ['configuration reloaded', 'token fetch failed', told[0]?.msg])
+})
+
+t.test('what waits is written before the process ends', async (t) => {
+  const url = (file: string): string => new URL(`../dist/${file}`, import.meta.url).href
   const program = `
-    import { createLogger } from '${new URL('../dist/logger.js', import.meta.url).href}'
-    createLogger({ level: 'info', destination: process.stdout, readable: false, colour: false, gathered: true }).info('the last words')
+    const { createLogger } = await import('${url('logger.js')}')
+    const { openOutput } = await import('${url('cli/output.js')}')
+    createLogger({ level: 'info', destination: openOutput(1), readable: false, colour: false }).info('the last words')
     process.exit(3)
   `
   const child = spawnSync(process.execPath, [...process.execArgv, '--input-type=module', '-e', program], { encoding: 'utf8' })

@@ -1,10 +1,13 @@
 import { request } from 'node:http'
+import { ERRORS } from '../errors.ts'
 import { formatAddress, parseAddress, type Address } from '../http/address.ts'
 import { stringOption, type CommandContext } from './command.ts'
-import { load } from './load.ts'
+import { load, loadNow } from './load.ts'
 
 const DEFAULT_ADMIN: Address = { type: 'tcp', host: '127.0.0.1', port: 8081 }
 const DEADLINE_MS = 5_000
+/** A thousand credentials with all of their history have a tenth of it. */
+const LONGEST_ANSWER = 64 * 1024 * 1024
 
 /**
  * Where the running daemon's admin listener is: `--admin`, else the configuration's, else (where the configuration has
@@ -15,38 +18,81 @@ const DEADLINE_MS = 5_000
 export async function adminAddress (context: CommandContext): Promise<Address | 'off' | undefined> {
   const given = stringOption(context, 'admin')
   if (given !== undefined) return readAddress(given)
-  const loaded = load(context)
-  if (loaded.ok) return loaded.config.admin
+  // A probe must not wait for pipes that only the daemon's secrets come from.
+  const known = configured(loadNow(context)) ?? configured(await load(context))
+  if (known !== undefined) return known
   const fromEnvironment = context.env['COUNTERSIGN_ADMIN']
   return fromEnvironment === undefined ? DEFAULT_ADMIN : readAddress(fromEnvironment)
+}
+
+function configured (loaded: Awaited<ReturnType<typeof load>>): Address | 'off' | undefined {
+  return loaded.ok ? loaded.config.admin : loaded.admin
 }
 
 /** An answer of the admin listener. */
 export interface AdminAnswer {
   readonly statusCode: number
-  readonly body: string
+  /** A JSON object, as everything that a Countersign answers here is; it may be anybody's all the same. */
+  readonly body: Readonly<Record<string, unknown>>
 }
 
-/** Asks the admin listener. @throws an Error where it does not answer within five seconds */
-export function askAdmin (address: Address, path: string): Promise<AdminAnswer> {
+/** What asking brought: an answer; nobody there, nobody who answers in time; or something that no Countersign says. */
+export type AdminResult = AdminAnswer | 'absent' | 'silent' | 'foreign'
+
+/** Asks the admin listener, at most five seconds and for no more than it can have to say. */
+export async function askAdmin (address: Address, path: string, deadlineMs = DEADLINE_MS): Promise<AdminResult> {
+  const signal = AbortSignal.timeout(Math.min(Math.ceil(deadlineMs), DEADLINE_MS))
+  try {
+    const { statusCode, text } = await exchange(address, path, signal)
+    const body: unknown = JSON.parse(text)
+    return typeof body === 'object' && body !== null && !Array.isArray(body) ? { statusCode, body: { ...body } } : 'foreign'
+  } catch (error) {
+    if (signal.aborted) return 'silent'
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    return UNREACHED.has(code) ? 'absent' : 'foreign'
+  }
+}
+
+/** Nobody is there, or nobody that this user may ask. */
+const UNREACHED = new Set(['ECONNREFUSED', 'ENOENT', 'EACCES', 'EPERM', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'ETIMEDOUT'])
+
+function exchange (address: Address, path: string, signal: AbortSignal): Promise<{ readonly statusCode: number, readonly text: string }> {
   return new Promise((resolve, reject) => {
     const target = address.type === 'unix' ? { socketPath: address.path } : { host: reachable(address.host), port: address.port }
-    const call = request({ ...target, path, method: 'GET', agent: false, signal: AbortSignal.timeout(DEADLINE_MS) }, (response) => {
+    const call = request({ ...target, path, method: 'GET', agent: false, insecureHTTPParser: false, signal }, (response) => {
       const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => { resolve({ statusCode: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }) })
+      let length = 0
+      response.on('data', (chunk: Buffer) => {
+        length += chunk.length
+        if (length > LONGEST_ANSWER) response.destroy(new Error('the answer is too long'))
+        else chunks.push(chunk)
+      })
+      response.on('end', () => { resolve({ statusCode: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }) })
       response.on('error', reject)
     })
+    // Whoever switches protocols unasked is nobody of ours; without a listener nothing would tell.
+    call.on('upgrade', (_response, socket) => { socket.destroy() })
     call.on('error', reject)
+    call.on('close', () => { reject(new Error('no answer')) })
     call.end()
   })
 }
 
-/** Names the admin listener in a message. */
-export function describeAdmin (address: Address | 'off' | undefined): string {
+/** Names the admin listener in a message, and why it did not tell what was asked for. Nothing of a stranger's is in it. */
+export function describeAdmin (address: Address | 'off' | undefined, result: AdminResult = 'absent'): string {
   if (address === 'off') return 'the admin listener is turned off (admin: "off"); turn it on, or name it with --admin ADDR'
   if (address === undefined) return 'the address of the admin listener is not known; name it with --admin ADDR'
-  return `nothing answers at ${formatAddress(address)}; is \`countersign serve\` running, and is this its admin address (--admin ADDR)?`
+  const place = formatAddress(address)
+  if (result === 'absent') return `nothing answers at ${place}; is \`countersign serve\` running, and is this its admin address (--admin ADDR)?`
+  if (result === 'silent') return `${place} was asked and does not answer in time; what listens there is no Countersign, or hangs`
+  const code = typeof result === 'object' ? refusalCode(result) : undefined
+  if (code !== undefined) return `${place} answers ${code}; is this the admin address (--admin ADDR)?`
+  return `what answers at ${place} is no Countersign's admin listener; name that with --admin ADDR`
+}
+
+/** The code of an error of ours, as the proxy's listeners answer, or an admin listener that is at its limit. */
+function refusalCode ({ body: { code } }: AdminAnswer): string | undefined {
+  return typeof code === 'string' && Object.hasOwn(ERRORS, code) ? code : undefined
 }
 
 function readAddress (text: string): Address | 'off' | undefined {

@@ -26,7 +26,7 @@ export const attack: Command = {
 }
 
 async function run (context: CommandContext): Promise<number> {
-  const loaded = load(context)
+  const loaded = await load(context)
   if (!loaded.ok) {
     printProblems(context, loaded.problems)
     return EXIT.config

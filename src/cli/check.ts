@@ -8,7 +8,7 @@ export const check: Command = {
   options: CONFIG_OPTIONS,
   positionals: { min: 0, max: 0 },
   run: async (context) => {
-    const loaded = load(context)
+    const loaded = await load(context)
     if (!loaded.ok) {
       printProblems(context, loaded.problems)
       const errors = loaded.problems.filter(({ severity }) => severity === 'error').length

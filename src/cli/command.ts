@@ -1,3 +1,5 @@
+import type { Signals } from './signals.ts'
+
 /** What a command may touch. Everything outside comes through here, so nothing below reads `process` by itself. */
 export interface CommandContext {
   /** The environment as the process was started with it. */
@@ -7,6 +9,7 @@ export interface CommandContext {
   readonly cwd: string
   readonly stdout: NodeJS.WriteStream
   readonly stderr: NodeJS.WriteStream
+  readonly signals: Signals
   /** Options by their long name. */
   readonly options: Readonly<Record<string, string | boolean | ReadonlyArray<string | boolean> | undefined>>
   readonly positionals: readonly string[]
@@ -29,6 +32,8 @@ export interface Command {
   readonly summary: string
   /** Listed apart in the overview: not for every day. */
   readonly advanced?: true
+  /** Runs until a signal comes, and hears signals by itself; any other command ends at the first one. */
+  readonly daemon?: true
   readonly options: Readonly<Record<string, OptionSpec>>
   /** How many positional arguments it takes. */
   readonly positionals: { readonly min: number, readonly max: number }

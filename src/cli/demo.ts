@@ -6,8 +6,9 @@ import { ListenError } from '../listen/bind.ts'
 import { createLogger } from '../logger.ts'
 import { startServer, type RunningServer } from '../server.ts'
 import { EXIT, LISTEN_OPTIONS, stringOption, type Command, type CommandContext } from './command.ts'
+import { endDaemon } from './end-daemon.ts'
 import { printProblems } from './load.ts'
-import { untilSignal } from './signals.ts'
+import { openOutput } from './output.ts'
 
 export const demo: Command = {
   name: 'demo',
@@ -15,16 +16,21 @@ export const demo: Command = {
   summary: 'the whole system on this machine, with no account: identity provider, upstream, proxy',
   options: LISTEN_OPTIONS,
   positionals: { min: 0, max: 0 },
+  daemon: true,
   run
 }
 
 async function run (context: CommandContext): Promise<number> {
-  const signals = untilSignal()
-  const surroundings = await startSurroundings((call) => { context.stdout.write(describeCall(call)) })
+  const { signals } = context
+  const [output, errors] = [openOutput(1), openOutput(2)]
+  // Nothing of it can be reloaded; a terminal that is closed ends it as Ctrl-C does.
+  const ended = Promise.race([signals.ended, new Promise<'SIGHUP'>((resolve) => { signals.onHangUp(() => { resolve('SIGHUP') }) })])
+  const surroundings = await startSurroundings((call) => { output.write(describeCall(call), 'usual') })
+  // Whatever ends the process: secrets are in there.
+  process.once('exit', surroundings.removeFiles)
   try {
     const loaded = loadConfig({
-      // The demo is its own: what the user's environment configures is for `serve`.
-      env: {},
+      env: ownEnvironment(context.env),
       cwd: context.cwd,
       options: { config: surroundings.configFile, secrets: surroundings.secretsFile, listen: stringOption(context, 'listen'), admin: stringOption(context, 'admin') }
     })
@@ -32,12 +38,16 @@ async function run (context: CommandContext): Promise<number> {
       printProblems(context, loaded.problems)
       return EXIT.config
     }
-    const log = createLogger({ level: 'warn', destination: context.stderr, readable: true, colour: context.stderr.isTTY && context.env['NO_COLOR'] === undefined })
-    const server = await startServer({ config: loaded.config, log, proxies: {} })
-    context.stdout.write(introduction(server, surroundings))
-    await signals.received
-    await server.stop()
-    context.stdout.write('\nThe demo has ended; its secrets are gone.\n')
+    const { config } = loaded
+    const log = createLogger({ level: 'warn', destination: errors, readable: true, colour: context.stderr.isTTY && context.env['NO_COLOR'] === undefined })
+    const starting = startServer({ config, log, proxies: {} })
+    const outcome = await Promise.race([starting, ended])
+    if (typeof outcome !== 'string') {
+      output.write(introduction(outcome, surroundings), 'usual')
+      await ended
+    }
+    output.write('\nThe demo has ended; its secrets are gone.\n', 'usual')
+    await endDaemon({ server: starting, shutdownTimeoutMs: config.shutdownTimeoutMs, log, outputs: [output, errors] })
     return EXIT.ok
   } catch (error) {
     if (!(error instanceof ListenError)) throw error
@@ -45,8 +55,13 @@ async function run (context: CommandContext): Promise<number> {
     return EXIT.unavailable
   } finally {
     await surroundings.close()
-    signals.release()
   }
+}
+
+/** The demo is its own: of what the user's environment configures it takes where to listen, and whom that lets in. */
+function ownEnvironment (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const names = ['COUNTERSIGN_LISTEN', 'COUNTERSIGN_ADMIN', 'COUNTERSIGN_ALLOW_EXTERNAL', 'COUNTERSIGN_ALLOWED_HOSTS']
+  return Object.fromEntries(names.filter((name) => env[name] !== undefined).map((name) => [name, env[name]]))
 }
 
 function introduction (server: RunningServer, { emulator, upstream, configFile }: DemoSurroundings): string {

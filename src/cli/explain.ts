@@ -35,7 +35,7 @@ export const explain: Command = {
 
 async function run (context: CommandContext): Promise<number> {
   // Here --listen chooses among the addresses of the configuration, and overrides none.
-  const loaded = load({ ...context, options: { ...context.options, listen: undefined } })
+  const loaded = await load({ ...context, options: { ...context.options, listen: undefined } })
   if (!loaded.ok) {
     printProblems(context, loaded.problems)
     return EXIT.config

@@ -9,15 +9,9 @@ export const healthcheck: Command = {
   positionals: { min: 0, max: 0 },
   run: async (context) => {
     const address = await adminAddress(context)
-    try {
-      if (typeof address === 'object') {
-        const { statusCode } = await askAdmin(address, '/live')
-        if (statusCode === 200) return EXIT.ok
-      }
-    } catch {
-      // Said below: whatever the reason, nothing live answers there.
-    }
-    context.stderr.write(`not live: ${describeAdmin(address)}\n`)
+    const result = typeof address === 'object' ? await askAdmin(address, '/live') : 'absent'
+    if (typeof result === 'object' && result.statusCode === 200 && result.body['live'] === true) return EXIT.ok
+    context.stderr.write(`not live: ${describeAdmin(address, result)}\n`)
     return EXIT.failed
   }
 }

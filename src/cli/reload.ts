@@ -2,9 +2,9 @@ import { watchFiles } from '../config/watch.ts'
 import type { LoadResult } from '../config/load.ts'
 import type { Logger } from '../logger.ts'
 import type { RunningServer } from '../server.ts'
-import { onHangUp } from './signals.ts'
+import type { Signals } from './signals.ts'
 
-export interface ReloadOptions {
+export interface ReloadOptions extends Pick<Signals, 'onHangUp'> {
   /** Reads everything again; `expected` are files that must be there. */
   readonly load: (expected: readonly string[]) => LoadResult
   /** What the configuration that the server starts with was read from. */
@@ -19,7 +19,7 @@ export interface ReloadOptions {
  *
  * @returns a function that ends that
  */
-export function startReloading ({ load, files, server, log }: ReloadOptions): () => void {
+export function startReloading ({ load, files, server, log, onHangUp }: ReloadOptions): () => void {
   let expected = files
   let running = false
   let again: string | undefined

@@ -1,13 +1,15 @@
+import { formatProblem } from '../config/load.ts'
 import { describeCrash } from '../errors.ts'
 import { readProxyEnvironment } from '../http/proxies.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { ListenError } from '../listen/bind.ts'
 import { startServer } from '../server.ts'
 import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command, type CommandContext } from './command.ts'
-import { load, printProblems } from './load.ts'
-import { formatProblem } from '../config/load.ts'
+import { endDaemon } from './end-daemon.ts'
+import { leave } from './leave.ts'
+import { load, loadNow, printProblems } from './load.ts'
+import { openOutput } from './output.ts'
 import { startReloading } from './reload.ts'
-import { untilSignal } from './signals.ts'
 
 export const serve: Command = {
   name: 'serve',
@@ -19,30 +21,36 @@ export const serve: Command = {
     'allow-external': { type: 'boolean', value: '', help: 'allow an address that other machines can reach' }
   },
   positionals: { min: 0, max: 0 },
+  daemon: true,
   run
 }
 
 async function run (context: CommandContext): Promise<number> {
-  const loaded = load(context)
+  const { signals, stdout } = context
+  const loaded = await Promise.race([load(context), signals.ended])
+  // Nothing has begun that would have to end.
+  if (typeof loaded === 'string' || signals.first() !== undefined) return EXIT.ok
   if (!loaded.ok) {
     printProblems(context, loaded.problems)
     return EXIT.config
   }
   const { config, warnings } = loaded
-  const readable = context.stdout.isTTY
-  const log = createLogger({ level: config.logLevel, destination: context.stdout, readable, colour: readable && context.env['NO_COLOR'] === undefined, gathered: true })
+  const output = openOutput(1)
+  const log = createLogger({ level: config.logLevel, destination: output, readable: stdout.isTTY, colour: stdout.isTTY && context.env['NO_COLOR'] === undefined })
   for (const warning of warnings) log.warn({ problem: formatProblem(warning) }, 'configuration warning')
-  // Nothing waits between loading and here, so that no signal and no change of a file falls in between.
-  const signals = untilSignal()
+  // Nothing waits between loading and here, so that no change of a file falls in between.
+  let shutdownTimeoutMs = (): number => config.shutdownTimeoutMs
   const starting = startServer({ config, log, proxies: readProxyEnvironment(context.env) })
-  const endReloading = startReloading({ load: (expected) => load(context, expected), files: loaded.files, server: starting, log })
+  const endReloading = startReloading({ load: (expected) => loadNow(context, { expected }), files: loaded.files, server: starting, log, onHangUp: signals.onHangUp })
   try {
-    const server = await starting
-    const signal = await Promise.race([signals.received, failure(log)])
+    const signal = await Promise.race([starting.then((server) => {
+      shutdownTimeoutMs = () => server.shutdownTimeoutMs
+      return signals.ended
+    }), signals.ended, failure(log)])
     // At once: what is open would keep the process alive.
-    if (signal === 'failed') process.exit(EXIT.software)
+    if (signal === 'failed') leave(EXIT.software)
     log.info({ signal }, 'signal received')
-    await server.stop()
+    await endDaemon({ server: starting, shutdownTimeoutMs: shutdownTimeoutMs(), log, outputs: [output] })
     return EXIT.ok
   } catch (error) {
     if (!(error instanceof ListenError)) throw error
@@ -50,7 +58,6 @@ async function run (context: CommandContext): Promise<number> {
     return EXIT.unavailable
   } finally {
     endReloading()
-    signals.release()
   }
 }
 

@@ -1,24 +1,10 @@
+import { printable } from '../http/printable.ts'
 import { adminAddress, askAdmin, describeAdmin } from './admin-client.ts'
 import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command } from './command.ts'
+import { isStatus, type Status } from './status-answer.ts'
 
-/** What of `/status` is printed (contract section 7). */
-interface Status {
-  readonly version: string
-  readonly startedAt: string
-  readonly ready: boolean
-  readonly credentials: ReadonlyArray<{
-    readonly name: string
-    readonly type: string
-    readonly state: string
-    readonly expiresAt: string | null
-    readonly refreshAt: string | null
-    readonly logins: number
-    readonly refreshes: number
-    readonly failures: number
-    readonly lastError: { readonly code: string, readonly message: string, readonly at: string } | null
-  }>
-  readonly routes: ReadonlyArray<{ readonly prefix: string | null, readonly listen: string, readonly upstream: string, readonly credential: string | null, readonly schemes: readonly string[] }>
-}
+/** Real cells are shorter; those of a stranger must not fill a terminal or the memory. */
+const LONGEST_CELL = 300
 
 export const status: Command = {
   name: 'status',
@@ -28,32 +14,24 @@ export const status: Command = {
   positionals: { min: 0, max: 0 },
   run: async (context) => {
     const address = await adminAddress(context)
-    let body = ''
-    try {
-      if (typeof address === 'object') {
-        const answer = await askAdmin(address, '/status')
-        if (answer.statusCode === 200) body = answer.body
-      }
-    } catch {
-      // Said below: whatever the reason, no daemon answers there.
-    }
-    if (body === '') {
-      context.stderr.write(`not running: ${describeAdmin(address)}\n`)
+    const result = typeof address === 'object' ? await askAdmin(address, '/status') : 'absent'
+    if (typeof result === 'string' || result.statusCode !== 200 || !isStatus(result.body)) {
+      context.stderr.write(`not running: ${describeAdmin(address, result)}\n`)
       return EXIT.unavailable
     }
-    const facts = JSON.parse(body) as Status // of our own daemon
-    context.stdout.write(context.options['json'] === true ? `${body}\n` : describe(facts))
-    return facts.ready ? EXIT.ok : EXIT.failed
+    const { body } = result
+    context.stdout.write(context.options['json'] === true ? `${printable(JSON.stringify(body))}\n` : describe(body))
+    return body.ready ? EXIT.ok : EXIT.failed
   }
 }
 
 function describe ({ version, startedAt, ready, credentials, routes }: Status): string {
-  const lines = [`countersign ${version}, ${ready ? 'ready' : 'NOT READY'}, running since ${startedAt}`, '']
+  const lines = [`countersign ${cell(version)}, ${ready ? 'ready' : 'NOT READY'}, running since ${cell(startedAt)}`, '']
   lines.push(...table(
     ['CREDENTIAL', 'TYPE', 'STATE', 'EXPIRES', 'REFRESH DUE', 'LOGINS', 'REFRESHES', 'FAILURES'],
     credentials.map((one) => [one.name, one.type, one.state, one.expiresAt ?? '-', one.refreshAt ?? '-', String(one.logins), String(one.refreshes), String(one.failures)])
   ))
-  for (const { name, lastError } of credentials) if (lastError !== null) lines.push(`  ${name}: ${lastError.code} at ${lastError.at}: ${lastError.message}`)
+  for (const { name, lastError } of credentials) if (lastError !== null) lines.push(`  ${cell(name)}: ${cell(lastError.code)} at ${cell(lastError.at)}: ${cell(lastError.message)}`)
   lines.push('', ...table(
     ['ROUTE', 'LISTEN', 'UPSTREAM', 'CREDENTIAL', 'SCHEMES'],
     routes.map((one) => [one.prefix ?? '-', one.listen, one.upstream, one.credential ?? '-', one.schemes.join(', ') || '-'])
@@ -62,6 +40,11 @@ function describe ({ version, startedAt, ready, credentials, routes }: Status): 
 }
 
 function table (head: readonly string[], rows: ReadonlyArray<readonly string[]>): string[] {
-  const widths = head.map((cell, column) => Math.max(cell.length, ...rows.map((row) => row[column]?.length ?? 0)))
-  return [head, ...rows].map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+  const cells = rows.map((row) => row.map(cell))
+  const widths = head.map((title, column) => cells.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), title.length))
+  return [head, ...cells].map((row) => row.map((text, column) => text.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+}
+
+function cell (text: string): string {
+  return printable(text.length > LONGEST_CELL ? `${text.slice(0, LONGEST_CELL)}…` : text)
 }

@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { adminAddress, askAdmin, describeAdmin } from './admin-client.ts'
+import { adminAddress, askAdmin, describeAdmin, type AdminResult } from './admin-client.ts'
 import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, stringOption, type Command } from './command.ts'
 
 const DEFAULT_MAX_MS = 30_000
 const POLL_MS = 100
+const SHORTEST_ANSWER_MS = 50
+const NOT_READY = 'the daemon runs and is not ready; `countersign status` tells why'
 
 export const wait: Command = {
   name: 'wait',
@@ -23,20 +25,15 @@ export const wait: Command = {
       return EXIT.failed
     }
     const deadline = performance.now() + maxMs
-    let answered = ''
+    let result: AdminResult
     for (;;) {
-      try {
-        const { statusCode, body } = await askAdmin(address, '/ready')
-        if (statusCode === 200) return EXIT.ok
-        answered = body
-      } catch {
-        answered = ''
-      }
+      result = await askAdmin(address, '/ready', Math.max(deadline - performance.now(), SHORTEST_ANSWER_MS))
+      if (typeof result === 'object' && result.statusCode === 200 && result.body['ready'] === true) return EXIT.ok
       const leftMs = deadline - performance.now()
       if (leftMs <= 0) break
       await delay(Math.min(POLL_MS, leftMs))
     }
-    context.stderr.write(`timed out: ${answered === '' ? describeAdmin(address) : `the daemon answers ${answered}; \`countersign status\` tells more`}\n`)
+    context.stderr.write(`timed out: ${typeof result === 'object' && result.body['ready'] === false ? NOT_READY : describeAdmin(address, result)}\n`)
     return EXIT.failed
   }
 }

@@ -7,6 +7,7 @@ import { Secret } from '../secret.ts'
 import type { LogLevel, Problem } from './config.ts'
 import { hostFault } from './hosts.ts'
 import { quote } from './problem.ts'
+import { readText, type TextResult } from './read-text.ts'
 import { createSecretLookup, type Environment } from './secrets.ts'
 
 /** What the environment says about the process itself. A field is absent where its variable is not set. */
@@ -41,9 +42,10 @@ export const SHORTEST_CALLER_TOKEN = 16
  * Reads the variables of the process itself (`COUNTERSIGN_…`). Never exits, never prints, never echoes a value.
  *
  * @param cwd what a relative path in a `…_FILE` variable starts from
+ * @param read reads a file by its absolute path
  * @returns a frozen copy of what is set and well-formed, and a problem for each variable that is not
  */
-export function readSettings (env: Environment, cwd: string): SettingsResult {
+export function readSettings (env: Environment, cwd: string, read: (path: string) => TextResult = readText): SettingsResult {
   const problems: Problem[] = []
   const error = (source: string, message: string): void => { problems.push({ severity: 'error', source, message }) }
   const values = customCleanEnv(env, {
@@ -59,7 +61,7 @@ export function readSettings (env: Environment, cwd: string): SettingsResult {
   }, (cleaned) => ({ ...cleaned }), { reporter: ({ errors }) => report(errors, error) })
 
   problems.push(...checkProxies(env))
-  const lookup = createSecretLookup(env, cwd)
+  const lookup = createSecretLookup(env, cwd, undefined, read)
   const settings: Settings = {
     ...(values.COUNTERSIGN_CONFIG !== undefined && { config: values.COUNTERSIGN_CONFIG }),
     ...(values.COUNTERSIGN_SECRETS !== undefined && { secrets: values.COUNTERSIGN_SECRETS }),

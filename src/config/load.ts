@@ -1,8 +1,10 @@
 import { dirname, resolve } from 'node:path'
+import type { Address } from '../http/address.ts'
 import type { Config, Problem } from './config.ts'
 import { EMPTY_DOCUMENT, readDocument, type ConfigDocument, type OtherDocument } from './document.ts'
 import { readSettings } from './env.ts'
 import { documentFromEnvironment } from './from-env.ts'
+import { checkNodeVariables } from './node-options.ts'
 import { sortProblems } from './problem.ts'
 import { readText, type TextResult } from './read-text.ts'
 import { resolveConfig } from './resolve.ts'
@@ -17,6 +19,8 @@ export interface LoadInput {
   readonly options: LoadOptions
   /** Files that an earlier load has read: where one in a usual place is gone, that is a problem and no choice. */
   readonly expected?: readonly string[]
+  /** What was read of pipes, by absolute path. Without it a pipe is a problem. */
+  readonly pipes?: ReadonlyMap<string, TextResult>
 }
 
 /** What the command line says; it wins over the environment, and that over the file. */
@@ -45,21 +49,26 @@ export type LoadResult =
     readonly problems: readonly Problem[]
     /** As above, as far as they were found: a change of one of them may mend the configuration. */
     readonly files: readonly string[]
+    /** Pipes among them that were not read: what they hold may mend it too. */
+    readonly pipes?: readonly string[]
+    /** Where the admin listener would be, as far as that is known in spite of the problems. */
+    readonly admin?: Address | 'off'
   }
 
 /**
  * Loads the configuration: reads the files, puts the secrets in, validates everything and reports all that is wrong at
  * once. Reads nothing but files and its arguments; prints nothing, throws nothing.
  */
-export function loadConfig ({ env, cwd, options, expected = [] }: LoadInput): LoadResult {
-  const { settings, problems: settingsProblems, files: settingsFiles, variables } = readSettings(env, cwd)
-  const problems: Problem[] = [...settingsProblems]
+export function loadConfig ({ env, cwd, options, expected = [], pipes = new Map() }: LoadInput): LoadResult {
+  const unread = new Set<string>()
+  const { settings, problems: settingsProblems, files: settingsFiles, variables } = readSettings(env, cwd, read)
+  const problems: Problem[] = [...settingsProblems, ...checkNodeVariables(env)]
   const files = new Set(settingsFiles)
   const names: string[] = []
 
   const configFile = readChosen(options.config, '--config', settings.config, 'COUNTERSIGN_CONFIG', 'config/countersign.jsonc')
   const secretsFile = readChosen(options.secrets, '--secrets', settings.secrets, 'COUNTERSIGN_SECRETS', 'config/secrets.env')
-  const secrets = createSecretLookup(env, cwd, secretsFile.type === 'text' ? readSecrets(secretsFile) : undefined)
+  const secrets = createSecretLookup(env, cwd, secretsFile.type === 'text' ? readSecrets(secretsFile) : undefined, read)
   const others: OtherDocument[] = []
   const document = readConfig()
   for (const file of secrets.files()) files.add(file)
@@ -74,8 +83,14 @@ export function loadConfig ({ env, cwd, options, expected = [] }: LoadInput): Lo
     problems.push(...within.filter((problem) => problem.severity === 'error' && holds(problem)))
   }
   const sorted = sortProblems(problems, names)
-  if (sorted.some(({ severity }) => severity === 'error')) return { ok: false, problems: sorted, files: [...files] }
+  if (sorted.some(({ severity }) => severity === 'error')) return { ok: false, problems: sorted, files: [...files], ...(unread.size > 0 && { pipes: [...unread] }), ...(document !== undefined && { admin: config.admin }) }
   return { ok: true, config: freezeDeep(config), warnings: sorted, files: [...files], variables: [...variables, ...secrets.variables()] }
+
+  function read (path: string): TextResult {
+    const content = pipes.get(path) ?? readText(path)
+    if (!content.ok && content.pipe === true) unread.add(path)
+    return content
+  }
 
   function locate (name: string): string {
     return resolve(configFile.type === 'text' ? dirname(configFile.path) : cwd, name)
@@ -84,7 +99,7 @@ export function loadConfig ({ env, cwd, options, expected = [] }: LoadInput): Lo
   function readNamed (name: string): TextResult {
     const path = locate(name)
     files.add(path)
-    return readText(path)
+    return read(path)
   }
 
   function readChosen (option: string | undefined, optionName: string, setting: string | undefined, variable: string, otherwise: string): Chosen {
@@ -94,7 +109,7 @@ export function loadConfig ({ env, cwd, options, expected = [] }: LoadInput): Lo
       return { type: 'failed' }
     }
     const path = resolve(cwd, name)
-    const content = readText(path)
+    const content = read(path)
     const byName = option === undefined ? setting === undefined ? undefined : variable : optionName
     if (!content.ok && content.absent && byName === undefined && !expected.includes(path)) return own(env, variable) ? { type: 'failed' } : { type: 'none' }
     files.add(path)

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { parse } from 'dotenv'
 import type { Problem } from './config.ts'
 import type { SecretResult } from './interpolate.ts'
-import { readText } from './read-text.ts'
+import { readText, type TextResult } from './read-text.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -29,8 +29,9 @@ export interface SecretLookup {
  * secrets file. Nothing is read before its name is asked for.
  *
  * @param cwd what a relative path in `NAME_FILE` starts from
+ * @param read reads a file by its absolute path
  */
-export function createSecretLookup (env: Environment, cwd: string, secretsFile: ReadonlyMap<string, string> = new Map()): SecretLookup {
+export function createSecretLookup (env: Environment, cwd: string, secretsFile: ReadonlyMap<string, string> = new Map(), read: (path: string) => TextResult = readText): SecretLookup {
   const files = new Set<string>()
   const variables = new Set<string>()
   return {
@@ -49,7 +50,7 @@ export function createSecretLookup (env: Environment, cwd: string, secretsFile: 
     if (file.trim() === '') return { ok: false, reason: `${name}_FILE is empty; set it to a file's path, or remove the variable` }
     const path = resolve(cwd, file)
     files.add(path)
-    const content = readText(path)
+    const content = read(path)
     if (!content.ok) return { ok: false, reason: `the file that ${name}_FILE names ${content.reason}; correct the path or the file's permissions` }
     return unlessBlank(content.text.replace(/\r?\n$/, ''), `the file that ${name}_FILE names is empty; write the secret ${name} into it`)
   }
@@ -89,9 +90,9 @@ export function parseSecrets (text: string, source: string): SecretsFile {
 
 /** A warning where others than the owner may read the file. Files of Docker and Kubernetes secrets, which are, come through `NAME_FILE`. */
 export function checkPermissions (file: string, source: string): readonly Problem[] {
-  const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0
-  // Windows has no such bits: Node makes them up.
-  if ((mode & 0o077) === 0 || process.platform === 'win32') return []
+  const stats = statSync(file, { throwIfNoEntry: false })
+  // Windows has no such bits: Node makes them up; and those of a socket that has no path mean nothing.
+  if (stats === undefined || stats.isSocket() || (stats.mode & 0o077) === 0 || process.platform === 'win32') return []
   return [{ severity: 'warning', source, message: 'other users of this machine may read this file; run chmod 600 on it' }]
 }
 

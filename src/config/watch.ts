@@ -27,6 +27,7 @@ const SETTLE_MS = 200
 const MISSING_MS = 2000
 const POLL_MS = 5000
 const ABSENT = 'absent'
+const SPECIAL = 'special'
 
 /**
  * Tells when files have changed, however that is done: written in place, replaced by a rename, or moved under them by the
@@ -96,10 +97,13 @@ function fingerprints (files: Iterable<string>): Map<string, string> {
   return new Map(Array.from(files, (file) => [file, fingerprint(file)]))
 }
 
-// The change time too: a file that may be read at last has changed.
+// The change time too: a file that may be read at last has changed. What is no regular file is not read again, and the
+// instants of a pipe move whenever somebody reads or writes.
 function fingerprint (file: string): string {
   try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true })
+    const stats = statSync(file, { bigint: true })
+    if (!stats.isFile()) return SPECIAL
+    const { dev, ino, size, mtimeNs, ctimeNs } = stats
     return [dev, ino, size, mtimeNs, ctimeNs].join()
   } catch {
     return ABSENT

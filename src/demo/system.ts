@@ -17,6 +17,8 @@ export interface DemoSurroundings {
   readonly upstream: EchoUpstream
   readonly configFile: string
   readonly secretsFile: string
+  /** Removes the folder of the two files, at once. */
+  readonly removeFiles: () => void
   readonly close: () => Promise<void>
 }
 
@@ -44,14 +46,16 @@ export async function startSurroundings (onCall: (call: EmulatorCall) => void): 
   const secretsFile = join(folder, 'secrets.env')
   writeFileSync(configFile, configText(emulator.url, upstream.url), { mode: 0o600 })
   writeFileSync(secretsFile, Object.entries(secrets).map(([name, value]) => `${name}='${value}'\n`).join(''), { mode: 0o600 })
+  const removeFiles = (): void => { rmSync(folder, { recursive: true, force: true }) }
   return {
     emulator,
     upstream,
     configFile,
     secretsFile,
+    removeFiles,
     close: async () => {
+      removeFiles()
       await Promise.all([emulator.close(), upstream.close()])
-      rmSync(folder, { recursive: true, force: true })
     }
   }
 }

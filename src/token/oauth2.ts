@@ -62,6 +62,8 @@ async function logIn (credential: OAuth2Credential, exchange: Exchange): Promise
 async function requestToken (credential: OAuth2Credential, exchange: Exchange): Promise<{ readonly access_token: string, readonly expires_in?: number }> {
   // Loaded by the first login: who has no such credential need not wait for it at start, nor hold it in memory.
   const oauth = await import('oauth4webapi')
+  // A stop that came meanwhile: nothing may be opened any more.
+  exchange.signal.throwIfAborted()
   const { tokenUrl, clientId, clientSecret, clientAuth } = credential
   const { origin, protocol } = new URL(tokenUrl)
   const server = { issuer: origin, token_endpoint: tokenUrl }

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { startReloading } from '#src/cli/reload.ts'
+import { hearSignals } from '#src/cli/signals.ts'
 import { loadConfig, type LoadResult } from '#src/config/load.ts'
 import { createLogger } from '#src/logger.ts'
 import type { RunningServer } from '#src/server.ts'
@@ -35,7 +36,7 @@ function createScene (t: Test): Scene {
   const log = createLogger({ level: 'trace', destination: new Writable({ write (chunk, _encoding, done) { logged += String(chunk); done() } }), readable: false, colour: false })
   const load = (): LoadResult => loadConfig({ env: {}, cwd: dir, options: { config: 'a.jsonc' } })
   const first = load()
-  t.teardown(startReloading({ load, files: first.files, server, log }))
+  t.teardown(startReloading({ load, files: first.files, server, log, onHangUp: hearSignals().onHangUp }))
   return {
     begin: () => {
       begin({

@@ -103,20 +103,6 @@ t.test('a reload while it drains is ignored, and a second signal ends it at once
   t.equal(await streaming, 'cut off')
 })
 
-t.test('a signal while it starts is no lost signal', async (t) => {
-  const dir = t.testdir({ 'countersign.jsonc': JSON.stringify({ ...ANY_PORT, routes: [] }) })
-  const daemon = startDaemon(['serve', '-c', `${dir}/countersign.jsonc`], {
-    // Sends the signals to itself as soon as somebody listens for them: before the first listener is open.
-    node: ['--import', 'data:text/javascript,process.on("newListener",(name)=>{if(name==="SIGHUP")setImmediate(()=>{process.kill(process.pid,"SIGHUP");process.kill(process.pid,"SIGTERM")})})']
-  })
-  t.teardown(async () => {
-    daemon.kill('SIGKILL')
-    await daemon.exit
-  })
-  t.equal(await daemon.exit, 0)
-  t.equal(daemon.lines().at(-1)?.['msg'], 'stopped')
-})
-
 t.test('a defect of ours ends it with 70, at once', async (t) => {
   const dir = t.testdir({ 'countersign.jsonc': JSON.stringify({ ...ANY_PORT, routes: [] }) })
   const daemon = startDaemon(['serve', '-c', `${dir}/countersign.jsonc`], { node: ['--import', 'data:text/javascript,process.on("SIGUSR2",()=>{throw new Error("a defect")})'] })

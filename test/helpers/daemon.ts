@@ -26,11 +26,13 @@ export interface DaemonOptions {
   readonly node?: readonly string[]
   /** `ulimit -n` of the process. */
   readonly openFiles?: number
+  /** A program that runs it, with its arguments. */
+  readonly under?: readonly string[]
 }
 
 /** Starts the executable as a user would. The environment holds PATH and what is given, nothing else. */
-export function startDaemon (args: readonly string[], { env = {}, cwd, node = [], openFiles }: DaemonOptions = {}): Daemon {
-  const [command = '', ...rest] = [...(openFiles === undefined ? [] : ['/bin/sh', '-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh']), process.execPath, ...node, CLI, ...args]
+export function startDaemon (args: readonly string[], { env = {}, cwd, node = [], openFiles, under = [] }: DaemonOptions = {}): Daemon {
+  const [command = '', ...rest] = [...under, ...(openFiles === undefined ? [] : ['/bin/sh', '-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh']), process.execPath, ...node, CLI, ...args]
   const child = spawn(command, rest, {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     ...(cwd !== undefined && { cwd }),
