@@ -78,7 +78,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
   leaveBodiesAlone(app)
   app.addHook('onRequest', (request, reply, done) => {
     const visit = visitOf(request.raw)
-    const { corsOrigin } = admit(visit.message, guard)
+    const { corsOrigin } = admit(visit.message, guard, request.originalUrl)
     if (corsOrigin !== undefined) visit.corsOrigin = corsOrigin
     if (corsOrigin !== undefined && isPreflight(visit.message)) {
       reply.hijack()

@@ -21,11 +21,23 @@ const DEEPEST_ENCODING = 8
  * @throws ProxyError `CS_BAD_REQUEST`
  */
 export function parseTarget (raw: string): Target {
-  if (!raw.startsWith('/')) throw refusal(raw === '*' ? 'The target `*` addresses no route; name a path.' : 'The target has a scheme or a host: this is no forward proxy. Send the path alone (origin form), and set this address as the base URL, not as the HTTP proxy.')
+  checkForm(raw)
+  if (raw === '*') throw refusal('The target `*` addresses no route; name a path.')
+  if (raw.includes('#')) throw refusal('The target holds a `#`, which some readers take for its end; encode it as %23.')
   const mark = raw.indexOf('?')
   const path = mark === -1 ? raw : raw.slice(0, mark)
   judgePath(path)
   return { path, query: mark === -1 ? '' : raw.slice(mark) }
+}
+
+/**
+ * Refuses a target with a scheme or a host (RFC 9112 section 3.2.2): who sends one takes this for a forward proxy.
+ *
+ * @throws ProxyError `CS_BAD_REQUEST`
+ */
+export function checkForm (raw: string): void {
+  if (raw.startsWith('/') || raw === '*') return
+  throw refusal('The target has a scheme or a host: this is no forward proxy. Send the path alone (origin form), and set this address as the base URL, not as the HTTP proxy.')
 }
 
 /**

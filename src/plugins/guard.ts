@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '../errors.ts'
 import { checkBrowser, checkHost, guardedHeaders, localEnd, type CallerPolicy } from '../http/host.ts'
+import { checkForm } from '../http/target.ts'
 import type { Secret } from '../secret.ts'
 
 export interface GuardOptions extends CallerPolicy {
@@ -15,12 +16,15 @@ export interface Admission {
 
 /**
  * The one gate in front of every route and of the admin listener. Runs on what Node received, before anything is
- * dialled, read or looked up: framing, Host, browser headers, caller token.
+ * dialled, read or looked up: framing, form of the target, Host, browser headers, caller token.
  *
+ * @param target as it came: Fastify has another one in the message by now
  * @throws ProxyError with the answer for a caller that may not call
  */
-export function admit (message: IncomingMessage, options: GuardOptions): Admission {
+export function admit (message: IncomingMessage, options: GuardOptions, target: string): Admission {
   checkFraming(message)
+  // In front of the Host guard: a client that takes this for its HTTP proxy sends another host's name, and would hear of that alone.
+  checkForm(target)
   const headers = guardedHeaders(message.rawHeaders)
   const host = checkHost(headers, localEnd(message.socket), options)
   const { corsOrigin } = checkBrowser(headers, host, options)
@@ -57,8 +61,10 @@ export function corsHeaders (origin: string): string[] {
 
 // Node's parser refuses most ambiguous framing. Requests of HTTP/0.9 and 2.0 in the form of HTTP/1.1 pass it, and so do
 // `identity`, repeated codings, and a coding in HTTP/1.0, whose readers know none (RFC 9112 section 6.1).
-function checkFraming ({ rawHeaders, httpVersion }: IncomingMessage): void {
+function checkFraming ({ rawHeaders, httpVersion, headers }: IncomingMessage): void {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new ProxyError('CS_BAD_REQUEST', { message: 'This port speaks HTTP/1.1 and HTTP/1.0 (RFC 9112); send one of the two.', close: true })
+  // Beyond it numbers are no longer told apart, and the upstream would get another one.
+  if (Number(headers['content-length'] ?? 0) > Number.MAX_SAFE_INTEGER) throw new ProxyError('CS_BAD_REQUEST', { message: 'Content-Length is larger than any body can be; send the real one.', close: true })
   let seen = httpVersion === '1.0'
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
