@@ -122,7 +122,7 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
       maxHeaderSize: headerBytes(),
       headersTimeout: headersMs,
       // So often Node looks for them.
-      connectionsCheckingInterval: headersMs / 2,
+      connectionsCheckingInterval: headersMs / 5,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       // An upload may take for ever as long as it moves.
       requestTimeout: 0

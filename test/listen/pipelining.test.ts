@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import type { Address } from '#src/http/address.ts'
 import { openListener, type ConnectionCount, type Handler, type ListenerOptions } from '#src/listen/listener.ts'
 import { Handshake } from '#src/plugins/handshake.ts'
-import { connectRaw, message } from '../helpers/raw-client.ts'
+import { connectRaw, message, type RawClient } from '../helpers/raw-client.ts'
 import { until } from '../helpers/until.ts'
 
 const HOST = 'Host: localhost'
@@ -122,6 +122,20 @@ t.test('an upgrade behind a request that is being answered begins behind the ans
   client.destroy()
 })
 
+t.test('a client that leaves before its upgrade is answered is noticed, also behind bytes that it has sent early', async (t) => {
+  const { port, nth, count } = await open(t, () => {})
+  for (const [index, early] of ['', 'early', 'e'.repeat(30_000)].entries()) {
+    const client = await connectRaw(port)
+    client.send(message('GET /1 HTTP/1.1', UPGRADE) + early)
+    const { response } = await nth(index + 1)
+    const closed = new Promise<void>((resolve) => { response.once('close', resolve) })
+    client.socket.end(early)
+    await closed
+    await until('the connection to go', () => count.served === 0)
+    client.destroy()
+  }
+})
+
 t.test('an upgrade that is refused behind an answer ends the connection, and nothing behind it is a request', async (t) => {
   const { port, served } = await open(t, ({ url }, response) => { response.end(url) })
   const client = await connectRaw(port)
@@ -206,6 +220,31 @@ t.test('a full listener does not parse what it refuses, and outlives an upgrade 
   t.match(await kept.response(), { statusCode: 200 })
   t.equal(served.length, 2)
   kept.destroy()
+})
+
+t.test('where idle connections make room, the oldest goes first, then one that takes nothing, and never one that is served', async (t) => {
+  const { port, nth, count } = await open(t, ({ url }, response) => { if (url !== '/held') response.end('x'.repeat(url === '/large' ? 20_000_000 : 1)) }, { maxConnections: 3, dropsIdle: true })
+  const [first, second, third] = await Promise.all([1, 2, 3].map(() => connectRaw(port))) as [RawClient, RawClient, RawClient]
+  await until('three', () => count.served === 3)
+  for (const [index, client] of [second, first].entries()) {
+    client.send(message('GET /held HTTP/1.1', [HOST]))
+    await nth(index + 1)
+  }
+  const fourth = await connectRaw(port)
+  await third.closed()
+  t.notOk(first.ended || second.ended, 'the only one that was idle')
+  fourth.pause(true)
+  fourth.send(message('GET /large HTTP/1.1', [HOST]))
+  const { message: { socket } } = await nth(3)
+  await until('it to stand still', () => socket.writableLength > 0)
+  const fifth = await connectRaw(port)
+  fifth.send(message('GET /held HTTP/1.1', [HOST]))
+  await nth(4)
+  t.ok(socket.destroyed, 'the one that takes nothing')
+  const sixth = await connectRaw(port)
+  t.match(await sixth.response(), { statusCode: 503 }, 'all are served')
+  for (const client of [first, second, fourth, fifth, sixth]) client.destroy()
+  await until('the count', () => count.served === 0)
 })
 
 t.test('what Node tells of messages, responses and sockets that are dead ends nothing', async (t) => {
