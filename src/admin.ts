@@ -67,7 +67,7 @@ export async function buildAdmin ({ config, store, metrics, facts }: AdminOption
 
   app.addHook('onRequest', (request, reply, done) => {
     for (const [name, value] of OWN_HEADERS) reply.raw.setHeader(name, value)
-    admit(request.raw, guard)
+    admit(request.raw, guard, request.originalUrl)
     if (request.method !== 'GET' && request.method !== 'HEAD') throw methodRefusal()
     parseTarget(request.originalUrl)
     done()

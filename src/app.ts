@@ -79,7 +79,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
   leaveBodiesAlone(app)
   app.addHook('onRequest', (request, reply, done) => {
     const visit = visitOf(request.raw)
-    const { corsOrigin } = admit(visit.message, guard)
+    const { corsOrigin } = admit(visit.message, guard, request.originalUrl)
     if (corsOrigin !== undefined) visit.corsOrigin = corsOrigin
     if (corsOrigin !== undefined && isPreflight(visit.message)) {
       reply.hijack()
@@ -106,6 +106,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       ...(options.tls !== undefined && { tls: options.tls }),
       timeoutMs: options.timeoutMs,
       idleTimeoutMs: options.idleTimeoutMs,
+      headerBytes: config.limits.headerBytes,
       proxies
     })
     // Two routes to one upstream have one opinion of it; a path of its own may be an API of its own.

@@ -19,6 +19,7 @@ export const ERRORS = {
   CS_METHOD_NOT_ALLOWED: { status: 405, proxyStatus: 'http_request_denied', message: 'This method is never forwarded: TRACE would echo the credentials, and this is no tunnel for CONNECT.' },
   CS_BODY_TOO_LARGE: { status: 413, proxyStatus: 'http_request_error', message: 'The request body is larger than maxBodyBytes of this route.' },
   CS_BODY_UNSUPPORTED: { status: 415, proxyStatus: 'http_request_error', message: 'A credential of this route goes into the request body, and this body cannot take it; send an uncompressed JSON object or a form of at most 1 MiB.' },
+  CS_HEADERS_TOO_LARGE: { status: 431, proxyStatus: 'http_request_error', message: 'The header of the request is longer than limits.headerBytes; send less, or raise that.' },
   CS_HOST_NOT_ALLOWED: { status: 421, proxyStatus: 'http_request_denied', message: 'Host is none of this listener\'s own names; call it by its address, or list the name in allowedHosts.' },
   CS_UPSTREAM_UNREACHABLE: { status: 502, proxyStatus: 'destination_unavailable', message: 'The upstream of this route could not be reached or gave no valid HTTP answer; Countersign\'s log tells why.' },
   CS_UPSTREAM_TLS: { status: 502, proxyStatus: 'tls_certificate_error', message: 'The certificate of the upstream of this route does not verify, so nothing was sent; set tls.ca of the route if a private authority signed it.' },
@@ -34,7 +35,7 @@ export type ErrorCode = keyof typeof ERRORS
 export interface ErrorDetails {
   /** Replaces the table's sentence. Must hold no secret, upstream host or address. */
   readonly message?: string
-  /** Replaces the table's status: `CS_BODY_UNSUPPORTED` is 415 or 422, a parser's `CS_BAD_REQUEST` may be 408 or 431. */
+  /** Replaces the table's status: `CS_BODY_UNSUPPORTED` is 415 or 422, a parser's `CS_BAD_REQUEST` may be 408. */
   readonly status?: number
   /** Replaces the table's RFC 9209 error type with a more exact one. */
   readonly proxyStatus?: string

@@ -63,11 +63,12 @@ export async function buildGeneration (config: Config, surroundings: Surrounding
 }
 
 function entrancesOf (config: Config, app: App, admin: Admin): Entrance[] {
-  const entrances: Entrance[] = [{ role: 'proxy', address: config.listen, handle: app.handle }]
+  const { headerBytes } = config.limits
+  const entrances: Entrance[] = [{ role: 'proxy', address: config.listen, handle: app.handle, headerBytes }]
   for (const [index, { listen }] of config.routes.entries()) {
-    if (listen !== undefined) entrances.push({ role: 'route', address: listen, handle: app.handleOwn(index) })
+    if (listen !== undefined) entrances.push({ role: 'route', address: listen, handle: app.handleOwn(index), headerBytes })
   }
-  if (config.admin !== 'off') entrances.push({ role: 'admin', address: config.admin, handle: admin.handle })
+  if (config.admin !== 'off') entrances.push({ role: 'admin', address: config.admin, handle: admin.handle, headerBytes })
   return entrances
 }
 

@@ -28,6 +28,10 @@ export interface Variant {
   readonly admin?: true
   /** Nothing follows: the client ends its side behind the bytes, since they are no whole request. */
   readonly cut?: true
+  /** There is more than one request in it, and an answer to each may come. */
+  readonly several?: true
+  /** The client resets the connection behind the bytes: what comes back is not looked at. */
+  readonly leaves?: true
 }
 
 /** What must be true afterwards, besides what is always judged: see `judge.ts`. Refused, passed on, or whichever of the two. */

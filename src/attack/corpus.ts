@@ -5,6 +5,7 @@ import { FIELDS } from './fields.ts'
 import { FRAMING } from './framing.ts'
 import { HEADERS } from './headers.ts'
 import { PATHS } from './paths.ts'
+import { PIPELINING } from './pipelining.ts'
 import { POLICY } from './policy.ts'
 
 /** Every attack that is known here, by the part of a request that it is made of. */
@@ -15,5 +16,6 @@ export const CORPUS: Readonly<Record<string, readonly Attack[]>> = {
   fields: FIELDS,
   paths: PATHS,
   policy: POLICY,
-  framing: FRAMING
+  framing: FRAMING,
+  pipelining: PIPELINING
 }

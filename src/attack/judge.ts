@@ -21,7 +21,7 @@ export function judge (variant: Variant, target: Target, observation: Observatio
   const { must } = variant
   const [answer, ...more] = outcome.answers
   const faults = [...reached.flatMap(({ target: there, arrival }) => arrivalFaults(there, arrival)), ...outcomeFaults(target, outcome)]
-  if (more.length > 0) faults.push(`${more.length + 1} answers came to what is one request`)
+  if (more.length > 0 && variant.several !== true) faults.push(`${more.length + 1} answers came to what is one request`)
   const elsewhere = must.elsewhere === true && reached.length === 1 && reached[0]?.target.upstream !== target.upstream
   if (reached.length > 0) {
     if (must.passed !== undefined) faults.push(...passageFaults(must.passed, target, reached))
@@ -30,7 +30,7 @@ export function judge (variant: Variant, target: Target, observation: Observatio
   }
   if (bytes > 0) faults.push(`${bytes} bytes reached an upstream`)
   if (must.refused === undefined) faults.push('it did not reach the upstream')
-  else faults.push(...refusalFaults(must.refused, answer, outcome, variant.cut === true))
+  else if (variant.leaves !== true) faults.push(...refusalFaults(must.refused, answer, outcome, variant.cut === true))
   return { verdict: 'refused', faults }
 }
 

@@ -86,7 +86,7 @@ export const PATHS: readonly Attack[] = [
     why: 'The query is data. A proxy that repairs what it need not touch breaks signatures, and hides what it lets through.',
     variants: (target) => target.injected.some((one) => one.in === 'query')
       ? []
-      : ['?a=1&a=2&b=%20+%2B&c=%C3%A9&=x&d', '?../../x', '?/../', '?%2e%2e%2f', '?%zz', '?a=\\', '?#', '?a=//x', '??', '?', '?;', '?a=%00', '?x=http://169.254.169.254/', '?{}|^`"<>', '?%25%32%65'].map((query) => {
+      : ['?a=1&a=2&b=%20+%2B&c=%C3%A9&=x&d', '?../../x', '?/../', '?%2e%2e%2f', '?%zz', '?a=\\', '?%23', '?a=//x', '??', '?', '?;', '?a=%00', '?x=http://169.254.169.254/', '?{}|^`"<>', '?%25%32%65'].map((query) => {
           const path = target.plain.path + query
           return { what: query, bytes: request(target, { path }), must: passed({ holds: [`${path} HTTP/1.1`] }) }
         })
@@ -106,6 +106,6 @@ function prefixVariants (target: Target): Array<ReturnType<Attack['variants']>[n
       .map((rest) => ({ what: spelling + rest, bytes: request(target, { target: spelling + rest }), must: notHere([400, 403, 404]) }))),
     // A harmless spelling gets the verdict of the plain one.
     { what: `/${first}${path}`, bytes: request(target, { target: `/${first}${path}` }), must: passed() },
-    ...[`/.${prefix}`, `/x/..${prefix}`, `/${prefix}`, `${prefix}/../${name}`, `${prefix}\\`, `${prefix}%5c`, `${prefix}#`, `${prefix}%00`, `${prefix}%`, `\\${name}`, `${prefix}\t`].map((spelling) => ({ what: JSON.stringify(spelling), bytes: request(target, { target: spelling }), must: refused([400]) }))
+    ...[`/.${prefix}`, `/x/..${prefix}`, `/${prefix}`, `${prefix}/../${name}`, `${prefix}\\`, `${prefix}%5c`, `${prefix}#`, `${prefix}?#`, `${prefix}${path}?a=1#b`, `${prefix}%00`, `${prefix}%`, `\\${name}`, `${prefix}\t`].map((spelling) => ({ what: JSON.stringify(spelling), bytes: request(target, { target: spelling }), must: refused([400]) }))
   ]
 }

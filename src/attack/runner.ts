@@ -35,7 +35,7 @@ export async function runAttacks ({ targets, attacks, deadlineMs }: RunOptions):
       const variants = attack.variants(target)
       for (const [place, variant] of variants.entries()) {
         const port = variant.admin === true ? target.adminPort ?? 0 : target.port
-        const outcome = await sendRaw(variant.bytes, { port, deadlineMs, cut: variant.cut === true })
+        const outcome = await sendRaw(variant.bytes, { port, deadlineMs, cut: variant.cut === true, leave: variant.leaves === true })
         const { verdict, faults } = judge(variant, target, { outcome, ...watch.next() })
         const afterwards = place === variants.length - 1 ? await tryPlain(target, watch, deadlineMs) : []
         results.push({ attack, target, variant, outcome, verdict, faults: [...faults, ...afterwards] })

@@ -49,7 +49,8 @@ export async function stage (config: Config): Promise<Stage> {
     routes,
     accessLog: 1,
     // One connection at a time, but the one before may still be closing.
-    limits: { connections: Math.max(config.limits.connections, 100), requests: Math.max(config.limits.requests, 100) }
+    // The header's limit is the default: attacks know what is beyond it.
+    limits: { connections: Math.max(config.limits.connections, 100), requests: Math.max(config.limits.requests, 100), headerBytes: 32_768 }
   }
   return {
     config: staged,

@@ -26,6 +26,8 @@ export interface WireOptions {
   readonly deadlineMs: number
   /** End our side behind the bytes. */
   readonly cut?: boolean
+  /** Reset the connection behind the bytes. */
+  readonly leave?: boolean
 }
 
 /**
@@ -33,11 +35,11 @@ export interface WireOptions {
  * stays open behind an answer is ended by us: what the other side still makes of the bytes, it has made when it closes.
  * A connection that breaks is one that closes; nothing is thrown.
  */
-export async function sendRaw (bytes: string, { port, deadlineMs, cut = false }: WireOptions): Promise<Outcome> {
+export async function sendRaw (bytes: string, { port, deadlineMs, cut = false, leave = false }: WireOptions): Promise<Outcome> {
   const method = bytes.slice(0, bytes.indexOf(' '))
   const socket = connect(port, '127.0.0.1')
   let received: Buffer = Buffer.alloc(0)
-  let ended = cut
+  let ended = cut || leave
   let late = false
   await new Promise<void>((resolve) => {
     const timer = setTimeout(() => {
@@ -50,14 +52,15 @@ export async function sendRaw (bytes: string, { port, deadlineMs, cut = false }:
     })
     socket.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk])
+      if (ended) return
       const last = readAnswers(received, method, false).at(-1)
-      if (ended || last === undefined || valuesOf(last.fields, 'connection').some((value) => /\bclose\b/i.test(value))) return
+      if (last === undefined || valuesOf(last.fields, 'connection').some((value) => /\bclose\b/i.test(value))) return
       ended = true
       socket.end()
     })
     const latin = Buffer.from(bytes, 'latin1')
     if (cut) socket.end(latin)
-    else socket.write(latin)
+    else socket.write(latin, () => { if (leave) socket.resetAndDestroy() })
   })
   return { answers: readAnswers(received, method, true), received: received.toString('latin1'), closed: !ended && !late, late }
 }

@@ -15,7 +15,7 @@ export interface Config {
   /** The share of requests that get a log line: 0 is none, 1 is all. */
   readonly accessLog: number
   readonly shutdownTimeoutMs: number
-  readonly limits: { readonly connections: number, readonly requests: number }
+  readonly limits: { readonly connections: number, readonly requests: number, readonly headerBytes: number }
   readonly logins: { readonly concurrency: number, readonly perSecond: number }
   readonly tokenCache?: TokenCacheConfig
   readonly logLevel: LogLevel

@@ -125,7 +125,8 @@ export const RouteSchema = z.strictObject({
 
 export const LimitsSchema = z.strictObject({
   connections: positive('Open client connections.').default(10_000),
-  requests: positive('Requests in flight.').default(2000)
+  requests: positive('Requests in flight.').default(2000),
+  headerBytes: positive('The longest header section, in bytes.').default(32_768)
 })
 
 export const LoginsSchema = z.strictObject({

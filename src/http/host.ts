@@ -114,5 +114,5 @@ function isOwnHost (name: string, { address, port }: LocalEnd): boolean {
 
 // `@` and `#` are left to the 421: they are look-alikes of a name of ours rather than noise.
 function isMalformed (host: string): boolean {
-  return /[\s,/\\?]/.test(host) || !/^(?:\[[^\]]*\]|[^:[\]]*)(?::\d{0,5})?$/.test(host)
+  return /[\s,/\\?]/.test(host) || !/^(?:\[[^\]]*\]|[^:[\]]+)(?::\d{0,5})?$/.test(host)
 }

@@ -1,5 +1,6 @@
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
-import { connect, type Server } from 'node:net'
+import { chmodSync, lstatSync, unlinkSync, type Stats } from 'node:fs'
+import type { Server } from 'node:http'
+import { connect } from 'node:net'
 import { formatAddress, type Address } from '../http/address.ts'
 
 /** An address could not be taken. The message says which, why, and what to do. */
@@ -7,18 +8,71 @@ export class ListenError extends Error {
   override readonly name = 'ListenError'
 }
 
+/** What listens on an address. */
+export interface Bound {
+  /** Two for `localhost`, where both families exist. */
+  readonly servers: readonly Server[]
+  /** With the real port where 0 was asked for. */
+  readonly address: Address
+}
+
 // unix(7): sun_path has 108 bytes on Linux, 104 on macOS.
 const LONGEST_SOCKET_PATH = 103
+/** A port that is free in one family may be taken in the other. */
+const MOST_FREE_PORTS = 20
 
 /**
- * Makes a server listen on a TCP address or a unix socket (mode 0600; a stale file is replaced, a live one is not).
+ * Makes servers listen on a TCP address or a unix socket (mode 0600; a stale file is replaced, a live one is not).
+ * `localhost` is both loopback addresses: a client may take either, and on the one that is left out another program could
+ * wait for it.
  *
- * @returns the address with the real port where 0 was asked for
- * @throws ListenError where it cannot be taken
+ * @throws ListenError where it cannot be taken; nothing listens then
  */
-export async function bind (server: Server, address: Address): Promise<Address> {
+export async function bind (createServer: () => Server, address: Address): Promise<Bound> {
+  if (address.type === 'tcp' && address.host === 'localhost') return bindLocalhost(createServer, address.port)
+  const server = createServer()
+  return { servers: [server], address: await listen(server, address) }
+}
+
+// A hosts file may say otherwise, but `localhost` is loopback by definition (RFC 6761 section 6.3).
+async function bindLocalhost (createServer: () => Server, port: number): Promise<Bound> {
+  for (let attempt = 1; ; attempt++) {
+    const first = await bindFamily(createServer, '127.0.0.1', port)
+    if (first === undefined) {
+      const only = createServer()
+      return { servers: [only], address: await listen(only, { type: 'tcp', host: '::1', port }) }
+    }
+    try {
+      const second = await bindFamily(createServer, '::1', first.address.port)
+      return { servers: second === undefined ? [first.server] : [first.server, second.server], address: first.address }
+    } catch (error) {
+      await new Promise((resolve) => { first.server.close(resolve) })
+      if (port !== 0 || codeOf(error) !== 'EADDRINUSE' || attempt === MOST_FREE_PORTS) throw error
+    }
+  }
+}
+
+/** Undefined where the machine has not the family. */
+async function bindFamily (createServer: () => Server, host: string, port: number): Promise<{ readonly server: Server, readonly address: TcpAddress } | undefined> {
+  const server = createServer()
+  try {
+    const address = await listen(server, { type: 'tcp', host, port })
+    return { server, address: address as TcpAddress } // as it was asked for
+  } catch (error) {
+    if (['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(codeOf(error) ?? '')) return undefined
+    throw error
+  }
+}
+
+type TcpAddress = Extract<Address, { readonly type: 'tcp' }>
+
+function codeOf (error: unknown): string | undefined {
+  return error instanceof ListenError ? (error.cause as NodeJS.ErrnoException | undefined)?.code : undefined
+}
+
+async function listen (server: Server, address: Address): Promise<Address> {
   if (address.type === 'unix') {
-    // Longer paths are cut off without an error (unix(7): sun_path has 108 bytes on Linux, 104 on macOS).
+    // Longer paths are cut off without an error (unix(7)).
     if (Buffer.byteLength(address.path) > LONGEST_SOCKET_PATH) throw new ListenError(`cannot listen on ${formatAddress(address)}: the path is longer than ${LONGEST_SOCKET_PATH} bytes; choose a shorter one`)
     await removeStaleSocket(address.path)
   }
@@ -26,8 +80,7 @@ export async function bind (server: Server, address: Address): Promise<Address> 
     // Stays: an error of a later accept() would end the process otherwise, and costs no more than that connection.
     server.on('error', (error: NodeJS.ErrnoException) => { reject(new ListenError(describeFailure(address, error), { cause: error })) })
     if (address.type === 'tcp') {
-      // A hosts file may say otherwise, but `localhost` is loopback by definition (RFC 6761 section 6.3).
-      server.listen({ host: address.host === 'localhost' ? '127.0.0.1' : address.host, port: address.port, ipv6Only: false }, resolve)
+      server.listen({ host: address.host, port: address.port, ipv6Only: false }, resolve)
       return
     }
     // bind() runs within listen(), so nobody can connect before the mode is right.
@@ -42,17 +95,27 @@ export async function bind (server: Server, address: Address): Promise<Address> 
   return realAddress(server, address)
 }
 
-/** A socket file that nobody listens on is left over from a crash; one that answers belongs to somebody. */
+/**
+ * A socket file that refuses connections is left over from a crash. Any other failure may be a live one's: of another user
+ * (EACCES), or with a full queue (EAGAIN).
+ */
 async function removeStaleSocket (path: string): Promise<void> {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return
-  const alive = await new Promise<boolean>((resolve) => {
+  const found = socketAt(path)
+  if (found === undefined) return
+  const stale = await new Promise<boolean>((resolve) => {
     const probe = connect(path, () => {
       probe.destroy()
-      resolve(true)
+      resolve(false)
     })
-    probe.once('error', () => { resolve(false) })
+    probe.on('error', ({ code }: NodeJS.ErrnoException) => { resolve(code === 'ECONNREFUSED') })
   })
-  if (!alive) unlinkSync(path)
+  // Another process may have done the same meanwhile, and listen there now.
+  if (stale && socketAt(path)?.ino === found.ino) unlinkSync(path)
+}
+
+function socketAt (path: string): Stats | undefined {
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  return stats?.isSocket() === true ? stats : undefined
 }
 
 function describeFailure (address: Address, error: NodeJS.ErrnoException): string {

@@ -1,11 +1,13 @@
 import { formatAddress, type Address } from '../http/address.ts'
-import { openListener, type ConnectionCount, type Handler, type Listener } from './listener.ts'
+import { openListener, type ClientTimeouts, type ConnectionCount, type Handler, type Listener } from './listener.ts'
 
 /** An address that a configuration asks for, and where its requests go. */
 export interface Entrance {
   readonly role: 'proxy' | 'route' | 'admin'
   readonly address: Address
   readonly handle: Handler
+  /** The longest header of a request; default as of a listener. */
+  readonly headerBytes?: number
 }
 
 /** A change of listeners that can no longer fail. */
@@ -26,14 +28,16 @@ interface Opened {
 
 /** Of the admin listener, whatever `limits` says: neither a crowd at the proxy's port nor a low limit keeps probes out. */
 const ADMIN_CONNECTIONS = 64
+/** Probes are small and sent at once: who is silent there, or takes nothing, is no probe. */
+const ADMIN_TIMEOUTS: ClientTimeouts = { headersMs: 5000, stillMs: 5000 }
 
 /** The listeners of one daemon, across its configurations: a listener whose address stays is never closed. */
 export class ListenerSet {
   #opened: readonly Opened[] = []
   /** Removed ones, which finish what they have. */
   readonly #leaving = new Set<Opened>()
-  readonly #proxyConnections: ConnectionCount = { served: 0 }
-  readonly #adminConnections: ConnectionCount = { served: 0 }
+  readonly #proxyConnections: ConnectionCount = { served: 0, bytes: 0 }
+  readonly #adminConnections: ConnectionCount = { served: 0, bytes: 0 }
 
   /**
    * Opens the listeners for the addresses that none is open for. A request that comes to one of them before `commit` is
@@ -55,7 +59,7 @@ export class ListenerSet {
     })
     try {
       for (const [index, entrance] of entrances.entries()) {
-        const listener = kept[index] ?? await openListener({ ...entrance, maxConnections: limitOf(entrance, maxConnections), open: entrance.role === 'admin' ? this.#adminConnections : this.#proxyConnections })
+        const listener = kept[index] ?? await this.#open(entrance, maxConnections)
         if (kept[index] === undefined) fresh.push(listener)
         opened.push({ entrance, listener })
       }
@@ -76,12 +80,19 @@ export class ListenerSet {
     await this.#drain(() => true, 0)
   }
 
+  #open (entrance: Entrance, maxConnections: number): Promise<Listener> {
+    const options = { ...entrance, maxConnections: limitOf(entrance, maxConnections) }
+    return entrance.role === 'admin'
+      ? openListener({ ...options, open: this.#adminConnections, timeouts: ADMIN_TIMEOUTS, dropsIdle: true })
+      : openListener({ ...options, open: this.#proxyConnections })
+  }
+
   async #drain (which: (opened: Opened) => boolean, timeoutMs: number): Promise<void> {
     await Promise.all([...this.#opened, ...this.#leaving].filter(which).map(({ listener }) => listener.drain(timeoutMs)))
   }
 
   #commit (opened: readonly Opened[], left: ReadonlySet<Opened>, maxConnections: number): void {
-    for (const { entrance, listener } of opened) listener.change({ handle: entrance.handle, maxConnections: limitOf(entrance, maxConnections) })
+    for (const { entrance, listener } of opened) listener.change({ ...entrance, maxConnections: limitOf(entrance, maxConnections) })
     this.#opened = opened
     for (const old of left) {
       this.#leaving.add(old)

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 
 /** An open connection, as far as its slowness is concerned. */
 export interface WatchedConnection {
-  /** Requests that are not answered to the end. */
-  readonly answers: readonly ServerResponse[]
+  /** The response that is not finished. */
+  readonly current: ServerResponse | undefined
   /** The request that was answered before all of it was here. */
   readonly owed: IncomingMessage | undefined
 }
@@ -21,8 +21,8 @@ export function watchSlowClients (connections: ReadonlyMap<Socket, WatchedConnec
   const still = new Map<Socket, number>()
   const timer = setInterval(() => {
     for (const socket of still.keys()) if (!connections.has(socket)) still.delete(socket)
-    for (const [socket, { answers, owed }] of connections) {
-      const waits = (answers.length === 0 && owed?.complete === false) || socket.writableLength > 0
+    for (const [socket, { current, owed }] of connections) {
+      const waits = (current === undefined && owed?.complete === false) || socket.writableLength > 0
       const moved = socket.bytesWritten - socket.writableLength + socket.bytesRead
       if (!waits) still.delete(socket)
       else if (still.get(socket) === moved) socket.destroy()

@@ -17,14 +17,15 @@ export interface Admission {
 
 /**
  * The one gate in front of every route and of the admin listener. Runs on what Node received, before anything is
- * dialled, read or looked up: framing, Host, browser headers, caller token.
+ * dialled, read or looked up: framing, form of the target, Host, browser headers, caller token.
  *
+ * @param target as it came: Fastify has another one in the message by now
  * @throws ProxyError with the answer for a caller that may not call
  */
-export function admit (message: IncomingMessage, options: GuardOptions): Admission {
+export function admit (message: IncomingMessage, options: GuardOptions, target: string): Admission {
   checkFraming(message)
-  // Ahead of the Host guard: a program that takes this for its HTTP proxy sends the Host that it wants to reach.
-  checkForm(targetOf(message))
+  // In front of the Host guard: a client that takes this for its HTTP proxy sends another host's name, and would hear of that alone.
+  checkForm(target)
   const headers = guardedHeaders(message.rawHeaders)
   const host = checkHost(headers, localEnd(message.socket), options)
   const { corsOrigin } = checkBrowser(headers, host, options)
@@ -74,11 +75,6 @@ export function corsHeaders (origin: string, headers: RawHeaders): string[] {
   return ['Access-Control-Allow-Origin', origin, 'Access-Control-Allow-Credentials', 'true', ...exposed, 'Vary', 'Origin']
 }
 
-/** The target as it came: Fastify keeps it there when it rewrites the URL. */
-function targetOf (message: IncomingMessage & { readonly originalUrl?: string }): string {
-  return message.originalUrl ?? message.url ?? ''
-}
-
 /**
  * Refuses framing that two readers could read differently.
  *
@@ -91,6 +87,10 @@ export function checkFraming ({ rawHeaders, httpVersion }: Pick<IncomingMessage,
   let seen = httpVersion === '1.0'
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
+    // Beyond it numbers are no longer told apart, and the upstream would get another one.
+    if (name.length === 14 && name.toLowerCase() === 'content-length' && Number(rawHeaders[index + 1]) > Number.MAX_SAFE_INTEGER) {
+      throw new ProxyError('CS_BAD_REQUEST', { message: 'Content-Length is larger than any body can be; send the real one.', close: true })
+    }
     if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue
     if (seen || rawHeaders[index + 1]?.toLowerCase() !== 'chunked') {
       throw new ProxyError('CS_BAD_REQUEST', { message: 'Transfer-Encoding is something else than one `chunked` of HTTP/1.1; send that, or a Content-Length.', close: true })

@@ -3,6 +3,8 @@ import type { Socket } from 'node:net'
 
 /** How long a refused client may go on sending before its connection is closed, in milliseconds. */
 const LINGER_MS = 1000
+/** Read of what a client sends before it has its answer; more has to wait. */
+const MOST_EARLY_BYTES = 65_536
 
 /**
  * The answer to an upgrade. Node makes no response for one and lets go of its socket, so this does for the socket what
@@ -12,6 +14,8 @@ const LINGER_MS = 1000
  */
 export class Handshake extends ServerResponse {
   readonly #socket: Socket
+  readonly #early: Buffer[] = []
+  #earlyBytes = 0
 
   /** @param head what the client has sent behind its request */
   constructor (message: IncomingMessage, head: Buffer) {
@@ -20,7 +24,7 @@ export class Handshake extends ServerResponse {
     this.#socket = socket
     this.shouldKeepAlive = false
     socket.setTimeout(0)
-    if (head.length > 0) socket.unshift(head)
+    this.#keep(head)
     socket.on('error', ignore).on('end', this.#leave).on('drain', this.#drained).on('readable', this.#look)
     this.assignSocket(socket)
     this.once('finish', this.#close)
@@ -28,11 +32,25 @@ export class Handshake extends ServerResponse {
 
   /** Hands the socket over to another protocol; bytes that the client has sent for that are still in it. `close` is emitted once it is closed. */
   switch (): Socket {
-    return this.#socket.off('end', this.#leave).off('drain', this.#drained).off('readable', this.#look)
+    const socket = this.#socket.off('end', this.#leave).off('drain', this.#drained).off('readable', this.#look)
+    if (this.#earlyBytes > 0) socket.unshift(Buffer.concat(this.#early))
+    return socket
   }
 
-  // Read up to the stream's own mark and kept: a client that goes away must be noticed before there is an answer.
-  readonly #look = (): void => { if (this.#socket.readableLength === 0) this.#socket.read() }
+  // Read and kept: a stream tells of its end only behind its last byte, and a client that goes away must be noticed before there is an answer.
+  readonly #look = (): void => {
+    while (this.#earlyBytes < MOST_EARLY_BYTES) {
+      const bytes = this.#socket.read() as Buffer | null // a stream of bytes
+      if (bytes === null) return
+      this.#keep(bytes)
+    }
+  }
+
+  #keep (bytes: Buffer): void {
+    if (bytes.length === 0) return
+    this.#early.push(bytes)
+    this.#earlyBytes += bytes.length
+  }
 
   // As Node's server does: an end before the answer is a client that has gone.
   readonly #leave = (): void => { this.#socket.destroy() }

@@ -34,7 +34,7 @@ t.test('defaults are those of the contract', async (t) => {
     allowedOrigins: [],
     accessLog: 1,
     shutdownTimeoutMs: 30_000,
-    limits: { connections: 10_000, requests: 2000 },
+    limits: { connections: 10_000, requests: 2000, headerBytes: 32_768 },
     logins: { concurrency: 4, perSecond: 20 },
     logLevel: 'info',
     callerToken: undefined
@@ -230,7 +230,7 @@ t.test('no error shows a value: a canary in every field, as literal, as secret a
     ],
     accessLog: { sample: 1 },
     shutdownTimeoutMs: 1,
-    limits: { connections: 1, requests: 1 },
+    limits: { connections: 1, requests: 1, headerBytes: 1 },
     logins: { concurrency: 1, perSecond: 1 }
   }
   t.same(linesOf(loadFile(t, good)), [])

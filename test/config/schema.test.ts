@@ -88,7 +88,7 @@ t.test('the JSON Schema and the validator agree on any document', async (t) => {
     chains: scalar,
     accessLog: fc.oneof(flag, some({ sample: mostly(fc.double({ min: 0, max: 1 })) }, ['sample'])),
     shutdownTimeoutMs: count,
-    limits: some({ connections: count, requests: count }),
+    limits: some({ connections: count, requests: count, headerBytes: count }),
     logins: some({ concurrency: count, perSecond: count })
   })
   let good = 0
@@ -158,7 +158,7 @@ t.test('what is missing is named', async (t) => {
 })
 
 t.test('an unknown key is refused with the keys that are known there', async (t) => {
-  t.same(messagesOf({ limits: { conections: 1 } }), ['limits.conections  unknown key; remove it, or write one of "connections", "requests"'])
+  t.same(messagesOf({ limits: { conections: 1 } }), ['limits.conections  unknown key; remove it, or write one of "connections", "requests", "headerBytes"'])
   t.match(messagesOf({ route: [] }), [/^route {2}unknown key; remove it, or write one of "\$schema", "listen", .*"routes"/])
   t.same(messagesOf({ credentials: { a: { type: 'static', value: 'x', apiKey: 'y' } } }), ['credentials.a.apiKey  unknown key; remove it, or write one of "type", "value", "username", "password"'])
   t.match(messagesOf({ routes: [{ prefix: '/', inject: [{ type: 'http', scheme: 'basic', name: 'x' }] }] }), [/^routes\[0\]\.inject\[0\]\.name {2}unknown key; .*"scheme"/])

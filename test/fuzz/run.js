@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url'
 
 const [requests = '100000', seed = String(Date.now() % 2 ** 31)] = process.argv.slice(2)
 const root = fileURLToPath(new URL('../..', import.meta.url))
-console.error(`${requests} requests and a tenth as many answers of an upstream, seed ${seed}`)
+console.error(`${requests} requests, as many exchanges in pipelines, and a tenth as many answers of an upstream, seed ${seed}`)
 await run('requests', requests)
+await run('pipelines', requests)
 await run('responses', String(Math.ceil(Number(requests) / 10)))
 
 async function run (name, runs) {

@@ -22,7 +22,7 @@ export type TestRoute = Partial<RouteConfig> & { readonly upstream: string }
 export interface ProxyOptions {
   readonly routes: readonly TestRoute[]
   /** Everything else of the configuration. */
-  readonly config?: Partial<Omit<Config, 'routes' | 'credentials'>>
+  readonly config?: Partial<Omit<Config, 'routes' | 'credentials' | 'limits'>> & { readonly limits?: Partial<Config['limits']> }
   /** Credentials beside `orders` (the token canary) and `maps` (the key canary). */
   readonly credentials?: readonly CredentialOptions[]
   readonly address?: Address
@@ -94,7 +94,7 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
   const state = { listening: true, draining: false }
   const metrics = createMetrics({ version: '0.0.0', ready: () => store.ready().ready, credentials: () => store.statuses() })
   const app = await buildApp({ config, store, metrics, log: logger, clock, random, proxies: options.proxies ?? {} })
-  const listener = await openListener({ address: config.listen, handle: app.handle, maxConnections: config.limits.connections, ...(options.timeouts !== undefined && { timeouts: options.timeouts }) })
+  const listener = await openListener({ address: config.listen, handle: app.handle, maxConnections: config.limits.connections, headerBytes: config.limits.headerBytes, ...(options.timeouts !== undefined && { timeouts: options.timeouts }) })
   const own: Listener[] = []
   for (const [index, { listen }] of config.routes.entries()) {
     if (listen !== undefined) own.push(await openListener({ address: listen, handle: app.handleOwn(index), maxConnections: config.limits.connections }))
@@ -145,10 +145,10 @@ export function configOf ({ routes, config = {}, address = { type: 'tcp', host: 
     credentials: new Map(),
     accessLog: 1,
     shutdownTimeoutMs: 30_000,
-    limits: { connections: 10_000, requests: 2000 },
     logins: { concurrency: 4, perSecond: 20 },
     logLevel: 'trace',
     ...config,
+    limits: { connections: 10_000, requests: 2000, headerBytes: 32_768, ...config.limits },
     routes: routes.map(routeOf)
   }
 }

@@ -28,7 +28,7 @@ t.test('the default port may be left out', async (t) => {
 t.test('look-alikes are refused', async (t) => {
   for (const name of [
     'evil.example:8080', 'localhost.evil.example:8080', '127.0.0.1.nip.io:8080', 'evil.example#localhost', 'localhost@evil.example', 'evil.example@localhost:8080', '127.1:8080', '2130706433:8080',
-    '0x7f000001:8080', '0.0.0.0:8080', 'localhost:8081', 'localhost:08080', 'localhost', 'localhost.:8080', 'xlocalhost:8080', '', 'proxy.internal.evil.example', 'with-port.internal', 'with-port.internal:9001',
+    '0x7f000001:8080', '0.0.0.0:8080', 'localhost:8081', 'localhost:08080', 'localhost', 'localhost.:8080', 'xlocalhost:8080', 'proxy.internal.evil.example', 'with-port.internal', 'with-port.internal:9001',
     '[::]:8080', '[::ffff:127.0.0.1]:8080', '__proto__', 'constructor'
   ]) refuses(t, 421, [name])
 })
@@ -36,7 +36,7 @@ t.test('look-alikes are refused', async (t) => {
 t.test('a missing, doubled or malformed Host is a bad request', async (t) => {
   refuses(t, 400, [])
   refuses(t, 400, ['localhost:8080', 'localhost:8080'])
-  for (const name of ['localhost:8080, evil', 'local host:8080', 'localhost:8080/', 'localhost\\:8080', 'localhost:8080?x', 'localhost:port', 'localhost:8080:1', '[::1', '::1', 'localhost:123456']) refuses(t, 400, [name])
+  for (const name of ['', ':8080', ':', 'localhost:8080, evil', 'local host:8080', 'localhost:8080/', 'localhost\\:8080', 'localhost:8080?x', 'localhost:port', 'localhost:8080:1', '[::1', '::1', 'localhost:123456']) refuses(t, 400, [name])
 })
 
 t.test('a unix socket takes any one Host', async (t) => {

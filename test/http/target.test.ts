@@ -42,7 +42,8 @@ t.test('ordinary targets keep their very bytes', async (t) => {
 
 t.test('the query is split off at the first question mark and never judged', async (t) => {
   t.same(parseTarget('/a?a=1&a=2&b=%20+%2B&c=%C3%A9&=x&d'), { path: '/a', query: '?a=1&a=2&b=%20+%2B&c=%C3%A9&=x&d' })
-  for (const query of ['?', '??', '?/../x', '?%zz', '?\\', '?%00', '?//evil', '?a=http://evil/']) t.same(parseTarget(`/a${query}`), { path: '/a', query }, query)
+  for (const query of ['?', '??', '?/../x', '?%zz', '?\\', '?%00', '?//evil', '?a=http://evil/', '?%23']) t.same(parseTarget(`/a${query}`), { path: '/a', query }, query)
+  for (const query of ['?#', '?a#b', '?a=%23#']) t.throws(() => parseTarget(`/a${query}`), { code: 'CS_BAD_REQUEST', message: /`#`/ }, 'a `#` is the end of the query to some readers')
 })
 
 t.test('targets that two readers could read differently are refused', async (t) => {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { lstatSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Address } from '#src/http/address.ts'
@@ -20,8 +20,34 @@ t.test('port 0 becomes the real port', async (t) => {
   t.match(await rawRequest(port, message('GET / HTTP/1.1', [HOST])), { statusCode: 200, text: 'hello' })
 })
 
-t.test('localhost is 127.0.0.1, and IPv6 loopback works', async (t) => {
-  t.match((await open(t, hello, { type: 'tcp', host: 'localhost', port: 0 })).listener.address, { host: '127.0.0.1' })
+const families = Object.values(networkInterfaces()).flatMap((list) => list ?? []).filter(({ internal }) => internal).map(({ address }) => address)
+
+t.test('localhost is both loopback addresses, with one port, chosen or given', { skip: families.includes('::1') ? false : 'no ::1' }, async (t) => {
+  const free = await open(t, hello, { type: 'tcp', host: 'localhost', port: 0 })
+  t.match(free.listener.address, { host: '127.0.0.1' })
+  await free.listener.drain(0)
+  const { listener, port } = await open(t, hello, { type: 'tcp', host: 'localhost', port: free.port })
+  t.equal(port, free.port)
+  const get = message('GET / HTTP/1.1', [HOST])
+  const clients = await Promise.all(['127.0.0.1', '::1'].map((host) => connectRaw(port, host)))
+  for (const client of clients) {
+    client.send(get)
+    t.match(await client.response(), { statusCode: 200 })
+  }
+  await listener.drain(0)
+  for (const client of clients) await client.closed()
+  for (const host of ['127.0.0.1', '::1']) await t.rejects(connectRaw(port, host), { code: 'ECONNREFUSED' })
+})
+
+t.test('localhost is not taken by half: whoever has one of the two would get its callers', { skip: families.includes('::1') ? false : 'no ::1' }, async (t) => {
+  for (const [host, other] of [['::1', '127.0.0.1'], ['127.0.0.1', '::1']] as const) {
+    const taken = await open(t, hello, { type: 'tcp', host, port: 0 })
+    await t.rejects(openListener({ address: { type: 'tcp', host: 'localhost', port: taken.port }, handle: hello, maxConnections: 1 }), { name: 'ListenError', message: /something else listens there/ })
+    await t.rejects(connectRaw(taken.port, other), { code: 'ECONNREFUSED' }, 'the other half is free again')
+  }
+})
+
+t.test('IPv6 loopback works', { skip: families.includes('::1') ? false : 'no ::1' }, async (t) => {
   t.match((await open(t, hello, { type: 'tcp', host: '::1', port: 0 })).listener.address, { host: '::1' })
 })
 
@@ -50,6 +76,13 @@ t.test('a stale socket file is replaced, a live one and an ordinary file are not
   t.match(await rawRequest(stale, message('GET / HTTP/1.1', [HOST])), { statusCode: 200 })
   await t.rejects(openListener({ address: { type: 'unix', path: stale }, handle: hello, maxConnections: 1 }), { name: 'ListenError', message: /unix:.*stale\.sock: something else listens there/ })
   t.match(await rawRequest(stale, message('GET / HTTP/1.1', [HOST])), { statusCode: 200 }, 'the live one still serves')
+
+  for (const code of ['EAGAIN', 'EACCES'] as const) {
+    const busy = join(folder, code)
+    const { ino } = await holdSocket(t, busy, code)
+    await t.rejects(openListener({ address: { type: 'unix', path: busy }, handle: hello, maxConnections: 1 }), { name: 'ListenError', message: /something else listens there/ }, code)
+    t.equal(lstatSync(busy).ino, ino, `${code} does not mean that it is stale`)
+  }
 
   const file = join(folder, 'file')
   writeFileSync(file, 'precious')
@@ -115,9 +148,61 @@ t.test('H9: too large a header is 431', async (t) => {
   const { port } = await open(t, hello)
   for (const lines of [[`X: ${'a'.repeat(65_536)}`], Array.from({ length: 2000 }, (_, index) => `X-${index}: ${'a'.repeat(10)}`)]) {
     const response = await rawRequest(port, message('GET / HTTP/1.1', [HOST, ...lines]))
-    refused(t, response, 431, 'CS_BAD_REQUEST')
+    refused(t, response, 431, 'CS_HEADERS_TOO_LARGE')
   }
-  refused(t, await rawRequest(port, message(`GET /${'a'.repeat(65_536)} HTTP/1.1`, [HOST])), 431, 'CS_BAD_REQUEST')
+  refused(t, await rawRequest(port, message(`GET /${'a'.repeat(65_536)} HTTP/1.1`, [HOST])), 431, 'CS_HEADERS_TOO_LARGE')
+})
+
+t.test('the longest header is what the configuration says, counted on the wire, and changes while it listens', async (t) => {
+  const { listener, port } = await open(t, hello)
+  const of = (bytes: number, name = 'X'): string => {
+    const head = message('GET / HTTP/1.1', [HOST, `${name}: `])
+    return head.replace(`${name}: `, `${name}: ${'a'.repeat(bytes - head.length)}`)
+  }
+  const statusOf = async (bytes: string): Promise<number> => (await rawRequest(port, bytes)).statusCode
+  t.equal(await statusOf(of(32_768)), 200)
+  t.equal(await statusOf(of(32_769)), 431)
+  const small = message('GET / HTTP/1.1', [HOST, ...Array.from({ length: 7000 }, () => 'a:b')])
+  t.equal(await statusOf(small), 431, `${small.length} bytes in small fields`)
+  t.equal(await statusOf(`${'\r\n'.repeat(40_000)}GET / HTTP/1.1\r\n${HOST}\r\n\r\n`), 431, 'empty lines in front')
+
+  const client = await connectRaw(port)
+  for (let turn = 0; turn < 3; turn++) {
+    client.send(of(32_000) + of(32_000))
+    for (let count = 0; count < 2; count++) t.equal((await client.response()).statusCode, 200, 'counted for each request alone')
+  }
+  for (const [headerBytes, good, bad] of [[100_000, 100_000, 100_001], [1000, 1000, 1001]] as const) {
+    listener.change({ handle: hello, maxConnections: 1000, headerBytes })
+    t.equal(await statusOf(of(good)), 200)
+    const refusal = await rawRequest(port, of(bad))
+    refused(t, refusal, 431, 'CS_HEADERS_TOO_LARGE')
+    t.match(refusal.text, `longer than ${headerBytes} bytes`)
+  }
+  const drip = await connectRaw(port)
+  for (let turn = 0; turn < 40 && !drip.ended; turn++) {
+    drip.send(turn === 0 ? 'GET / HTTP/1.1\r\n' : `X-${turn}: ${'a'.repeat(50)}\r\n`)
+    await new Promise((resolve) => { setImmediate(resolve) })
+  }
+  refused(t, await drip.response(), 431, 'CS_HEADERS_TOO_LARGE', 'however it comes')
+  client.destroy()
+})
+
+t.test('the refusal says what the parser stumbled over', async (t) => {
+  const { port } = await open(t, hello)
+  for (const [bytes, says] of [
+    ['LIST / HTTP/1.1', /^The method is none/], ['get / HTTP/1.1', /^The method is none/], ['FLUSH / HTTP/1.1', /^The method is none/], ['G\xc9T / HTTP/1.1', /^This is no request of HTTP/], ['DESCRIBE / HTTP/1.1', /^The method is none/], ['X' + 'Y'.repeat(50) + ' / HTTP/1.1', /^The method is none/],
+    ['GET /\xc3\xa9 HTTP/1.1', /not ASCII/], ['GET /?q=\xc3\xa9 HTTP/1.1', /not ASCII/], ['GET \xff HTTP/1.1', /not ASCII/], ['GET /a\x7f HTTP/1.1', /control character/], ['GET /a\0 HTTP/1.1', /control character/], ['GET /a\tb HTTP/1.1', /control character/],
+    ['GET localhost:80/x HTTP/1.1', /no path/], ['GET #x HTTP/1.1', /no path/], ['GET /a b HTTP/1.1', /blanks of the target/], ['GET /a HTTX/1.1', /no HTTP version/], ['GET /a HTTP/9.9', /version that is none/], ['GET /a HTTP/1', /version that is none/],
+    ['PRI * HTTP/2.0\r\n\r\nSM', /HTTP\/2/], ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /This is TLS/], ['\x05\x01\x00', /^This is no request of HTTP/], ['SSH-2.0-OpenSSH', /^This is no request of HTTP/],
+    ['GET / HTTP/1.1\r\nContent-Length: +1', /^Content-Length/], ['GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1', /^Content-Length/], ['POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked', /^Transfer-Encoding/], ['POST / HTTP/1.1\r\nContent-Length: 18446744073709551616', /^Content-Length/],
+    ['GET / HTTP/1.1\r\nX : y', /^A header/], ['GET / HTTP/1.1\r\nX: a\r\n b', /^A header/], ['GET / HTTP/1.1\r\n X: y', /^A header/], ['GET / HTTP/1.1\r\nX: a\0', /^A header/], ['GET / HTTP/1.1\r\nX', /^A header/],
+    ['GET / HTTP/1.1\nHost: x', /./], ['GET / HTTP/1.1\r\nX: a\nb: c', /bare CR or LF/], ['GET / HTTP/1.1\r\nX: a\rb', /bare CR or LF/], ['POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz', /chunks/]
+  ] as const) {
+    const slow = bytes.startsWith('POST / HTTP/1.1\r\nTransfer')
+    const response = await rawRequest(slow ? (await open(t, (incoming) => { incoming.resume() })).port : port, `${bytes}\r\n\r\n`)
+    refused(t, response, 400, 'CS_BAD_REQUEST', JSON.stringify(bytes))
+    t.match((JSON.parse(response.text) as { message: string }).message, says, JSON.stringify(bytes))
+  }
 })
 
 t.test('many headers are neither cut off nor a problem', async (t) => {
@@ -211,7 +296,7 @@ t.test('one connection too many is told so, and its request is not served', asyn
 })
 
 t.test('listeners with one count share one limit of connections', async (t) => {
-  const count = { served: 0 }
+  const count = { served: 0, bytes: 0 }
   const [first, second] = await Promise.all([1, 2].map(async () => {
     const listener = await openListener({ address: TCP, handle: hello, maxConnections: 1, open: count })
     t.teardown(() => listener.drain(0))
@@ -320,6 +405,17 @@ async function leaveStaleSocket (t: Test, path: string): Promise<void> {
   const child = spawn(process.execPath, ['-e', `require('node:net').createServer().listen(${JSON.stringify(path)}, () => { process.kill(process.pid, 'SIGKILL') })`], { stdio: 'ignore' })
   await once(child, 'exit')
   t.ok(child.killed || child.signalCode === 'SIGKILL')
+}
+
+/** A live socket that a probe cannot connect to: its queue is full, or it belongs to somebody else. */
+async function holdSocket (t: Test, path: string, why: 'EAGAIN' | 'EACCES'): Promise<{ readonly ino: number }> {
+  const script = why === 'EAGAIN'
+    ? 'import socket,sys,time\ns=socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen(0)\nc=[]\nfor i in range(8):\n  k=socket.socket(socket.AF_UNIX)\n  k.setblocking(False)\n  try: k.connect(sys.argv[1])\n  except BlockingIOError: break\n  c.append(k)\nprint("held",flush=True)\ntime.sleep(60)'
+    : 'import socket,sys,os,time\ns=socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen(8)\nos.chmod(sys.argv[1],0)\nprint("held",flush=True)\ntime.sleep(60)'
+  const child = spawn('python3', ['-c', script, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => { child.kill('SIGKILL') })
+  await once(child.stdout, 'data')
+  return lstatSync(path)
 }
 
 // t.testdir() is too deep: the path of a socket has 103 bytes.

@@ -12,10 +12,10 @@ const TOKEN = CANARY.password
 t.test('B1, B3: a foreign, doubled, missing or malformed Host sends nothing upstream', async (t) => {
   const { proxy, upstream } = await pair(t)
   const { port } = proxy
-  for (const name of [`evil.example:${port}`, `localhost.evil.example:${port}`, `127.0.0.1.nip.io:${port}`, 'evil.example#localhost', 'localhost@evil.example', `127.1:${port}`, `2130706433:${port}`, `localhost:${port + 1}`, 'localhost', '']) {
+  for (const name of [`evil.example:${port}`, `localhost.evil.example:${port}`, `127.0.0.1.nip.io:${port}`, 'evil.example#localhost', 'localhost@evil.example', `127.1:${port}`, `2130706433:${port}`, `localhost:${port + 1}`, 'localhost']) {
     refused(t, await rawRequest(port, message('GET /x HTTP/1.1', [`Host: ${name}`])), 421, 'CS_HOST_NOT_ALLOWED', name)
   }
-  for (const lines of [[], [`Host: localhost:${port}`, `Host: localhost:${port}`], [`Host: localhost:${port}`, 'HOST: evil.example'], ['Host: a b'], [`Host: localhost:${port}, evil.example`], ['Host: localhost:port']]) {
+  for (const lines of [[], ['Host:'], ['Host: '], [`Host: :${port}`], [`Host: localhost:${port}`, `Host: localhost:${port}`], [`Host: localhost:${port}`, 'HOST: evil.example'], ['Host: a b'], [`Host: localhost:${port}, evil.example`], ['Host: localhost:port']]) {
     const response = await rawRequest(port, message('GET /x HTTP/1.1', lines))
     refused(t, response, 400, 'CS_BAD_REQUEST', lines.join())
     t.equal(response.header('connection'), 'close')
@@ -49,11 +49,31 @@ t.test('a unix socket takes any one Host, and still no browser', async (t) => {
 
 t.test('B4: absolute form is refused, whatever it and Host say', async (t) => {
   const { proxy, upstream } = await pair(t)
-  for (const [target, name] of [['http://evil.example/api', `localhost:${proxy.port}`], [`http://localhost:${proxy.port}/api`, 'evil.example'], [`http://localhost:${proxy.port}/api`, `localhost:${proxy.port}`]] as const) {
+  const own = `localhost:${proxy.port}`
+  for (const [target, name] of [['http://evil.example/api', own], ['http://evil.example/api', 'evil.example'], [`http://${own}/api`, 'evil.example'], [`http://${own}/api`, own], ['https://evil.example', 'evil.example:443'], ['ftp://x/', 'a b'], ['http:/api', own]] as const) {
     const response = await rawRequest(proxy.port, message(`GET ${target} HTTP/1.1`, [`Host: ${name}`]))
-    t.ok(response.statusCode === 400 || response.statusCode === 421, target)
+    refused(t, response, 400, 'CS_BAD_REQUEST', target)
+    t.match(response.text, /this is no forward proxy/i, 'a client that takes it for one hears so, and not of its Host')
+  }
+  const tunnel = await rawRequest(proxy.port, message('CONNECT evil.example:443 HTTP/1.1', ['Host: evil.example:443']))
+  refused(t, tunnel, 405, 'CS_METHOD_NOT_ALLOWED')
+  t.match(tunnel.text, /this is no forward proxy/)
+  t.equal(upstream.accepted, 0)
+})
+
+t.test('a Content-Length that numbers cannot tell apart is refused, and sends nothing upstream', async (t) => {
+  const { proxy, upstream } = await pair(t)
+  for (const length of ['9007199254740992', '9007199254740993', '18446744073709551615', '00009007199254740992']) {
+    const response = await send(proxy, 'POST /x HTTP/1.1', [`Content-Length: ${length}`])
+    refused(t, response, 400, 'CS_BAD_REQUEST', length)
+    t.match(response.text, /Content-Length/)
+    t.equal(response.header('connection'), 'close')
   }
   t.equal(upstream.accepted, 0)
+  const client = await connectRaw(proxy.port)
+  client.send(message('POST /x HTTP/1.1', [`Host: localhost:${proxy.port}`, 'Content-Length: 9007199254740991'], 'begin'))
+  await upstream.until(() => upstream.connections[0]?.exchanges[0]?.header('content-length') === '9007199254740991')
+  client.destroy()
 })
 
 t.test('B5, B7: what a browser sends for another site is refused, for every method', async (t) => {

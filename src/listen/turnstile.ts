@@ -1,0 +1,175 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** What the turnstiles of one process hold together. */
+export interface HeldBytes {
+  bytes: number
+}
+
+export interface TurnstileOptions {
+  /** The longest header of a request, start line and empty line included. */
+  readonly headerBytes: () => number
+  /** Called once where a header is longer; nothing is let through any more then. */
+  readonly onTooLarge: () => void
+  readonly held: HeldBytes
+}
+
+/** Held behind a request by each connection, whatever the others hold, and while all together hold less than the last. */
+const [LEAST_HELD, MOST_HELD, MOST_HELD_BY_ALL] = [16_384, 262_144, 67_108_864]
+/** What keeping a chunk costs beside its bytes: a client that sends single bytes must not cost more than another. */
+const CHUNK_COST = 256
+
+const EMPTY_LINE = Buffer.from('\r\n\r\n')
+
+/**
+ * Stands between a connection and Node's parser, and lets one request through at a time: the next one is not parsed before
+ * the response to this one has finished (contract, section 4).
+ *
+ * Node's own server parses whatever a read has brought and queues the responses. Those have no socket, are never closed on
+ * Node 20 when it goes away, and lose it to an upgrade that is parsed behind them.
+ *
+ * Bytes go on in pieces that end no later than a request does: where an empty line ends a header or a chunked body, and by
+ * Content-Length. What is held meanwhile goes on being read, up to a limit, since whoever does not read never hears that the
+ * client has left.
+ */
+export class Turnstile {
+  readonly #socket: Socket
+  readonly #options: TurnstileOptions
+  /** Node's own reader of the connection. */
+  readonly #parse: (bytes: Buffer) => void
+  #chunks: Buffer[] = []
+  #held = 0
+  #passing = false
+  #paused = false
+  #over = false
+  /** The request that is served, or whose body is still coming. */
+  #message: IncomingMessage | undefined
+  #answered = false
+  /** Of the body, where its length is known. */
+  #bodyLeft = 0
+  /** So long is the header by now. */
+  #headerBytes = 0
+  /** The last bytes that went on, where an empty line may have begun in them. */
+  #tail = ''
+
+  /** @param socket one that Node's HTTP server has taken, and that has not sent anything yet */
+  constructor (socket: Socket, options: TurnstileOptions) {
+    const [parse, ...others] = socket.listeners('data') as Array<(bytes: Buffer) => void>
+    if (parse === undefined || others.length > 0) throw new TypeError('this version of Node reads its HTTP connections in another way')
+    this.#socket = socket
+    this.#options = options
+    this.#parse = parse
+    socket.on('data', this.#take).off('data', parse).once('close', this.#drop)
+  }
+
+  /** A request has come out of the parser. */
+  begin (message: IncomingMessage): void {
+    this.#message = message
+    this.#answered = false
+    this.#headerBytes = 0
+    this.#bodyLeft = message.headers['transfer-encoding'] === undefined ? Number(message.headers['content-length'] ?? 0) : 0
+  }
+
+  /** Its response has finished: the next one may come. */
+  next (): void {
+    this.#answered = true
+    this.#pass()
+  }
+
+  /** Nothing that still comes is a request: it is read and dropped. */
+  end (): void {
+    this.#over = true
+    this.#drop()
+    this.#resume()
+  }
+
+  /** Leaves the connection to another reader. Returns the bytes that the parser has not had. */
+  release (): Buffer {
+    const rest = Buffer.concat(this.#chunks)
+    this.#over = true
+    this.#drop()
+    this.#socket.off('data', this.#take).off('close', this.#drop)
+    return rest
+  }
+
+  readonly #take = (chunk: Buffer): void => {
+    if (this.#over) return
+    this.#chunks.push(chunk)
+    this.#hold(chunk.length + CHUNK_COST)
+    this.#pass()
+    if (!this.#over && this.#isFull()) {
+      this.#paused = true
+      this.#socket.pause()
+    }
+  }
+
+  readonly #drop = (): void => {
+    this.#chunks = []
+    this.#hold(-this.#held)
+  }
+
+  #hold (bytes: number): void {
+    this.#held += bytes
+    this.#options.held.bytes += bytes
+  }
+
+  #isFull (): boolean {
+    return this.#held > LEAST_HELD && (this.#held > MOST_HELD || this.#options.held.bytes > MOST_HELD_BY_ALL)
+  }
+
+  #resume (): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#socket.resume()
+  }
+
+  #pass (): void {
+    // Not from within the parser, which a response that is ready at once may call from.
+    if (this.#passing) return
+    this.#passing = true
+    for (let piece = this.#nextPiece(); piece !== undefined; piece = this.#nextPiece()) this.#parse(piece)
+    this.#passing = false
+    if (!this.#isFull()) this.#resume()
+  }
+
+  #nextPiece (): Buffer | undefined {
+    if (this.#message?.complete === true && this.#answered) this.#message = undefined
+    const [chunk] = this.#chunks
+    if (chunk === undefined || this.#over || !this.#socket.writable || this.#message?.complete === true) return undefined
+    const end = this.#endOfPiece(chunk)
+    if (this.#message === undefined) {
+      this.#headerBytes += end
+      if (this.#headerBytes > this.#options.headerBytes()) {
+        this.end()
+        this.#options.onTooLarge()
+        return undefined
+      }
+    }
+    if (end === chunk.length) {
+      this.#chunks.shift()
+      this.#hold(-end - CHUNK_COST)
+      return chunk
+    }
+    this.#chunks[0] = chunk.subarray(end)
+    this.#hold(-end)
+    return chunk.subarray(0, end)
+  }
+
+  #endOfPiece (chunk: Buffer): number {
+    if (this.#bodyLeft > 0) {
+      const end = Math.min(chunk.length, this.#bodyLeft)
+      this.#bodyLeft -= end
+      return end
+    }
+    // One that began in the bytes before, or else one in these.
+    const seam = this.#tail === '' ? -1 : (this.#tail + chunk.toString('latin1', 0, 3)).indexOf('\r\n\r\n')
+    const inside = seam === -1 ? chunk.indexOf(EMPTY_LINE) : -1
+    if (seam !== -1 || inside !== -1) {
+      const end = EMPTY_LINE.length + (seam === -1 ? inside : seam - this.#tail.length)
+      this.#tail = ''
+      return end
+    }
+    this.#tail = (this.#tail + chunk.toString('latin1', Math.max(chunk.length - 3, 0))).slice(-3)
+    return chunk.length
+  }
+}
