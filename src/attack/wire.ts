@@ -60,7 +60,7 @@ export async function sendRaw (bytes: string, { port, deadlineMs, cut = false, l
     })
     const latin = Buffer.from(bytes, 'latin1')
     if (cut) socket.end(latin)
-    else socket.write(latin, () => { if (leave) socket.resetAndDestroy() })
+    else socket.write(latin, () => { if (leave && !socket.writableEnded) socket.resetAndDestroy() })
   })
   return { answers: readAnswers(received, method, true), received: received.toString('latin1'), closed: !ended && !late, late }
 }

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ProxyError } from '../errors.ts'
 import { responseHeaders, type RawHeaders } from '../http/headers.ts'
+import { breakOff } from './break-off.ts'
 import { HeldAnswer } from './held-answer.ts'
 import { MOST_INTERIM_ANSWERS } from './interim.ts'
 import { rawText } from './raw-text.ts'
@@ -172,7 +173,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return
     }
     // Half an answer is out: only a broken connection tells the client that it is half (RFC 9112 section 8).
-    if (isCloseDelimited(this.#client, this.#rawHeaders)) this.#client.socket?.resetAndDestroy()
+    if (isCloseDelimited(this.#client, this.#rawHeaders)) breakOff(this.#client.socket)
     else this.#client.destroy()
   }
 

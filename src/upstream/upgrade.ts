@@ -1,9 +1,9 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { TLSSocket } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { ProxyError } from '../errors.ts'
 import type { RawHeaders } from '../http/headers.ts'
+import { breakOff } from './break-off.ts'
 import type { Exchange, Sender, UpstreamRequest } from './exchange.ts'
 import { rawText } from './raw-text.ts'
 
@@ -80,11 +80,4 @@ function tie (one: Duplex, other: Duplex): void {
     if (one.readableEnded && one.writableFinished) return
     breakOff(other)
   })
-}
-
-// By a reset, so that nobody takes what broke off for an end. Node has it for TCP alone; TLS tells by a missing close_notify (RFC 8446 section 6.1).
-function breakOff (socket: Duplex): void {
-  const plain = socket instanceof Socket && !(socket instanceof TLSSocket) && socket.remoteFamily !== undefined
-  if (plain) socket.resetAndDestroy()
-  else socket.destroy()
 }

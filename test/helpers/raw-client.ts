@@ -155,7 +155,9 @@ export class RawClient {
 
   /** Breaks the connection with RST. */
   reset (): void {
-    this.socket.resetAndDestroy()
+    // Node never closes a connection that it resets while it is being shut down.
+    if (this.socket.writableEnded) this.socket.destroy()
+    else this.socket.resetAndDestroy()
   }
 
   async #body (startLine: string, fields: readonly Field[], statusCode: number, method: string, interim: readonly number[]): Promise<RawResponse> {
