@@ -58,7 +58,9 @@ t.test('unknown and malformed targets are answered in our own format, behind the
     t.ok(response.statusCode === 404 || response.statusCode === 400, `${path} ${response.statusCode}`)
     t.match(JSON.parse(response.text), { code: /^CS_(?:NO_ROUTE|BAD_REQUEST)$/ }, path)
     isOurs(t, response)
-    refused(t, await rawRequest(proxy.adminPort, message(`GET ${path} HTTP/1.1`, ['Host: evil.example'])), 421, 'CS_HOST_NOT_ALLOWED', path)
+    const foreign = await rawRequest(proxy.adminPort, message(`GET ${path} HTTP/1.1`, ['Host: evil.example']))
+    if (path.startsWith('http:')) refused(t, foreign, 400, 'CS_BAD_REQUEST', path)
+    else refused(t, foreign, 421, 'CS_HOST_NOT_ALLOWED', path)
   }
   t.match(await send(proxy, 'GET /live?x=%zz HTTP/1.1'), { statusCode: 200 })
 })

@@ -5,6 +5,7 @@ import type { Address } from '../http/address.ts'
 import { Incoming } from '../http/incoming.ts'
 import { Handshake } from '../plugins/handshake.ts'
 import { bind } from './bind.ts'
+import { lingerAtEnd } from './linger.ts'
 import { parserRefusal, tooLargeRefusal, tunnelRefusal } from './parser-refusal.ts'
 import { answerRaw } from './raw-answer.ts'
 import { watchSlowClients } from './slow-clients.ts'
@@ -151,6 +152,7 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
   function admit (socket: Socket): void {
     // Stays: a reset may be told at any time, also once the connection belongs to nobody any more.
     socket.on('error', ignore)
+    lingerAtEnd(socket, () => connections.get(socket)?.current?.req.complete === false)
     const full = open.served >= service.maxConnections && !(dropsIdle && dropIdle())
     if (full) refusals++
     else open.served++

@@ -5,7 +5,8 @@ import { MOST_INTERIM_ANSWERS } from './interim.ts'
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 const NOTHING = Buffer.alloc(0)
 // `HTTP/1.1 100 `: what tells which kind of answer begins here.
-const STATUS_BYTES = 13
+const INTERIM = 'HTTP/1.1 100 '
+const DIGITS = [7, 10, 11]
 const CR = 0x0d
 const LF = 0x0a
 
@@ -100,8 +101,8 @@ export class Wire {
     const first = bytes[0]
     // Empty lines in front of a status line, which parsers skip.
     if (first !== CR && first !== LF) {
-      if (bytes.length < STATUS_BYTES) return false
-      const line = bytes.toString('latin1', 0, STATUS_BYTES)
+      const line = bytes.toString('latin1', 0, INTERIM.length)
+      if (line.length < INTERIM.length && mayBecomeInterim(line)) return false
       const [, status] = /^HTTP\/1\.\d (1\d\d)[ \r]$/.exec(line) ?? []
       if (status === '100') this.#state = 'drop'
       else this.#state = status === undefined || status === '101' ? 'head' : 'interim'
@@ -154,6 +155,11 @@ export class Wire {
   #refuse (proxyStatus: string): void {
     this.socket.destroy(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus }))
   }
+}
+
+/** Whether an interim response may begin so: what cannot is passed on at once, since nothing may come behind it. */
+function mayBecomeInterim (line: string): boolean {
+  return [...line].every((char, index) => DIGITS.includes(index) ? char >= '0' && char <= '9' : char === INTERIM[index])
 }
 
 /** How long what an upstream said before it closed may take to be read, in milliseconds. */

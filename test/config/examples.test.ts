@@ -62,7 +62,7 @@ t.test('the relay example: a source for each kind', async (t) => {
 
 t.test('the OAuth 2.0 example', async (t) => {
   const config = goodExample(t, 'oauth2.example.jsonc')
-  t.match(config.credentials.get('search'), { type: 'oauth2', tokenUrl: 'https://login.example.org/token?tenant=42', clientAuth: 'post', resource: 'https://search.example.org/' })
+  t.match(config.credentials.get('search'), { type: 'oauth2', tokenUrl: 'https://login.example.org/token?tenant=42', clientAuth: 'post', resource: ['https://search.example.org/'] })
   t.same(schemesOf(config), [['/billing', 'https://billing.example.com/v3', ['http bearer']], ['/search', 'https://search.example.org', ['apiKey header X-Access-Token']]])
 })
 

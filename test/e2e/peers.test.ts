@@ -116,9 +116,9 @@ t.test('reply-from: GHSA-v2v2-hph8-q5xp, multipart, plain text, own content type
   }
 })
 
-t.test('reply-from: http-retry: nothing is sent twice', async (t) => {
+t.test('reply-from: http-retry: nothing is sent twice, but a GET whose reused connection broke before any answer', async (t) => {
   const { upstream, send } = await pair(t)
-  for (const [method, status] of [['GET', 503], ['PUT', 503], ['GET', 0], ['POST', 0], ['GET', 500], ['GET', 429]] as const) {
+  for (const [method, status, times] of [['GET', 503, 1], ['PUT', 503, 1], ['GET', 0, 2], ['GET', 0, 1], ['POST', 0, 1], ['GET', 500, 1], ['GET', 429, 1]] as const) {
     const seen = upstream.exchanges.length
     upstream.answer = ({ connection }) => {
       if (status > 0) return answerWith(`${status} X`, ['Retry-After: 0'], 'x')
@@ -126,7 +126,7 @@ t.test('reply-from: http-retry: nothing is sent twice', async (t) => {
       return undefined
     }
     t.equal((await send(`${method} / HTTP/1.1`)).statusCode, status === 0 ? 502 : status)
-    t.equal(upstream.exchanges.length, seen + 1, `${method} ${status}`)
+    t.equal(upstream.exchanges.length, seen + times, `${method} ${status}`)
   }
 })
 
@@ -266,7 +266,7 @@ t.test('nginx: proxy_duplicate_headers.t, proxy.t, header_filter_sanitize.t: ans
   for (const head of [
     'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n', 'HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok', 'HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok',
     'HTTP/1.1 200 OK\r\nContent-Length: 0x2\r\n\r\nok', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nok',
-    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n2\r\nok\r\n0\r\n\r\n', 'HTTP/1.1 099 X\r\n\r\n', 'HTTP/1.1 600 X\r\n\r\n', 'HTTP/1.1 999 X\r\n\r\n', 'HTTP/1.1 20 X\r\n\r\n', 'ok',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n2\r\nok\r\n0\r\n\r\n', 'HTTP/1.1 099 X\r\n\r\n', 'HTTP/1.1 1000 X\r\n\r\n', 'HTTP/1.1 9999 X\r\n\r\n', 'HTTP/1.1 20 X\r\n\r\n', 'ok',
     'HTTP/1.1 200 OK\nContent-Length: 2\n\nok', 'HTTP/1.1 200 OK\r\nX-Null: a\0b\r\nContent-Length: 2\r\n\r\nok', 'HTTP/1.1 200 OK\r\nX Space: 1\r\nContent-Length: 2\r\n\r\nok', 'HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok', 'HTTP/1.1 200 OK\r\n: 1\r\nContent-Length: 2\r\n\r\nok', 'HTTP/1.1 101 Switching\r\n\r\n'
   ]) {
     const seen = upstream.exchanges.length

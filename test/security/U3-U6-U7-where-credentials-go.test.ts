@@ -18,7 +18,9 @@ t.test('U3: no redirect is followed, whatever its status, target and method', as
       for (const method of ['GET', 'POST']) {
         upstream.answer = () => answerWith(`${status} X`, [`Location: ${location}`])
         const response = await rawRequest(proxy.port, message(`${method} /x HTTP/1.1`, [`Host: localhost:${proxy.port}`]))
-        t.same([response.statusCode, response.all('location')], [status, [location]], 'returned as it came')
+        // One without a scheme gets the upstream's: resolved here, it would be called by the local one.
+        const absolute = location.startsWith('//') ? `http:${location}` : location
+        t.same([response.statusCode, response.all('location')], [status, [absolute]], 'returned as it came')
       }
     }
   }

@@ -47,6 +47,13 @@ t.test('a 100 in front of a 101 is dropped', async (t) => {
   client.destroy()
 })
 
+t.test('an answer that is none fails at once, however short it is and though the connection stays open', async (t) => {
+  for (const text of ['n', 'nonsense\r\n\r\n', 'HTTQ', 'HTTP/1.1 x', 'HTTP/1.1 20\r\n\r\n']) {
+    const { proxy } = await pair(t, () => text)
+    t.match(await rawRequest(proxy.port, get(proxy)), { statusCode: 502, text: /CS_UPSTREAM_UNREACHABLE/ }, JSON.stringify(text))
+  }
+})
+
 t.test('a flood of 100 ends', async (t) => {
   const { proxy, upstream } = await pair(t, () => CONTINUE.repeat(1000))
   t.match(await rawRequest(proxy.port, get(proxy)), { statusCode: 502, text: /CS_UPSTREAM_UNREACHABLE/ })
