@@ -84,8 +84,8 @@ function readAll (descriptor: number): string {
 
 // Some 1.6 MB of lines: more than waits for a reader at most, and what a pipe holds besides.
 const FAR_TOO_MANY = 2500
-// Into any pipe or socket.
-const MORE_THAN_FITS = 600
+// 130 KB, into a pipe of 64 KiB.
+const MORE_THAN_FITS = 200
 
 t.test('a pipe that nobody reads: everything is served, and what was left out is said once it is read', async (t) => {
   const { reader, writer } = makePipe(t)
@@ -108,10 +108,10 @@ t.test('a pipe that nobody reads: everything is served, and what was left out is
 
 t.test('it ends in time, be its stdout a pipe, a socket or a full disk that takes no more', async (t) => {
   const { writer } = makePipe(t)
-  const full = process.platform === 'linux' ? [['a full disk', openSync('/dev/full', 'w')]] as const : []
-  await Promise.all(([['a pipe', writer], ['a socket', 'pipe'], ...full] as const).map(async ([name, stdout]) => {
+  const full = process.platform === 'linux' ? [['a full disk', openSync('/dev/full', 'w'), 20]] as const : []
+  await Promise.all(([['a pipe', writer, MORE_THAN_FITS], ['a socket', 'pipe', 3 * MORE_THAN_FITS], ...full] as const).map(async ([name, stdout, count]) => {
     const { child, exit, address } = await start(t, stdout)
-    await flood(address, MORE_THAN_FITS)
+    await flood(address, count)
     child.kill('SIGTERM')
     t.equal(await exit, 0, name)
     if (typeof stdout === 'number') closeSync(stdout)
@@ -160,6 +160,6 @@ t.test('a terminal that was stopped does not stop the daemon', async (t) => {
   const { address } = await start(t, writer, ['/bin/sh', '-c', `exec script -qec "echo \\$\\$ >${pidFile}; exec $*" /dev/null`, 'sh'])
   t.teardown(() => { process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL') })
   closeSync(writer)
-  await flood(address, 300)
+  await flood(address, MORE_THAN_FITS)
   t.equal((await call(address, '/')).status, 200)
 })
