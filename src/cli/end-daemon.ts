@@ -17,7 +17,7 @@ export interface Ending {
 /** From the end of the drain time to the end of the process; contract section 8 says two seconds at most. */
 const GRACE_MS = 1_800
 /** How long the last lines may take to be read. */
-const LAST_LINES_MS = 2_000
+export const LAST_LINES_MS = 2_000
 // The longest that a timer takes.
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 

@@ -56,12 +56,12 @@ async function dispatch (args: readonly string[], signals: Signals): Promise<num
   const command = await loadCommand()
   closeUnaskedDebugger([...process.execArgv, process.env['NODE_OPTIONS']].join(' '))
   if (command.daemon !== true) endAtSignals(signals)
-  const status = await start(command, named ? args.slice(1) : args, signals)
-  if (command.daemon === true) {
-    await Promise.race([Promise.all([process.stdout, process.stderr].map(isRead)), delay(LAST_WORDS_MS)])
-    leave(status)
-  }
-  return status
+  const running = start(command, named ? args.slice(1) : args, signals)
+  if (command.daemon !== true) return await running
+  // However it ends.
+  const status = await running.catch(crash)
+  await Promise.race([Promise.all([process.stdout, process.stderr].map(isRead)), delay(LAST_WORDS_MS)])
+  leave(status)
 }
 
 async function start (command: Command, args: readonly string[], signals: Signals): Promise<number> {

@@ -5,7 +5,7 @@ import { createLogger, type Logger } from '../logger.ts'
 import { ListenError } from '../listen/bind.ts'
 import { startServer } from '../server.ts'
 import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command, type CommandContext } from './command.ts'
-import { endDaemon } from './end-daemon.ts'
+import { endDaemon, LAST_LINES_MS } from './end-daemon.ts'
 import { leave } from './leave.ts'
 import { load, loadNow, printProblems } from './load.ts'
 import { openOutput } from './output.ts'
@@ -47,8 +47,11 @@ async function run (context: CommandContext): Promise<number> {
       shutdownTimeoutMs = () => server.shutdownTimeoutMs
       return signals.ended
     }), signals.ended, failure(log)])
-    // At once: what is open would keep the process alive.
-    if (signal === 'failed') leave(EXIT.software)
+    if (signal === 'failed') {
+      // No longer than the reason takes to be read: what is open would keep the process alive.
+      await output.end(LAST_LINES_MS)
+      leave(EXIT.software)
+    }
     log.info({ signal }, 'signal received')
     await endDaemon({ server: starting, shutdownTimeoutMs: shutdownTimeoutMs(), log, outputs: [output] })
     return EXIT.ok

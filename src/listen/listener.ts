@@ -104,6 +104,8 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
       setImmediate(() => { for (const [socket, { current }] of connections) if (current === undefined) socket.destroySoon() })
       const timer = timeoutMs === Infinity ? undefined : setTimeout(() => { for (const socket of connections.keys()) socket.destroy() }, timeoutMs)
       await closed
+      // Node says so before the connections that it destroyed have told their own end, and with it that of their requests.
+      await Promise.all(Array.from(connections.keys(), (socket) => new Promise((resolve) => { socket.once('close', resolve) })))
       clearTimeout(timer)
       endWatch()
     }

@@ -77,6 +77,9 @@ t.test('what outlasts shutdownTimeoutMs is cut off: a stream and a WebSocket, al
   await daemon.line('draining')
   await Promise.all([...cut, ...closed])
   t.equal(await daemon.exit, 0)
+  const lines = daemon.lines()
+  t.same(lines.filter(({ msg }) => msg === 'request').map(({ path }) => path).sort(), ['/chat', '/stream'], 'the first configuration logs them')
+  t.equal(lines.at(-1)?.['msg'], 'stopped', 'behind all that it ended')
 })
 
 t.test('SIGHUP and SIGTERM together, in either order, end it in order', async (t) => {
