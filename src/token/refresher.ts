@@ -196,10 +196,11 @@ export class TokenRefresher {
       const held = this.current()
       return held === token ? undefined : held
     }
-    const waitMs = this.#dueAt - this.#elapsed()
-    if (differing() === undefined && this.#flight === undefined && this.#failure === undefined && waitMs <= LONGEST_HOLD_MS) {
-      await this.#pause(waitMs)
-    }
+    const isWaiting = (): boolean => differing() === undefined && this.#flight === undefined && this.#failure === undefined
+    let waitMs = this.#dueAt - this.#elapsed()
+    for (; isWaiting() && waitMs > 0 && waitMs <= LONGEST_HOLD_MS; waitMs = this.#dueAt - this.#elapsed()) await this.#pause(Math.ceil(waitMs))
+    // This timer and the one of the fetch are due at the same moment, and either may come first.
+    if (isWaiting() && waitMs <= 0) this.#tick()
     if (differing() === undefined && this.#flight !== undefined) await waitAtMost(this.#clock, LONGEST_WAIT_MS, this.#flight.over)
     return differing()
   }

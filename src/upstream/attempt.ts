@@ -67,6 +67,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart (controller: Controller, statusCode: number, headers: IncomingHttpHeaders, statusMessage?: string): void {
+    if (this.#wire !== undefined && /\bclose\b/i.test(headers.connection ?? '')) this.#wire.closing = true
     this.#handler.onResponseStart?.(controller, statusCode, headers, statusMessage)
   }
 

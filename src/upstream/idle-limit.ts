@@ -19,8 +19,8 @@ export class IdleLimit {
     this.#closesAfterMs = idleMs < this.#closesAfterMs ? idleMs : Math.min(idleMs, this.#closesAfterMs * 2)
   }
 
-  /** The upstream kept a connection that was idle for so long. */
+  /** The upstream kept a connection that was idle for so long: far longer than was learned, since its end may be under way. */
   keptFor (idleMs: number): void {
-    if (idleMs >= this.#closesAfterMs) this.#closesAfterMs *= 2
+    if (idleMs >= this.#closesAfterMs / SAFE_SHARE) this.#closesAfterMs = idleMs
   }
 }

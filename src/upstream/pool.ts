@@ -89,8 +89,7 @@ export class Pool extends Dispatcher {
       const { wire } = lane
       if (now - wire.since <= this.#options.renewAfterMs) {
         if (!this.#limit.allows(now - wire.idleSince)) {
-          // All others were idle for longer. This one stays, to show how long the upstream really keeps it.
-          for (const older of this.#idle.splice(0, this.#idle.length - 1)) this.#end(older)
+          this.#probe(now)
           break
         }
         this.#idle.pop()
@@ -101,6 +100,13 @@ export class Pool extends Dispatcher {
       this.#end(lane)
     }
     return this.#open()
+  }
+
+  /** None may be used again. The one that is idle for longest stays, to show how long the upstream really keeps it. */
+  #probe (now: number): void {
+    for (const lane of this.#idle.splice(1)) this.#end(lane)
+    const { wire } = this.#idle[0] ?? {}
+    if (wire !== undefined) this.#limit.keptFor(now - wire.idleSince)
   }
 
   #open (keepAliveTimeout: number = KEEP_ALIVE_MS): Lane {
@@ -152,7 +158,8 @@ export class Pool extends Dispatcher {
     if (!lane.idle) return
     this.#idle.splice(this.#idle.indexOf(lane), 1)
     lane.idle = false
-    if (wire !== undefined) {
+    // An end that was announced with the answer tells nothing of idle times.
+    if (wire?.closing === false) {
       if (error.code === 'UND_ERR_INFO') this.#limit.keptFor(performance.now() - wire.idleSince)
       else this.#limit.closedAfter(performance.now() - wire.idleSince)
     }

@@ -24,6 +24,8 @@ export class Wire {
   readonly since = performance.now()
   /** Monotonic milliseconds; when the last answer ended. */
   idleSince = 0
+  /** An answer has said that the upstream closes the connection behind it. */
+  closing = false
   readonly #headerBytes: number
   #requests = 0
   /** `start`: nothing of a head is here; `drop`: within a 100; `interim`, `head`: within another one; `body`: behind the last. */

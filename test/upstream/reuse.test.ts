@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { IdleLimit } from '#src/upstream/idle-limit.ts'
+import { until } from '../helpers/until.ts'
 import { BEARER, startProxy, type TestProxy } from '../helpers/proxy.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { answerWith, OK, startUpstream, type Answer, type RecordingUpstream } from '../helpers/recording-upstream.ts'
@@ -83,8 +84,30 @@ t.test('how long an upstream keeps idle connections is learned, and unlearned', 
   t.notOk(limit.allows(900), 'a restart closes fresh ones')
   for (let turn = 0; turn < 12; turn++) limit.closedAfter(2000)
   t.same([limit.allows(900), limit.allows(1900)], [true, false])
-  for (let turn = 0; turn < 12; turn++) limit.keptFor(4000)
+  limit.keptFor(3900)
+  t.notOk(limit.allows(1900), 'its end may be under way')
+  limit.keptFor(4000)
+  t.same([limit.allows(1900), limit.allows(3900)], [true, false])
+  limit.keptFor(8000)
   t.ok(limit.allows(3900))
+})
+
+t.test('an end that an answer announced teaches nothing, and one that came at once is unlearned', async (t) => {
+  for (const headers of ['Connection: close\r\n', '']) {
+    const { proxy, upstream } = await pair(t, ({ connection: { socket } }) => {
+      // Once the answer is out, so that the connection is idle for a moment.
+      if (upstream.connections.length === 1) setImmediate(() => { socket.end() })
+      return OK.replace('\r\n', `\r\n${upstream.connections.length === 1 ? headers : ''}`)
+    })
+    await send(proxy, 'GET')
+    await upstream.last.connection.closed
+    await until('a connection to be used again', async () => {
+      const { connection } = upstream.last
+      await send(proxy, 'GET')
+      return upstream.last.connection === connection
+    })
+    t.pass(headers)
+  }
 })
 
 t.test('a POST does not take a connection that the upstream is about to close', async (t) => {
