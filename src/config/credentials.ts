@@ -72,7 +72,9 @@ function resolveCognito (shape: CognitoShape | DefenderShape, path: Path, report
   const [region = ''] = userPoolId.split('_')
   const endpoint = readBaseUrl(shape.endpoint ?? `https://cognito-idp.${region}.amazonaws.com`, shape.allowInsecureEndpoint, 'allowInsecureEndpoint')
   if (!endpoint.ok && shape.endpoint !== undefined) reporter.error([...path, 'endpoint'], endpoint.fault)
-  else if (!endpoint.ok && !badPool && userPoolId !== '') reporter.error([...path, 'userPoolId'], 'has no region in front of its _, so there is no endpoint; write REGION_ID, or set endpoint')
+  // By a rule of our own: Node 24 takes `xn--` for a host name, Node 20 does not.
+  const isRegion = /^[a-z\d]+(?:-[a-z\d]+)*$/i.test(region)
+  if (shape.endpoint === undefined && !isRegion && !badPool && userPoolId !== '') reporter.error([...path, 'userPoolId'], 'has no region in front of its _, so there is no endpoint; write REGION_ID, or set endpoint')
   const config: CognitoCredential = {
     type: shape.type,
     userPoolId,
