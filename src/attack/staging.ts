@@ -4,6 +4,7 @@ import type { RelayKind } from '../auth/relay.ts'
 import { injectionOf, type Binding } from '../auth/scheme.ts'
 import type { Config, RouteConfig } from '../config/config.ts'
 import type { Address } from '../http/address.ts'
+import { HEADER_BYTES } from '../http/headers.ts'
 import { Secret } from '../secret.ts'
 import type { Injected, Target } from './attack.ts'
 import { startRecorder, type Recorder } from './recorder.ts'
@@ -50,7 +51,7 @@ export async function stage (config: Config): Promise<Stage> {
     accessLog: 1,
     // One connection at a time, but the one before may still be closing.
     // The header's limit is the default: attacks know what is beyond it.
-    limits: { connections: Math.max(config.limits.connections, 100), requests: Math.max(config.limits.requests, 100), headerBytes: 32_768 }
+    limits: { connections: Math.max(config.limits.connections, 100), requests: Math.max(config.limits.requests, 100), headerBytes: HEADER_BYTES }
   }
   return {
     config: staged,

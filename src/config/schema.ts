@@ -1,5 +1,6 @@
 /* eslint-disable no-template-curly-in-string -- ${NAME} is what this file is about */
 import * as z from 'zod'
+import { HEADER_BYTES } from '../http/headers.ts'
 import { ApiCredentialSchema, OisSchema, RelaySchema } from './ois-schema.ts'
 import { AIRNODE_SECTIONS } from './sections.ts'
 
@@ -126,7 +127,7 @@ export const RouteSchema = z.strictObject({
 export const LimitsSchema = z.strictObject({
   connections: positive('Open client connections.').default(10_000),
   requests: positive('Requests in flight.').default(2000),
-  headerBytes: positive('The longest header section, in bytes.').default(32_768)
+  headerBytes: positive('The longest header section, in bytes.').default(HEADER_BYTES)
 })
 
 export const LoginsSchema = z.strictObject({

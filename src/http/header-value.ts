@@ -1,8 +1,10 @@
+import { HEADER_BYTES } from './headers.ts'
+
 /**
  * The longest value that goes into a header. A whole header section of this length is refused by default, by this proxy
  * (`limits.headerBytes`) and by nearly every server, so a longer value would arrive nowhere.
  */
-export const LONGEST_HEADER_VALUE = 32_768
+export const LONGEST_HEADER_VALUE = HEADER_BYTES
 
 /**
  * What keeps a text out of a header's value: Node and undici would refuse it only when the first request is sent

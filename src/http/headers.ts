@@ -1,6 +1,9 @@
 /** Node's `rawHeaders`: name, value, name, value, …, with their case, order and multiplicity. */
 export type RawHeaders = readonly string[]
 
+/** The longest header section by default (`limits.headerBytes`), in bytes; of requests and of upstream answers alike. */
+export const HEADER_BYTES = 32_768
+
 /**
  * The form in which header names are compared: in lower case, with a hyphen for whatever is no letter or digit. Upstreams
  * behind CGI read `X_Api_Key` as `X-Api-Key` (CVE-2025-64484), and some of them `X.Api.Key` and `X~Api~Key` too.

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import { ProxyError } from '../errors.ts'
 import type { Address } from '../http/address.ts'
+import { HEADER_BYTES } from '../http/headers.ts'
 import { Incoming } from '../http/incoming.ts'
 import { Handshake } from '../plugins/handshake.ts'
 import { bind } from './bind.ts'
@@ -18,7 +19,7 @@ export interface Service {
   readonly handle: Handler
   /** Open connections; one more is told so and closed. */
   readonly maxConnections: number
-  /** The longest header of a request, in bytes; default 32,768. */
+  /** The longest header of a request, in bytes; default {@link HEADER_BYTES}. */
   readonly headerBytes?: number
 }
 
@@ -71,7 +72,6 @@ interface Connection {
 
 const TIMEOUTS: ClientTimeouts = { headersMs: 60_000, stillMs: 300_000 }
 const KEEP_ALIVE_TIMEOUT_MS = 72_000
-const HEADER_BYTES = 32_768
 /** Connections over the limit that are being told so; more are closed without a word, since each costs a descriptor. */
 const MOST_REFUSALS = 64
 

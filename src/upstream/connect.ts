@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { LookupFunction } from 'node:net'
 import type { buildConnector } from 'undici'
 import { ProxyError } from '../errors.ts'
+import { HEADER_BYTES } from '../http/headers.ts'
 import type { ProxyEnvironment } from '../http/proxies.ts'
 import { ForwardProxyError } from '../http/proxy-url.ts'
 import { createConnector, type PeerTls } from './connector.ts'
@@ -24,13 +25,12 @@ export interface ConnectOptions {
   readonly lookup?: LookupFunction
   /** How long connections are taken for new requests, so that a changed address is noticed. */
   readonly renewAfterMs?: number
-  /** The longest header section of an answer, in bytes; default 32,768. */
+  /** The longest header section of an answer, in bytes; default {@link HEADER_BYTES}. */
   readonly headerBytes?: number
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
 const RENEW_AFTER_MS = 60_000
-const HEADER_BYTES = 32_768
 
 /**
  * The connections to one upstream (HTTP/1.1: docs/decisions/0008-http2-upstreams.md), as many as there are requests at a time
