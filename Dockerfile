@@ -1,20 +1,15 @@
 # Countersign as a container: docker build -t countersign . && docker run --rm countersign --help
 # docker-compose.yml shows it at work. Wants Docker 25 or newer (--start-interval).
 
-FROM node:24-bookworm-slim AS base
+FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-
-# No install script runs, here or below: none of the dependencies needs one.
-FROM base AS build
+# No install script runs: none of the dependencies needs one.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
-COPY scripts/compile.js scripts/
+COPY scripts/compile.js scripts/bundle.js scripts/
 COPY src src
-RUN npm run build && rm dist/.tsbuildinfo && chmod 755 dist/cli.js
-
-FROM base AS dependencies
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+RUN npm run build
 
 FROM node:24-bookworm-slim
 ARG VERSION=unreleased
@@ -29,18 +24,18 @@ ENV NODE_ENV=production
 WORKDIR /app
 # Nothing is installed at run time, so no package manager is there to be used or patched.
 RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn* /opt/yarn* \
- && ln -s /app/dist/cli.js /usr/local/bin/countersign
+ && ln -s /app/bin/countersign.js /usr/local/bin/countersign
 # The files belong to root and the process does not run as root: it cannot change them, read-only file system or not.
 # LICENSE* and README*: as .dockerignore lets them through.
 COPY package.json LICENSE* README* ./
 COPY config/countersign.schema.json config/
-COPY --from=dependencies /app/node_modules node_modules
-COPY --from=build /app/dist dist
+# All that runs is in there, with its licences.
+COPY --from=build /app/bin bin
 USER node
 # Where it listens is no decision of the image: COUNTERSIGN_LISTEN=0.0.0.0:8080 and COUNTERSIGN_ALLOW_EXTERNAL=true let
 # neighbours on a container network in, COUNTERSIGN_ALLOWED_HOSTS names what they call it.
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s CMD ["countersign", "healthcheck"]
 # node itself is process 1 and gets SIGTERM.
-ENTRYPOINT ["node", "/app/dist/cli.js"]
+ENTRYPOINT ["node", "/app/bin/countersign.js"]
 CMD ["serve"]

@@ -2,7 +2,7 @@ import neostandard from 'neostandard'
 import tseslint from 'typescript-eslint'
 
 export default [
-  { ignores: ['dist/', 'build/', '.tap/', 'coverage/', 'node_modules/'] },
+  { ignores: ['bin/', 'dist/', 'build/', '.tap/', 'coverage/', 'node_modules/'] },
   ...neostandard({ ts: true }),
   {
     files: ['**/*.ts'],

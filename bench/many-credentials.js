@@ -17,7 +17,7 @@ import { startCognitoEmulator } from '../dist/demo/cognito-emulator.js'
 
 const LIFETIME_S = 60
 const POOL = 'us-west-2_Bench1'
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../bin/countersign.js', import.meta.url))
 
 if (process.argv[2] === 'identity-provider') await identityProvider(Number(process.argv[3]))
 else await measure(Number(process.argv[2] ?? 1000), Number(process.argv[3] ?? 5))

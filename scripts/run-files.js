@@ -1,36 +1,39 @@
-/** Runs compiled test files side by side, each in a process of its own, and reads the TAP that they print. */
+/** Runs compiled test files side by side, in processes of their own, and reads the TAP that they print. */
 import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { Parser } from 'tap-parser'
 import { ROOT } from './compile.js'
 
 /** How long a file may take to say what it was waiting for. */
 const GRACE_MS = 5000
 const TAIL_LINES = 40
+/** Imports the files that it is given. */
+const TOGETHER = fileURLToPath(new URL('together.js', import.meta.url))
 
 /**
- * Runs the files, as many at once as `jobs` says. A line tells of each that ended, and what failed there; with `tap`, all it said.
- * Returns for each file `{ file, ok, pass, fail, skip, todo, ms }`.
+ * Runs `{ name, files }`, a process for each, as many at once as `jobs` says. A line tells of each that ended, and what failed
+ * there; with `tap`, all it said. Returns for each `{ name, files, ok, pass, fail, skip, todo, ms }`, with the count of its files.
  */
-export async function runFiles (files, { jobs, timeoutMs, tap }) {
-  const queue = [...files]
+export async function runFiles (runs, { jobs, timeoutMs, tap }) {
+  const queue = [...runs]
   const results = []
   const worker = async () => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      const { output, ...result } = await runFile(file, timeoutMs)
+    for (let run = queue.shift(); run !== undefined; run = queue.shift()) {
+      const { output, ...result } = await runOne(run, timeoutMs)
       results.push(result)
       if (tap) process.stdout.write(output)
-      else console.log(`${result.ok ? 'ok' : 'not ok'}  ${(result.ms / 1000).toFixed(1).padStart(6)} s  ${file}${result.ok ? '' : `\n${failuresIn(output)}`}`)
+      else console.log(`${result.ok ? 'ok' : 'not ok'}  ${(result.ms / 1000).toFixed(1).padStart(6)} s  ${run.name}${result.ok ? '' : `\n${failuresIn(output)}`}`)
     }
   }
-  await Promise.all(Array.from({ length: Math.min(jobs, files.length) }, worker))
+  await Promise.all(Array.from({ length: Math.min(jobs, runs.length) }, worker))
   return results
 }
 
-async function runFile (file, timeoutMs) {
+async function runOne ({ name, files }, timeoutMs) {
   const startedAt = performance.now()
   // tap gives a whole file up after 30 s by default; here one deadline holds, and it is ours.
   const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '0' }
-  const child = spawn(process.execPath, ['--enable-source-maps', file], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--enable-source-maps', ...(files.length === 1 ? files : [TOGETHER, ...files])], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   const say = (text) => { output += text }
   child.stdout.setEncoding('utf8').on('data', say)
@@ -44,7 +47,7 @@ async function runFile (file, timeoutMs) {
   callOff()
   if (signal !== null) say(`\n# ended by ${signal}\n`)
   const { ok } = await parsed
-  return { file, ok: ok && status === 0, ...counts, ms: performance.now() - startedAt, output }
+  return { name, files: files.length, ok: ok && status === 0, ...counts, ms: performance.now() - startedAt, output }
 }
 
 /** Counts assertions at every depth, without the lines that sum a subtest up. */

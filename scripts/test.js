@@ -1,5 +1,6 @@
 /**
- * Runs the tests: compiles them, and runs each compiled file, which speaks TAP, in a process of its own. No loader takes part.
+ * Runs the tests: compiles them, and runs each compiled file, which speaks TAP, in a process of its own; those of a folder of
+ * pure rules share one. No loader takes part.
  *
  *   npm test                                     all but the containers
  *   npm test -- test/token/schedule.test.ts      a file, or several; a folder
@@ -14,6 +15,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { bundle } from './bundle.js'
 import { ROOT, TSC, compile, prune } from './compile.js'
 import { runFiles } from './run-files.js'
 
@@ -22,6 +24,8 @@ const TIMES = join(ROOT, 'build/times.json')
 const SUMMARY = join(ROOT, 'build/summary.json')
 /** What `test:quick` runs: rules on bytes and values, without a process, a login or a proxy. */
 const QUICK = ['architecture', 'errors', 'secret', 'auth', 'http', 'route', 'config', 'token/schedule', 'token/classify', 'token/clock', 'token/rotation']
+/** Folders of it whose files share a process: loading tap and the program costs more than they do. */
+const SHARING = ['auth', 'http', 'route', 'config']
 const SLOWEST_SHOWN = 20
 
 const { values: options, positionals: names } = parseArgs({
@@ -41,11 +45,12 @@ else process.exitCode = compile() === 0 && await runTests() ? 0 : 1
 
 /** Runs what was asked for. Returns whether all is well. */
 async function runTests () {
-  const files = chosenFiles()
+  await bundle()
+  const runs = chosenRuns()
   const startedAt = performance.now()
-  const results = await runFiles(files, { jobs: Number(options.jobs), timeoutMs: Number(options.timeout) * 1000, tap: options.tap === true })
+  const results = await runFiles(runs, { jobs: Number(options.jobs), timeoutMs: Number(options.timeout) * 1000, tap: options.tap === true })
   const known = timesOfLastRuns()
-  writeFileSync(TIMES, JSON.stringify({ ...known, ...Object.fromEntries(results.map(({ file, ms }) => [file, Math.round(ms)])) }, null, 1))
+  writeFileSync(TIMES, JSON.stringify({ ...known, ...Object.fromEntries(results.map(({ name, ms }) => [name, Math.round(ms)])) }, null, 1))
   const sum = (count) => results.reduce((all, result) => all + result[count], 0)
   const summary = { pass: sum('pass'), fail: sum('fail'), skip: sum('skip'), todo: sum('todo'), seconds: Math.round((performance.now() - startedAt) / 1000) }
   writeFileSync(SUMMARY, JSON.stringify(summary))
@@ -53,19 +58,25 @@ async function runTests () {
   return results.every(({ ok }) => ok)
 }
 
-/** The test files that are asked for; the slowest of the last run come first, so that none is left over at the end. */
-function chosenFiles () {
+/**
+ * What is asked for, as `{ name, files }` for each process, named as `npm test --` takes it. The slowest of the last run come
+ * first, so that none is left over at the end.
+ */
+function chosenRuns () {
   const named = names.map((name) => relative(join(ROOT, 'test'), resolve(name)))
   const quick = options.quick || (options.watch && names.length === 0)
   const chosen = quick ? [...named, ...QUICK] : named.length > 0 ? named : ['']
   const all = readdirSync(join(ROOT, 'test'), { recursive: true }).filter((file) => file.endsWith('.test.ts')).sort()
   const strange = chosen.filter((name) => !all.some((file) => isBelow(file, name)))
   if (strange.length > 0) throw new Error(`no such test: ${strange.join(', ')}`)
+  const runs = new Map()
+  for (const file of all.filter((file) => chosen.some((name) => isBelow(file, name)))) {
+    const name = `test/${SHARING.find((folder) => file.startsWith(`${folder}/`)) ?? file}`
+    runs.set(name, [...runs.get(name) ?? [], `build/${file.replace(/\.ts$/, '.js')}`])
+  }
   const times = timesOfLastRuns()
-  return all
-    .filter((file) => chosen.some((name) => isBelow(file, name)))
-    .map((file) => `build/${file.replace(/\.ts$/, '.js')}`)
-    .sort((a, b) => (times[b] ?? guessOf(b)) - (times[a] ?? guessOf(a)))
+  const expected = ({ name }) => times[name] ?? guessOf(name)
+  return Array.from(runs, ([name, files]) => ({ name: files.length === 1 ? nameOf(files[0]) : name, files })).sort((a, b) => expected(b) - expected(a))
 }
 
 function isBelow (file, name) {
@@ -77,17 +88,17 @@ function timesOfLastRuns () {
 }
 
 /** Without a run to go by: whatever starts processes is slow. */
-function guessOf (file) {
-  return /^build\/(?:e2e|security|token-life|cli|fuzz|demo)\//.test(file) ? 3000 : /^build\/(?:token|upstream|plugins|listen|attack)\//.test(file) ? 2000 : 0
+function guessOf (name) {
+  return /^test\/(?:e2e|security|token-life|cli|fuzz|demo)\//.test(name) ? 3000 : /^test\/(?:token|upstream|plugins|listen|attack)\//.test(name) ? 2000 : 0
 }
 
 /** Prints the slowest files, the sums, and last what failed. */
 function report (results, { pass, fail, skip, todo, seconds }) {
   const slowest = results.length > 2 ? [...results].sort((a, b) => b.ms - a.ms).slice(0, SLOWEST_SHOWN) : []
   if (slowest.length > 0) console.log('\nThe slowest files, in seconds:')
-  for (const { file, ms } of slowest) console.log(`${(ms / 1000).toFixed(1).padStart(7)}  ${nameOf(file)}`)
-  console.log(`\n${results.length} files, ${pass} assertions passed, ${fail} failed, ${skip} skipped, ${todo} expected to fail; ${seconds} s on Node ${process.version}`)
-  for (const { file } of results.filter(({ ok }) => !ok)) console.log(`FAILED  npm test -- ${nameOf(file)}`)
+  for (const { name, ms } of slowest) console.log(`${(ms / 1000).toFixed(1).padStart(7)}  ${name}`)
+  console.log(`\n${results.reduce((all, { files }) => all + files, 0)} files, ${pass} assertions passed, ${fail} failed, ${skip} skipped, ${todo} expected to fail; ${seconds} s on Node ${process.version}`)
+  for (const { name } of results.filter(({ ok }) => !ok)) console.log(`FAILED  npm test -- ${name}`)
 }
 
 function nameOf (file) {

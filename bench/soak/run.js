@@ -29,7 +29,7 @@ const SAMPLE_MS = 60_000
 const CALM_MS = Math.min(90_000, MINUTES * 60_000 / 4)
 /** A back-off of 1 s and more each gives about eight attempts in the first minute of an outage, and two of three calls each. */
 const ATTEMPTS_A_MINUTE = 30
-const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../bin/countersign.js', import.meta.url))
 const STATIC = `CANARY-KEY-${randomBytes(12).toString('hex')}`
 const PASSWORD = `CANARY-PW-${randomBytes(12).toString('hex')}`
 /** Credentials, and the provider of each; `relayer-a` and `relayer-b` are keys on one app client, `orders` has refresh tokens that rotate. */

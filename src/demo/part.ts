@@ -1,4 +1,4 @@
-// One part of the demo as a process of its own, for a container: node dist/demo/part.js identity-provider|upstream
+// One part of the demo as a process of its own, for a container: node bin/demo-part.js identity-provider|upstream
 
 // First of all, and all else is imported afterwards. There is nothing to finish; and PID 1 of a container is ended by no signal
 // that it does not handle.

@@ -23,7 +23,7 @@ export async function startPart (part: string | undefined): Promise<void> {
   switch (part) {
     case 'identity-provider': return await startIdentityProvider(process.env)
     case 'upstream': return await startUpstream(process.env)
-    default: die(EXIT.usage, 'usage: node dist/demo/part.js identity-provider|upstream')
+    default: die(EXIT.usage, 'usage: node bin/demo-part.js identity-provider|upstream')
   }
 }
 

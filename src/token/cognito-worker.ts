@@ -2,7 +2,6 @@
 // Nothing else imports it, so that it can go: AWS ends its support on 2027-03-01, which is why its types mark every class as deprecated.
 /* eslint-disable @typescript-eslint/no-deprecated */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { createRequire } from 'node:module'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import type * as cognitoLibrary from 'amazon-cognito-identity-js'
@@ -14,7 +13,6 @@ import type { Exchange } from './cognito-fetch.ts'
 import type { ExchangeRequest, FromWorker, PlainFailure, PlainGrant, PlainRenewal, ToWorker, WorkerSettings } from './cognito-messages.ts'
 import { formatTimestamp, lifetimeOf } from './cognito-token.ts'
 import { replaceModPow } from './mod-pow.ts'
-import type { BigIntegerClass } from './mod-pow.ts'
 
 if (parentPort !== null) await serve(parentPort, workerData as WorkerSettings) // what cognito-thread.ts hands over
 
@@ -28,8 +26,8 @@ async function serve (port: MessagePort, { proxies }: WorkerSettings): Promise<v
   const cognitoFetch = createCognitoFetch(connections.dispatcher, () => current.getStore())
   // Before the library is loaded: isomorphic-unfetch takes the global that it finds.
   globalThis.fetch = cognitoFetch
-  const library = await import('amazon-cognito-identity-js')
-  if (!adaptLibrary(() => current.getStore())) {
+  const { default: library } = await import('amazon-cognito-identity-js')
+  if (!await adaptLibrary(() => current.getStore())) {
     send({ type: 'warning', message: 'OpenSSL computes other powers than amazon-cognito-identity-js: logins use the slow arithmetic of the library; please report this with the versions of Node and OpenSSL' })
   }
   const aborts = new Map<number, AbortController>()
@@ -83,11 +81,10 @@ function hideEnvironment (): void {
 }
 
 /** @returns whether powers are computed by OpenSSL */
-function adaptLibrary (current: () => Exchange | undefined): boolean {
-  const load = createRequire(import.meta.url)
-  // Neither class is in the package's types. CommonJS, so these are the very modules that the library uses.
-  const { default: DateHelper } = load('amazon-cognito-identity-js/lib/DateHelper.js') as { default: { prototype: { getNowString: () => string } } }
-  const { default: BigInteger } = load('amazon-cognito-identity-js/lib/BigInteger.js') as { default: BigIntegerClass }
+async function adaptLibrary (current: () => Exchange | undefined): Promise<boolean> {
+  // CommonJS, so these are the very modules that the library uses.
+  const { default: { default: DateHelper } } = await import('amazon-cognito-identity-js/lib/DateHelper.js')
+  const { default: { default: BigInteger } } = await import('amazon-cognito-identity-js/lib/BigInteger.js')
   DateHelper.prototype.getNowString = () => formatTimestamp(Date.now(), current()?.clockSkewMs)
   return replaceModPow(BigInteger)
 }

@@ -13,7 +13,7 @@ import { call } from '../helpers/plain-client.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
-const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../bin/countersign.js', import.meta.url))
 const CONFIG = JSON.stringify({ listen: '127.0.0.1:0', admin: '127.0.0.1:0', credentials: { c: { type: 'static', value: '${CANARY}' } }, routes: [{ prefix: '/', upstream: 'http://127.0.0.1:1', credential: 'c' }] }) // eslint-disable-line no-template-curly-in-string
 
 const makePipe = (path: string): void => { spawnSync('mkfifo', [path]) }

@@ -12,7 +12,7 @@ import { startApi } from '../helpers/api.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
-const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../bin/countersign.js', import.meta.url))
 
 interface Scene {
   readonly child: ChildProcess

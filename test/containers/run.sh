@@ -85,7 +85,7 @@ search_works() {
 is_healthy() { [[ $(facts "$1" '{{.State.Health.Status}}') == healthy ]]; }
 sees_that_nothing_is_live() { [[ $(status_of within countersign healthcheck --admin 127.0.0.1:1) == 1 ]]; }
 runs_as_node() { [[ $(within id -un) == node && $(within id -u) != 0 && $(facts "$image" '{{.Config.User}}') == node ]]; }
-process_1_is_node() { [[ $(within readlink /proc/1/exe) == */node && $(within cat /proc/1/cmdline | tr '\0' ' ') == 'node /app/dist/cli.js serve ' ]]; }
+process_1_is_node() { [[ $(within readlink /proc/1/exe) == */node && $(within cat /proc/1/cmdline | tr '\0' ' ') == 'node /app/bin/countersign.js serve ' ]]; }
 has_production_dependencies_only() {
   within node -e '
     const { dependencies, devDependencies } = JSON.parse(fs.readFileSync("/app/package.json", "utf8"))

@@ -13,7 +13,7 @@ import { TokenError } from '#src/token/token.ts'
 import { NEVER, startWorker } from '../helpers/cognito.ts'
 import { call } from '../helpers/plain-client.ts'
 
-const PART = fileURLToPath(new URL('../../dist/demo/part.js', import.meta.url))
+const PART = fileURLToPath(new URL('../../bin/demo-part.js', import.meta.url))
 const CONFIG = fileURLToPath(new URL('../../config/', import.meta.url))
 const DEADLINE_MS = 20_000
 const SECRETS = { RELAYER_API_KEY: 'canary-key-0123456789abcdef', RELAYER_API_SECRET: 'canary-secret-0123456789abcdef' }

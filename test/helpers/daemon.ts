@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { PATIENCE_MS } from './patience.ts'
 
-const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../bin/countersign.js', import.meta.url))
 
 /** A process of the built executable. */
 export interface Daemon {
