@@ -23,6 +23,7 @@ export interface Outcome {
 
 export interface WireOptions {
   readonly port: number
+  /** Longest silence of the other side, in milliseconds. */
   readonly deadlineMs: number
   /** End our side behind the bytes. */
   readonly cut?: boolean
@@ -51,6 +52,7 @@ export async function sendRaw (bytes: string, { port, deadlineMs, cut = false, l
       resolve()
     })
     socket.on('data', (chunk: Buffer) => {
+      timer.refresh()
       received = Buffer.concat([received, chunk])
       if (ended) return
       const last = readAnswers(received, method, false).at(-1)
