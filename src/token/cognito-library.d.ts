@@ -5,6 +5,6 @@ declare module 'amazon-cognito-identity-js/lib/DateHelper.js' {
 }
 
 declare module 'amazon-cognito-identity-js/lib/BigInteger.js' {
-  const module: { default: import('./mod-pow.ts').BigIntegerClass }
+  const module: { default: unknown }
   export default module
 }

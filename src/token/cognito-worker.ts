@@ -13,6 +13,7 @@ import type { Exchange } from './cognito-fetch.ts'
 import type { ExchangeRequest, FromWorker, PlainFailure, PlainGrant, PlainRenewal, ToWorker, WorkerSettings } from './cognito-messages.ts'
 import { formatTimestamp, lifetimeOf } from './cognito-token.ts'
 import { replaceModPow } from './mod-pow.ts'
+import type { BigIntegerClass } from './mod-pow.ts'
 
 if (parentPort !== null) await serve(parentPort, workerData as WorkerSettings) // what cognito-thread.ts hands over
 
@@ -86,7 +87,7 @@ async function adaptLibrary (current: () => Exchange | undefined): Promise<boole
   const { default: { default: DateHelper } } = await import('amazon-cognito-identity-js/lib/DateHelper.js')
   const { default: { default: BigInteger } } = await import('amazon-cognito-identity-js/lib/BigInteger.js')
   DateHelper.prototype.getNowString = () => formatTimestamp(Date.now(), current()?.clockSkewMs)
-  return replaceModPow(BigInteger)
+  return replaceModPow(BigInteger as BigIntegerClass)
 }
 
 interface Device {
