@@ -7,6 +7,7 @@ import { formatAddress, type Address } from './http/address.ts'
 import { parseTarget } from './http/target.ts'
 import { admit, type GuardOptions } from './plugins/guard.ts'
 import type { Metrics, ReloadOutcome } from './plugins/metrics.ts'
+import { NO_SCHEMAS } from './plugins/no-schemas.ts'
 import type { CredentialStore } from './token/store.ts'
 
 export interface AdminOptions {
@@ -58,6 +59,7 @@ export async function buildAdmin ({ config, store, metrics, facts }: AdminOption
   const guard: GuardOptions = { allowedHosts: new Set(config.allowedHosts), allowedOrigins: new Set() }
   const app = fastify({
     logger: false,
+    schemaController: NO_SCHEMAS,
     // A path that Fastify cannot decode would be answered by Fastify itself, in front of the guards.
     rewriteUrl: (message) => isMalformed(message.url ?? '') ? NOWHERE : message.url ?? '',
     exposeHeadRoutes: true,

@@ -7,6 +7,7 @@ import type { Logger } from './logger.ts'
 import { admit, answerPreflight, corsHeaders, isPreflight } from './plugins/guard.ts'
 import type { Metrics } from './plugins/metrics.ts'
 import { OpenVisits } from './plugins/open-visits.ts'
+import { NO_SCHEMAS } from './plugins/no-schemas.ts'
 import { leaveBodiesAlone, routePlugin, routeUrl } from './plugins/route.ts'
 import { openVisit, visitOf, type Visit } from './plugins/visit.ts'
 import { compileRoute, routesOf, type Route } from './route/table.ts'
@@ -68,6 +69,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
 
   const app = fastify({
     logger: false,
+    schemaController: NO_SCHEMAS,
     // Fastify routes by a name of our own making: the raw path is judged and matched by us alone (CVE-2026-16117, CVE-2026-85124).
     rewriteUrl: (message) => {
       const { route } = visitOf(message)
