@@ -1,3 +1,4 @@
+import type { LineWriter } from '../line-writer.ts'
 import type { Signals } from './signals.ts'
 
 /** What a command may touch. Everything outside comes through here, so nothing below reads `process` by itself. */
@@ -7,12 +8,20 @@ export interface CommandContext {
   /** Takes a variable out of the process's own environment, which threads and child processes inherit and reports show; `env` keeps it. */
   readonly hide: (variable: string) => void
   readonly cwd: string
-  readonly stdout: NodeJS.WriteStream
-  readonly stderr: NodeJS.WriteStream
+  readonly stdout: Output
+  readonly stderr: Output
+  /** Opens stdout (1) or stderr (2) for the lines of a daemon. */
+  readonly openOutput: (descriptor: 1 | 2) => LineWriter
   readonly signals: Signals
   /** Options by their long name. */
   readonly options: Readonly<Record<string, string | boolean | ReadonlyArray<string | boolean> | undefined>>
   readonly positionals: readonly string[]
+}
+
+/** Where text goes that people read, or programs. */
+export interface Output {
+  readonly write: (text: string) => unknown
+  readonly isTTY?: boolean
 }
 
 export interface OptionSpec {

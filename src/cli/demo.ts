@@ -8,7 +8,6 @@ import { startServer, type RunningServer } from '../server.ts'
 import { EXIT, LISTEN_OPTIONS, stringOption, type Command, type CommandContext } from './command.ts'
 import { endDaemon } from './end-daemon.ts'
 import { printProblems } from './load.ts'
-import { openOutput } from './output.ts'
 
 export const demo: Command = {
   name: 'demo',
@@ -22,7 +21,7 @@ export const demo: Command = {
 
 async function run (context: CommandContext): Promise<number> {
   const { signals } = context
-  const [output, errors] = [openOutput(1), openOutput(2)]
+  const [output, errors] = [context.openOutput(1), context.openOutput(2)]
   // Nothing of it can be reloaded; a terminal that is closed ends it as Ctrl-C does.
   const ended = Promise.race([signals.ended, new Promise<'SIGHUP'>((resolve) => { signals.onHangUp(() => { resolve('SIGHUP') }) })])
   const surroundings = await startSurroundings((call) => { output.write(describeCall(call), 'usual') })
@@ -39,7 +38,7 @@ async function run (context: CommandContext): Promise<number> {
       return EXIT.config
     }
     const { config } = loaded
-    const log = createLogger({ level: 'warn', destination: errors, readable: true, colour: context.stderr.isTTY && context.env['NO_COLOR'] === undefined })
+    const log = createLogger({ level: 'warn', destination: errors, readable: true, colour: context.stderr.isTTY === true && context.env['NO_COLOR'] === undefined })
     const starting = startServer({ config, log, proxies: {} })
     const outcome = await Promise.race([starting, ended])
     if (typeof outcome !== 'string') {

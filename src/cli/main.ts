@@ -3,10 +3,11 @@ import { parseArgs } from 'node:util'
 import { describeCrash } from '../errors.ts'
 import { printable } from '../http/printable.ts'
 import { readVersion } from '../version.ts'
-import { EXIT, type Command } from './command.ts'
+import { EXIT, type Command, type CommandContext, type Output } from './command.ts'
 import { closeUnaskedDebugger } from './debugger.ts'
 import { commandHelp, overview } from './help.ts'
 import { leave } from './leave.ts'
+import { openOutput } from './output.ts'
 import { endAtSignals, type Signals } from './signals.ts'
 
 // Loaded when called for: a health check every few seconds should not load a proxy.
@@ -46,25 +47,40 @@ function crash (error: unknown): number {
 }
 
 async function dispatch (args: readonly string[], signals: Signals): Promise<number> {
-  const [first] = args
-  if (first === '--version' || first === '-v') return print(`${readVersion()}\n`)
-  if (first === '--help' || first === '-h' || first === 'help') return print(overview(await Promise.all(Object.values(COMMANDS).map((loadCommand) => loadCommand()))))
-  const named = first !== undefined && !first.startsWith('-')
-  const name = named ? first : DEFAULT_COMMAND
-  const loadCommand = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (loadCommand === undefined) return misused(`there is no command ${JSON.stringify(name)}; \`countersign --help\` lists them`)
-  const command = await loadCommand()
-  closeUnaskedDebugger([...process.execArgv, process.env['NODE_OPTIONS']].join(' '))
-  if (command.daemon !== true) endAtSignals(signals)
-  const running = start(command, named ? args.slice(1) : args, signals)
-  if (command.daemon !== true) return await running
+  let daemon = false
+  const surroundings = { env: { ...process.env }, hide, cwd: process.cwd(), stdout: process.stdout, stderr: process.stderr, openOutput, signals }
+  const running = interpret(args, surroundings, (command) => {
+    closeUnaskedDebugger([...process.execArgv, process.env['NODE_OPTIONS']].join(' '))
+    daemon = command.daemon === true
+    if (!daemon) endAtSignals(signals)
+  })
   // However it ends.
   const status = await running.catch(crash)
+  if (!daemon) return status
   await Promise.race([Promise.all([process.stdout, process.stderr].map(isRead)), delay(LAST_WORDS_MS)])
   leave(status)
 }
 
-async function start (command: Command, args: readonly string[], signals: Signals): Promise<number> {
+/** What of a process a command sees. */
+export type Surroundings = Omit<CommandContext, 'options' | 'positionals'>
+
+/** Does what a command line asks for, in a process or in what stands for one. @returns the exit status */
+export async function interpret (args: readonly string[], surroundings: Surroundings, onCommand: (command: Command) => void = () => {}): Promise<number> {
+  const { stdout, stderr } = surroundings
+  const [first] = args
+  if (first === '--version' || first === '-v') return print(stdout, `${readVersion()}\n`)
+  if (first === '--help' || first === '-h' || first === 'help') return print(stdout, overview(await Promise.all(Object.values(COMMANDS).map((loadCommand) => loadCommand()))))
+  const named = first !== undefined && !first.startsWith('-')
+  const name = named ? first : DEFAULT_COMMAND
+  const loadCommand = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (loadCommand === undefined) return misused(stderr, `there is no command ${JSON.stringify(name)}; \`countersign --help\` lists them`)
+  const command = await loadCommand()
+  onCommand(command)
+  return await start(command, named ? args.slice(1) : args, surroundings)
+}
+
+async function start (command: Command, args: readonly string[], surroundings: Surroundings): Promise<number> {
+  const { stdout, stderr } = surroundings
   const options = Object.fromEntries(Object.entries(command.options).map(([name, { type, short, multiple }]) => {
     return [name, { type, ...(short !== undefined && { short }), ...(multiple !== undefined && { multiple }) }]
   }))
@@ -74,14 +90,14 @@ async function start (command: Command, args: readonly string[], signals: Signal
       options: { ...options, help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } },
       allowPositionals: true
     })
-    if (values['help'] === true) return print(commandHelp(command))
-    if (values['version'] === true) return print(`${readVersion()}\n`)
+    if (values['help'] === true) return print(stdout, commandHelp(command))
+    if (values['version'] === true) return print(stdout, `${readVersion()}\n`)
     const { min, max } = command.positionals
-    if (positionals.length < min || positionals.length > max) return misused(`usage: countersign ${command.name} ${command.usage}`)
-    return await command.run({ env: { ...process.env }, hide, cwd: process.cwd(), stdout: process.stdout, stderr: process.stderr, signals, options: values, positionals })
+    if (positionals.length < min || positionals.length > max) return misused(stderr, `usage: countersign ${command.name} ${command.usage}`)
+    return await command.run({ ...surroundings, options: values, positionals })
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error) || !String(error.code).startsWith('ERR_PARSE_ARGS_')) throw error
-    return misused(`${error.message.split('. ')[0] ?? ''}; \`countersign ${command.name} --help\` lists the options`)
+    return misused(stderr, `${error.message.split('. ')[0] ?? ''}; \`countersign ${command.name} --help\` lists the options`)
   }
 }
 
@@ -94,12 +110,12 @@ function hide (variable: string): void {
   delete process.env[variable]
 }
 
-function print (text: string): number {
-  process.stdout.write(text)
+function print (stdout: Output, text: string): number {
+  stdout.write(text)
   return EXIT.ok
 }
 
-function misused (text: string): number {
-  process.stderr.write(`${printable(text)}\n`)
+function misused (stderr: Output, text: string): number {
+  stderr.write(`${printable(text)}\n`)
   return EXIT.usage
 }

@@ -8,7 +8,6 @@ import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command, type CommandContext
 import { endDaemon, LAST_LINES_MS } from './end-daemon.ts'
 import { leave } from './leave.ts'
 import { load, loadNow, printProblems } from './load.ts'
-import { openOutput } from './output.ts'
 import { startReloading } from './reload.ts'
 
 export const serve: Command = {
@@ -35,18 +34,20 @@ async function run (context: CommandContext): Promise<number> {
     return EXIT.config
   }
   const { config, warnings } = loaded
-  const output = openOutput(1)
-  const log = createLogger({ level: config.logLevel, destination: output, readable: stdout.isTTY, colour: stdout.isTTY && context.env['NO_COLOR'] === undefined })
+  const output = context.openOutput(1)
+  const readable = stdout.isTTY === true
+  const log = createLogger({ level: config.logLevel, destination: output, readable, colour: readable && context.env['NO_COLOR'] === undefined })
   for (const warning of warnings) log.warn({ problem: formatProblem(warning) }, 'configuration warning')
   // Nothing waits between loading and here, so that no change of a file falls in between.
   let shutdownTimeoutMs = (): number => config.shutdownTimeoutMs
   const starting = startServer({ config, log, proxies: readProxyEnvironment(context.env) })
+  const { failed, forget } = hearDefects(log)
   const endReloading = startReloading({ load: (expected) => loadNow(context, { expected }), files: loaded.files, server: starting, log, onHangUp: signals.onHangUp })
   try {
     const signal = await Promise.race([starting.then((server) => {
       shutdownTimeoutMs = () => server.shutdownTimeoutMs
       return signals.ended
-    }), signals.ended, failure(log)])
+    }), signals.ended, failed])
     if (signal === 'failed') {
       // No longer than the reason takes to be read: what is open would keep the process alive.
       await output.end(LAST_LINES_MS)
@@ -61,17 +62,20 @@ async function run (context: CommandContext): Promise<number> {
     return EXIT.unavailable
   } finally {
     endReloading()
+    forget()
   }
 }
 
 // A defect of ours must not go on serving in an unknown state; a supervisor starts a clean process.
-function failure (log: Logger): Promise<'failed'> {
-  return new Promise((resolve) => {
-    const die = (error: unknown): void => {
-      log.fatal({ crash: describeCrash(error) }, 'internal failure')
-      resolve('failed')
-    }
-    process.once('uncaughtException', die)
-    process.once('unhandledRejection', die)
-  })
+function hearDefects (log: Logger): { readonly failed: Promise<'failed'>, readonly forget: () => void } {
+  let fail = (): void => {}
+  const die = (error: unknown): void => {
+    log.fatal({ crash: describeCrash(error) }, 'internal failure')
+    fail()
+  }
+  process.once('uncaughtException', die).once('unhandledRejection', die)
+  return {
+    failed: new Promise((resolve) => { fail = () => { resolve('failed') } }),
+    forget: () => { process.off('uncaughtException', die).off('unhandledRejection', die) }
+  }
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { interpretCommand } from '../helpers/command.ts'
 import { runCommand } from '../helpers/daemon.ts'
 
 const CONFIG = new URL('../../config/', import.meta.url)
@@ -28,7 +29,7 @@ t.test('attack proves a configuration, and touches nothing that it names', async
 
 t.test('attack --json is the same report as data', async (t) => {
   const cwd = t.testdir({ 'countersign.jsonc': '{ "admin": "off", "routes": [{ "prefix": "/a", "upstream": "https://api.example.com/v1" }, { "listen": "127.0.0.1:8090", "upstream": "https://api.example.com" }] }' })
-  const { status, stdout } = await runCommand(['attack', '--json', '-c', 'countersign.jsonc'], { cwd })
+  const { status, stdout } = await interpretCommand(['attack', '--json', '-c', 'countersign.jsonc'], { cwd })
   t.equal(status, 0)
   const report = JSON.parse(stdout) as { attempts: number, failures: unknown[], counts: Array<{ route: string, group: string, refused: number, passed: number, gotThrough: number, notApplicable: string[] }> }
   t.same(report.failures, [])
@@ -38,14 +39,14 @@ t.test('attack --json is the same report as data', async (t) => {
 })
 
 t.test('the example resists that has a credential in every place, and relayed values', async (t) => {
-  const { status, stdout, stderr } = await runCommand(['attack', '-c', fileURLToPath(new URL('relay.example.jsonc', CONFIG)), '-s', fileURLToPath(new URL('secrets.example.env', CONFIG))])
+  const { status, stdout, stderr } = await interpretCommand(['attack', '-c', fileURLToPath(new URL('relay.example.jsonc', CONFIG)), '-s', fileURLToPath(new URL('secrets.example.env', CONFIG))])
   t.equal(status, 0, 'nothing got through', { stdout, stderr })
 })
 
 t.test('a configuration that is not good, or has no route, proves nothing', async (t) => {
   const cwd = t.testdir({ 'bad.jsonc': '{ "routes": 1 }', 'empty.jsonc': '{ "routes": [] }' })
-  t.match(await runCommand(['attack', '-c', 'bad.jsonc'], { cwd }), { status: 78, stdout: '', stderr: /bad\.jsonc:1:13/ })
-  t.match(await runCommand(['attack', '-c', 'empty.jsonc'], { cwd }), { status: 1, stderr: /no route/ })
+  t.match(await interpretCommand(['attack', '-c', 'bad.jsonc'], { cwd }), { status: 78, stdout: '', stderr: /bad\.jsonc:1:13/ })
+  t.match(await interpretCommand(['attack', '-c', 'empty.jsonc'], { cwd }), { status: 1, stderr: /no route/ })
 })
 
 /** Something that must not be called. */

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { parseDuration } from '#src/cli/wait.ts'
+import { interpretCommand } from '../helpers/command.ts'
 import { runCommand, startDaemon } from '../helpers/daemon.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { canariesIn, startWorld } from '../helpers/world.ts'
@@ -11,18 +12,18 @@ t.test('help and version work everywhere', async (t) => {
   t.equal(help.status, 0)
   for (const command of ['serve', 'check', 'explain', 'status', 'wait', 'healthcheck', 'demo', 'attack']) {
     t.match(help.stdout, new RegExp(`^ {2}${command} `, 'm'))
-    const own = await runCommand([command, '--help'])
+    const own = await interpretCommand([command, '--help'])
     t.match(own, { status: 0, stdout: new RegExp(`^Usage: countersign ${command} `) })
   }
-  t.equal((await runCommand(['serve', '--version'])).stdout, version.stdout)
+  t.equal((await interpretCommand(['serve', '--version'])).stdout, version.stdout)
 })
 
 t.test('a misused command says how it is used', async (t) => {
   t.match(await runCommand(['sevre']), { status: 64, stderr: /there is no command "sevre"/ })
-  t.match(await runCommand(['check', '--colour']), { status: 64, stderr: /--colour/ })
-  t.match(await runCommand(['explain', 'GET']), { status: 64, stderr: /usage: countersign explain METHOD PATH/ })
-  t.match(await runCommand(['explain', 'GET', '/', '-H', 'nonsense']), { status: 78 }, 'configuration comes first')
-  t.match(await runCommand(['wait', '--max', 'soon']), { status: 64, stderr: /--max/ })
+  t.match(await interpretCommand(['check', '--colour']), { status: 64, stderr: /--colour/ })
+  t.match(await interpretCommand(['explain', 'GET']), { status: 64, stderr: /usage: countersign explain METHOD PATH/ })
+  t.match(await interpretCommand(['explain', 'GET', '/', '-H', 'nonsense']), { status: 78 }, 'configuration comes first')
+  t.match(await interpretCommand(['wait', '--max', 'soon']), { status: 64, stderr: /--max/ })
 })
 
 t.test('durations have units', async (t) => {
@@ -31,10 +32,10 @@ t.test('durations have units', async (t) => {
 
 t.test('where no daemon runs, status is 69, healthcheck and wait are 1', async (t) => {
   const env = { COUNTERSIGN_ADMIN: `unix:${temporaryFolder(t)}/none.sock` }
-  t.match(await runCommand(['status'], { env }), { status: 69, stdout: '', stderr: /not running: nothing answers at unix:/ })
-  t.match(await runCommand(['healthcheck'], { env }), { status: 1, stderr: /not live/ })
-  t.match(await runCommand(['wait', '--max', '200ms'], { env }), { status: 1, stderr: /timed out/ })
-  t.match(await runCommand(['healthcheck'], { env: { COUNTERSIGN_ADMIN: 'off' } }), { status: 1, stderr: /turned off/ })
+  t.match(await interpretCommand(['status'], { env }), { status: 69, stdout: '', stderr: /not running: nothing answers at unix:/ })
+  t.match(await interpretCommand(['healthcheck'], { env }), { status: 1, stderr: /not live/ })
+  t.match(await interpretCommand(['wait', '--max', '200ms'], { env }), { status: 1, stderr: /timed out/ })
+  t.match(await interpretCommand(['healthcheck'], { env: { COUNTERSIGN_ADMIN: 'off' } }), { status: 1, stderr: /turned off/ })
 })
 
 t.test('status, wait and healthcheck find the running daemon by its configuration', async (t) => {
@@ -55,7 +56,7 @@ t.test('status, wait and healthcheck find the running daemon by its configuratio
   t.match(text.stdout, /^countersign \d.*, ready,/)
   t.match(text.stdout, /^a +defender-relayer +fresh +\d{4}-/m)
   t.match(text.stdout, /^\/orders +127\.0\.0\.1:\d+ +http:\/\/127\.0\.0\.1:\d+\/v2 +orders +http bearer$/m)
-  const json = await runCommand(['status', '--json', ...args], { env })
+  const json = await interpretCommand(['status', '--json', ...args], { env })
   t.match(JSON.parse(json.stdout), { ready: true, credentials: [{ name: 'a' }, { name: 'b' }, { name: 'orders' }] })
   t.same(canariesIn(text.stdout + json.stdout, world.secrets), [])
 })
@@ -72,8 +73,8 @@ t.test('explain tells route, credential, what is removed and added, and why a re
       ]
     }`
   })
-  const explain = (...args: string[]): ReturnType<typeof runCommand> => runCommand(['explain', ...args, '-c', `${dir}/countersign.jsonc`])
-  const relayer = await explain('POST', '/relayer/txs', '-H', 'authorization: Bearer CANARY-mine', '-H', 'X_Api_Key: CANARY', '-H', 'Accept: */*')
+  const explain = (...args: string[]): ReturnType<typeof interpretCommand> => interpretCommand(['explain', ...args, '-c', `${dir}/countersign.jsonc`])
+  const relayer = await runCommand(['explain', 'POST', '/relayer/txs', '-H', 'authorization: Bearer CANARY-mine', '-H', 'X_Api_Key: CANARY', '-H', 'Accept: */*', '-c', `${dir}/countersign.jsonc`])
   t.equal(relayer.status, 0)
   t.match(relayer.stdout, /^route +\/relayer$/m)
   t.match(relayer.stdout, /^credential +relayer$/m)
@@ -103,6 +104,7 @@ t.test('explain tells route, credential, what is removed and added, and why a re
     [/^refused +421 CS_HOST_NOT_ALLOWED/, 'POST', '/relayer/txs', '-H', 'Host: evil.example'],
     [/^refused +403 CS_ORIGIN_NOT_ALLOWED/, 'POST', '/relayer/txs', '-H', 'Origin: https://evil.example']
   ]
+  t.match(await runCommand(['explain', 'GET', '/relayer/txs', '-c', `${dir}/countersign.jsonc`]), { status: 1, stdout: /^refused +403/ }, 'the exit status of a process')
   for (const [pattern, ...args] of refusals) t.match(await explain(...args), { status: 1, stdout: pattern })
   t.notMatch(relayer.stdout + maps.stdout + maps.stderr, /CANARY/)
 })
@@ -118,7 +120,7 @@ t.test('explain takes the listener of a route, and sees its paths as they are', 
       ]
     }`
   })
-  const explain = (...args: string[]): ReturnType<typeof runCommand> => runCommand(['explain', ...args, '-c', `${dir}/countersign.jsonc`])
+  const explain = (...args: string[]): ReturnType<typeof interpretCommand> => interpretCommand(['explain', ...args, '-c', `${dir}/countersign.jsonc`])
   t.match(await explain('GET', '/maps/x', '--listen', '127.0.0.1:8090'), { status: 0, stdout: /^route +127\.0\.0\.1:8090\ncredential +maps\nforwarded +GET https:\/\/maps\.example\.com\/v1\/maps\/x$/m })
   t.match(await explain('GET', '/maps/x'), { status: 0, stdout: /^forwarded +GET https:\/\/public\.example\.com\/x$/m }, 'by prefix otherwise')
   t.match(await explain('GET', '/x'), { status: 1, stdout: /^refused +404 CS_NO_ROUTE/ }, 'a route without a prefix is not on the main listener')

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import t from 'tap'
-import { runCommand, startDaemon } from '../helpers/daemon.ts'
+import { interpretCommand, interpretDaemon } from '../helpers/command.ts'
+import { startDaemon } from '../helpers/daemon.ts'
 import { call } from '../helpers/plain-client.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
@@ -42,14 +43,14 @@ t.test('the demo listens where the environment says, and where the command line 
     [{ COUNTERSIGN_LISTEN: proxy, COUNTERSIGN_ADMIN: admin }, []],
     [{ COUNTERSIGN_LISTEN: '127.0.0.1:1', COUNTERSIGN_ADMIN: 'nonsense' }, ['--listen', proxy, '--admin', admin]]
   ] as const) {
-    const demo = startDaemon(['demo', ...args], { env: { ...rest, ...env, ...(args.length > 0 && { COUNTERSIGN_ADMIN: 'off' }) } })
+    const demo = interpretDaemon(['demo', ...args], { env: { ...rest, ...env, ...(args.length > 0 && { COUNTERSIGN_ADMIN: 'off' }) } })
     await demo.shows(/curl -i --unix-socket/)
     t.equal((await call(proxy, '/maps/tiles')).status, 200)
     t.equal((await call(admin, '/live')).status, 200)
     demo.kill('SIGTERM')
     t.equal(await demo.exit, 0)
   }
-  const off = startDaemon(['demo'], { env: { COUNTERSIGN_LISTEN: proxy, COUNTERSIGN_ADMIN: 'off' } })
+  const off = interpretDaemon(['demo'], { env: { COUNTERSIGN_LISTEN: proxy, COUNTERSIGN_ADMIN: 'off' } })
   await off.shows(/probes and status +off/)
   off.kill('SIGTERM')
   t.equal(await off.exit, 0)
@@ -61,12 +62,12 @@ t.test('an address of the environment is judged as for serve', async (t) => {
     [{ COUNTERSIGN_ADMIN: 'CANARY' }, /^COUNTERSIGN_ADMIN {2}is no address/m],
     [{ COUNTERSIGN_LISTEN: '0.0.0.0:0', COUNTERSIGN_ADMIN: 'off' }, /allow-external|ALLOW_EXTERNAL/]
   ] as const) {
-    const { status, stderr } = await runCommand(['demo'], { env })
+    const { status, stderr } = await interpretCommand(['demo'], { env })
     t.equal(status, 78)
     t.match(stderr, said)
     t.notMatch(stderr, /CANARY/)
   }
-  const open = startDaemon(['demo'], { env: { COUNTERSIGN_LISTEN: '0.0.0.0:0', COUNTERSIGN_ADMIN: 'off', COUNTERSIGN_ALLOW_EXTERNAL: 'true' } })
+  const open = interpretDaemon(['demo'], { env: { COUNTERSIGN_LISTEN: '0.0.0.0:0', COUNTERSIGN_ADMIN: 'off', COUNTERSIGN_ALLOW_EXTERNAL: 'true' } })
   await open.shows(/curl/)
   open.kill('SIGTERM')
   t.equal(await open.exit, 0)

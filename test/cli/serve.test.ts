@@ -2,14 +2,17 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { existsSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { runCommand, startDaemon, type Daemon, type DaemonOptions } from '../helpers/daemon.ts'
+import { interpretCommand, interpretDaemon } from '../helpers/command.ts'
+import { runCommand, startDaemon, type Daemon } from '../helpers/daemon.ts'
 import { call } from '../helpers/plain-client.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { canariesIn, startWorld, type World } from '../helpers/world.ts'
 
-async function serve (t: Test, world: World, options: DaemonOptions = {}, args: readonly string[] = []): Promise<Daemon> {
+type Begin = typeof startDaemon | typeof interpretDaemon
+
+async function serve (t: Test, world: World, begin: Begin = startDaemon, args: readonly string[] = []): Promise<Daemon> {
   const dir = t.testdir({ 'countersign.jsonc': world.config })
-  const daemon = startDaemon(['serve', '-c', `${dir}/countersign.jsonc`, ...args], { env: { ...world.secrets, COUNTERSIGN_LOG_LEVEL: 'trace' }, ...options })
+  const daemon = begin(['serve', '-c', `${dir}/countersign.jsonc`, ...args], { env: { ...world.secrets, COUNTERSIGN_LOG_LEVEL: 'trace' } })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
     await daemon.exit
@@ -43,7 +46,7 @@ t.test('a wrong password is 502, said once to people, and never shown', async (t
 t.test('an identity provider that is away is 503 with Retry-After, and nothing is sent', async (t) => {
   const world = await startWorld()
   await world.emulator.close()
-  const daemon = await serve(t, world)
+  const daemon = await serve(t, world, interpretDaemon)
   const { address, admin } = await daemon.line('listening')
   const answer = await call(address, '/a/txs')
   t.equal(answer.status, 503)
@@ -68,15 +71,15 @@ t.test('bad configuration is 78 with every problem and its place', async (t) => 
   t.match(broken.stderr, /broken\.jsonc:3:3 {2}/)
   t.equal(broken.stdout, '', 'stdout carries results only')
 
-  const missing = await runCommand(['serve', '-c', `${dir}/missing.jsonc`])
+  const missing = await interpretCommand(['serve', '-c', `${dir}/missing.jsonc`])
   t.equal(missing.status, 78)
   for (const pattern of [/missing\.jsonc:3:\d+ {2}credentials\.a\.value .*NOT_THERE/, /missing\.jsonc:4:\d+ .*NEITHER/, /colour/, /missing\.jsonc:6:\d+ {2}routes\[0\]\.upstream/, /missing\.jsonc:6:\d+ {2}routes\[0\]\.credential/]) t.match(missing.stderr, pattern)
-  t.match((await runCommand(['check', '-c', `${dir}/missing.jsonc`])).stderr, /NOT_THERE[^]*NEITHER/, 'check says the same')
+  t.match((await interpretCommand(['check', '-c', `${dir}/missing.jsonc`])).stderr, /NOT_THERE[^]*NEITHER/, 'check says the same')
 
-  const absent = await runCommand(['serve', '-c', `${dir}/nothing.jsonc`])
+  const absent = await interpretCommand(['serve', '-c', `${dir}/nothing.jsonc`])
   t.equal(absent.status, 78)
   t.match(absent.stderr, /nothing\.jsonc.*does not exist/)
-  const folder = await runCommand(['serve', '-c', `${dir}/folder`])
+  const folder = await interpretCommand(['serve', '-c', `${dir}/folder`])
   t.equal(folder.status, 78)
   t.match(folder.stderr, /is a directory/)
 })
@@ -96,7 +99,7 @@ t.test('a port in use is 69 with what to do', async (t) => {
   t.teardown(() => { taken.close() })
   const { port } = taken.address() as AddressInfo
   for (const option of ['--listen', '--admin']) {
-    const daemon = await serve(t, world, {}, [option, `127.0.0.1:${port}`])
+    const daemon = await serve(t, world, option === '--listen' ? startDaemon : interpretDaemon, [option, `127.0.0.1:${port}`])
     t.equal(await daemon.exit, 69)
     t.match(daemon.stderr(), new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: something else listens there`))
   }
@@ -109,7 +112,7 @@ t.test('routes with a listener of their own are listed, shown and drained; one t
     { "listen": "127.0.0.1:0", "upstream": "${world.api.url}", "credential": "a" },
     { "prefix": "/socket", "listen": "unix:${socket}", "upstream": "${world.api.url}/v2", "credential": "b" },
     { "listen": "${address}", "upstream": "${world.api.url}" },`)
-  const daemon = await serve(t, { ...world, config: routes('127.0.0.1:0') })
+  const daemon = await serve(t, { ...world, config: routes('127.0.0.1:0') }, interpretDaemon)
   const { address, admin, routes: listed } = await daemon.line('listening') as { address: string, admin: string, routes: Array<{ listen: string, address: string }> }
   t.match(listed, [{ listen: '127.0.0.1:0', address: /^127\.0\.0\.1:\d+$/ }, { listen: `unix:${socket}`, address: `unix:${socket}` }, { listen: '127.0.0.1:0', address: /^127\.0\.0\.1:\d+$/ }])
   const [own = '', , open = ''] = listed.map((one) => one.address)
@@ -129,7 +132,7 @@ t.test('routes with a listener of their own are listed, shown and drained; one t
   await new Promise((resolve) => { taken.once('listening', resolve) })
   t.teardown(() => { taken.close() })
   const { port } = taken.address() as AddressInfo
-  const failing = await serve(t, { ...world, config: routes(`127.0.0.1:${port}`) })
+  const failing = await serve(t, { ...world, config: routes(`127.0.0.1:${port}`) }, interpretDaemon)
   t.equal(await failing.exit, 69)
   t.match(failing.stderr(), new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: something else listens there; .*listen`))
   t.notMatch(failing.stdout(), '"listening"')
@@ -139,11 +142,11 @@ t.test('routes with a listener of their own are listed, shown and drained; one t
 t.test('an address that other machines can reach is refused without --allow-external', async (t) => {
   const world = await startWorld()
   for (const address of ['0.0.0.0:0', '[::]:0', 'example.com:0']) {
-    const daemon = await serve(t, world, {}, ['--listen', address])
+    const daemon = await serve(t, world, interpretDaemon, ['--listen', address])
     t.equal(await daemon.exit, 78, address)
     t.match(daemon.stderr(), /allow-external/)
   }
-  const allowed = await serve(t, world, {}, ['--listen', '0.0.0.0:0', '--allow-external'])
+  const allowed = await serve(t, world, interpretDaemon, ['--listen', '0.0.0.0:0', '--allow-external'])
   const { address } = await allowed.line('listening')
   t.match(address, /^0\.0\.0\.0:\d+$/)
   t.equal((await call(String(address).replace('0.0.0.0', '127.0.0.1'), '/a')).status, 200)

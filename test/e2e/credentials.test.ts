@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap'
 import { startCognitoEmulator, type CognitoEmulator } from '#src/demo/cognito-emulator.ts'
 import { startApi, valuesOf, type RecordingApi, type SeenRequest } from '../helpers/api.ts'
+import { interpretDaemon } from '../helpers/command.ts'
 import { startDaemon, type Daemon } from '../helpers/daemon.ts'
 import { issued, startScriptedServer } from '../helpers/oauth2.ts'
 import { call } from '../helpers/plain-client.ts'
@@ -11,13 +12,13 @@ const SECRETS = { PASSWORD: 'CANARY pass#word "quoted"\\', CLIENT_SECRET: 'CANAR
 
 interface Scene { readonly api: RecordingApi, readonly emulator: CognitoEmulator, readonly daemon: Daemon, readonly address: unknown }
 
-async function start (t: Test, credentials: string, routes: (api: string) => string, more = ''): Promise<Scene> {
+async function start (t: Test, credentials: string, routes: (api: string) => string, more = '', begin: typeof startDaemon | typeof interpretDaemon = interpretDaemon): Promise<Scene> {
   const api = await startApi()
   const emulator = await startCognitoEmulator({
     pools: [{ id: POOL, clients: [{ id: 'plain-client' }, { id: 'secret-client', secret: SECRETS.CLIENT_SECRET }], users: [{ username: 'batch', password: SECRETS.PASSWORD, sub: 'a1b2c3d4-0000-4000-8000-000000000001' }] }]
   })
   const dir = t.testdir({ 'countersign.jsonc': `{ "listen": "127.0.0.1:0", "admin": "off", "credentials": { ${credentials.replaceAll('ENDPOINT', emulator.url)} }, "routes": [ ${routes(api.url)} ]${more.replaceAll('UPSTREAM', api.url)} }` })
-  const daemon = startDaemon(['-c', `${dir}/countersign.jsonc`], { env: { ...SECRETS, COUNTERSIGN_LOG_LEVEL: 'trace' } })
+  const daemon = begin(['-c', `${dir}/countersign.jsonc`], { env: { ...SECRETS, COUNTERSIGN_LOG_LEVEL: 'trace' } })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
     await daemon.exit
@@ -50,7 +51,7 @@ t.test('Cognito beyond the presets: client secrets, the password flow, ID tokens
     `"password": ${cognito('plain-client', ', "authFlow": "password"')}`,
     `"both": ${cognito('secret-client', ', "authFlow": "password", "clientSecret": "${CLIENT_SECRET}"')}`, // eslint-disable-line no-template-curly-in-string
     `"id": ${cognito('plain-client', ', "tokenUse": "id"')}`
-  ].join(', '), (api) => names.map((name) => `{ "prefix": "/${name}", "upstream": "${api}", "credential": "${name}" }`).join(', '))
+  ].join(', '), (api) => names.map((name) => `{ "prefix": "/${name}", "upstream": "${api}", "credential": "${name}" }`).join(', '), '', startDaemon)
   for (const name of names) {
     const { headers } = await seen(scene, `/${name}/x`)
     const claims = scene.emulator.verify(headers.authorization?.replace('Bearer ', '') ?? '')

@@ -5,7 +5,7 @@ import { connect, createServer as createTcpServer, type AddressInfo } from 'node
 import t from 'tap'
 import { startApi } from '../helpers/api.ts'
 import { createAuthority } from '../helpers/certificates.ts'
-import { startDaemon } from '../helpers/daemon.ts'
+import { interpretDaemon } from '../helpers/command.ts'
 import { call } from '../helpers/plain-client.ts'
 import { startUpstream } from '../helpers/recording-upstream.ts'
 import { ANY_PORT, startReloadable } from '../helpers/reloadable.ts'
@@ -74,7 +74,7 @@ t.test('a stream and a WebSocket go on under the configuration that they began w
     { prefix: '/chat', upstream: chat.url },
     { listen: `unix:${socketPath}`, upstream: chat.url }
   ]
-  const { address, configure, daemon } = await startReloadable(t, { ...ANY_PORT, routes })
+  const { address, configure, daemon } = await startReloadable(t, { ...ANY_PORT, routes }, { here: true })
   const received = call(address, '/stream')
   const sockets = [openWebSocket(`ws://${address}/chat`), openWebSocket(`ws+unix://${socketPath}:/chat`)]
   await Promise.all(sockets.map((socket) => once(socket, 'open')))
@@ -102,7 +102,7 @@ t.test('a bad configuration is told with all its problems, and the old one keeps
   const api = await startApi()
   t.teardown(() => api.close())
   const good = { ...ANY_PORT, routes: [{ prefix: '/a', upstream: api.url }] }
-  const { address, configure, refuse, daemon, dir, status, metric } = await startReloadable(t, good)
+  const { address, configure, refuse, daemon, dir, status, metric } = await startReloadable(t, good, { here: true })
   t.equal((await status()).reload, null)
   await refuse(`{
   "listen": "127.0.0.1:0", "admin": "127.0.0.1:0",
@@ -135,7 +135,7 @@ t.test('a usual file that is gone is a problem, even where the environment could
   const api = await startApi()
   t.teardown(() => api.close())
   const dir = t.testdir({ config: { 'countersign.jsonc': JSON.stringify({ ...ANY_PORT, routes: [{ prefix: '/a', upstream: api.url }] }) } })
-  const daemon = startDaemon(['serve'], { cwd: dir, env: { RELAYER_API_KEY: 'key', RELAYER_API_SECRET: 'secret' } })
+  const daemon = interpretDaemon(['serve'], { cwd: dir, env: { RELAYER_API_KEY: 'key', RELAYER_API_SECRET: 'secret' } })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
     await daemon.exit
@@ -167,7 +167,7 @@ t.test('guards, limits and the caller token of the new configuration hold on con
   const api = await startApi()
   t.teardown(() => api.close())
   const routes = [{ prefix: '/', upstream: api.url }]
-  const { address, configure } = await startReloadable(t, { ...ANY_PORT, routes })
+  const { address, configure } = await startReloadable(t, { ...ANY_PORT, routes }, { here: true })
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   t.teardown(() => { agent.destroy() })
   const sockets = new Set<unknown>()
@@ -195,7 +195,7 @@ t.test('addresses change: the new ones are open before the old ones close, and o
   const api = await startApi()
   t.teardown(() => api.close())
   const routes = [{ prefix: '/a', upstream: api.url }]
-  const { address, admin, configure, refuse, daemon } = await startReloadable(t, { ...ANY_PORT, routes })
+  const { address, admin, configure, refuse, daemon } = await startReloadable(t, { ...ANY_PORT, routes }, { here: true })
   const folder = temporaryFolder(t)
 
   const taken = createTcpServer().listen(0, '127.0.0.1')
@@ -232,7 +232,7 @@ t.test('addresses change: the new ones are open before the old ones close, and o
 t.test('a removed credential is not resurrected by its refresh in flight', async (t) => {
   const world = await startWorld({ lifetimeSeconds: 5 })
   t.teardown(() => world.close())
-  const { address, daemon, configure, status, metric } = await startReloadable(t, world.config, { env: world.secrets })
+  const { address, daemon, configure, status, metric } = await startReloadable(t, world.config, { env: world.secrets, here: true })
   await daemon.line('ready')
   const { record, faults } = world.emulator
   faults.add({ type: 'hang', operation: 'InitiateAuth', flow: 'REFRESH_TOKEN_AUTH', times: Infinity })
@@ -254,7 +254,7 @@ t.test('the file of a certificate authority is watched too', async (t) => {
   const authority = createAuthority()
   const upstream = await startUpstream(t, { tls: authority.issue({ names: ['localhost'] }) })
   const config = { ...ANY_PORT, routes: [{ prefix: '/', upstream: `https://localhost:${upstream.port}`, tls: { ca: 'ca.pem' } }] }
-  const { address, dir, reloaded } = await startReloadable(t, config, { files: { 'ca.pem': createAuthority('Another').cert } })
+  const { address, dir, reloaded } = await startReloadable(t, config, { here: true, files: { 'ca.pem': createAuthority('Another').cert } })
   t.match(await call(address, '/'), { status: 502, body: /CS_UPSTREAM_TLS/ })
   await reloaded(() => { writeFileSync(`${dir}/ca.pem`, authority.cert) })
   t.equal((await call(address, '/')).status, 200)

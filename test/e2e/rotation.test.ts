@@ -52,7 +52,7 @@ for (const [way, write] of Object.entries(WAYS)) {
     const next = `${PASSWORD}-next`
     const folder = temporaryFolder(t)
     write(folder, PASSWORD)
-    const { address, daemon, reloaded, status } = await startReloadable(t, ordersOnly(world), { env: { PASSWORD_FILE: `${folder}/secret` } })
+    const { address, daemon, reloaded, status } = await startReloadable(t, ordersOnly(world), { here: way !== 'a rename', env: { PASSWORD_FILE: `${folder}/secret` } })
     await daemon.line('ready')
     await call(address, '/orders')
     const [before] = world.api.seen
@@ -76,7 +76,7 @@ t.test('a new secret that is refused is seen everywhere, tried twice, and the ol
   const world = await startWorld({ lifetimeSeconds: 6 })
   t.teardown(() => world.close())
   const { PASSWORD } = world.secrets
-  const { address, daemon, dir, reloaded, status, metric } = await startReloadable(t, ordersOnly(world), { env: { PASSWORD_FILE: 'secret' }, files: { secret: PASSWORD } })
+  const { address, daemon, dir, reloaded, status, metric } = await startReloadable(t, ordersOnly(world), { here: true, env: { PASSWORD_FILE: 'secret' }, files: { secret: PASSWORD } })
   await daemon.line('ready')
   await reloaded(() => { writeFileSync(`${dir}/secret`, 'a mistake') })
   await daemon.line('the new secret is refused, the old one serves as long as it can')
@@ -98,7 +98,7 @@ t.test('a new secret that is refused is seen everywhere, tried twice, and the ol
 t.test('where the old secret has no usable token the new one takes over at once', async (t) => {
   const world = await startWorld()
   t.teardown(() => world.close())
-  const { address, dir, daemon, reloaded } = await startReloadable(t, ordersOnly(world), { env: { PASSWORD_FILE: 'secret' }, files: { secret: 'a mistake' } })
+  const { address, dir, daemon, reloaded } = await startReloadable(t, ordersOnly(world), { here: true, env: { PASSWORD_FILE: 'secret' }, files: { secret: 'a mistake' } })
   t.equal((await call(address, '/orders')).status, 502)
   await reloaded(() => { writeFileSync(`${dir}/secret`, world.secrets.PASSWORD) })
   t.equal((await call(address, '/orders')).status, 200, 'the first request waits for the login')
@@ -108,7 +108,7 @@ t.test('where the old secret has no usable token the new one takes over at once'
 t.test('a blank or missing secret is a bad configuration: nothing is tried with it', async (t) => {
   const world = await startWorld()
   t.teardown(() => world.close())
-  const { address, dir, daemon } = await startReloadable(t, ordersOnly(world), { env: { PASSWORD_FILE: 'secret' }, files: { secret: world.secrets.PASSWORD } })
+  const { address, dir, daemon } = await startReloadable(t, ordersOnly(world), { here: true, env: { PASSWORD_FILE: 'secret' }, files: { secret: world.secrets.PASSWORD } })
   await daemon.line('ready')
   const asked = world.emulator.record.length
   writeFileSync(`${dir}/secret`, '\n')
@@ -130,7 +130,7 @@ t.test('another user under the same name is another credential: no token of the 
     credentials: { relayer: { type: 'defender-relayer', apiKey: '${KEY}', apiSecret: '${SECRET}', userPoolId: 'us-west-2_Relayers1', clientId: 'relayers', endpoint: world.emulator.url } }, // eslint-disable-line no-template-curly-in-string
     routes: [{ prefix: '/', upstream: world.api.url, credential: 'relayer' }]
   }
-  const { address, dir, daemon, reloaded } = await startReloadable(t, config, { env: { COUNTERSIGN_SECRETS: 'secrets.env' }, files: { 'secrets.env': secretsFile(KEY_A, SECRET_A) } })
+  const { address, dir, daemon, reloaded } = await startReloadable(t, config, { here: true, env: { COUNTERSIGN_SECRETS: 'secrets.env' }, files: { 'secrets.env': secretsFile(KEY_A, SECRET_A) } })
   await daemon.line('ready')
   await call(address, '/')
   await reloaded(() => { writeFileSync(`${dir}/secrets.env`, secretsFile(KEY_B, SECRET_B)) })

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { interpretDaemon } from '../helpers/command.ts'
 import { startDaemon, type Daemon } from '../helpers/daemon.ts'
 import { call } from '../helpers/plain-client.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
@@ -11,7 +12,7 @@ import { canariesIn, startWorld, type World } from '../helpers/world.ts'
 const HOUR_S = 3600
 
 /** A world with a token cache, and the daemons that live in it one after the other. */
-async function startHouse (t: Test, { lifetimeSeconds = HOUR_S }: { readonly lifetimeSeconds?: number } = {}) {
+async function startHouse (t: Test, { lifetimeSeconds = HOUR_S, begin = interpretDaemon }: { readonly lifetimeSeconds?: number, readonly begin?: typeof startDaemon | typeof interpretDaemon } = {}) {
   const refused = new Set<string | undefined>()
   // eslint-disable-next-line no-template-curly-in-string
   const world = await startWorld({ lifetimeSeconds, answer: ({ headers }) => ({ status: refused.has(headers.authorization) ? 401 : 200, body: '{}' }), extra: '"tokenCache": { "directory": "state/tokens", "key": "${CACHE_KEY}" }' })
@@ -32,7 +33,7 @@ async function startHouse (t: Test, { lifetimeSeconds = HOUR_S }: { readonly lif
     directory: join(folder, 'state/tokens'),
     key,
     start (secrets: Readonly<Record<string, string>> = {}): Daemon {
-      const daemon = startDaemon(['-c', config], { env: { ...world.secrets, CACHE_KEY: key, ...secrets } })
+      const daemon = begin(['-c', config], { env: { ...world.secrets, CACHE_KEY: key, ...secrets } })
       daemons.push(daemon)
       return daemon
     },
@@ -65,7 +66,7 @@ async function readyStatus (daemon: Daemon): Promise<number> {
 }
 
 t.test('a daemon that starts while the identity provider is down serves with the token of the one before', async (t) => {
-  const { world, start, directory, key, output } = await startHouse(t)
+  const { world, start, directory, key, output } = await startHouse(t, { begin: startDaemon })
   const first = start()
   await first.line('ready')
   const { address } = await first.line('listening')

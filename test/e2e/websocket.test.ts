@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
+import { interpretDaemon } from '../helpers/command.ts'
 import { startDaemon, type Daemon } from '../helpers/daemon.ts'
 import { call } from '../helpers/plain-client.ts'
 import { canariesIn } from '../helpers/world.ts'
@@ -134,11 +135,12 @@ t.test('SIGTERM with a WebSocket that its client closes ends at once', async (t)
   t.equal(await daemon.exit, 0)
 })
 
-async function serve (t: Test, upstream: WebSocketUpstream, shutdownTimeoutMs = 30_000): Promise<{ readonly url: string, readonly admin: unknown, readonly daemon: Daemon }> {
+/** With a time for its end it is a process, to be ended. */
+async function serve (t: Test, upstream: WebSocketUpstream, shutdownTimeoutMs?: number): Promise<{ readonly url: string, readonly admin: unknown, readonly daemon: Daemon }> {
   const config = {
     listen: '127.0.0.1:0',
     admin: '127.0.0.1:0',
-    shutdownTimeoutMs,
+    ...(shutdownTimeoutMs !== undefined && { shutdownTimeoutMs }),
     credentials: { token: { type: 'static', value: '${TOKEN}' }, key: { type: 'static', value: '${KEY}' } }, // eslint-disable-line no-template-curly-in-string
     routes: [{
       prefix: '/api',
@@ -148,7 +150,7 @@ async function serve (t: Test, upstream: WebSocketUpstream, shutdownTimeoutMs = 
     }]
   }
   const dir = t.testdir({ 'countersign.jsonc': JSON.stringify(config) })
-  const daemon = startDaemon(['serve', '-c', `${dir}/countersign.jsonc`], { env: { ...SECRETS, COUNTERSIGN_LOG_LEVEL: 'trace' } })
+  const daemon = (shutdownTimeoutMs === undefined ? interpretDaemon : startDaemon)(['serve', '-c', `${dir}/countersign.jsonc`], { env: { ...SECRETS, COUNTERSIGN_LOG_LEVEL: 'trace' } })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
     await daemon.exit

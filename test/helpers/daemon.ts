@@ -38,23 +38,35 @@ export function startDaemon (args: readonly string[], { env = {}, cwd, node = []
     ...(cwd !== undefined && { cwd }),
     stdio: ['ignore', 'pipe', 'pipe']
   })
-  let stdout = ''
-  let stderr = ''
-  const watchers = new Set<() => void>()
-  const wake = (): void => { for (const watcher of watchers) watcher() }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-    wake()
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
-  let ended = false
+  const transcript = createTranscript()
+  child.stdout.setEncoding('utf8').on('data', transcript.say)
+  child.stderr.setEncoding('utf8').on('data', transcript.complain)
   const exit = new Promise<number | NodeJS.Signals>((resolve) => {
     child.once('close', (code, signal) => {
-      ended = true
-      wake()
+      transcript.end()
       resolve(code ?? signal ?? -1)
     })
   })
+  return { ...transcript.reader, pid: child.pid ?? -1, kill: (signal) => { child.kill(signal) }, exit }
+}
+
+/** What a daemon says, and those who wait for something of it. */
+export interface Transcript {
+  readonly say: (text: string) => void
+  readonly complain: (text: string) => void
+  readonly end: () => void
+  readonly reader: Pick<Daemon, 'stdout' | 'stderr' | 'line' | 'lines' | 'shows'>
+}
+
+export function createTranscript (): Transcript {
+  let stdout = ''
+  let stderr = ''
+  let ended = false
+  // Parsed once each: whoever waits looks at all of them with every piece of text.
+  const lines: Array<Record<string, unknown>> = []
+  let parsed = 0
+  const watchers = new Set<() => void>()
+  const wake = (): void => { for (const watcher of watchers) watcher() }
 
   function until<T> (what: string, find: () => T | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -75,16 +87,31 @@ export function startDaemon (args: readonly string[], { env = {}, cwd, node = []
     })
   }
 
-  const lines = (): Array<Record<string, unknown>> => stdout.split('\n').slice(0, -1).map((text) => JSON.parse(text) as Record<string, unknown>)
+  function parse (): Array<Record<string, unknown>> {
+    for (let end = stdout.indexOf('\n', parsed); end !== -1; end = stdout.indexOf('\n', parsed)) {
+      lines.push(JSON.parse(stdout.slice(parsed, end)) as Record<string, unknown>)
+      parsed = end + 1
+    }
+    return lines
+  }
+
   return {
-    pid: child.pid ?? -1,
-    stdout: () => stdout,
-    stderr: () => stderr,
-    lines,
-    line: (message, count = 1) => until(`line ${JSON.stringify(message)}`, () => lines().filter((fields) => fields['msg'] === message)[count - 1]),
-    shows: (pattern) => until(String(pattern), () => pattern.exec(stdout) ?? undefined),
-    kill: (signal) => { child.kill(signal) },
-    exit
+    say: (text) => {
+      stdout += text
+      wake()
+    },
+    complain: (text) => { stderr += text },
+    end: () => {
+      ended = true
+      wake()
+    },
+    reader: {
+      stdout: () => stdout,
+      stderr: () => stderr,
+      lines: () => [...parse()],
+      line: (message, count = 1) => until(`line ${JSON.stringify(message)}`, () => parse().filter((fields) => fields['msg'] === message)[count - 1]),
+      shows: (pattern) => until(String(pattern), () => pattern.exec(stdout) ?? undefined)
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import type { Test } from 'tap'
+import { interpretDaemon } from './command.ts'
 import { startDaemon, type Daemon } from './daemon.ts'
 import { call } from './plain-client.ts'
 
@@ -29,11 +30,18 @@ export interface Status {
 
 export const ANY_PORT = { listen: '127.0.0.1:0', admin: '127.0.0.1:0' }
 
-/** Starts the executable with this configuration, and ends it with the test. */
-export async function startReloadable (t: Test, config: object | string, { env = {}, files = {} }: { readonly env?: Readonly<Record<string, string>>, readonly files?: Readonly<Record<string, string>> } = {}): Promise<Reloadable> {
+export interface ReloadableOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly files?: Readonly<Record<string, string>>
+  /** True: in this process, for what the executable is not needed for. */
+  readonly here?: boolean
+}
+
+/** Starts `serve` with this configuration, and ends it with the test. */
+export async function startReloadable (t: Test, config: object | string, { env = {}, files = {}, here = false }: ReloadableOptions = {}): Promise<Reloadable> {
   const dir = t.testdir({ 'countersign.jsonc': textOf(config), ...files })
   const file = `${dir}/countersign.jsonc`
-  const daemon = startDaemon(['serve', '-c', file], { env, cwd: dir })
+  const daemon = (here ? interpretDaemon : startDaemon)(['serve', '-c', file], { env, cwd: dir })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
     await daemon.exit

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { startCognitoEmulator, type CognitoEmulator } from '#src/demo/cognito-emulator.ts'
-import type { Claims } from '#src/demo/jwt.ts'
+import { createTokenSigner, type Claims, type TokenSigner } from '#src/demo/jwt.ts'
 import { startApi, type RecordingApi, type SeenRequest } from './api.ts'
 
 /** Two relayer keys on one app client, as all keys of Defender are, and a user of another pool. */
@@ -24,6 +24,9 @@ export interface WorldOptions {
   readonly answer?: Parameters<typeof startApi>[0]
 }
 
+// Searching primes for an RSA key costs as much as a whole test, and no test depends on which it is.
+let signer: Promise<TokenSigner> | undefined
+
 /** Starts an identity provider and an upstream, and writes a configuration for a proxy between them. */
 export async function startWorld ({ lifetimeSeconds = 3600, extra = '', answer }: WorldOptions = {}): Promise<World> {
   const secrets = {
@@ -33,7 +36,9 @@ export async function startWorld ({ lifetimeSeconds = 3600, extra = '', answer }
     SECRET_B: `CANARYPWB${randomBytes(28).toString('hex')}`,
     PASSWORD: `CANARY-PW-${randomBytes(12).toString('base64url')}`
   }
+  signer ??= createTokenSigner()
   const emulator = await startCognitoEmulator({
+    signer: await signer,
     pools: [
       {
         id: 'us-west-2_Relayers1',
