@@ -1,9 +1,9 @@
-import { createHash, type Hash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { framingOf, headEnd, readChunked, readHead, valuesOf, type Field } from './http-reader.ts'
 import { PATIENCE_MS } from './patience.ts'
+import { PatternReader } from './pattern.ts'
 
 /** A request as it stood on the wire, and the means to answer it. */
 export interface UpstreamExchange {
@@ -19,8 +19,8 @@ export interface UpstreamExchange {
   readonly trailers: readonly Field[]
   /** How many body bytes came; on the wire where bodies are not kept. */
   readonly bodyBytes: number
-  /** SHA-256 of the body bytes on the wire, for bodies that are not kept. */
-  readonly bodyHash: () => string
+  /** How many bytes on the wire were the pattern (pattern.ts), for bodies that are not kept. */
+  readonly intactBytes: number
   /** True once the last byte of the request was here. */
   readonly complete: boolean
   /** Resolves once the request is whole, to false where its connection ended before. */
@@ -50,7 +50,7 @@ export interface UpstreamOptions {
   readonly early?: Answer
   /** Certificate and key: makes it a TLS server. */
   readonly tls?: TlsOptions
-  /** False: bodies are counted and hashed, not kept. */
+  /** False: bodies are counted and compared with the pattern, not kept. */
   readonly keepBodies?: boolean
   /** False: what comes is not read as HTTP at all. */
   readonly http?: boolean
@@ -282,14 +282,12 @@ class Exchange implements UpstreamExchange {
   // Functions rather than methods, since answers take exchanges apart.
   readonly all = (name: string): string[] => valuesOf(this.fields, name)
   readonly header = (name: string): string | undefined => this.all(name)[0]
-  readonly bodyHash = (): string => this.#hash.copy().digest('hex')
   readonly send = (bytes: string | Buffer): boolean => {
     const { socket } = this.connection
     return socket.writable && socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   }
 
-  readonly #hash: Hash = createHash('sha256')
-  #counted = 0
+  readonly #pattern = new PatternReader()
   #settle = (_whole: boolean): void => {}
 
   constructor (connection: Connection, head: string) {
@@ -310,12 +308,15 @@ class Exchange implements UpstreamExchange {
   }
 
   get bodyBytes (): number {
-    return this.#counted === 0 ? this.body.length : this.#counted
+    return this.#pattern.bytes === 0 ? this.body.length : this.#pattern.bytes
+  }
+
+  get intactBytes (): number {
+    return this.#pattern.intact
   }
 
   count (chunk: Buffer): void {
-    this.#counted += chunk.length
-    this.#hash.update(chunk)
+    this.#pattern.take(chunk)
     this.tail = (this.tail + chunk.subarray(-8).toString('latin1')).slice(-8)
   }
 
