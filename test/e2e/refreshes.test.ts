@@ -6,7 +6,7 @@ import { startWorld, type World } from '../helpers/world.ts'
 
 /** Long enough that a refresh on a busy machine is over before the token's life is: there is no other token then. */
 const LIFETIME_SECONDS = 8
-const BETWEEN_ROUNDS_MS = 100
+const BETWEEN_ROUNDS_MS = 300
 
 /** Tokens that the emulator gave to a user after the first one. */
 function refreshesOf (world: World, username: string): number {

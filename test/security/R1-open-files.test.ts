@@ -13,6 +13,7 @@ import t, { type Test } from 'tap'
 import { startDaemon, type Daemon } from '../helpers/daemon.ts'
 import { connectRaw, message, rawRequest, type RawClient } from '../helpers/raw-client.ts'
 import { OK, startUpstream, type RecordingUpstream } from '../helpers/recording-upstream.ts'
+import { until } from '../helpers/until.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const FILES = 320
@@ -104,9 +105,11 @@ function cpuMs (pid: number): number {
 }
 
 async function isServed (t: Test, port: number): Promise<void> {
-  let status = 0
-  for (const until = Date.now() + 10_000; status !== 200 && Date.now() < until;) status = (await rawRequest(port, get(port, '/x')).catch(() => undefined))?.statusCode ?? 0
-  t.equal(status, 200, 'as before')
+  const answer = await until('it to serve', async () => {
+    const response = await rawRequest(port, get(port, '/x')).catch(() => undefined)
+    return response?.statusCode === 200 && response
+  })
+  t.equal(answer.statusCode, 200, 'as before')
 }
 
 function get (port: number, path: string): string {

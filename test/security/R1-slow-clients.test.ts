@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import { connectRaw, message, rawRequest, type RawClient } from '../helpers/raw-client.ts'
 import { BEARER, startProxy, type ProxyOptions, type TestProxy } from '../helpers/proxy.ts'
 import { answerWith, OK, startUpstream, type RecordingUpstream } from '../helpers/recording-upstream.ts'
+import { until } from '../helpers/until.ts'
 
 const MEGABYTE = 1_000_000
 
@@ -135,8 +136,10 @@ async function pair (t: Test, options: Partial<ProxyOptions>): Promise<{ readonl
 
 /** A client sees the end of its connection a moment before the place is free. */
 async function isServed (t: Test, proxy: TestProxy): Promise<void> {
-  let response = await rawRequest(proxy.port, get(proxy))
-  for (const until = Date.now() + 5000; response.statusCode === 503 && Date.now() < until;) response = await rawRequest(proxy.port, get(proxy))
+  const response = await until('a place to be free', async () => {
+    const answer = await rawRequest(proxy.port, get(proxy))
+    return answer.statusCode !== 503 && answer
+  })
   t.match(response, { statusCode: 200, text: 'ok' })
 }
 

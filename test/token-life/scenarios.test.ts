@@ -215,8 +215,10 @@ for (const kind of ['cognito', 'oauth2'] as const) {
     const end = scene.clock.wall() + MINUTE
     while (scene.clock.wall() < end) {
       const request = scene.request()
-      // It may wait for the token to be old enough, by a clock that only this moves.
-      const waited = (): Promise<undefined> => new Promise(resolve => { setTimeout(() => { resolve(undefined) }, 50) })
+      // It may wait for the token to be old enough, by a clock that only this moves: once five others were answered it does.
+      const waited = async (): Promise<undefined> => {
+        for (let turn = 0; turn < 5; turn++) await scene.ready()
+      }
       let answer
       do {
         answer = await Promise.race([request, waited()])

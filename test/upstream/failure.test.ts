@@ -167,13 +167,13 @@ t.test('no response headers within timeoutMs is a 504, and the upstream sees its
 })
 
 t.test('an upload that takes longer than timeoutMs but moves is no timeout, and its answer is waited for timeoutMs more', async (t) => {
-  const { proxy, upstream } = await pair(t, () => undefined, { timeoutMs: 200 })
+  const { proxy, upstream } = await pair(t, () => undefined, { timeoutMs: 1000 })
   const client = await connectRaw(proxy.port)
   client.send(message('POST /x HTTP/1.1', [host(proxy), 'Transfer-Encoding: chunked']))
   for (let count = 1; count <= 6; count++) {
     client.send('1\r\na\r\n')
     await upstream.until(() => upstream.received.split('1\r\na').length > count)
-    await pause(t, 120)
+    await pause(t, 200)
   }
   t.equal(client.unread.length, 0, 'nothing was answered while it moved')
   client.send('0\r\n\r\n')
@@ -185,11 +185,11 @@ t.test('a body that drips for much longer than timeoutMs arrives whole', async (
   const { proxy } = await pair(t, async ({ send }) => {
     send('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n')
     for (let count = 0; count < 10; count++) {
-      await pause(t, 40)
+      await pause(t, 60)
       send('x')
     }
     return undefined
-  }, { timeoutMs: 100 })
+  }, { timeoutMs: 300 })
   const response = await rawRequest(proxy.port, get(proxy))
   t.equal(response.text, 'xxxxxxxxxx')
   t.ok(response.complete)

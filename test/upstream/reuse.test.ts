@@ -185,7 +185,8 @@ t.test('a route with a credential binds nothing, nor do other schemes', async (t
   t.equal(upstream.connections.length, 2)
 })
 
-// An upstream far away: each direction takes its time.
+// An upstream far away: each direction takes its time, and so do the pauses of a client, which meet the end at every point of its
+// way. Time is what is tested here; nothing is asserted of it.
 t.test('no GET fails at an upstream far away that closes connections whenever it likes', async (t) => {
   const { upstream } = await pair(t, ({ connection: { socket } }) => {
     setTimeout(() => { socket.end() }, 30)

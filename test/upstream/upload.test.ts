@@ -51,6 +51,7 @@ t.test('an upstream that stops reading is not the client\'s silence', async (t) 
   const { proxy, upstream } = await pair(t, { idleTimeoutMs: 150 })
   upstream.early = ({ connection, send }) => {
     connection.socket.pause()
+    // Time has to pass: four times what a client may be silent.
     setTimeout(() => {
       connection.socket.resume()
       send(OK)
