@@ -70,7 +70,7 @@ async function countersign (upstream, accessLog) {
       allowedOrigins: [],
       credentials: new Map([['bench', { type: 'static', value: new Secret(KEY) }]]),
       routes: [{ prefix: '/api', upstream, upstreamLabel: upstream, credential: 'bench', bindings: [{ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: 'bench' } }], timeoutMs: 60_000, idleTimeoutMs: 300_000, websocket: true }],
-      accessLog: accessLog ? 1 : 0,
+      accessLog: accessLog && 1,
       shutdownTimeoutMs: 1000,
       limits: { connections: 10_000, requests: 2000 },
       logins: { concurrency: 4, perSecond: 20 },

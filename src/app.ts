@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errorAnswer, ProxyError } from './errors.ts'
 import type { Config } from './config/config.ts'
 import { createJournal } from './journal.ts'
+import type { Refused } from './listen/listener.ts'
 import type { Logger } from './logger.ts'
 import { admit, answerPreflight, corsHeaders, isPreflight } from './plugins/guard.ts'
 import type { Metrics } from './plugins/metrics.ts'
@@ -39,6 +40,8 @@ export interface App {
   readonly handle: Handler
   /** The requests that come in on a route's own listener, by the route's place in the configuration. */
   readonly handleOwn: (index: number) => Handler
+  /** Takes note of a request that a listener has refused by itself. */
+  readonly onRefused: (refused: Refused) => void
   /** Resolves once no request and no upgraded connection is open any more; for an application that gets no new ones. */
   readonly whenIdle: () => Promise<void>
   /** Ends the client connections that requests, or upgrades, are still open on. */
@@ -147,6 +150,12 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
   return {
     handle: handlerOf(routesOf(routes)),
     handleOwn: (index) => handlerOf(routesOf(routes, index)),
+    onRefused: ({ current, ...refused }) => {
+      metrics.refused(refused.refusal.code)
+      if (current === undefined) journal.refused(refused)
+      // Its line comes with its end, which is now.
+      else Object.assign(visitOf(current), { code: refused.refusal.code, rawStatus: refused.refusal.statusCode })
+    },
     whenIdle: () => new Promise((resolve) => {
       onIdle = resolve
       if (visits.size === 0) resolve()
@@ -171,7 +180,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
         if (!visit.switched) inFlight.requests--
         visits.remove(visit)
         if (!visit.switched && !response.writableFinished) visit.exchange?.abort()
-        journal(visit)
+        journal.ended(visit)
         if (visits.size === 0) onIdle()
       })
       app.routing(message, response)

@@ -123,7 +123,7 @@ t.test('the access log has one line per request, without query or secret, of bou
 })
 
 t.test('the access log can be off or a sample', async (t) => {
-  const off = await pair(t, { config: { accessLog: 0 } })
+  const off = await pair(t, { config: { accessLog: false } })
   await send(off.proxy, 'GET / HTTP/1.1')
   await send(off.proxy, 'GET / HTTP/1.1')
   t.same(off.proxy.lines().filter(({ msg }) => msg === 'request'), [])

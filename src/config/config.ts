@@ -12,8 +12,8 @@ export interface Config {
   readonly callerToken?: Secret
   readonly credentials: ReadonlyMap<string, CredentialConfig>
   readonly routes: readonly RouteConfig[]
-  /** The share of requests that get a log line: 0 is none, 1 is all. */
-  readonly accessLog: number
+  /** The share of requests that get a log line, beside those that are refused; 1 is all. False: none at all. */
+  readonly accessLog: number | false
   readonly shutdownTimeoutMs: number
   readonly limits: { readonly connections: number, readonly requests: number, readonly headerBytes: number }
   readonly logins: { readonly concurrency: number, readonly perSecond: number }

@@ -46,7 +46,7 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
     ...(callerToken !== undefined && { callerToken }),
     credentials: new Map([...credentials.byName].flatMap(([name, credential]) => credential === undefined ? [] : [[name, credential.config] as const])),
     routes: resolveRoutes(routes.sound, oises, context),
-    accessLog: typeof accessLog === 'boolean' ? Number(accessLog) : accessLog.sample,
+    accessLog: accessLog === true ? 1 : accessLog && accessLog.sample,
     shutdownTimeoutMs: readPart(shape.shutdownTimeoutMs, part('shutdownTimeoutMs')) ?? defaults.shutdownTimeoutMs,
     limits: readPart(shape.limits, part('limits')) ?? defaults.limits,
     logins: readPart(shape.logins, part('logins')) ?? defaults.logins,

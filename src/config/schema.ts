@@ -156,7 +156,7 @@ export const FileSchema = z.strictObject({
   ois: z.array(OisSchema).default([]).describe('OIS objects. One that no route names gets a route at / and its title in lower case, with - for everything but letters and digits.'),
   apiCredentials: z.array(ApiCredentialSchema).default([]).describe('The values of the OIS objects\' schemes.'),
   ...airnodeSections(),
-  accessLog: z.union([z.boolean(), SampleSchema]).default(true).describe('One log line per request: true, false, or a share of them.'),
+  accessLog: z.union([z.boolean(), SampleSchema]).default(true).describe('One log line per request: true, false, or a share of them. Refused requests always have theirs, but for false.'),
   shutdownTimeoutMs: milliseconds('Longest wait for requests in flight when stopping.').default(30_000),
   limits: LimitsSchema.prefault({}).describe('More is refused at once.'),
   logins: LoginsSchema.prefault({}).describe('How fast many credentials may log in.'),

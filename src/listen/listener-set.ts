@@ -1,5 +1,5 @@
 import { formatAddress, type Address } from '../http/address.ts'
-import { openListener, type ClientTimeouts, type ConnectionCount, type Handler, type Listener } from './listener.ts'
+import { openListener, type ClientTimeouts, type ConnectionCount, type Handler, type Listener, type Refused } from './listener.ts'
 
 /** An address that a configuration asks for, and where its requests go. */
 export interface Entrance {
@@ -8,6 +8,8 @@ export interface Entrance {
   readonly handle: Handler
   /** The longest header of a request; default as of a listener. */
   readonly headerBytes?: number
+  /** See {@link Service}. */
+  readonly onRefused?: (refused: Refused) => void
 }
 
 /** A change of listeners that can no longer fail. */

@@ -6,9 +6,9 @@ import { HEADER_BYTES } from '../http/headers.ts'
 import { Incoming } from '../http/incoming.ts'
 import { Handshake } from '../plugins/handshake.ts'
 import { bind } from './bind.ts'
-import { lingerAtEnd } from './linger.ts'
+import { lingerAtEnd, type Patience } from './linger.ts'
 import { parserRefusal, tooLargeRefusal, tunnelRefusal } from './parser-refusal.ts'
-import { answerRaw } from './raw-answer.ts'
+import { answerRaw, type RawAnswerOptions } from './raw-answer.ts'
 import { watchSlowClients } from './slow-clients.ts'
 import { Turnstile } from './turnstile.ts'
 
@@ -21,6 +21,23 @@ export interface Service {
   readonly maxConnections: number
   /** The longest header of a request, in bytes; default {@link HEADER_BYTES}. */
   readonly headerBytes?: number
+  /** Hears of every request that is answered here, in place of `handle` or of the response that it was given. */
+  readonly onRefused?: (refused: Refused) => void
+}
+
+/** A request that the listener has refused by itself, and what is known of it. */
+export interface Refused {
+  readonly refusal: ProxyError
+  /** The one that `handle` has, where its body was refused. */
+  readonly current?: IncomingMessage
+  /** Where the parser got so far. */
+  readonly method?: string
+  /** The address that it came from; undefined for a unix socket. */
+  readonly client: string | undefined
+  /** Of the request, as far as it was here. */
+  readonly bytes: number
+  /** Since its first byte. */
+  readonly durationMs: number
 }
 
 export interface ListenerOptions extends Service {
@@ -74,6 +91,8 @@ const TIMEOUTS: ClientTimeouts = { headersMs: 60_000, stillMs: 300_000 }
 const KEEP_ALIVE_TIMEOUT_MS = 72_000
 /** Connections over the limit that are being told so; more are closed without a word, since each costs a descriptor. */
 const MOST_REFUSALS = 64
+/** Shorter than for others: they hold places that the next one over the limit would need to be told. */
+const REFUSAL_PATIENCE: Patience = { idleMs: 1000, mostMs: 1000 }
 
 /**
  * Listens on a TCP address or a unix socket. Serves the requests of a connection one at a time, in their order.
@@ -144,17 +163,19 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
       })
       .on('connect', (message) => {
         message.on('error', ignore)
+        answer(message.socket, tunnelRefusal(), { method: 'CONNECT' })
         connections.get(message.socket)?.turnstile.release()
-        answerRaw(message.socket, tunnelRefusal())
       })
-      .on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => { refuse(socket, parserRefusal(error, headersMs, headerBytes())) })
+      .on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+        refuse(socket, parserRefusal(error, headersMs, headerBytes()), error.code === 'HPE_INVALID_EOF_STATE')
+      })
   }
 
   /** Runs behind Node's own listener, which has made the parser by then. */
   function admit (socket: Socket): void {
     // Stays: a reset may be told at any time, also once the connection belongs to nobody any more.
     socket.on('error', ignore)
-    lingerAtEnd(socket, () => connections.get(socket)?.current?.req.complete === false)
+    lingerAtEnd(socket, () => isSending(socket))
     const full = open.served >= service.maxConnections && !(dropsIdle && dropIdle())
     if (full) refusals++
     else open.served++
@@ -168,7 +189,13 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
     if (!full) return
     turnstile.end()
     if (refusals > MOST_REFUSALS) socket.destroy()
-    else answerRaw(socket, new ProxyError('CS_OVERLOADED', { retryAfter: 1, close: true }))
+    else answer(socket, new ProxyError('CS_OVERLOADED', { retryAfter: 1, close: true }), {}, { patience: REFUSAL_PATIENCE })
+  }
+
+  /** Whether a client may still send, now that its connection ends: the rest of a body, or what follows a refused upgrade. */
+  function isSending (socket: Socket): boolean {
+    const current = connections.get(socket)?.current
+    return current !== undefined && (current instanceof Handshake || !current.req.complete)
   }
 
   /** Closes the connection that has had nothing to do for longest, or else one whose client takes nothing. */
@@ -205,23 +232,38 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
     service.handle(message, response)
   }
 
-  /** Refuses what the parser cannot read, or will not read on from. */
-  function refuse (socket: Socket, refusal: ProxyError | undefined): void {
+  /**
+   * Refuses what the parser cannot read, or will not read on from.
+   *
+   * @param hasEnded the client has ended the connection: in the middle of a body that means, to the log, that it has left
+   */
+  function refuse (socket: Socket, refusal: ProxyError | undefined, hasEnded = false): void {
     const connection = connections.get(socket)
-    connection?.turnstile.end()
     const current = connection?.current
     if (current === undefined || refusal === undefined) {
-      answerRaw(socket, refusal)
+      answer(socket, refusal)
+      connection?.turnstile.end()
       return
     }
+    connection?.turnstile.end()
     // It is the body of that very request that is malformed, so this is its answer, unless one has begun.
     if (current.headersSent) {
       socket.destroy()
       return
     }
-    answerRaw(socket, refusal, 0, current.req.method !== 'HEAD')
-    // As the end of its socket will say in a moment: until then the upstream would get what came in front of the fault.
+    const options = { withBody: current.req.method !== 'HEAD' }
+    if (hasEnded) answerRaw(socket, refusal, options)
+    else answer(socket, refusal, { current: current.req }, options)
+    // As the end of its socket will say: until then the upstream would get what came in front of the fault.
     current.emit('close')
+  }
+
+  /** Answers what gets no response of Node's, and tells of it. */
+  function answer (socket: Socket, refusal: ProxyError | undefined, known: Pick<Refused, 'current' | 'method'> = {}, options: RawAnswerOptions = {}): void {
+    const { since, bytes } = connections.get(socket)?.turnstile.unread ?? { since: performance.now(), bytes: 0 }
+    const client = socket.remoteAddress
+    if (!answerRaw(socket, refusal, options) || refusal === undefined) return
+    service.onRefused?.({ ...known, refusal, client, bytes, durationMs: performance.now() - since })
   }
 }
 

@@ -47,8 +47,9 @@ export class Turnstile {
   #answered = false
   /** Of the body, where its length is known. */
   #bodyLeft = 0
-  /** So long is the header by now. */
+  /** So long is the header by now, and its first byte came then, in monotonic milliseconds. */
   #headerBytes = 0
+  #headerSince = performance.now()
   /** The last bytes that went on, where an empty line may have begun in them. */
   #tail = ''
 
@@ -68,6 +69,11 @@ export class Turnstile {
     this.#answered = false
     this.#headerBytes = 0
     this.#bodyLeft = message.headers['transfer-encoding'] === undefined ? Number(message.headers['content-length'] ?? 0) : 0
+  }
+
+  /** Of the header that is not whole yet: when it began, in monotonic milliseconds, and how many bytes are here. */
+  get unread (): { readonly since: number, readonly bytes: number } {
+    return { since: this.#headerSince, bytes: this.#chunks.reduce((bytes, chunk) => bytes + chunk.length, this.#headerBytes) }
   }
 
   /** Its response has finished: the next one may come. */
@@ -138,6 +144,7 @@ export class Turnstile {
     if (chunk === undefined || this.#over || !this.#socket.writable || this.#message?.complete === true) return undefined
     const end = this.#endOfPiece(chunk)
     if (this.#message === undefined) {
+      if (this.#headerBytes === 0) this.#headerSince = performance.now()
       this.#headerBytes += end
       if (this.#headerBytes > this.#options.headerBytes()) {
         this.end()

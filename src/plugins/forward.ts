@@ -127,6 +127,8 @@ export function createForward (options: ForwardOptions): (visit: Visit) => void 
     if (!chunked && !(length > 0)) return null
     if (whole !== undefined) return chunked ? Readable.from([whole], { objectMode: false }) : whole
     const body = new Upload(message, { idleTimeoutMs, ...(maxBodyBytes !== undefined && { maxBytes: maxBodyBytes }) })
+    // Stays: it breaks off with its client, which may be before anybody reads it, or once nobody does any more.
+    body.on('error', () => {})
     if (sent === undefined) return body
     if (length > LARGEST_HELD_BODY) sent.gone = true
     else sent.held = new ReplayBuffer(message, Math.min(LARGEST_HELD_BODY, maxBodyBytes ?? Infinity))

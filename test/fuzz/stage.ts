@@ -46,7 +46,7 @@ export interface Stage {
 export async function startStage (t: Teardown): Promise<Stage> {
   const upstreams = await Promise.all([0, 1].map(() => startUpstream(t, { answer: ({ method, header }) => method === 'HEAD' ? 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n' : answerWith('200 OK', [`X-Answer-To: ${header('x-fuzz-id') ?? ''}`], 'ok') })))
   const proxy = await startProxy(t, {
-    config: { accessLog: 0 },
+    config: { accessLog: false },
     timeouts: { headersMs: 2000, stillMs: 2000 },
     credentials: ROUTES.flatMap(({ prefix, fields }) => fields.filter(([place]) => place === 'bearer').map(([, , value]) => ({ name: `of${prefix}`, type: 'static' as const, value: new Secret(value) }))),
     routes: ROUTES.map(({ prefix, base, upstream, fields }) => ({

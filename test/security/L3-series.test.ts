@@ -12,7 +12,7 @@ const REQUESTS = 10_000
 
 t.test(`${REQUESTS} random paths, methods, agents and hosts add no series`, async (t) => {
   const upstream = await startUpstream(t)
-  const proxy = await startProxy(t, { config: { accessLog: 0 }, routes: [{ prefix: '/api', upstream: upstream.origin, bindings: [BEARER] }] })
+  const proxy = await startProxy(t, { config: { accessLog: false }, routes: [{ prefix: '/api', upstream: upstream.origin, bindings: [BEARER] }] })
   const series = async (): Promise<string[]> => (await proxy.scrape()).split('\n').filter((line) => line.startsWith('countersign_')).map((line) => line.replace(/ \S+$/, '')).sort()
   const noise = async (count: number): Promise<void> => {
     const client = await connectRaw(proxy.port)
