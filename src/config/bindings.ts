@@ -3,7 +3,7 @@ import { Secret } from '../secret.ts'
 import type { ResolvedCredential } from './credentials.ts'
 import { formatPath, quoteAll, type Path, type Reporter } from './problem.ts'
 import type { RouteShape, SchemeShape } from './schema.ts'
-import { faultOfTarget, faultOfValue, nameScheme, targetOf } from './targets.ts'
+import { createTargets, faultOfTarget, faultOfValue, nameScheme } from './targets.ts'
 
 /** The credentials of a configuration by name; undefined for one that is there but has errors. */
 export interface Credentials {
@@ -18,14 +18,12 @@ export function resolveBindings (route: RouteShape, path: Path, credentials: Cre
   if (route.inject?.length === 0) reporter.error([...path, 'inject'], 'is empty; add a scheme, or leave inject out')
   const entries = route.inject?.map((entry, index) => ({ entry, entryPath: [...path, 'inject', index] })) ??
     own?.inject.map((entry) => ({ entry, entryPath: [...path, 'credential'] })) ?? []
-  const targets = new Map<string, Path>()
+  const take = createTargets<Path>()
   return entries.flatMap(({ entry, entryPath }) => {
     checkScheme(entry, entryPath, reporter)
     const scheme = schemeOf(entry)
-    const target = targetOf(scheme)
-    const first = targets.get(target)
+    const first = take(scheme, entryPath)
     if (first !== undefined) reporter.error(entryPath, `writes the same field as ${formatPath(first)}; remove one of them`)
-    else targets.set(target, entryPath)
     const value = resolveValue(entry, entryPath, route.credential, credentials, reporter)
     return value === undefined ? [] : [{ scheme, value }]
   })

@@ -8,7 +8,7 @@ import { ApiSpecificationsSchema, OisSchema, OisSchemeSchema, ScopesSchema, Secu
 import { faultOfOisPath, type OisPath } from './ois-paths.ts'
 import { formatPath, quote, type Path, type Reporter } from './problem.ts'
 import { checkPart, isObject, readPart, valueAt } from './shape.ts'
-import { faultOfTarget, targetOf } from './targets.ts'
+import { createTargets, faultOfTarget } from './targets.ts'
 
 /** An OIS as routes use it. */
 export interface Ois {
@@ -170,17 +170,15 @@ function readSchemes (specification: object, path: Path, title: string, states: 
 function resolveSecurity (specification: object, path: Path, titles: Pick<Ois, 'title' | 'shownTitle'>, defined: Defined, credentials: ApiCredentials, reporter: Reporter): OisScheme[] {
   const security = valueAt(specification, ['security'])
   if (Array.isArray(security) && security.length === 0) reporter.warning(path, 'is a list, which is read as {}; write {}, or { "NAME": [] } to turn a scheme on')
-  const targets = new Map<string, string>()
+  const take = createTargets<string>()
   return (isObject(security) ? Object.entries(security) : []).flatMap(([name, scopes]): OisScheme[] => {
     const onPath = [...path, name]
     if (name === '__proto__') checkPart(ScopesSchema, scopes, onPath, reporter)
     const scheme = defined.get(name)
     if (!defined.has(name)) reporter.error(onPath, 'is turned on and not defined; define it in components.securitySchemes, or remove it here', 'key')
     if (scheme === undefined) return []
-    const target = targetOf(scheme)
-    const first = targets.get(target)
+    const first = take(scheme, name)
     if (first !== undefined) reporter.error(onPath, `writes the same field as ${quote(first)}, and one would overwrite the other; turn one of them off`, 'key')
-    else targets.set(target, name)
     if (isRelay(scheme)) return [{ type: 'relay', scheme }]
     const value = credentials.valueOf({ ...titles, name, scheme, onPath })
     return value === undefined ? [] : [{ type: 'bound', binding: { scheme, value } }]

@@ -1,4 +1,6 @@
 import type { Scheme } from '../auth/scheme.ts'
+import { createNameTest, type NameTest } from '../http/alike.ts'
+import { createCookieTest } from '../http/cookie.ts'
 import { faultOfHeaderValue } from '../http/header-value.ts'
 import { foldName, isDroppedFromRequest } from '../http/headers.ts'
 import { faultOfBasic, faultOfBearer, faultOfEncodable, isToken } from './checks.ts'
@@ -27,10 +29,42 @@ export function isReservedHeader (name: string): boolean {
   return FORBIDDEN.has(folded) || isDroppedFromRequest(folded)
 }
 
-/** Two schemes with the same target would overwrite each other. */
-export function targetOf (scheme: Scheme): string {
-  if (scheme.type === 'http') return 'header authorization'
-  return `${scheme.in} ${scheme.in === 'header' ? foldName(scheme.name) : scheme.name}`
+/**
+ * Finds, among schemes of one route, those that would overwrite each other: that write into one field, or into what some reader
+ * takes for one.
+ *
+ * @returns takes in a scheme under a label; the label of the first of those before that writes its field
+ */
+export function createTargets<Label> (): (scheme: Scheme, label: Label) => Label | undefined {
+  const known: Array<{ readonly field: Field, readonly isAlike: NameTest, readonly label: Label }> = []
+  return (scheme, label) => {
+    const field = fieldOf(scheme)
+    const isAlike = TESTS[field.in]([field.name])
+    const first = known.find((one) => one.field.in === field.in && (one.isAlike(field.raw) || isAlike(one.field.raw)))
+    if (first === undefined) known.push({ field, isAlike, label })
+    return first?.label
+  }
+}
+
+/** Where a scheme writes, and its name as it stands there. */
+interface Field {
+  readonly in: 'header' | 'query' | 'cookie'
+  readonly name: string
+  readonly raw: string
+}
+
+// As requests are judged: what a client sends under such a name gives way.
+const TESTS: Readonly<Record<Field['in'], (names: readonly string[]) => NameTest>> = {
+  header: (names) => (raw) => names.some((name) => foldName(name) === foldName(raw)),
+  query: createNameTest,
+  cookie: createCookieTest
+}
+
+function fieldOf (scheme: Scheme): Field {
+  if (scheme.type === 'http') return { in: 'header', name: 'authorization', raw: 'authorization' }
+  const { in: place, name } = scheme
+  // Half of a surrogate pair is told of by itself.
+  return { in: place, name, raw: place === 'query' ? encodeURIComponent(name.replace(/\p{Surrogate}/gu, '?')) : name }
 }
 
 /**

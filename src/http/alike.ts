@@ -23,7 +23,12 @@ export function createNameTest (names: readonly string[], { anyCase = false }: N
   const wanted = new Set(names.map((name) => cased(underscored(bare(name)))))
   return (raw) => {
     if (PLAIN.test(raw)) return wanted.has(cased(raw))
-    const name = bare(decodeLeniently(raw.replaceAll('+', ' ')))
+    // A blank in a form, and itself in any other part of a URL (RFC 3986).
+    return isWanted(decodeLeniently(raw.replaceAll('+', ' '))) || (raw.includes('+') && isWanted(decodeLeniently(raw)))
+  }
+
+  function isWanted (decoded: string): boolean {
+    const name = bare(decoded)
     const given = cased(underscored(name))
     for (const one of wanted) if (given === one || (given.startsWith(one) && isBracket(name[one.length]))) return true
     return false

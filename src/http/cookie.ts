@@ -1,4 +1,5 @@
-import { createNameTest } from './alike.ts'
+import { createNameTest, type NameTest } from './alike.ts'
+import { decodeLeniently } from './decode.ts'
 import { filterParts } from './query.ts'
 
 /**
@@ -11,8 +12,7 @@ import { filterParts } from './query.ts'
  * @param fields name and value, both unencoded
  */
 export function setCookies (header: string, fields: ReadonlyArray<readonly [name: string, value: string]>): string {
-  const isAlike = createNameTest(fields.map(([name]) => name), { anyCase: true })
-  const isOurs = (raw: string): boolean => isAlike(raw.replace(/^[\s"]+/, '').split('"', 1)[0] ?? '')
+  const isOurs = createCookieTest(fields.map(([name]) => name))
   const kept = header.split(';').flatMap((part) => {
     const pair = part.trim()
     if (pair.startsWith('=')) return isOurs(nameOf(pair.replace(/^[=\s]+/, ''))) ? [] : [pair]
@@ -20,6 +20,18 @@ export function setCookies (header: string, fields: ReadonlyArray<readonly [name
   })
   for (const [name, value] of fields) kept.push(`${name}=${encodeURIComponent(value)}`)
   return kept.join('; ')
+}
+
+/**
+ * Makes a test for names in a `Cookie` header that some reader takes for one of ours. Names go out as they are, and are read
+ * as they are or decoded; so are those of ours that hold an escape.
+ */
+export function createCookieTest (names: readonly string[]): NameTest {
+  const isAlike = createNameTest(names.flatMap((name) => [name, decodeLeniently(name)]), { anyCase: true })
+  return (raw) => {
+    const name = raw.replace(/^[\s"]+/, '').split('"', 1)[0] ?? ''
+    return isAlike(name) || (name.includes('%') && isAlike(name.replaceAll('%', '%25')))
+  }
 }
 
 function nameOf (pair: string): string {

@@ -181,7 +181,8 @@ t.test('names that no header, cookie or parameter can have, and headers that are
 
 t.test('two schemes that are on cannot write one field; one that is off may', async (t) => {
   const query = { type: 'apiKey', in: 'query', name: 'k' }
-  for (const [first, second] of [[BEARER, BASIC], [BEARER, { ...KEY, name: 'authorization' }], [KEY, { ...KEY, name: 'x_KEY' }], [query, query], [{ ...KEY, in: 'cookie' }, { ...KEY, in: 'cookie' }]]) {
+  for (const [first, second] of [[BEARER, BASIC], [BEARER, { ...KEY, name: 'authorization' }], [KEY, { ...KEY, name: 'x_KEY' }], [query, query], [{ ...KEY, in: 'cookie' }, { ...KEY, in: 'cookie' }],
+    [{ ...query, name: 'api.key' }, { ...query, name: 'api_key' }], [query, { ...query, name: 'k[]' }], [{ ...KEY, in: 'cookie', name: 'sid' }, { ...KEY, in: 'cookie', name: 'SID' }]]) {
     exactly(t, linesFor(t, { one: first, two: second }, {}, { one: 'dTpw', two: 'dTpw' }), [/^ois\[0\]\.apiSpecifications\.security\.two {2}writes the same field as "one", and one would overwrite the other; turn one of them off$/])
   }
   const relayed = { ois: [oisOf('A', { one: query, two: { ...query, type: 'relayChainId' } })], apiCredentials: [valueFor('A', 'one')], routes: [{ prefix: '/', ois: 'A', relay: { relayChainId: '1' } }] }

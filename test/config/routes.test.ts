@@ -84,9 +84,11 @@ t.test('two schemes cannot write one field', async (t) => {
     [header('X-Api-Key'), header('x_api_KEY', { credential: 'base64' })],
     [{ type: 'apiKey', in: 'query', name: 'k' }, { type: 'apiKey', in: 'query', name: 'k', postQuery: 'url' }],
     [{ type: 'apiKey', in: 'cookie', name: 'k' }, { type: 'apiKey', in: 'cookie', name: 'k' }],
+    ...[['api.key', 'api_key'], ['api_key', 'api key'], ['key', 'key[a]'], ['a[b', 'a_b'], ['[k]', 'k'], [' k', 'k']].map((names) => names.map((name) => ({ type: 'apiKey', in: 'query', name }))),
+    ...[['sid', 'SID'], ['my.sid', 'my_sid'], ['a%62', 'ab'], ['a%62', 'A%62']].map((names) => names.map((name) => ({ type: 'apiKey', in: 'cookie', name }))),
     [BEARER, BASIC]
   ]) t.same(errorsOf(t, { credential: 'base64', inject: [first, second] }), ['routes[0].inject[1]  writes the same field as routes[0].inject[0]; remove one of them'])
-  t.same(errorsOf(t, { credential: 'value', inject: [{ type: 'apiKey', in: 'cookie', name: 'k' }, { type: 'apiKey', in: 'cookie', name: 'K' }, header('k'), { type: 'apiKey', in: 'query', name: 'k' }] }), [])
+  t.same(errorsOf(t, { credential: 'value', inject: [{ type: 'apiKey', in: 'cookie', name: 'k' }, header('k'), ...['k', 'K', 'k-', 'f[a]', 'f[b]', 'k+', 'k%'].map((name) => ({ type: 'apiKey', in: 'query', name }))] }), [])
 })
 
 t.test('no credential goes where HTTP or the proxy itself writes', async (t) => {

@@ -23,6 +23,12 @@ t.test('names that some reader takes for ours are ours', async (t) => {
   for (const spelling of ['my.sid', 'my_sid', 'my%20sid', 'My.Sid', 'my[sid']) t.equal(setCookies(`${spelling}=evil`, [['my.sid', 'v']]), 'my.sid=v', spelling)
 })
 
+t.test('a name that decodes to another one is ours in both readings', async (t) => {
+  for (const [name, spellings] of [['a%62', ['a%62', 'A%62', 'ab', 'a%2562']], ['a+b', ['a+b', 'a%2Bb', 'A+B']], ['a%', ['a%', 'a%25']]] as const) {
+    for (const spelling of spellings) t.equal(setCookies(`x=1; ${spelling}=evil; ${spelling}[]=evil`, [[name, 'v']]), `x=1; ${name}=v`, spelling)
+  }
+})
+
 t.test('other names stay', async (t) => {
   t.equal(setCookies('sessions=1; xsession=2; __proto__=3; a=x,y; =4; ses-sion=5', [['session', 'v']]), 'sessions=1; xsession=2; __proto__=3; a=x,y; =4; ses-sion=5; session=v')
   t.equal(setCookies('__proto__=1; a=2', [['__proto__', 'v']]), 'a=2; __proto__=v')

@@ -4,6 +4,11 @@ import { setQuery } from '#src/http/query.ts'
 
 const RAW = '?a=1&a=2&b=%20+%2B&c=%C3%A9&=x&d'
 
+t.test('a plus is a plus to some readers and a blank to others', async (t) => {
+  t.equal(setQuery('?a+b=evil&a%2Bb=evil&a%20b=2', [['a+b', 'v']]), '?a%20b=2&a%2Bb=v')
+  t.equal(setQuery('?a+b=evil&a%2Bb=2&a%20b=evil', [['a b', 'v']]), '?a%2Bb=2&a%20b=v')
+})
+
 t.test('a query keeps its bytes and order, with ours behind', async (t) => {
   t.equal(setQuery(RAW, [['key', 's3cret']]), `${RAW}&key=s3cret`)
   t.equal(setQuery('?&&a&', [['key', 'v']]), '?&&a&&key=v')
