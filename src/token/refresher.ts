@@ -101,8 +101,8 @@ export class TokenRefresher {
   #rejections = 0
   /** Unclear refusals since the last success. */
   #unclear = 0
-  /** An upstream rejected this one, so the cache has it no more. */
-  #forgotten: Token | undefined
+  /** The cache has what this refresher had last. */
+  #isKept = false
   #lastSuccessAt: number | undefined
   #clockSkewMs: number | undefined
   #logins = 0
@@ -170,17 +170,13 @@ export class TokenRefresher {
 
   /**
    * An upstream answered 401 to `token`: if that is still the current one, it is replaced once it is old enough. Until the new
-   * one is here it serves on, and where none can be had to the end of its life: the 401 may be that upstream's alone. A fetch
-   * that waits out a failure is not brought forward.
+   * one is here it serves on, and where none can be had to the end of its life, in the next process too: the 401 may be that
+   * upstream's alone. A fetch that waits out a failure is not brought forward.
    *
    * @param leastAgeMs see acceptance.ts
    */
   reject (token: Token, leastAgeMs: number): void {
-    if (token !== this.#token) return
-    // It must not come back with the next start.
-    if (this.#forgotten !== token) this.#cache?.remove().catch(() => {})
-    this.#forgotten = token
-    if (this.#failure !== undefined || this.#dueAt === Infinity) return
+    if (token !== this.#token || this.#failure !== undefined || this.#dueAt === Infinity) return
     this.#dueAt = Math.min(this.#dueAt, Math.max(this.#elapsed(), token.obtainedAt + leastAgeMs))
     this.#tick()
   }
@@ -294,6 +290,7 @@ export class TokenRefresher {
 
   #takeOver (cached: CachedToken): boolean {
     const instants = this.#instants()
+    this.#isKept = true
     // Kept however old the token is: a refresh token lives longer, and our clock does not matter to it.
     this.#renewal = cached.renewal
     const token = fromCached(cached, instants)
@@ -393,6 +390,7 @@ export class TokenRefresher {
     this.#unclear = 0
     this.#lastSuccessAt = this.#clock.wall()
     this.#measure(grant.clockSkewMs)
+    this.#isKept = true
     this.#cache?.write(toCached(token, grant.renewal, this.#instants(), this.#clockSkewMs)).catch(() => {})
     if (flight.kind === 'login') this.#logins += 1
     else this.#refreshes += 1
@@ -412,6 +410,7 @@ export class TokenRefresher {
       this.#dueAt = now + this.#retryDelayMs(error)
       this.#measure(error.clockSkewMs)
       const refused = isRejection(error.class)
+      if (refused) this.#forget(now)
       this.#report.event(flight.kind, refused ? 'rejected' : 'transient')
       const fields = { kind: flight.kind, code: error.code, reason: error.message, refreshAt: this.status().refreshAt }
       if (refused) this.#report.error(fields, 'credential rejected')
@@ -419,6 +418,13 @@ export class TokenRefresher {
     } catch {
       // Only an injected `random` that throws, or a hostile error object, comes here; the plan above stands.
     }
+  }
+
+  /** Takes out of the cache what no start can use any more: a token whose life is over, of a credential that is refused. */
+  #forget (now: number): void {
+    if (!this.#isKept || this.#renewal !== undefined || this.#usable(now) !== undefined) return
+    this.#isKept = false
+    this.#cache?.remove().catch(() => {})
   }
 
   /** A refusal that nobody can read may pass like a failure of the provider; when it does not it is taken at its word. */

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { interpretDaemon } from '../helpers/command.ts'
 import { startDaemon, type Daemon } from '../helpers/daemon.ts'
 import { call } from '../helpers/plain-client.ts'
+import { until } from '../helpers/until.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { canariesIn, startWorld, type World } from '../helpers/world.ts'
 
@@ -147,7 +148,7 @@ t.test('with another key the daemon starts, says so and logs in', async (t) => {
   await stop(t, second)
 })
 
-t.test('a token that the upstream refused is not used again by the next daemon', async (t) => {
+t.test('a token that one upstream refused, with no other to be had, serves the others in the next daemon too', async (t) => {
   const { world, start, refused } = await startHouse(t)
   const first = start()
   await first.line('ready')
@@ -158,14 +159,43 @@ t.test('a token that the upstream refused is not used again by the next daemon',
   t.equal((await call(address, '/a')).status, 401, 'there is no other')
   await stop(t, first)
   const second = start()
-  await second.line('token fetch failed')
+  await second.line('ready')
   const { address: again } = await second.line('listening')
-  const seen = world.api.seen.length
-  await call(again, '/b')
-  t.equal(world.api.seen.length, seen + 1)
-  const { admin } = await second.line('listening')
-  t.match(JSON.parse((await call(admin, '/ready')).body), { ready: false, missing: ['a'] })
+  t.equal((await call(again, '/a')).status, 401)
+  await second.line('token fetch failed')
+  t.equal(await readyStatus(second), 200)
+  // It was that upstream's fault.
+  const [refusal] = refused
+  refused.clear()
+  t.equal((await call(again, '/a')).status, 200)
   await stop(t, second)
+
+  refused.add(refusal)
+  const third = start()
+  await third.line('ready')
+  world.emulator.faults.clear()
+  const { address: last } = await third.line('listening')
+  t.equal((await call(last, '/a')).status, 200, 'replaced, and sent once more')
+  await third.line('token fetched')
+  await stop(t, third)
+  fail(world)
+  const fourth = start()
+  await fourth.line('ready')
+  const { address: end } = await fourth.line('listening')
+  t.equal((await call(end, '/a')).status, 200)
+  t.equal(bearers(world).at(-1), bearers(world).at(-2), 'the newer one was kept')
+  t.not(bearers(world).at(-1), refusal)
+  await stop(t, fourth)
+})
+
+t.test('a credential that is refused for good leaves nothing behind once its token is spent', async (t) => {
+  const { world, start, directory } = await startHouse(t, { lifetimeSeconds: 2 })
+  const first = start()
+  await first.line('ready')
+  await until('three entries', () => readdirSync(directory).length === 3)
+  world.emulator.faults.add({ type: 'error', code: 'NotAuthorizedException', message: 'Incorrect username or password.', status: 400, times: Infinity })
+  await until('the entries to be removed', () => readdirSync(directory).length === 0)
+  await stop(t, first)
 })
 
 t.test('a directory that cannot be used costs the cache, not the service', async (t) => {
