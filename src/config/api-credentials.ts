@@ -1,6 +1,7 @@
 import type { Scheme, ValueSource } from '../auth/scheme.ts'
 import { Secret } from '../secret.ts'
 import { findCredential } from './bindings.ts'
+import { oddities } from './checks.ts'
 import type { Context } from './context.ts'
 import type { ResolvedCredential } from './credentials.ts'
 import { ApiCredentialSchema, type ApiCredentialShape } from './ois-schema.ts'
@@ -122,10 +123,10 @@ function checkValue (value: string, path: Path, { scheme, onPath }: SchemeInNeed
   const bare = inHeader ? value.replace(/^[\t ]+|[\t ]+$/g, '') : value
   // RFC 9110 section 5.5: blanks around a field's value are no part of it. An Airnode sends them, and its API never sees them.
   if (bare !== value) reporter.warning(valuePath, 'begins or ends with a blank, which is no part of a header\'s value, so it is sent without; remove it')
-  // What a shell's $(cat FILE) or a text editor leaves behind: no error here, since it can be sent, percent-encoded.
-  if (!inHeader && /[\r\n]$/.test(value)) reporter.warning(valuePath, 'ends with a line break, which is sent along with it; remove it if it is no part of the value')
   const fault = faultOfValue(scheme, bare, BASIC_REMEDY)
   if (fault !== undefined) reporter.error(valuePath, `${fault} (${formatPath(onPath)} sends it as ${nameScheme(scheme)})`)
+  // What a shell's $(cat FILE) or a text editor leaves behind: no error where it can be sent.
+  else for (const oddity of oddities(bare)) reporter.warning(valuePath, oddity)
   return bare
 }
 

@@ -1,5 +1,6 @@
 import type { Binding, Scheme, ValueSource } from '../auth/scheme.ts'
 import { Secret } from '../secret.ts'
+import { oddities } from './checks.ts'
 import type { ResolvedCredential } from './credentials.ts'
 import { formatPath, quoteAll, type Path, type Reporter } from './problem.ts'
 import type { RouteShape, SchemeShape } from './schema.ts'
@@ -64,6 +65,7 @@ function resolveValue (entry: SchemeShape, path: Path, routeCredential: string |
 function checkValue (scheme: Scheme, value: string, valuePath: Path, usedAt: Path, reporter: Reporter): void {
   const fault = faultOfValue(scheme, value)
   if (fault !== undefined) reporter.error(valuePath, `${fault} (${formatPath(usedAt)} sends it as ${nameScheme(scheme)})`)
+  else for (const oddity of oddities(value)) reporter.warning(valuePath, oddity)
 }
 
 function checkScheme (entry: SchemeShape, path: Path, reporter: Reporter): void {

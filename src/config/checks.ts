@@ -18,8 +18,14 @@ export function faultOfEnds (text: string): string | undefined {
 }
 
 /** Whether a text stands in quotes: where they were meant for a reader of the file, the text is another with them. */
-export function isQuoted (text: string): boolean {
+function isQuoted (text: string): boolean {
   return /^(?:(["'`])[^]*\1|[\u2018\u201c\u201e][^]*[\u2018\u2019\u201c\u201d])$/.test(text)
+}
+
+/** What is most likely a mistake around a value that may be meant so all the same: quotes, and what nobody sees at its ends. */
+export function oddities (text: string): string[] {
+  const fault = text.trim() === '' ? undefined : faultOfEnds(text)
+  return [...(fault === undefined ? [] : [`${fault} if it is no part of the value`]), ...(isQuoted(text) ? ['stands in quotes, which count as part of it; remove them if they are none'] : [])]
 }
 
 /** What keeps a text from being the credentials of `Authorization: Bearer` (RFC 6750 section 2.1; in practice wider than its grammar). */

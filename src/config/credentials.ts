@@ -1,7 +1,6 @@
-import { faultOfHeaderValue } from '../http/header-value.ts'
 import { Secret } from '../secret.ts'
 import { readBaseUrl } from './base-url.ts'
-import { faultOfEnds, isQuoted } from './checks.ts'
+import { faultOfEnds, oddities } from './checks.ts'
 import type { CognitoCredential, CredentialConfig } from './config.ts'
 import { resolveOAuth2 } from './oauth2.ts'
 import { PRESETS } from './presets.ts'
@@ -41,17 +40,16 @@ export function resolveCredential (shape: CredentialShape, path: Path, reporter:
 }
 
 // What comes out of a password store, a console or a file, by hand.
-const PASTED: ReadonlySet<string> = new Set(['username', 'password', 'clientSecret', 'apiKey', 'apiSecret', 'value'])
+const PASTED: ReadonlySet<string> = new Set(['clientId', 'username', 'password', 'clientSecret', 'apiKey', 'apiSecret', 'value'])
 
 /** What another check refuses, with better words, is left to it: control characters of OAuth 2.0, and what no header can carry. */
 function checkPasted (text: string, type: CredentialShape['type'], path: Path, reporter: Reporter): void {
-  const fault = faultOfEnds(text)
+  const fault = path.at(-1) === 'clientId' ? undefined : faultOfEnds(text)
   // eslint-disable-next-line no-control-regex -- the very thing to find
   const hasControl = /[\0-\x1f\x7f]/.test(text)
-  // An API may want what no identity provider takes.
-  if (fault !== undefined && type === 'static' && !hasControl && (path.at(-1) !== 'value' || faultOfHeaderValue(text) === undefined)) reporter.warning(path, `${fault} if it is no part of the value`)
   if (fault !== undefined && type !== 'static' && !(type === 'oauth2' && hasControl)) reporter.error(path, fault)
-  if (isQuoted(text)) reporter.warning(path, 'stands in quotes, which count as part of it; remove them if they are none')
+  // An API may want what no identity provider takes; what is said of a value depends on where it goes (bindings.ts).
+  else if (path.at(-1) !== 'value' && !hasControl) for (const oddity of oddities(text)) reporter.warning(path, oddity)
 }
 
 function resolveType (shape: CredentialShape, path: Path, reporter: Reporter): ResolvedCredential | undefined {

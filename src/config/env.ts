@@ -4,6 +4,7 @@ import { faultOfHeaderValue } from '../http/header-value.ts'
 import { nameInUse, readNoProxy } from '../http/proxies.ts'
 import { PROXY_HELP, readProxyUrl } from '../http/proxy-url.ts'
 import { Secret } from '../secret.ts'
+import { oddities } from './checks.ts'
 import type { LogLevel, Problem } from './config.ts'
 import { hostFault } from './hosts.ts'
 import { quote } from './problem.ts'
@@ -36,7 +37,7 @@ export const ADDRESS_HELP = 'is no address; write 127.0.0.1:8080, [::1]:8080, lo
 
 const LOG_LEVELS: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 // Shorter ones can be guessed by a program on the same machine.
-export const SHORTEST_CALLER_TOKEN = 16
+const SHORTEST_CALLER_TOKEN = 16
 
 /**
  * Reads the variables of the process itself (`COUNTERSIGN_…`). Never exits, never prints, never echoes a value.
@@ -84,7 +85,7 @@ export function readSettings (env: Environment, cwd: string, read: (path: string
     }
     const fault = faultOfHeaderValue(token.value)
     if (fault !== undefined) error(name, fault)
-    else if (token.value.length < SHORTEST_CALLER_TOKEN) problems.push({ severity: 'warning', source: name, message: SHORT_CALLER_TOKEN })
+    else for (const message of doubtsOfCallerToken(token.value)) problems.push({ severity: 'warning', source: name, message })
     return fault === undefined ? { callerToken: new Secret(token.value) } : {}
   }
 }
@@ -103,7 +104,10 @@ function checkProxies (env: Environment): Problem[] {
   })]
 }
 
-export const SHORT_CALLER_TOKEN = `is shorter than ${SHORTEST_CALLER_TOKEN} characters; use a longer random one`
+/** What may be wrong with a caller token that can be sent. */
+export function doubtsOfCallerToken (text: string): string[] {
+  return [...(text.length < SHORTEST_CALLER_TOKEN ? [`is shorter than ${SHORTEST_CALLER_TOKEN} characters; use a longer random one`] : []), ...oddities(text)]
+}
 
 // envalid's own validators echo the value in their messages, and its default reporter exits: none of them is used.
 const text = makeValidator<string>(nonBlank)

@@ -1,6 +1,6 @@
 import { Secret } from '../secret.ts'
 import { readBaseUrl, type BaseUrlResult } from './base-url.ts'
-import { faultOfEncodable } from './checks.ts'
+import { faultOfEncodable, oddities } from './checks.ts'
 import type { OAuth2Credential } from './config.ts'
 import type { Path, Reporter } from './problem.ts'
 import type { OAuth2Shape } from './schema.ts'
@@ -70,7 +70,9 @@ function readList (value: string | readonly string[] | undefined, path: Path, re
 function checkText (text: string | undefined, path: Path, reporter: Reporter): void {
   if (text === undefined) return
   // eslint-disable-next-line no-control-regex -- the very thing to find
-  if (/[\0-\x1f\x7f]/.test(text)) reporter.error(path, 'holds a line break or another control character; remove it')
-  const fault = faultOfEncodable(text)
-  if (fault !== undefined) reporter.error(path, fault)
+  const control = /[\0-\x1f\x7f]/.test(text) ? 'holds a line break or another control character; remove it' : undefined
+  const faults = [control, faultOfEncodable(text)].filter((fault) => fault !== undefined)
+  for (const fault of faults) reporter.error(path, fault)
+  // A client secret has a stricter rule (credentials.ts).
+  if (faults.length === 0 && path.at(-1) !== 'clientSecret') for (const oddity of oddities(text)) reporter.warning(path, oddity)
 }

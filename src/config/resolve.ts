@@ -4,7 +4,7 @@ import { Secret } from '../secret.ts'
 import type { Config, Problem } from './config.ts'
 import { isCredentialName, resolveCredential, type ResolvedCredential } from './credentials.ts'
 import type { ConfigDocument } from './document.ts'
-import { SHORT_CALLER_TOKEN, SHORTEST_CALLER_TOKEN, type Settings } from './env.ts'
+import { doubtsOfCallerToken, type Settings } from './env.ts'
 import { hostFault, originFault } from './hosts.ts'
 import { checkSections } from './airnode.ts'
 import type { Files } from './context.ts'
@@ -93,7 +93,7 @@ function resolveCallerToken (text: string | undefined, reporter: Reporter): Secr
   const path: Path = ['callerToken']
   const fault = text.trim() === '' ? 'is empty; write a token, or remove the key' : faultOfHeaderValue(text)
   if (fault !== undefined) reporter.error(path, fault)
-  else if (text.length < SHORTEST_CALLER_TOKEN) reporter.warning(path, SHORT_CALLER_TOKEN)
+  else for (const doubt of doubtsOfCallerToken(text)) reporter.warning(path, doubt)
   return new Secret(text)
 }
 

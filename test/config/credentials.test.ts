@@ -108,6 +108,21 @@ t.test('a static value may be anything, so what is at its ends is a warning', as
   t.ok(inQuery('x\u00a0').ok)
   t.match(linesOf(inQuery('x\u00a0')), [/credentials\.a\.value {2}ends with white space/])
   t.same(linesOf(inQuery('x y')), [])
+  for (const left of ['\n', '\r\n', '\t', '\x1b']) t.match(linesOf(inQuery(`x${left}`)), [/^c\.jsonc:\d+:\d+ {2}credentials\.a\.value {2}ends with .*; remove it if it is no part of the value/], JSON.stringify(left))
+})
+
+t.test('a caller token in quotes, and what is left at its ends', async (t) => {
+  const load = (callerToken: string) => loadFile(t, { callerToken, routes: [{ prefix: '/', upstream: 'https://x.example' }] })
+  t.match(linesOf(load('"0123456789abcdef"')), [/^c\.jsonc:1:\d+ {2}callerToken {2}stands in quotes, which count as part of it/])
+  t.ok(load('"0123456789abcdef"').ok)
+  t.match(linesOf(load('0123456789abcdef\u00a0')), [/callerToken {2}ends with white space/])
+  for (const value of ['0123456789abcdef\n', ' 0123456789abcdef']) t.notOk(load(value).ok)
+})
+
+t.test('what an extra field ends with may be meant so: a warning', async (t) => {
+  const loaded = loadFile(t, fileWith({ ...OAUTH2, extra: { secret: 'x ' } }))
+  t.ok(loaded.ok)
+  t.match(linesOf(loaded), [/credentials\.a\.extra\.secret {2}ends with white space or a control character; remove it if it is no part of the value/])
 })
 
 t.test('quotes around a secret are a warning', async (t) => {
@@ -115,6 +130,15 @@ t.test('quotes around a secret are a warning', async (t) => {
     const loaded = loadFile(t, fileWith({ ...COGNITO, password: value }))
     t.ok(loaded.ok)
     t.match(linesOf(loaded), [/credentials\.a\.password {2}stands in quotes, which count as part of it/])
+  }
+  const quoted = [
+    [{ ...OAUTH2, extra: { secret: '"x"' } }, 'extra.secret'], [{ ...OAUTH2, clientId: '"x"' }, 'clientId'], [{ ...OAUTH2, audience: '"x"' }, 'audience'],
+    [{ ...OAUTH2, audience: ['a', '"x"'] }, 'audience[1]'], [{ ...OAUTH2, resource: '"x"' }, 'resource'], [{ ...COGNITO, clientId: '"x"' }, 'clientId'], [{ type: 'static', value: '"x"' }, 'value']
+  ] as const
+  for (const [credential, key] of quoted) {
+    const loaded = loadFile(t, fileWith(credential))
+    t.ok(loaded.ok, key)
+    t.match(linesOf(loaded), [`credentials.a.${key}  stands in quotes, which count as part of it`])
   }
   for (const value of ['"x', 'x"', '"', 'it\'s "so"', '"x\'']) t.same(linesOf(loadFile(t, fileWith({ ...COGNITO, password: value }))), [])
 })

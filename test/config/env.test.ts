@@ -91,6 +91,7 @@ t.test('a short caller token is a warning', async (t) => {
   const { settings, problems } = readSettings({ COUNTERSIGN_CALLER_TOKEN: 'short' }, '/')
   t.ok(settings.callerToken)
   t.match(problems, [{ severity: 'warning', source: 'COUNTERSIGN_CALLER_TOKEN', message: /^is shorter than 16 characters;/ }])
+  t.match(readSettings({ COUNTERSIGN_CALLER_TOKEN: '"0123456789abcdef"' }, '/').problems, [{ severity: 'warning', source: 'COUNTERSIGN_CALLER_TOKEN', message: /^stands in quotes/ }])
 })
 
 t.test('an entry of NO_PROXY that is none is a warning that names it, without what may be a secret', async (t) => {

@@ -196,10 +196,15 @@ t.test('values that cannot be sent are refused where they stand', async (t) => {
   for (const value of ['abc\n', 'a\r\nX-Evil: 1', 'a\0b', 'a\x07', '€', 'a\x7f']) {
     for (const scheme of [KEY, BEARER]) exactly(t, lineFor(scheme, value), [/^apiCredentials\[0\]\.securitySchemeValue {2}holds .*no header can carry/], JSON.stringify(value))
     exactly(t, lineFor(BASIC, value), [/^apiCredentials\[0\]\.securitySchemeValue {2}(?:is not base64|holds a colon)/], JSON.stringify(value))
-    for (const place of ['query', 'cookie']) exactly(t, lineFor({ ...KEY, in: place }, value), value.endsWith('\n') ? [/securitySchemeValue {2}ends with a line break, which is sent along with it/] : [], 'it is percent-encoded there')
+    for (const place of ['query', 'cookie']) exactly(t, lineFor({ ...KEY, in: place }, value), ['abc\n', 'a\x07', 'a\x7f'].includes(value) ? [/securitySchemeValue {2}ends with white space or a control character; remove it if it is no part of the value$/] : [], 'it is percent-encoded there')
   }
   exactly(t, lineFor({ ...KEY, in: 'query' }, 'a\ud800'), [/holds half of a surrogate pair/])
   for (const value of ['', ' ', '\n\t']) for (const scheme of [KEY, { ...KEY, in: 'cookie' }, BASIC]) exactly(t, lineFor(scheme, value), [/^apiCredentials\[0\]\.securitySchemeValue {2}is empty; write its value/])
+  for (const scheme of [KEY, BEARER, { ...KEY, in: 'query' }, { ...KEY, in: 'cookie' }]) {
+    for (const value of ['"abc"', '\'abc\'']) exactly(t, lineFor(scheme, value), [/^apiCredentials\[0\]\.securitySchemeValue {2}stands in quotes, which count as part of it/])
+    exactly(t, lineFor(scheme, 'abc\u00a0'), [/^apiCredentials\[0\]\.securitySchemeValue {2}ends with white space or a control character; remove it if it is no part of the value$/])
+  }
+  for (const value of [' abc', 'abc\t', '\ufeffabc', 'abc\r']) for (const place of ['query', 'cookie']) exactly(t, lineFor({ ...KEY, in: place }, value), [/securitySchemeValue {2}(?:begins|ends) with .*; remove it if it is no part of the value$/])
   t.same(lineFor(KEY, 'clé'), [], 'ISO 8859-1')
   t.same(lineFor(KEY, 'Bearer abc'), [], 'an apiKey goes out as it is')
 })

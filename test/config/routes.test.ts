@@ -119,7 +119,7 @@ t.test('a value that no header can carry is refused where it stands', async (t) 
 
 t.test('a parameter or a cookie is encoded and may hold nearly anything', async (t) => {
   const inject = [{ type: 'apiKey', in: 'query', name: 'k' }, { type: 'apiKey', in: 'cookie', name: 'k' }]
-  t.same(errorsOf(t, { credential: 'odd', inject }, { odd: { type: 'static', value: 'a\r\n€; \0' } }), [])
+  t.same(errorsOf(t, { credential: 'odd', inject }, { odd: { type: 'static', value: 'a\r\n€; \0b' } }), [])
   t.match(errorsOf(t, { credential: 'odd', inject }, { odd: { type: 'static', value: 'a\ud800' } }), [/holds half of a surrogate pair/, /holds half of a surrogate pair/])
 })
 
