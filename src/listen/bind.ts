@@ -8,10 +8,9 @@ export class ListenError extends Error {
   override readonly name = 'ListenError'
 }
 
-/** What listens on an address. */
+/** A server that listens. */
 export interface Bound {
-  /** Two for `localhost`, where both families exist. */
-  readonly servers: readonly Server[]
+  readonly server: Server
   /** With the real port where 0 was asked for. */
   readonly address: Address
 }
@@ -20,57 +19,67 @@ export interface Bound {
 const LONGEST_SOCKET_PATH = 103
 /** A port that is free in one family may be taken in the other. */
 const MOST_FREE_PORTS = 20
+// A hosts file may say otherwise, but `localhost` is loopback by definition (RFC 6761 section 6.3).
+const LOCALHOST = ['127.0.0.1', '::1'] as const
 
 /**
  * Makes servers listen on a TCP address or a unix socket (mode 0600; a stale file is replaced, a live one is not).
  * `localhost` is both loopback addresses: a client may take either, and on the one that is left out another program could
  * wait for it.
  *
- * @throws ListenError where it cannot be taken; nothing listens then
+ * @param held what listens on a part of it already, and stays
+ * @returns at least one; those that are held among them
+ * @throws ListenError where it cannot be taken; nothing but what is held listens then
  */
-export async function bind (createServer: () => Server, address: Address): Promise<Bound> {
-  if (address.type === 'tcp' && address.host === 'localhost') return bindLocalhost(createServer, address.port)
-  const server = createServer()
-  return { servers: [server], address: await listen(server, address) }
+export async function bind (createServer: () => Server, address: Address, held: readonly Bound[] = []): Promise<readonly Bound[]> {
+  if (address.type === 'tcp' && address.host === 'localhost') return await bindLocalhost(createServer, address.port, held)
+  return held.length > 0 ? held : [await listen(createServer(), address)]
 }
 
-// A hosts file may say otherwise, but `localhost` is loopback by definition (RFC 6761 section 6.3).
-async function bindLocalhost (createServer: () => Server, port: number): Promise<Bound> {
+/** The addresses that are listened on for one: two for `localhost`. */
+export function addressesFor (address: Address): readonly Address[] {
+  return address.type === 'tcp' && address.host === 'localhost' ? LOCALHOST.map((host) => ({ ...address, host })) : [address]
+}
+
+async function bindLocalhost (createServer: () => Server, wantedPort: number, held: readonly Bound[]): Promise<readonly Bound[]> {
   for (let attempt = 1; ; attempt++) {
-    const first = await bindFamily(createServer, '127.0.0.1', port)
-    if (first === undefined) {
-      const only = createServer()
-      return { servers: [only], address: await listen(only, { type: 'tcp', host: '::1', port }) }
-    }
+    const fresh: Bound[] = []
     try {
-      const second = await bindFamily(createServer, '::1', first.address.port)
-      return { servers: second === undefined ? [first.server] : [first.server, second.server], address: first.address }
+      return await bindFamilies(createServer, wantedPort, held, fresh)
     } catch (error) {
-      await new Promise((resolve) => { first.server.close(resolve) })
-      if (port !== 0 || codeOf(error) !== 'EADDRINUSE' || attempt === MOST_FREE_PORTS) throw error
+      await Promise.all(fresh.map(({ server }) => new Promise((resolve) => { server.close(resolve) })))
+      if (wantedPort !== 0 || held.length > 0 || codeOf(error) !== 'EADDRINUSE' || attempt === MOST_FREE_PORTS) throw error
     }
   }
 }
 
-/** Undefined where the machine has not the family. */
-async function bindFamily (createServer: () => Server, host: string, port: number): Promise<{ readonly server: Server, readonly address: TcpAddress } | undefined> {
-  const server = createServer()
-  try {
-    const address = await listen(server, { type: 'tcp', host, port })
-    return { server, address: address as TcpAddress } // as it was asked for
-  } catch (error) {
-    if (['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(codeOf(error) ?? '')) return undefined
-    throw error
+/** @param fresh gets what listens now and did not before, also where the rest fails */
+async function bindFamilies (createServer: () => Server, wantedPort: number, held: readonly Bound[], fresh: Bound[]): Promise<readonly Bound[]> {
+  const all: Bound[] = []
+  let missing: unknown
+  for (const host of LOCALHOST) {
+    const known = held.find(({ address }) => address.type === 'tcp' && address.host === host)
+    const [first] = [...all, ...held]
+    const port = first?.address.type === 'tcp' ? first.address.port : wantedPort
+    try {
+      const bound = known ?? await listen(createServer(), { type: 'tcp', host, port })
+      if (known === undefined) fresh.push(bound)
+      all.push(bound)
+    } catch (error) {
+      // The machine has not the family.
+      if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(codeOf(error) ?? '')) throw error
+      missing = error
+    }
   }
+  if (all.length === 0) throw missing
+  return all
 }
-
-type TcpAddress = Extract<Address, { readonly type: 'tcp' }>
 
 function codeOf (error: unknown): string | undefined {
   return error instanceof ListenError ? (error.cause as NodeJS.ErrnoException | undefined)?.code : undefined
 }
 
-async function listen (server: Server, address: Address): Promise<Address> {
+async function listen (server: Server, address: Address): Promise<Bound> {
   if (address.type === 'unix') {
     // Longer paths are cut off without an error (unix(7)).
     if (Buffer.byteLength(address.path) > LONGEST_SOCKET_PATH) throw new ListenError(`cannot listen on ${formatAddress(address)}: the path is longer than ${LONGEST_SOCKET_PATH} bytes; choose a shorter one`)
@@ -92,7 +101,7 @@ async function listen (server: Server, address: Address): Promise<Address> {
     }
   })
   if (address.type === 'unix') chmodSync(address.path, 0o600)
-  return realAddress(server, address)
+  return { server, address: realAddress(server, address) }
 }
 
 /**

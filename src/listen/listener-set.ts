@@ -1,5 +1,6 @@
 import { formatAddress, type Address } from '../http/address.ts'
-import { openListener, type ClientTimeouts, type ConnectionCount, type Handler, type Listener, type Refused } from './listener.ts'
+import { addressesFor } from './bind.ts'
+import { openListener, type ClientTimeouts, type ConnectionCount, type Handler, type Listener, type Move, type Refused } from './listener.ts'
 
 /** An address that a configuration asks for, and where its requests go. */
 export interface Entrance {
@@ -52,24 +53,38 @@ export class ListenerSet {
     const left = new Set(this.#opened)
     const opened: Opened[] = []
     const fresh: Listener[] = []
-    const abandon = async (): Promise<void> => { await Promise.all(fresh.map((listener) => listener.drain(0))) }
+    const moves: Move[] = []
+    const addresses: Address[] = []
+    const abandon = async (): Promise<void> => { await Promise.all([...fresh.map((listener) => listener.drain(0)), ...moves.map((move) => move.abandon())]) }
     // All that stays is found first: what asks for a free port must not get one that another entrance names.
     const kept = entrances.map((entrance) => {
       const found = [...left].find((one) => serves(one, entrance))
       if (found !== undefined) left.delete(found)
-      return found?.listener
+      return found
     })
     try {
       for (const [index, entrance] of entrances.entries()) {
-        const listener = kept[index] ?? await this.#open(entrance, maxConnections)
-        if (kept[index] === undefined) fresh.push(listener)
+        const before = kept[index]
+        const listener = before?.listener ?? await this.#open(entrance, maxConnections)
         opened.push({ entrance, listener })
+        if (before === undefined) fresh.push(listener)
+        if (before === undefined || sameAddress(before.entrance.address, entrance.address)) {
+          addresses.push(listener.address)
+          continue
+        }
+        const move = await listener.move(withPortOf(entrance.address, listener.address))
+        moves.push(move)
+        addresses.push(move.address)
       }
     } catch (error) {
       await abandon()
       throw error
     }
-    return { addresses: opened.map(({ listener }) => listener.address), commit: () => { this.#commit(opened, left, maxConnections) }, abandon }
+    const commit = (): void => {
+      for (const move of moves) move.commit()
+      this.#commit(opened, left, maxConnections)
+    }
+    return { addresses, commit, abandon }
   }
 
   /** Drains the listeners of the proxy, at most `timeoutMs`; those of an earlier configuration too. */
@@ -110,7 +125,13 @@ function limitOf ({ role }: Entrance, maxConnections: number): number {
 /** Whether an open listener can serve an entrance. Proxy and routes may exchange a fixed port, but not one that was chosen freely. */
 function serves ({ entrance: { role, address }, listener }: Opened, wanted: Entrance): boolean {
   if (role !== wanted.role && (role === 'admin' || wanted.role === 'admin' || isFree(wanted.address))) return false
-  return sameAddress(address, wanted.address) || sameAddress(listener.address, wanted.address)
+  if (isFree(wanted.address) && isFree(address)) return addressesFor(wanted.address).some((one) => addressesFor(address).some((other) => sameAddress(one, other)))
+  return sameAddress(address, wanted.address) || listener.overlaps(wanted.address)
+}
+
+/** An address that asks for a free port, with the one that it was given. */
+function withPortOf (address: Address, real: Address): Address {
+  return address.type === 'tcp' && address.port === 0 && real.type === 'tcp' ? { ...address, port: real.port } : address
 }
 
 function isFree (address: Address): boolean {
@@ -118,10 +139,5 @@ function isFree (address: Address): boolean {
 }
 
 function sameAddress (one: Address, other: Address): boolean {
-  return formatAddress(plain(one)) === formatAddress(plain(other))
-}
-
-// As it is listened on.
-function plain (address: Address): Address {
-  return address.type === 'tcp' && address.host === 'localhost' ? { ...address, host: '127.0.0.1' } : address
+  return formatAddress(one) === formatAddress(other)
 }

@@ -1,11 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { ProxyError } from '../errors.ts'
-import type { Address } from '../http/address.ts'
+import { formatAddress, type Address } from '../http/address.ts'
 import { HEADER_BYTES } from '../http/headers.ts'
 import { Incoming } from '../http/incoming.ts'
 import { Handshake } from '../plugins/handshake.ts'
-import { bind } from './bind.ts'
+import { addressesFor, bind, type Bound } from './bind.ts'
 import { lingerAtEnd, type Patience } from './linger.ts'
 import { parserRefusal, tooLargeRefusal, tunnelRefusal } from './parser-refusal.ts'
 import { answerRaw, type RawAnswerOptions } from './raw-answer.ts'
@@ -71,6 +71,14 @@ export interface Listener {
   readonly address: Address
   /** Hands every request from now on to another one, also those on connections that are open. */
   readonly change: (service: Service) => void
+  /** Whether it listens on an address, or on a part of it (`localhost` is two). */
+  readonly overlaps: (address: Address) => boolean
+  /**
+   * Prepares to listen on an address that it overlaps with: on what is missing of it at once, on no more than that from `commit` on.
+   *
+   * @throws ListenError where what is missing cannot be taken; nothing has changed then
+   */
+  readonly move: (address: Address) => Promise<Move>
   /**
    * Takes no new connections and lets the requests in flight finish, at most `timeoutMs`; then closes what is left.
    * May be called again, with a shorter time.
@@ -78,13 +86,25 @@ export interface Listener {
   readonly drain: (timeoutMs: number) => Promise<void>
 }
 
+/** A change of the address of a listener, which can no longer fail. */
+export interface Move {
+  /** The real one. */
+  readonly address: Address
+  readonly commit: () => void
+  /** Listens as before. */
+  readonly abandon: () => Promise<void>
+}
+
 /** What is known of an open connection. */
 interface Connection {
+  readonly server: Server
   readonly turnstile: Turnstile
   /** The response that is not finished. */
   current: ServerResponse | undefined
   /** The request that was answered before all of it was here. No other: what is kept between requests costs the garbage collector more than the request. */
   owed: IncomingMessage | undefined
+  /** Its server takes no more: it ends as soon as it has nothing to do. */
+  leaving: boolean
 }
 
 const TIMEOUTS: ClientTimeouts = { headersMs: 60_000, stillMs: 300_000 }
@@ -105,22 +125,30 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
   // In the order in which they came.
   const connections = new Map<Socket, Connection>()
   let refusals = 0
-  let draining = false
 
-  const { servers, address: real } = await bind(createHttpServer, address)
+  let bound = await bind(createHttpServer, address)
   const endWatch = watchSlowClients(connections, stillMs)
   return {
-    address: real,
+    get address () { return addressOf(bound) },
+    overlaps: (other) => bound.some((one) => isPartOf(one, other)),
     change: (changed) => {
       service = changed
-      for (const server of servers) Object.assign(server, { maxHeaderSize: headerBytes() })
+      for (const { server } of bound) Object.assign(server, { maxHeaderSize: headerBytes() })
+    },
+    move: async (wanted) => {
+      const staying = bound.filter((one) => isPartOf(one, wanted))
+      const next = await bind(createHttpServer, wanted, staying)
+      return {
+        address: addressOf(next),
+        commit: () => {
+          for (const one of bound) if (!next.includes(one)) close(one).catch(() => {})
+          bound = next
+        },
+        abandon: async () => { await Promise.all(next.filter((one) => !bound.includes(one)).map(close)) }
+      }
     },
     drain: async (timeoutMs) => {
-      draining = true
-      for (const { current } of connections.values()) if (current?.headersSent === false) current.shouldKeepAlive = false
-      const closed = Promise.all(servers.map((server) => new Promise<void>((resolve) => { server.close(() => { resolve() }) })))
-      // Once more round the loop: a request that is in a buffer of the kernel already is in flight to whoever sent it.
-      setImmediate(() => { for (const [socket, { current }] of connections) if (current === undefined) socket.destroySoon() })
+      const closed = Promise.all(bound.map(close))
       const timer = timeoutMs === Infinity ? undefined : setTimeout(() => { for (const socket of connections.keys()) socket.destroy() }, timeoutMs)
       await closed
       // Node says so before the connections that it destroyed have told their own end, and with it that of their requests.
@@ -128,6 +156,18 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
       clearTimeout(timer)
       endWatch()
     }
+  }
+
+  /** Takes no new connections there, and ends those that are open as soon as they have nothing to do. */
+  async function close ({ server }: Bound): Promise<void> {
+    const own = [...connections].filter(([, connection]) => connection.server === server)
+    for (const [, connection] of own) {
+      connection.leaving = true
+      if (connection.current?.headersSent === false) connection.current.shouldKeepAlive = false
+    }
+    // Once more round the loop: a request that is in a buffer of the kernel already is in flight to whoever sent it.
+    setImmediate(() => { for (const [socket, { current }] of own) if (current === undefined) socket.destroySoon() })
+    await new Promise<void>((resolve) => { server.close(() => { resolve() }) })
   }
 
   function headerBytes (): number {
@@ -152,7 +192,7 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
     // Node drops what is beyond its default of 1,000 in silence: the guards would not see a second Host there.
     server.maxHeadersCount = 0
     return server
-      .on('connection', admit)
+      .on('connection', (socket) => { admit(socket, server) })
       .on('request', serve)
       // Answered once the body is wanted, so that a refused upload is never sent (RFC 9110 section 10.1.1).
       .on('checkContinue', serve)
@@ -172,7 +212,7 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
   }
 
   /** Runs behind Node's own listener, which has made the parser by then. */
-  function admit (socket: Socket): void {
+  function admit (socket: Socket, server: Server): void {
     // Stays: a reset may be told at any time, also once the connection belongs to nobody any more.
     socket.on('error', ignore)
     lingerAtEnd(socket, () => isSending(socket))
@@ -180,7 +220,8 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
     if (full) refusals++
     else open.served++
     const turnstile = new Turnstile(socket, { headerBytes, held: open, onTooLarge: () => { refuse(socket, tooLargeRefusal(headerBytes())) } })
-    connections.set(socket, { turnstile, current: undefined, owed: undefined })
+    // A connection may have been in the queue of the kernel when its server was closed.
+    connections.set(socket, { server, turnstile, current: undefined, owed: undefined, leaving: !server.listening })
     socket.once('close', () => {
       connections.delete(socket)
       if (full) refusals--
@@ -226,9 +267,9 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
       // A response that closes the connection is the last one (RFC 9112 section 9.6); where Node decides that, the socket alone tells.
       if (response.shouldKeepAlive && socket.writable) turnstile.next()
       else turnstile.end()
-      if (draining && connection.current === undefined) socket.destroySoon()
+      if (connection.leaving && connection.current === undefined) socket.destroySoon()
     })
-    if (draining) response.shouldKeepAlive = false
+    if (connection.leaving) response.shouldKeepAlive = false
     service.handle(message, response)
   }
 
@@ -265,6 +306,15 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
     if (!answerRaw(socket, refusal, options) || refusal === undefined) return
     service.onRefused?.({ ...known, refusal, client, bytes, durationMs: performance.now() - since })
   }
+}
+
+function addressOf ([first]: readonly Bound[]): Address {
+  if (first === undefined) throw new TypeError('a listener listens nowhere')
+  return first.address
+}
+
+function isPartOf ({ address }: Bound, whole: Address): boolean {
+  return addressesFor(whole).some((one) => formatAddress(one) === formatAddress(address))
 }
 
 // What has to end ends with `close`.

@@ -2,10 +2,12 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import t, { type Test } from 'tap'
 import { formatAddress, parseAddress, type Address } from '#src/http/address.ts'
 import type { Handler } from '#src/listen/listener.ts'
 import { ListenerSet, type Entrance } from '#src/listen/listener-set.ts'
+import { connectRaw } from '../helpers/raw-client.ts'
 import { call } from '../helpers/plain-client.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
@@ -109,6 +111,74 @@ t.test('a listener that is removed finishes what it has; the end does not wait f
   await listeners.drainProxy(100)
   await cut
   await t.rejects(bodyAt(proxy))
+})
+
+const IPV6 = { skip: Object.values(networkInterfaces()).flat().some((one) => one?.address === '::1') ? false : 'no ::1' }
+
+t.test('an address that becomes localhost, or is a part of it from now on, keeps what stays and drops no request', IPV6, async (t) => {
+  const { change } = createScene(t)
+  const served = async (port: string, names: Record<string, string | undefined>): Promise<void> => {
+    for (const [host, name] of Object.entries(names)) {
+      if (name === undefined) await t.rejects(bodyAt(`${host}:${port}`), { code: 'ECONNREFUSED' }, host)
+      else t.equal(await bodyAt(`${host}:${port}`), name, host)
+    }
+  }
+  for (const role of ['proxy', 'admin'] as const) {
+    for (const [host, other] of [['127.0.0.1', '[::1]'], ['[::1]', '127.0.0.1']] as const) {
+      const [first = ''] = await change([entrance(role, `${host}:0`, 'one')])
+      const port = first.split(':').pop() ?? ''
+      await served(port, { [host]: 'one', [other]: undefined })
+      t.same(await change([entrance(role, `localhost:${port}`, 'both')]), [`127.0.0.1:${port}`])
+      await served(port, { [host]: 'both', [other]: 'both' })
+      t.same(await change([entrance(role, `localhost:${port}`, 'again')]), [`127.0.0.1:${port}`])
+      await served(port, { [host]: 'again', [other]: 'again' })
+      t.same(await change([entrance(role, `${other}:${port}`, 'other')]), [`${other}:${port}`])
+      await served(port, { [host]: undefined, [other]: 'other' })
+      t.same(await change([entrance(role, `localhost:${port}`, 'both')]), [`127.0.0.1:${port}`])
+      await served(port, { [host]: 'both', [other]: 'both' })
+      await change([])
+      await untilClosed(`${host}:${port}`)
+      await untilClosed(`${other}:${port}`)
+    }
+  }
+})
+
+t.test('a connection to the part that goes finishes what it has, and ends then', IPV6, async (t) => {
+  const { change } = createScene(t)
+  let answer: ServerResponse | undefined
+  const slow: Handler = (_message, response) => { answer = response }
+  const [first = ''] = await change([{ role: 'proxy', address: address('localhost:0'), handle: slow }])
+  const port = first.split(':').pop() ?? ''
+  const idle = await connectRaw(Number(port), '::1')
+  const busy = await connectRaw(Number(port), '::1')
+  const stays = await connectRaw(Number(port), '127.0.0.1')
+  busy.send(`GET / HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)
+  await until('a request', () => answer)
+  await change([entrance('proxy', `127.0.0.1:${port}`, 'new')])
+  await idle.closed()
+  answer?.end('old')
+  t.match(await busy.response(), { text: 'old', statusCode: 200 })
+  await busy.closed()
+  stays.send(`GET / HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)
+  t.match(await stays.response(), { text: 'new' })
+  stays.destroy()
+})
+
+t.test('where the other half is taken nothing changes, and what was opened for nothing is closed again', IPV6, async (t) => {
+  const { change, listeners } = createScene(t)
+  const [first = ''] = await change([entrance('proxy', '127.0.0.1:0', 'one')])
+  const port = Number(first.split(':').pop())
+  const taken = createServer().listen({ port, host: '::1' })
+  await once(taken, 'listening')
+  await t.rejects(listeners.prepare([entrance('proxy', `localhost:${port}`, 'two')], 100), { name: 'ListenError', message: /something else listens there/ })
+  t.equal(await bodyAt(first), 'one')
+  taken.close()
+  await once(taken, 'close')
+  const prepared = await listeners.prepare([entrance('proxy', `localhost:${port}`, 'two')], 100)
+  t.equal(await bodyAt(`[::1]:${port}`), 'one', 'served by the old one before commit')
+  await prepared.abandon()
+  await t.rejects(bodyAt(`[::1]:${port}`), { code: 'ECONNREFUSED' })
+  t.equal(await bodyAt(first), 'one')
 })
 
 t.test('the limit of connections is the new one\'s, and is shared by all that are no admin', async (t) => {
