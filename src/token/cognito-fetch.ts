@@ -7,6 +7,7 @@ import { createConnector } from '../upstream/connector.ts'
 import { classifyAnswer, classifyChallenge, classifyNetworkError, unexpectedAnswer } from './classify.ts'
 import type { Verdict } from './classify.ts'
 import type { ExchangeRequest, PlainFailure } from './cognito-messages.ts'
+import { readAnswerBytes } from './provider-answer.ts'
 import { retryAfterMs, skewOf } from './provider-clock.ts'
 
 /** One login or refresh under way, and what its calls brought to light. */
@@ -110,8 +111,6 @@ class Rejected extends Refusal {
 
 // The exchange has a deadline of its own, which is no longer unless somebody set it so.
 const CONNECT_TIMEOUT_MS = 10_000
-// Real answers have a few kilobytes.
-const ANSWER_LIMIT = 1024 * 1024
 // A device that cannot be confirmed must not spend the whole deadline of a login that has its tokens.
 const CONFIRM_DEVICE_SHARE = 0.3
 
@@ -149,14 +148,9 @@ async function post (dispatcher: Dispatcher, call: Call, exchange: Exchange): Pr
     method: 'POST', headers: call.headers, body: call.body, signal, dispatcher
   })
   exchange.clockSkewMs ??= skewOf(headers['date'], sentAt, Date.now())
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > ANSWER_LIMIT) throw new Rejected(unexpectedAnswer(statusCode))
-    chunks.push(chunk)
-  }
-  return { status: statusCode, headers, text: Buffer.concat(chunks).toString('utf8') }
+  const bytes = await readAnswerBytes(body)
+  if (bytes === undefined) throw new Rejected(unexpectedAnswer(statusCode))
+  return { status: statusCode, headers, text: bytes.toString('utf8') }
 }
 
 /** The JSON of a success, or a {@link Rejected}. */

@@ -4,6 +4,7 @@ import type { ProxyEnvironment } from '../http/proxies.ts'
 import { createConnector } from '../upstream/connector.ts'
 import { classifyTokenNetworkError } from './classify-oauth2.ts'
 import { readAnswer } from './oauth2-answer.ts'
+import { readAnswerBytes } from './provider-answer.ts'
 import { retryAfterMs, skewOf } from './provider-clock.ts'
 import type { Answer, TokenType } from './oauth2-answer.ts'
 import type { Verdict } from './classify.ts'
@@ -58,9 +59,6 @@ interface Received extends Answer {
   readonly retryAfter: string | string[] | undefined
 }
 
-// Real answers have a few kilobytes.
-const ANSWER_LIMIT = 1024 * 1024
-
 async function post (url: URL, { headers, body }: TokenRequest, exchange: Exchange): Promise<Received> {
   const dispatcher = connect(url, exchange)
   try {
@@ -70,7 +68,7 @@ async function post (url: URL, { headers, body }: TokenRequest, exchange: Exchan
       origin: url.origin, path: url.pathname + url.search, method: 'POST', headers, body: body.toString(), signal: exchange.signal
     })
     exchange.clockSkewMs = skewOf(answer.headers['date'], sentAt, Date.now())
-    return { status: answer.statusCode, retryAfter: answer.headers['retry-after'], text: await readText(answer.body) }
+    return { status: answer.statusCode, retryAfter: answer.headers['retry-after'], text: textOf(await readAnswerBytes(answer.body)) }
   } finally {
     dispatcher.destroy().catch(() => {})
   }
@@ -86,14 +84,7 @@ function connect (url: URL, { proxies, signal }: Exchange): Dispatcher {
   return new Pool(url.origin, { connect: createConnector({ proxies, signal }), headersTimeout: 0, bodyTimeout: 0, allowH2: false })
 }
 
-async function readText (body: AsyncIterable<Buffer>): Promise<string | undefined> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of body) {
-    length += chunk.length
-    if (length > ANSWER_LIMIT) return undefined
-    chunks.push(chunk)
-  }
+function textOf (bytes: Buffer | undefined): string | undefined {
   // Not Buffer's own decoding: that would leave a byte order mark in front of the JSON.
-  return new TextDecoder().decode(Buffer.concat(chunks))
+  return bytes === undefined ? undefined : new TextDecoder().decode(bytes)
 }
