@@ -70,6 +70,8 @@ const PIECE = 64 * 1024
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',
   ENOTDIR: 'does not exist',
+  // What opening a socket by its path says.
+  ENXIO: 'is a socket',
   EISDIR: 'is a directory',
   EACCES: 'may not be read by this user',
   EPERM: 'may not be read by this user',

@@ -1,6 +1,7 @@
-import { chmodSync, lstatSync, unlinkSync, type Stats } from 'node:fs'
+import { chmodSync, lstatSync, statSync, unlinkSync, type Stats } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
+import { dirname } from 'node:path'
 import { formatAddress, type Address } from '../http/address.ts'
 
 /** An address could not be taken. The message says which, why, and what to do. */
@@ -123,18 +124,38 @@ async function removeStaleSocket (path: string): Promise<void> {
 }
 
 function socketAt (path: string): Stats | undefined {
-  const stats = lstatSync(path, { throwIfNoEntry: false })
+  const stats = statsAt(path)
   return stats?.isSocket() === true ? stats : undefined
 }
 
 function describeFailure (address: Address, error: NodeJS.ErrnoException): string {
   const place = `cannot listen on ${formatAddress(address)}`
+  const obstacle = address.type === 'unix' ? obstacleAt(address.path, error.code) : undefined
+  if (obstacle !== undefined) return `${place}: ${obstacle}`
   switch (error.code) {
     case 'EADDRINUSE': return `${place}: something else listens there; stop that, or choose another address with --listen, --admin or the route's listen (port 0 takes a free one)`
     case 'EACCES': return `${place}: this user may not; choose a port above 1023 or a folder that it may write`
     case 'EADDRNOTAVAIL': return `${place}: this machine has no such address; choose 127.0.0.1 or one that it has`
     case 'ENOTFOUND': return `${place}: the name does not resolve; choose 127.0.0.1 or localhost`
     default: return `${place}: ${error.code ?? 'unknown error'}; choose another address with --listen, --admin or the route's listen`
+  }
+}
+
+/** What is in the way of a socket; Node says EADDRINUSE of whatever has the name, and EACCES where there is no folder. */
+function obstacleAt (path: string, code: string | undefined): string | undefined {
+  const folder = dirname(path)
+  const [there, above] = [statsAt(path), statsAt(folder, statSync)]
+  if (code === 'EADDRINUSE' && there?.isSocket() === false) return 'what is there is no socket; delete it, or choose another path'
+  if (code === 'EADDRINUSE') return 'something else listens there; stop that, or choose another path'
+  if (above?.isDirectory() !== true) return 'its folder does not exist; make it, or choose another path'
+  return code === 'EACCES' ? 'this user may not make it there; choose a folder that it may write' : undefined
+}
+
+function statsAt (path: string, read: typeof lstatSync = lstatSync): Stats | undefined {
+  try {
+    return read(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
   }
 }
 

@@ -100,6 +100,15 @@ t.test('so it is for the configuration itself, a NAME_FILE and the files of tls'
   t.equal(await daemon.exit, 0)
 })
 
+t.test('a unix socket is called one', async (t) => {
+  const folder = temporaryFolder(t)
+  const path = join(folder, 's')
+  const server = createServer().listen(path)
+  await once(server, 'listening')
+  t.teardown(() => { server.close() })
+  t.match(await runCommand(['check', '-c', path]), { status: 78, stderr: /this file is a socket; correct the path/ })
+})
+
 t.test('a pipe is no reason to reload, however often it is read and written', async (t) => {
   const folder = temporaryFolder(t)
   const path = join(folder, 'pipe')

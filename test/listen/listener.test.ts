@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { lstatSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -86,7 +86,15 @@ t.test('a stale socket file is replaced, a live one and an ordinary file are not
 
   const file = join(folder, 'file')
   writeFileSync(file, 'precious')
-  await t.rejects(openListener({ address: { type: 'unix', path: file }, handle: hello, maxConnections: 1 }), ListenError)
+  symlinkSync(stale, join(folder, 'link'))
+  symlinkSync('nowhere', join(folder, 'dangling'))
+  mkdirSync(join(folder, 'folder'))
+  const obstacles = [['file', 'what is there is no socket; delete it'], ['link', 'what is there is no socket'], ['dangling', 'what is there is no socket'], ['folder', 'what is there is no socket'],
+    ['none/a.sock', 'its folder does not exist; make it'], ['file/a.sock', 'its folder does not exist; make it']] as const
+  for (const [name, message] of obstacles) {
+    const error: unknown = await openListener({ address: { type: 'unix', path: join(folder, name) }, handle: hello, maxConnections: 1 }).catch((error: unknown) => error)
+    t.ok(error instanceof ListenError && error.message.includes(`${name}: ${message}`), `${name}: ${String(error)}`)
+  }
   t.equal(statSync(file).size, 8)
 })
 
