@@ -8,7 +8,7 @@
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, stop } from 'esbuild'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const BIN = join(ROOT, 'bin')
@@ -43,6 +43,8 @@ export async function bundle () {
     metafile: true,
     logLevel: 'warning'
   })
+  // Its helper process would stay as long as this one.
+  await stop()
   writeFileSync(LICENSES, licenses(Object.keys(metafile.inputs)))
 }
 

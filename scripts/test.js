@@ -1,9 +1,9 @@
 /**
- * Runs the tests: compiles them, and runs each compiled file, which speaks TAP, in a process of its own; those of a folder of
- * pure rules share one. No loader takes part.
+ * Runs the tests: compiles them, and runs each compiled file, which speaks TAP, in a process of its own; many share one,
+ * where starting costs more than they do. No loader takes part.
  *
  *   npm test                                     all but the containers
- *   npm test -- test/token/schedule.test.ts      a file, or several; a folder
+ *   npm test -- test/token/schedule.test.ts      a file, or several; a folder; the beginning of some names (test/security/B)
  *   npm run test:quick                           the pure parts (and what is named behind `--`)
  *   npm test -- --watch test/http                again at every change (without names: the pure parts)
  *
@@ -24,8 +24,10 @@ const TIMES = join(ROOT, 'build/times.json')
 const SUMMARY = join(ROOT, 'build/summary.json')
 /** What `test:quick` runs: rules on bytes and values, without a process, a login or a proxy. */
 const QUICK = ['architecture', 'errors', 'secret', 'auth', 'http', 'route', 'config', 'token/schedule', 'token/classify', 'token/clock', 'token/rotation']
-/** Folders of it whose files share a process: loading tap and the program costs more than they do. */
-const SHARING = ['auth', 'http', 'route', 'config']
+/** Files whose names begin alike share a process: to load tap and the program costs more than most of them do. */
+const SHARING = ['auth', 'http', 'route', 'config', 'plugins', 'listen', 'upstream', 'token', ...'BHPQRS'].map((name) => name.length === 1 ? `security/${name}` : `${name}/`)
+/** Those of them that look at their whole process, or that run longest. */
+const ALONE = ['token/cognito', 'token/oauth2', 'token/refresher', 'token/many-credentials', 'http/linear', 'security/R1-open-files']
 const SLOWEST_SHOWN = 20
 
 const { values: options, positionals: names } = parseArgs({
@@ -71,7 +73,8 @@ function chosenRuns () {
   if (strange.length > 0) throw new Error(`no such test: ${strange.join(', ')}`)
   const runs = new Map()
   for (const file of all.filter((file) => chosen.some((name) => isBelow(file, name)))) {
-    const name = `test/${SHARING.find((folder) => file.startsWith(`${folder}/`)) ?? file}`
+    const alone = ALONE.some((start) => file.startsWith(start))
+    const name = `test/${(alone ? undefined : SHARING.find((start) => file.startsWith(start))) ?? file}`
     runs.set(name, [...runs.get(name) ?? [], `build/${file.replace(/\.ts$/, '.js')}`])
   }
   const times = timesOfLastRuns()
@@ -80,7 +83,7 @@ function chosenRuns () {
 }
 
 function isBelow (file, name) {
-  return name === '' || file === name || file === `${name}.test.ts` || file.startsWith(`${name.replace(/\/$/, '')}/`)
+  return file.startsWith(name)
 }
 
 function timesOfLastRuns () {

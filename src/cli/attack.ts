@@ -10,7 +10,7 @@ import { CONFIG_OPTIONS, EXIT, type Command, type CommandContext } from './comma
 import { load, printProblems } from './load.ts'
 
 // Far above what an answer on loopback takes.
-const DEADLINE_MS = 5_000
+const DEADLINE_MS = 20_000
 
 export const attack: Command = {
   name: 'attack',

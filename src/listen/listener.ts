@@ -163,6 +163,7 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
     const own = [...connections].filter(([, connection]) => connection.server === server)
     for (const [, connection] of own) {
       connection.leaving = true
+      if (connection.current === undefined) connection.turnstile.pass()
       if (connection.current?.headersSent === false) connection.current.shouldKeepAlive = false
     }
     // Once more round the loop: a request that is in a buffer of the kernel already is in flight to whoever sent it.
@@ -265,7 +266,7 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
       connection.current = undefined
       connection.owed = message.complete ? undefined : message
       // A response that closes the connection is the last one (RFC 9112 section 9.6); where Node decides that, the socket alone tells.
-      if (response.shouldKeepAlive && socket.writable) turnstile.next()
+      if (response.shouldKeepAlive && socket.writable) turnstile.next(connection.leaving)
       else turnstile.end()
       if (connection.leaving && connection.current === undefined) socket.destroySoon()
     })

@@ -19,6 +19,9 @@ const [LEAST_HELD, MOST_HELD, MOST_HELD_BY_ALL] = [16_384, 262_144, 67_108_864]
 /** What keeping a chunk costs beside its bytes: a client that sends single bytes must not cost more than another. */
 const CHUNK_COST = 256
 
+/** So many requests of one packet are served before everybody else has a turn: thousands that are refused at once would take seconds. */
+const LONGEST_RUN = 16
+
 const EMPTY_LINE = Buffer.from('\r\n\r\n')
 
 /**
@@ -45,6 +48,8 @@ export class Turnstile {
   /** The request that is served, or whose body is still coming. */
   #message: IncomingMessage | undefined
   #answered = false
+  /** Served since the last pause, while more were here already. */
+  #run = 0
   /** Of the body, where its length is known. */
   #bodyLeft = 0
   /** So long is the header by now, and its first byte came then, in monotonic milliseconds. */
@@ -76,10 +81,29 @@ export class Turnstile {
     return { since: this.#headerSince, bytes: this.#chunks.reduce((bytes, chunk) => bytes + chunk.length, this.#headerBytes) }
   }
 
-  /** Its response has finished: the next one may come. */
-  next (): void {
+  /**
+   * Its response has finished: the next one may come.
+   *
+   * @param atOnce and not in the next turn of the event loop, even where this connection has had its share of this one
+   */
+  next (atOnce: boolean): void {
     this.#answered = true
-    this.#pass()
+    if (atOnce || this.#chunks.length === 0 || ++this.#run < LONGEST_RUN) {
+      this.pass()
+      return
+    }
+    this.#run = 0
+    setImmediate(() => { this.pass() })
+  }
+
+  /** Lets the next request through where it is here and may come. */
+  pass (): void {
+    // Not from within the parser, which a response that is ready at once may call from.
+    if (this.#passing) return
+    this.#passing = true
+    for (let piece = this.#nextPiece(); piece !== undefined; piece = this.#nextPiece()) this.#parse(piece)
+    this.#passing = false
+    if (!this.#isFull()) this.#resume()
   }
 
   /** Nothing that still comes is a request: it is read and dropped. */
@@ -102,7 +126,7 @@ export class Turnstile {
     if (this.#over) return
     this.#chunks.push(chunk)
     this.#hold(chunk.length + CHUNK_COST)
-    this.#pass()
+    this.pass()
     if (!this.#over && this.#isFull()) {
       this.#paused = true
       this.#socket.pause()
@@ -127,15 +151,6 @@ export class Turnstile {
     if (!this.#paused) return
     this.#paused = false
     this.#socket.resume()
-  }
-
-  #pass (): void {
-    // Not from within the parser, which a response that is ready at once may call from.
-    if (this.#passing) return
-    this.#passing = true
-    for (let piece = this.#nextPiece(); piece !== undefined; piece = this.#nextPiece()) this.#parse(piece)
-    this.#passing = false
-    if (!this.#isFull()) this.#resume()
   }
 
   #nextPiece (): Buffer | undefined {

@@ -67,6 +67,20 @@ t.test('the next request is handed over when the response to the one before has 
   }
 })
 
+t.test('a connection that pipelines leaves every other one its turn', async (t) => {
+  const { port, served } = await open(t, ({ url }, response) => { response.end(url) })
+  const [many, one] = [await connectRaw(port), await connectRaw(port)]
+  // Within one read of the server's.
+  many.send(message('GET /many HTTP/1.1', [HOST]).repeat(500))
+  one.send(message('GET /one HTTP/1.1', [HOST]))
+  t.equal((await one.response()).text, '/one')
+  for (let count = 0; count < 500; count++) await many.response()
+  const place = served.findIndex(({ message }) => message.url === '/one')
+  t.ok(place < 250, `after ${place} of the other's`)
+  many.destroy()
+  one.destroy()
+})
+
 t.test('a response that is ready at once, or before the body is here, does not let the next request pass it', async (t) => {
   const { port, served } = await open(t, ({ url }, response) => { response.end(url) })
   const client = await connectRaw(port)

@@ -11,6 +11,7 @@ import { startForwardProxy } from '../helpers/forward-proxy.ts'
 import { message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { BEARER, startProxy, type TestProxy } from '../helpers/proxy.ts'
 import { OK, startUpstream, type UpstreamOptions } from '../helpers/recording-upstream.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
 
 type Tls = NonNullable<UpstreamOptions['tls']>
 
@@ -21,7 +22,7 @@ const FOLDER = process.env['CS_TEST_CERTIFICATES']
 
 if (FOLDER === undefined) {
   // Node reads NODE_EXTRA_CA_CERTS only when it starts, so the tests run in a process of their own that trusts an authority made here.
-  const folder = t.testdir()
+  const folder = temporaryFolder(t)
   makeCertificates(folder)
   t.spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url)], { env: { ...process.env, NODE_EXTRA_CA_CERTS: join(folder, 'trusted', 'ca.pem'), CS_TEST_CERTIFICATES: folder } }, 'with an authority that is trusted')
 } else {

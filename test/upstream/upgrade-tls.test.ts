@@ -9,12 +9,13 @@ import { createAuthority } from '../helpers/certificates.ts'
 import { message, rawRequest } from '../helpers/raw-client.ts'
 import { BEARER, CANARY, startProxy } from '../helpers/proxy.ts'
 import { hashOf, openTunnel, pump, readAll, startSwitching, still } from '../helpers/tunnel.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
 
 const AUTHORITY = process.env['CS_TEST_AUTHORITY']
 
 if (AUTHORITY === undefined) {
   // Node reads NODE_EXTRA_CA_CERTS only when it starts, so the tests run in a process of their own that trusts an authority made here.
-  const folder = t.testdir()
+  const folder = temporaryFolder(t)
   const authority = createAuthority()
   const file = join(folder, 'ca.pem')
   writeFileSync(file, authority.cert)
