@@ -196,6 +196,8 @@ export class ResponseParser {
       this.#events.onSwitch(head)
     } else if (statusCode < 200) {
       if (++this.#interims > MOST_INTERIM_RESPONSES) throw malformed('too many interim responses')
+      // What says that it is the last on its connection has no response behind it, HTTP/1.0 among them.
+      if (statusCode !== 100 && !head.keepAlive) throw malformed('an interim response behind which the connection ends')
       // Nothing that leaves here asks for a 100 (RFC 9110 section 15.2: to be ignored then).
       if (statusCode !== 100) this.#events.onInterim(head)
     } else {

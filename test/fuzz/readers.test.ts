@@ -29,6 +29,8 @@ interface Script {
   readonly pieces: readonly string[]
   /** The connection stays open behind it: a whole response, so that it is used again. */
   readonly keep: boolean
+  /** How many connections it is being sent on. */
+  playing: number
 }
 
 const totals = { responses: 0, accepted: 0, stricter: 0 }
@@ -37,7 +39,7 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
   const runs = Math.min(PER_STAGE, RUNS - first)
   t.test(`responses ${first + 1} to ${first + runs}`, async (t) => {
     const { origin, port, scripts } = await startStage(t)
-    const pool = connectUpstream({ origin, timeoutMs: 60_000, idleTimeoutMs: 60_000, proxies: {}, headerBytes: HEADER_BYTES })
+    const pool = connect(origin)
     t.teardown(() => pool.destroy())
     const faults: string[] = []
     const samples = fc.sample(fc.tuple(fuzzedResponse, fc.array(fc.nat(), { maxLength: 4 }), fc.nat({ max: 9 })), { numRuns: runs, seed: SEED + first })
@@ -45,9 +47,10 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
       await Promise.all(samples.slice(at, at + AT_ONCE).map(async ([response, cuts, dice], index) => {
         const id = `m${first + at + index}x`
         const keep = response.body !== undefined && response.end === 'keep'
-        scripts.set(id, { pieces: inPieces(marked(response.pieces.join(''), id), cuts, dice), keep })
-        const fault = await judge(pool, port, origin, id)
-        if (fault !== undefined && faults.length < 5) faults.push(`${fault}: ${JSON.stringify(scripts.get(id))}`)
+        const script: Script = { pieces: inPieces(marked(response.pieces.join(''), id), cuts, dice), keep, playing: 0 }
+        scripts.set(id, script)
+        const fault = await judge(pool, port, origin, id, script)
+        if (fault !== undefined && faults.length < 5) faults.push(`${fault}: ${JSON.stringify(script)}`)
         scripts.delete(id)
       }))
     }
@@ -61,7 +64,21 @@ t.test('in all', async (t) => {
   t.ok(totals.accepted > totals.responses / 10)
 })
 
-async function judge (pool: Pool, port: number, origin: string, id: string): Promise<string | undefined> {
+function connect (origin: string): Pool {
+  return connectUpstream({ origin, timeoutMs: 60_000, idleTimeoutMs: 60_000, proxies: {}, headerBytes: HEADER_BYTES })
+}
+
+/** @param shared for whole responses; the others have a pool of their own, since nobody can tell bytes that come late from a response to the next request */
+async function judge (shared: Pool, port: number, origin: string, id: string, script: Script): Promise<string | undefined> {
+  const pool = script.keep ? shared : connect(origin)
+  try {
+    return await compare(pool, port, origin, id, script)
+  } finally {
+    if (!script.keep) await pool.destroy()
+  }
+}
+
+async function compare (pool: Pool, port: number, origin: string, id: string, script: Script): Promise<string | undefined> {
   const [ours, node, undici] = await Promise.all([readByUs(pool, id), readByNode(port, id), readByUndici(origin, id)])
   const stray = [...ours?.headers ?? []].filter((value) => /^m\d+x$/.test(value)).find((value) => value !== id)
   if (stray !== undefined) return `the response of ${stray}`
@@ -74,6 +91,7 @@ async function judge (pool: Pool, port: number, origin: string, id: string): Pro
   for (const [name, theirs] of [['Node', node], ['undici', undici]] as const) {
     if (theirs !== undefined && JSON.stringify(theirs) !== JSON.stringify(ours)) return `${name} read ${JSON.stringify(theirs).slice(0, 300)}, we read ${JSON.stringify(ours).slice(0, 300)}`
   }
+  for (let turn = 0; turn < 5 || script.playing > 0; turn++) await new Promise((resolve) => { setImmediate(resolve) })
   const next = await readByUs(pool, `clean-${id}`)
   return next?.body === `clean-${id}` ? undefined : `the next request got ${JSON.stringify(next)}`
 }
@@ -151,7 +169,10 @@ async function startStage (t: Test): Promise<{ readonly origin: string, readonly
       const id = match[1] ?? ''
       const script = scripts.get(id)
       if (script === undefined) socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${id.length}\r\n\r\n${id}`)
-      else play(socket, script, 0)
+      else {
+        script.playing++
+        play(socket, script, 0)
+      }
     })
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -166,6 +187,10 @@ async function startStage (t: Test): Promise<{ readonly origin: string, readonly
 /** Each piece leaves by itself; the one before has left the process then. */
 function play (socket: Socket, script: Script, index: number): void {
   const piece = script.pieces[index]
-  if (piece !== undefined) socket.write(Buffer.from(piece, 'latin1'), () => { setImmediate(() => { play(socket, script, index + 1) }) })
-  else if (!script.keep) socket.end()
+  if (piece !== undefined && socket.writable) {
+    socket.write(Buffer.from(piece, 'latin1'), () => { setImmediate(() => { play(socket, script, index + 1) }) })
+    return
+  }
+  script.playing--
+  if (!script.keep) socket.end()
 }

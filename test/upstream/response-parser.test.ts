@@ -167,6 +167,8 @@ t.test('interim responses are told, a 100 is not, and there are at most 64', asy
   t.match(readEverywhichWay(t, interim(1, '100 Continue') + interim(2) + interim(1, '199 Odd') + last), { interim: [103, 103, 199], status: 200 })
   t.match(read(interim(64) + last), { status: 200, failure: undefined })
   refused(t, interim(65) + last)
+  refused(t, `HTTP/1.0 103 Hints\r\n\r\n${last}`)
+  refused(t, `HTTP/1.1 103 Hints\r\nConnection: close\r\n\r\n${last}`)
   refused(t, interim(65, '100 Continue') + last)
 })
 
