@@ -122,7 +122,6 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
       ...(options.maxBodyBytes !== undefined && { maxBodyBytes: options.maxBodyBytes }),
       idleTimeoutMs: options.idleTimeoutMs,
       refuse,
-      timeoutMs: options.timeoutMs,
       token: (credential) => store.get(credential),
       accept,
       reject: (credential, token) => { store.reject(credential, token, refuseToken(credential, token)) },

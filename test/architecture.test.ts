@@ -24,7 +24,7 @@ const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
 const KEEPERS: ReadonlyArray<readonly [pattern: RegExp, files: RegExp]> = [
   [/^(?:fastify|@fastify\/)/, /^(?:app|admin)\.ts$|^plugins\//],
   [/^amazon-cognito-identity-js/, /^token\/cognito-worker\.ts$/],
-  [/^undici$/, /^upstream\/|^plugins\/forward\.ts$|^token\/(?:cognito|oauth2)-fetch\.ts$/],
+  [/^undici$/, /^upstream\/connector\.ts$|^token\/(?:cognito|oauth2)-fetch\.ts$/],
   [/^oauth4webapi$/, /^token\/oauth2[^/]*\.ts$/],
   [/^(?:zod|jsonc-parser|envalid|dotenv)$/, /^config\//],
   [/^prom-client$/, /^plugins\/metrics\.ts$/],

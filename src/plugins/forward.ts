@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { RelayKind } from '../auth/relay.ts'
 import { ProxyError } from '../errors.ts'
 import { spliceBody } from '../route/body.ts'
@@ -22,8 +22,6 @@ export interface ForwardOptions extends RetryOptions {
   readonly maxBodyBytes?: number
   /** Longest silence within a request body, in milliseconds. */
   readonly idleTimeoutMs: number
-  /** Longest time that interim answers may put an answer off, in milliseconds. */
-  readonly timeoutMs: number
   /** Monotonic milliseconds. */
   readonly now: () => number
   /** Answers in place of the upstream; called at most once for a visit, before anything was written. */
@@ -95,10 +93,10 @@ export function createForward (options: ForwardOptions): (visit: Visit) => void 
         }, options)
       },
       fail
-    }, options.timeoutMs)
+    })
     visit.exchange = exchange
     options.onInject()
-    exchange.send(options.sender(visit), route.upstreamOrigin, request)
+    exchange.send(options.sender(visit), request)
 
     function fail (error: unknown): void {
       sent?.held?.release()
@@ -111,26 +109,25 @@ export function createForward (options: ForwardOptions): (visit: Visit) => void 
     const { message, spliced, injections } = visit
     const method = message.method ?? ''
     const headers = outgoingHeaders(route, message.rawHeaders, injections, spliced?.contentType)
-    const length = spliced === undefined ? message.headers['content-length'] : String(spliced.body.length)
-    if (length !== undefined) headers.push('content-length', length)
+    const length = spliced === undefined ? lengthOf(message) : spliced.body.length
     return {
       method,
       target: upstreamTarget(route, visit.rest, outgoingQuery(route, method, visit.query, injections)),
       headers,
-      body: spliced?.body ?? bodyOf(visit, Number(length ?? 0), body)
+      body: spliced?.body ?? bodyOf(visit, length, body),
+      length
     }
   }
 
   /** The body as the client sends it, or as it was held, in the client's own framing. */
-  function bodyOf ({ message, sent }: Visit, length: number, whole: Buffer | undefined): Readable | Buffer | null {
-    const chunked = isChunked(message)
-    if (!chunked && !(length > 0)) return null
-    if (whole !== undefined) return chunked ? Readable.from([whole], { objectMode: false }) : whole
+  function bodyOf ({ message, sent }: Visit, length: number | undefined, whole: Buffer | undefined): Readable | Buffer | null {
+    if (length === 0) return null
+    if (whole !== undefined) return whole
     const body = new Upload(message, { idleTimeoutMs, ...(maxBodyBytes !== undefined && { maxBytes: maxBodyBytes }) })
     // Stays: it breaks off with its client, which may be before anybody reads it, or once nobody does any more.
     body.on('error', () => {})
     if (sent === undefined) return body
-    if (length > LARGEST_HELD_BODY) sent.gone = true
+    if (length !== undefined && length > LARGEST_HELD_BODY) sent.gone = true
     else sent.held = new ReplayBuffer(message, Math.min(LARGEST_HELD_BODY, maxBodyBytes ?? Infinity))
     return body
   }
@@ -164,16 +161,17 @@ function relayedValueOf (relayed: ReadonlyMap<RelayKind, Secret>, kind: RelayKin
   return value
 }
 
-function isChunked (message: IncomingMessage): boolean {
-  return message.headers['transfer-encoding'] !== undefined
+/** How many bytes the client announced; undefined where it sends chunks. */
+function lengthOf ({ headers }: IncomingMessage): number | undefined {
+  return headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : undefined
 }
 
 function mayBeHere (message: IncomingMessage): boolean {
-  const length = Number(message.headers['content-length'] ?? 0)
-  return length > 0 && length <= LARGEST_HELD_BODY && !isChunked(message)
+  const length = lengthOf(message)
+  return length !== undefined && length > 0 && length <= LARGEST_HELD_BODY
 }
 
-/** The body where all of it has arrived: undici writes bytes along with the header, and a stream in a write of its own. */
+/** The body where all of it has arrived: bytes leave along with the header, and cost no stream. */
 function wholeBody (message: IncomingMessage): Buffer | undefined {
   if (message.readableLength !== Number(message.headers['content-length'])) return undefined
   const body = message.read() as Buffer // a stream of bytes, and there are some

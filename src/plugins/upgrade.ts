@@ -8,7 +8,8 @@ import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
 import { upstreamTarget, type Route } from '../route/table.ts'
 import { Exchange, type Sender } from '../upstream/exchange.ts'
 import { upstreamFailure } from '../upstream/failure.ts'
-import { joinSockets, malformed, sendUpgrade } from '../upstream/upgrade.ts'
+import { malformed } from '../upstream/malformed.ts'
+import { joinSockets } from '../upstream/upgrade.ts'
 import { answerHeaders, localHeaders } from './answer-headers.ts'
 import { apply } from './forward.ts'
 import { Handshake } from './handshake.ts'
@@ -18,8 +19,6 @@ import type { Visit } from './visit.ts'
 export interface UpgradeOptions extends RetryOptions {
   /** What sends the request of a visit to the upstream. */
   readonly sender: (visit: Visit) => Sender
-  /** Longest time that interim answers may put an answer off, in milliseconds. */
-  readonly timeoutMs: number
   /** Monotonic milliseconds. */
   readonly now: () => number
   /** Called as the request leaves for the upstream. */
@@ -73,18 +72,19 @@ export function relayUpgrade (visit: Visit, options: UpgradeOptions, fail: (erro
     }
     const exchange: Exchange = new Exchange({
       start: (statusCode) => { settleAnswer(statusCode, { visit, exchange, second, respond: () => { respond(statusCode) }, resend, fail: failed }, options) },
+      switched: switchTo,
       fail: failed
-    }, options.timeoutMs)
+    })
     visit.exchange = exchange
     visit.upstreamStartedAt = options.now()
     options.onInject()
-    sendUpgrade(options.sender(visit), route.upstreamOrigin, {
+    exchange.send(options.sender(visit), {
       method,
       target: upstreamTarget(route, visit.rest, outgoingQuery(route, method, visit.query, injections)),
       headers: outgoingHeaders(route, message.rawHeaders, injections),
       body: null,
       upgrade
-    }, exchange, (rawHeaders, upstream) => { switchTo(rawHeaders, upstream) })
+    })
   }
 
   function switchTo (rawHeaders: RawHeaders, upstream: Duplex): void {

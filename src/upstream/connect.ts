@@ -1,11 +1,10 @@
 import { setMaxListeners } from 'node:events'
 import type { LookupFunction } from 'node:net'
-import type { buildConnector } from 'undici'
 import { ProxyError } from '../errors.ts'
 import { HEADER_BYTES } from '../http/headers.ts'
 import type { ProxyEnvironment } from '../http/proxies.ts'
 import { ForwardProxyError } from '../http/proxy-url.ts'
-import { createConnector, type PeerTls } from './connector.ts'
+import { createDialer, type Line, type PeerTls } from './connector.ts'
 import { Pool } from './pool.ts'
 
 export type { ProxyEnvironment } from '../http/proxies.ts'
@@ -25,7 +24,7 @@ export interface ConnectOptions {
   readonly lookup?: LookupFunction
   /** How long connections are taken for new requests, so that a changed address is noticed. */
   readonly renewAfterMs?: number
-  /** The longest header section of an answer, in bytes; default {@link HEADER_BYTES}. */
+  /** The longest header section of a response, in bytes; default {@link HEADER_BYTES}. */
   readonly headerBytes?: number
 }
 
@@ -41,17 +40,19 @@ export function connectUpstream (options: ConnectOptions): Pool {
   const ending = new AbortController()
   // One listener for each connection that is being opened.
   setMaxListeners(0, ending.signal)
-  const connect = blamingTheProxy(createConnector({
+  const connect = createDialer({
     proxies,
     signal: ending.signal,
     timeoutMs: CONNECT_TIMEOUT_MS,
     ...(socketPath !== undefined && { socketPath }),
     ...(tls !== undefined && { tls }),
     ...(lookup !== undefined && { lookup })
-  }))
+  })
+  const { protocol, hostname, port, host } = new URL(origin)
+  const target = { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port }
   return new Pool({
-    origin,
-    connect,
+    host,
+    connect: () => blamingTheProxy(connect(target)),
     timeoutMs,
     idleTimeoutMs,
     headerBytes: options.headerBytes ?? HEADER_BYTES,
@@ -61,12 +62,11 @@ export function connectUpstream (options: ConnectOptions): Pool {
 }
 
 // Never CS_UPSTREAM_TLS or a timeout of the upstream: those would send people to the wrong machine.
-function blamingTheProxy (connector: buildConnector.connector): buildConnector.connector {
-  return (target, callback) => {
-    connector(target, (...[error, socket]) => {
-      if (error === null) callback(null, socket)
-      else callback(error instanceof ForwardProxyError ? proxyFailure(error) : error, null)
-    })
+async function blamingTheProxy (opening: Promise<Line>): Promise<Line> {
+  try {
+    return await opening
+  } catch (error) {
+    throw error instanceof ForwardProxyError ? proxyFailure(error) : error
   }
 }
 

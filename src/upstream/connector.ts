@@ -1,11 +1,12 @@
 import { isIP, type LookupFunction, type Socket } from 'node:net'
 import type { DuplexOptions } from 'node:stream'
-import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import type { buildConnector } from 'undici'
-import { createProxyRule, type ProxyEnvironment } from '../http/proxies.ts'
+import { createProxyRule, type Destination, type ProxyEnvironment } from '../http/proxies.ts'
 import type { ForwardProxy } from '../http/proxy-url.ts'
 import type { Secret } from '../secret.ts'
 import { dial } from './dial.ts'
+import { TlsCarrier } from './tls-carrier.ts'
 import { openTunnel } from './tunnel.ts'
 
 /** Whom to trust and who to be, where that is not the usual. */
@@ -32,14 +33,28 @@ export interface ConnectorOptions {
 }
 
 type Connector = buildConnector.connector
-type Target = Parameters<Connector>[0]
+
+/** A connection that is open, and verified where it has TLS. */
+export interface Line {
+  readonly socket: Socket
+  /** Once the socket has told its end: whether the other side said so, rather than somebody on the way (TLS). */
+  readonly whole: () => boolean
+}
+
+/** As {@link createDialer}, for the clients of undici that identity providers are asked with. */
+export function createConnector (options: ConnectorOptions): Connector {
+  const connect = createDialer(options)
+  return (target, callback) => { connect(target).then(({ socket }) => { callback(null, socket) }, (error: Error) => { callback(error, null) }) }
+}
 
 /**
- * Makes the connections of undici's clients, to upstreams and identity providers alike: by the one rule for proxies, over
- * whichever address answers first, with TLS that is always verified and 1.2 at least. There is no option against it, and
- * nothing is left to a default: NODE_TLS_REJECT_UNAUTHORIZED=0 would turn verification off (as in CVE-2026-107318).
+ * Makes connections to upstreams and identity providers alike: by the one rule for proxies, over whichever address answers
+ * first, with TLS that is always verified and 1.2 at least. There is no option against it, and nothing is left to a default:
+ * NODE_TLS_REJECT_UNAUTHORIZED=0 would turn verification off (as in CVE-2026-107318).
+ *
+ * @returns connects to a destination, whose address stands without brackets
  */
-export function createConnector (options: ConnectorOptions): Connector {
+export function createDialer (options: ConnectorOptions): (target: Destination) => Promise<Line> {
   const { proxies, socketPath, tls = {}, lookup } = options
   const proxyOf = createProxyRule(proxies)
   const sessions = new Map<string, Buffer>()
@@ -47,11 +62,9 @@ export function createConnector (options: ConnectorOptions): Connector {
     ...(tls.ca !== undefined && { ca: tls.ca }),
     ...(tls.client !== undefined && { cert: tls.client.cert, key: tls.client.key.reveal() })
   }
-  return (target, callback) => {
-    within(options, (signal) => open(target, signal)).then((socket) => { callback(null, socket) }, (error: Error) => { callback(error, null) })
-  }
+  return (target) => within(options, (signal) => open(target, signal))
 
-  async function open (target: Target, signal: AbortSignal): Promise<Socket> {
+  async function open (target: Destination, signal: AbortSignal): Promise<Line> {
     const { hostname: host } = target
     const secure = target.protocol === 'https:'
     const port = target.port === '' ? (secure ? 443 : 80) : Number(target.port)
@@ -59,7 +72,7 @@ export function createConnector (options: ConnectorOptions): Connector {
     const socket = proxy !== undefined
       ? await openTunnel({ proxy, connect: () => connectProxy(proxy, signal), host, port, signal })
       : await dial(socketPath === undefined ? { host, port } : { path: socketPath }, { signal, lookup })
-    if (!secure) return socket
+    if (!secure) return { socket, whole: isWhole }
     const key = `${host}:${port}`
     const session = sessions.get(key)
     try {
@@ -74,8 +87,13 @@ export function createConnector (options: ConnectorOptions): Connector {
   // Verified by the usual authorities and under its own name: a route's own are those of its upstream.
   async function connectProxy ({ secure, host, port }: ForwardProxy, signal: AbortSignal): Promise<Socket> {
     const socket = await dial({ host, port }, { signal, lookup })
-    return secure ? await encrypt(socket, { host, ...serverName(host) }, signal) : socket
+    return secure ? (await encrypt(socket, { host, ...serverName(host) }, signal)).socket : socket
   }
+}
+
+// The end of a TCP connection or of a unix socket has one form; its break is an error.
+function isWhole (): boolean {
+  return true
 }
 
 /** RFC 6066 section 3: an address is no server name. */
@@ -83,22 +101,24 @@ function serverName (name: string): ConnectionOptions {
   return isIP(name) === 0 ? { servername: name } : {}
 }
 
-function encrypt (socket: Socket, peer: ConnectionOptions, signal: AbortSignal, onSession: (session: Buffer) => void = () => {}): Promise<TLSSocket> {
+function encrypt (socket: Socket, peer: ConnectionOptions, signal: AbortSignal, onSession: (session: Buffer) => void = () => {}): Promise<Line> {
   return new Promise((resolve, reject) => {
-    const options: ConnectionOptions & DuplexOptions = { ...peer, socket, highWaterMark: 16_384, ALPNProtocols: ['http/1.1'], rejectUnauthorized: true, minVersion: 'TLSv1.2' }
+    const carrier = new TlsCarrier(socket)
+    const options: ConnectionOptions & DuplexOptions = { ...peer, socket: carrier, highWaterMark: 16_384, ALPNProtocols: ['http/1.1'], rejectUnauthorized: true, minVersion: 'TLSv1.2' }
     const encrypted = connectTls(options).on('session', onSession)
     const onAbort = (): void => { fail(signal.reason as Error) }
     const fail = (error: Error): void => {
       signal.removeEventListener('abort', onAbort)
       encrypted.destroy()
-      socket.destroy()
+      carrier.destroy()
       reject(error)
     }
     // One that stays, since the socket changes hands; one that does not.
     encrypted.on('error', () => {}).once('error', fail).once('secureConnect', () => {
       signal.removeEventListener('abort', onAbort)
       encrypted.off('error', fail)
-      resolve(encrypted)
+      carrier.carry(encrypted)
+      resolve({ socket: encrypted, whole: () => carrier.closedOrderly })
     })
     if (signal.aborted) onAbort()
     else signal.addEventListener('abort', onAbort, { once: true })

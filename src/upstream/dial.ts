@@ -16,7 +16,7 @@ export interface DialOptions {
 
 // RFC 8305 section 8: the recommended Connection Attempt Delay.
 const ATTEMPT_DELAY_MS = 250
-// As undici has them; without keep-alive routers forget quiet connections.
+// Without keep-alive routers forget quiet connections.
 const SOCKET = { highWaterMark: 64 * 1024, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
 
 /**

@@ -10,21 +10,15 @@ const CERTIFICATE_ERRORS = new Set([
   'PATH_LENGTH_EXCEEDED', 'INVALID_PURPOSE', 'CERT_UNTRUSTED', 'CERT_REJECTED', 'HOSTNAME_MISMATCH', 'ERR_TLS_CERT_ALTNAME_INVALID'
 ])
 
-/** The RFC 9209 section 2.3 error type for what went wrong on the way to the upstream, by the code of the innermost error. */
+/** The RFC 9209 section 2.3 error type for what went wrong below HTTP, by the code of the innermost error; the client names the others itself. */
 const PROXY_STATUS = new Map<string, string>([
   ...typed('dns_error', 'ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'EAI_ADDRFAMILY', 'EAI_FAMILY', 'EAI_MEMORY', 'EAI_SYSTEM', 'EAI_SERVICE', 'ENODATA', 'ESERVFAIL', 'EFORMERR', 'ENONAME', 'EBADNAME', 'EREFUSED', 'EBADRESP'),
   ...typed('dns_timeout', 'ETIMEOUT'),
   ...typed('connection_refused', 'ECONNREFUSED'),
-  ...typed('connection_timeout', 'UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'ERR_SOCKET_CONNECTION_TIMEOUT'),
-  ...typed('connection_terminated', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ENETRESET', 'ENOTCONN', 'ESHUTDOWN', 'UND_ERR_SOCKET', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED', 'UND_ERR_ABORTED', 'UND_ERR_INFO', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED'),
+  ...typed('connection_timeout', 'ETIMEDOUT', 'ERR_SOCKET_CONNECTION_TIMEOUT'),
+  ...typed('connection_terminated', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ENETRESET', 'ENOTCONN', 'ESHUTDOWN', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED'),
   ...typed('destination_ip_unroutable', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'),
-  ...typed('tls_protocol_error', 'EPROTO', 'UND_ERR_PRX_TLS', 'ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_TLS_PROTOCOL_VERSION_CONFLICT', 'ERR_TLS_DH_PARAM_SIZE', 'ERR_TLS_SESSION_ATTACK', 'ERR_TLS_RENEGOTIATION_DISABLED'),
-  ...typed('http_response_header_section_size', 'UND_ERR_HEADERS_OVERFLOW'),
-  // Before there are headers it is what undici's parser says of any malformed head that has a Content-Length already.
-  ...typed('http_protocol_error', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'),
-  ...typed('http_response_body_size', 'UND_ERR_RES_EXCEEDED_MAX_SIZE'),
-  ...typed('connection_read_timeout', 'UND_ERR_BODY_TIMEOUT'),
-  ...typed('http_request_error', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH', 'UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED')
+  ...typed('tls_protocol_error', 'EPROTO', 'ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_TLS_PROTOCOL_VERSION_CONFLICT', 'ERR_TLS_DH_PARAM_SIZE', 'ERR_TLS_SESSION_ATTACK', 'ERR_TLS_RENEGOTIATION_DISABLED')
 ])
 
 function typed (type: string, ...codes: readonly string[]): Array<[string, string]> {
@@ -38,26 +32,18 @@ function typed (type: string, ...codes: readonly string[]): Array<[string, strin
 export function upstreamFailure (cause: unknown): ProxyError {
   if (cause instanceof ProxyError) return cause
   const code = errorCode(cause)
-  if (code === 'UND_ERR_HEADERS_TIMEOUT') return new ProxyError('CS_UPSTREAM_TIMEOUT', { cause })
   if (CERTIFICATE_ERRORS.has(code)) return new ProxyError('CS_UPSTREAM_TLS', { cause })
   if (code === 'EMFILE' || code === 'ENFILE') return new ProxyError('CS_OVERLOADED', { cause, retryAfter: 1, message: 'This proxy has no file descriptor left for a connection to the upstream; try again soon, or raise its limit of open files (ulimit -n).' })
-  const proxyStatus = proxyStatusOf(cause, code)
+  const proxyStatus = proxyStatusOf(code)
   return new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause, ...(proxyStatus !== undefined && { proxyStatus }) })
 }
 
-function proxyStatusOf (cause: unknown, code: string): string | undefined {
-  // By its name: undici's parser looks its codes up the wrong way round, so there is none (7.30).
-  if (isUnreadable(cause) || code.startsWith('HPE_')) return 'http_protocol_error'
+function proxyStatusOf (code: string): string | undefined {
   if (code.startsWith('ERR_SSL_')) return code.includes('_ALERT_') ? 'tls_alert_received' : 'tls_protocol_error'
   return PROXY_STATUS.get(code)
 }
 
-// A 101 or bytes that nobody asked for are errors of the socket to undici.
-function isUnreadable (cause: unknown): boolean {
-  return cause instanceof Error && (cause.name === 'HTTPParserError' || (cause.name === 'SocketError' && /^bad (?:response|upgrade)$/.test(cause.message)))
-}
-
-/** The innermost error code: undici and `AggregateError` (several addresses tried) wrap the one that tells. */
+/** The innermost error code: `AggregateError` (several addresses tried) and others wrap the one that tells. */
 export function errorCode (error: unknown): string {
   if (!(error instanceof Error)) return ''
   if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0])

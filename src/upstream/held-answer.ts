@@ -1,12 +1,10 @@
 import type { ServerResponse } from 'node:http'
-import type { Dispatcher } from 'undici'
 import { Bytes } from '../http/bytes.ts'
 import type { RawHeaders } from '../http/headers.ts'
+import type { Transfer } from './sender.ts'
 
 /** What is read of an answer that is held back; more waits in the upstream's socket. */
 const LARGEST_HELD_ANSWER = 65_536
-
-type Controller = Pick<Dispatcher.DispatchController, 'pause' | 'resume'>
 
 /**
  * The body of an answer whose fate is not decided yet. Read rather than left waiting, since most such answers are small:
@@ -27,9 +25,10 @@ export class HeldAnswer {
     return this.#end === 'broken'
   }
 
-  add (controller: Controller, chunk: Buffer): void {
+  /** Returns whether that is enough, so that the rest has to wait. */
+  add (chunk: Buffer): boolean {
     this.#held.add(chunk)
-    if (this.#held.length >= LARGEST_HELD_ANSWER) controller.pause()
+    return this.#held.length >= LARGEST_HELD_ANSWER
   }
 
   finish (trailers: RawHeaders): void {
@@ -46,10 +45,10 @@ export class HeldAnswer {
    *
    * @param finish called with the trailers where there is no rest
    */
-  pour (controller: Controller, client: ServerResponse, finish: (trailers: RawHeaders) => void): void {
+  pour (transfer: Pick<Transfer, 'resume'>, client: ServerResponse, finish: (trailers: RawHeaders) => void): void {
     const writable = this.#held.length === 0 || client.write(this.#held.bytes)
     if (this.#end === 'whole') finish(this.#trailers)
-    else if (writable) controller.resume()
-    else client.once('drain', () => { controller.resume() })
+    else if (writable) transfer.resume()
+    else client.once('drain', () => { transfer.resume() })
   }
 }

@@ -1,8 +1,8 @@
 import { STATUS_CODES, validateHeaderName, validateHeaderValue, type ServerResponse } from 'node:http'
 import type { RawHeaders } from '../http/headers.ts'
 
-/** The most interim answers that one request may get; an upstream that sends more is broken or hostile. */
-export const MOST_INTERIM_ANSWERS = 64
+/** The most interim responses that one request may get; an upstream that sends more is broken or hostile. */
+export const MOST_INTERIM_RESPONSES = 64
 
 /**
  * Writes an interim answer (1xx) to a client, header bytes as they came.

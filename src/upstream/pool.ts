@@ -1,52 +1,76 @@
 import type { Socket } from 'node:net'
-import { Client, DecoratorHandler, Dispatcher, type buildConnector } from 'undici'
-import { Attempt, isRepeatable, type Lane } from './attempt.ts'
-import type { Sender } from './exchange.ts'
+import { ProxyError } from '../errors.ts'
+import { Call } from './call.ts'
+import { Connection, type ConnectionOwner } from './connection.ts'
+import type { Line } from './connector.ts'
 import { IdleLimit } from './idle-limit.ts'
-import { Wire } from './wire.ts'
+import { requestHead } from './request-head.ts'
+import type { ResponseHandler, Sender, Transfer, UpstreamRequest } from './sender.ts'
 
 export interface PoolOptions {
-  readonly origin: string
-  readonly connect: buildConnector.connector
+  /** The value of `Host`. */
+  readonly host: string
+  readonly connect: () => Promise<Line>
   /** Longest wait for response headers, in milliseconds. */
   readonly timeoutMs: number
   /** Longest silence within a response body, in milliseconds. */
   readonly idleTimeoutMs: number
-  /** The longest header section of an answer, in bytes. */
+  /** The longest header section of a response, in bytes. */
   readonly headerBytes: number
   /** How long connections are taken for new requests, in milliseconds. */
   readonly renewAfterMs: number
   /** Called before everything is torn down. */
-  readonly onDestroy?: () => void
+  readonly onDestroy: () => void
 }
 
-// Where the upstream says and shows nothing else: undici's own.
-const KEEP_ALIVE_MS = 4000
-// A connection that is one client's own has what that client proved of itself, so it stays for longer.
-const BOUND_KEEP_ALIVE_MS = 60_000
+// How exactly deadlines are kept: a share of the shortest one.
+const TICKS_PER_DEADLINE = 16
+const [SHORTEST_TICK_MS, LONGEST_TICK_MS] = [5, 500]
+
+/** One client connection's own connection to the upstream. */
+interface Bond {
+  connection: Connection | undefined
+  /** The client connection is closed. */
+  ended: boolean
+}
 
 /**
- * The connections to one upstream, each an undici Client of its own, so that it is known of each how long it was idle and
+ * The connections to one upstream, as many as there are requests at a time. It is known of each how long it was idle and
  * whether it was used before. After a while all new requests go over new connections, so that a changed address is noticed.
  */
-export class Pool extends Dispatcher {
+export class Pool implements Sender {
   readonly #options: PoolOptions
+  readonly #owner: ConnectionOwner
   readonly #limit = new IdleLimit()
-  readonly #lanes = new Set<Lane>()
+  /** All of them, in no order: see `OpenVisits` for why this is no Set. */
+  readonly #connections: Connection[] = []
   /** The one that was used last is the last. */
-  readonly #idle: Lane[] = []
-  readonly #bound = new WeakMap<object, Lane>()
+  readonly #idle: Connection[] = []
+  readonly #bonds = new WeakMap<Socket, Bond>()
+  readonly #bondOf = new WeakMap<Connection, Bond>()
+  /** Calls that wait for their connection. */
+  #waiting = 0
+  /** One clock for all deadlines, while there is a connection. */
+  #clock: NodeJS.Timeout | undefined
   #closed = false
+  #onEmpty = (): void => {}
 
   constructor (options: PoolOptions) {
-    super()
     this.#options = options
+    const { headerBytes, timeoutMs, idleTimeoutMs } = options
+    this.#owner = {
+      headerBytes,
+      timeoutMs,
+      idleTimeoutMs,
+      onFree: (connection) => { this.#free(connection) },
+      onStale: (connection, call) => this.#repeat(connection, call),
+      onEndedIdle: (connection) => { if (!connection.bound) this.#limit.closedAfter(performance.now() - connection.idleSince) },
+      onGone: (connection) => { this.#remove(connection) }
+    }
   }
 
-  override dispatch (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    // undici's own `request` still makes handlers of an older kind.
-    const current = handler.onRequestStart === undefined ? new DecoratorHandler(handler) : handler
-    return this.#send(this.#take(), options, current, () => this.#open())
+  dispatch (request: UpstreamRequest, handler: ResponseHandler): Transfer {
+    return this.#send(request, handler, undefined)
   }
 
   /**
@@ -56,121 +80,165 @@ export class Pool extends Dispatcher {
    *   client connection has one to the upstream that nobody else uses, and that ends with it
    */
   senderOf (owner: Socket, binds: boolean): Sender {
-    const lane = this.#bound.get(owner) ?? (binds ? this.#bind(owner) : undefined)
-    // The Client of a lane connects anew where its connection is gone.
-    return lane === undefined ? this : { dispatch: (options, handler) => this.#send(lane, options, handler, () => lane) }
+    const bond = this.#bonds.get(owner) ?? (binds ? this.#bind(owner) : undefined)
+    return bond === undefined ? this : { dispatch: (request, handler) => this.#send(request, handler, bond) }
   }
 
   /** Ends when everything under way has ended. */
-  override async close (): Promise<void> {
+  async close (): Promise<void> {
     this.#closed = true
-    await Promise.all([...this.#lanes].map(({ client }) => client.close()))
+    for (const connection of [...this.#connections]) if (!connection.busy) connection.destroy()
+    if (this.#waiting > 0 || this.#connections.length > 0) await new Promise<void>((resolve) => { this.#onEmpty = resolve })
   }
 
-  override async destroy (): Promise<void> {
+  async destroy (): Promise<void> {
     this.#closed = true
-    this.#options.onDestroy?.()
-    await Promise.all([...this.#lanes].map(({ client }) => client.destroy()))
+    this.#options.onDestroy()
+    const connections = [...this.#connections]
+    const closed = connections.map((connection) => connection.closed())
+    for (const connection of connections) connection.fail(destroyed())
+    await Promise.all(closed)
   }
 
-  #send (lane: Lane, options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler, another?: () => Lane): boolean {
-    const repeat = another !== undefined && isRepeatable(options) ? () => { this.#send(another(), options, handler) } : undefined
-    const attempt = new Attempt(handler, lane, (idleMs) => { this.#limit.closedAfter(idleMs) }, repeat)
-    // undici ends the connection behind HEAD and behind bodies of methods that rarely have one, unless it is told not to.
-    const busy = lane.client.dispatch(options.upgrade === undefined || options.upgrade === null ? { ...options, reset: false } : options, attempt)
-    // Refused before it was ever under way, so nothing will tell of its end.
-    if (attempt.over && lane.client.stats.size === 0) this.#release(lane)
-    return busy
+  #send (request: UpstreamRequest, handler: ResponseHandler, bond: Bond | undefined): Transfer {
+    const call = new Call(request, handler)
+    try {
+      call.head = requestHead(request, this.#options.host)
+      if (this.#closed) throw destroyed()
+    } catch (error) {
+      call.fail(error as Error) // nothing else is thrown here
+      return call
+    }
+    const connection = bond === undefined ? this.#take() : bond.connection
+    if (connection?.usable === true) {
+      connection.idleMs = performance.now() - connection.idleSince
+      connection.send(call)
+    } else {
+      this.#open(call, bond)
+    }
+    return call
   }
 
-  #take (): Lane {
+  #open (call: Call, bond: Bond | undefined): void {
+    this.#waiting++
+    this.#options.connect().then((line) => {
+      this.#waiting--
+      this.#add(line, call, bond)
+    }, (error: Error) => {
+      this.#waiting--
+      call.fail(this.#closed ? destroyed() : error)
+      this.#settle()
+    })
+  }
+
+  #add (line: Line, call: Call, bond: Bond | undefined): void {
+    // Nobody waits for it any more.
+    if (call.over || (this.#closed && line.socket.destroyed) || bond?.ended === true) {
+      line.socket.destroy()
+      call.fail(destroyed())
+      this.#settle()
+      return
+    }
+    const connection = new Connection(line, this.#owner, bond !== undefined)
+    connection.place = this.#connections.push(connection) - 1
+    if (bond !== undefined) {
+      bond.connection = connection
+      this.#bondOf.set(connection, bond)
+    }
+    this.#clock ??= setInterval(this.#tick, this.#tickMs()).unref()
+    connection.send(call)
+  }
+
+  #take (): Connection | undefined {
     const now = performance.now()
-    for (let lane = this.#idle.at(-1); lane?.wire !== undefined; lane = this.#idle.at(-1)) {
-      const { wire } = lane
-      if (now - wire.since <= this.#options.renewAfterMs) {
-        if (!this.#limit.allows(now - wire.idleSince)) {
+    for (let connection = this.#idle.at(-1); connection !== undefined; connection = this.#idle.at(-1)) {
+      if (now - connection.since <= this.#options.renewAfterMs) {
+        if (!this.#limit.allows(now - connection.idleSince)) {
           this.#probe(now)
-          break
+          return undefined
         }
         this.#idle.pop()
-        lane.idle = false
-        return lane
+        return connection
       }
-      this.#idle.pop()
-      this.#end(lane)
+      connection.destroy()
     }
-    return this.#open()
+    return undefined
   }
 
   /** None may be used again. The one that is idle for longest stays, to show how long the upstream really keeps it. */
   #probe (now: number): void {
-    for (const lane of this.#idle.splice(1)) this.#end(lane)
-    const { wire } = this.#idle[0] ?? {}
-    if (wire !== undefined) this.#limit.keptFor(now - wire.idleSince)
+    for (const connection of this.#idle.slice(1)) connection.destroy()
+    const [oldest] = this.#idle
+    if (oldest !== undefined) this.#limit.keptFor(now - oldest.idleSince)
   }
 
-  #open (keepAliveTimeout: number = KEEP_ALIVE_MS): Lane {
-    const { origin, connect, timeoutMs, idleTimeoutMs, headerBytes } = this.#options
-    const client = new Client(origin, {
-      headersTimeout: timeoutMs,
-      bodyTimeout: idleTimeoutMs,
-      pipelining: 1,
-      allowH2: false,
-      keepAliveTimeout,
-      // The wire counts all of the section; undici, which counts a part of it, has to stay silent.
-      maxHeaderSize: headerBytes + 1,
-      connect: (options, callback) => {
-        connect(options, (...result) => {
-          if (result[0] === null) lane.wire = new Wire(result[1], headerBytes)
-          callback(...result)
-        })
-      }
+  #bind (owner: Socket): Bond {
+    const bond: Bond = { connection: undefined, ended: false }
+    this.#bonds.set(owner, bond)
+    owner.once('close', () => {
+      bond.ended = true
+      // What is under way there ends with its client.
+      bond.connection?.fail(destroyed())
     })
-    const lane: Lane = { client, wire: undefined, idle: false, bound: false }
-    this.#lanes.add(lane)
-    client.on('drain', () => { this.#release(lane) })
-    client.on('disconnect', (_origin, _targets, error) => { this.#lose(lane, error) })
-    return lane
+    return bond
   }
 
-  #bind (owner: Socket): Lane {
-    const lane = this.#open(BOUND_KEEP_ALIVE_MS)
-    lane.bound = true
-    this.#bound.set(owner, lane)
-    owner.once('close', () => { this.#end(lane) })
-    return lane
+  #free (connection: Connection): void {
+    const now = performance.now()
+    connection.idleSince = now
+    if (this.#closed || (!connection.bound && now - connection.since > this.#options.renewAfterMs)) connection.destroy()
+    else if (!connection.bound) this.#idle.push(connection)
   }
 
-  #release (lane: Lane): void {
-    if (lane.bound || lane.idle || lane.client.destroyed) return
-    if (lane.wire === undefined || this.#closed || performance.now() - lane.wire.since > this.#options.renewAfterMs) {
-      this.#end(lane)
-      return
+  /** What was learned of this upstream, and the one safe retry (contract section 4). */
+  #repeat (connection: Connection, call: Call): boolean {
+    this.#limit.closedAfter(connection.idleMs)
+    if (!call.repeatable || this.#closed) return false
+    call.repeated = true
+    call.carrier = undefined
+    this.#open(call, this.#bondOf.get(connection))
+    return true
+  }
+
+  #remove (connection: Connection): void {
+    const last = this.#connections.pop()
+    if (last !== undefined && last !== connection) {
+      last.place = connection.place
+      this.#connections[connection.place] = last
     }
-    lane.wire.idleSince = performance.now()
-    lane.idle = true
-    this.#idle.push(lane)
+    const at = this.#idle.lastIndexOf(connection)
+    if (at !== -1) this.#idle.splice(at, 1)
+    this.#settle()
   }
 
-  #lose (lane: Lane, error: Error & { readonly code?: string }): void {
-    const { wire } = lane
-    lane.wire = undefined
-    if (!lane.idle) return
-    this.#idle.splice(this.#idle.indexOf(lane), 1)
-    lane.idle = false
-    // An end that was announced with the answer tells nothing of idle times.
-    if (wire?.closing === false) {
-      if (error.code === 'UND_ERR_INFO') this.#limit.keptFor(performance.now() - wire.idleSince)
-      else this.#limit.closedAfter(performance.now() - wire.idleSince)
+  #settle (): void {
+    if (this.#connections.length > 0) return
+    clearInterval(this.#clock)
+    this.#clock = undefined
+    if (this.#waiting === 0) this.#onEmpty()
+  }
+
+  #tickMs (): number {
+    const { timeoutMs, idleTimeoutMs } = this.#options
+    return Math.min(Math.max(Math.min(timeoutMs, idleTimeoutMs) / TICKS_PER_DEADLINE, SHORTEST_TICK_MS), LONGEST_TICK_MS)
+  }
+
+  readonly #tick = (): void => {
+    const now = performance.now()
+    // From the end, since those that are ended leave.
+    for (let index = this.#connections.length - 1; index >= 0; index--) {
+      const connection = this.#connections[index]
+      if (connection === undefined) continue
+      if (connection.busy) {
+        connection.look(now)
+      } else if (now - connection.idleSince >= connection.keepAliveMs) {
+        this.#limit.keptFor(now - connection.idleSince)
+        connection.destroy()
+      }
     }
-    this.#end(lane)
   }
+}
 
-  /** Whatever is under way there still ends, but by a client that went away. */
-  #end (lane: Lane): void {
-    this.#lanes.delete(lane)
-    lane.idle = false
-    const ended = lane.bound ? lane.client.destroy() : lane.client.close()
-    ended.catch(() => {}) // it is over already
-  }
+function destroyed (): ProxyError {
+  return new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'connection_terminated', cause: new Error('the connections to the upstream are being closed') })
 }

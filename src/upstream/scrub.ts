@@ -1,6 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex, Transform } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import type { Injection } from '../auth/injection.ts'
 import { ProxyError } from '../errors.ts'
 import { Mask, maskText, patternsOf, type Pattern } from '../http/mask.ts'
@@ -8,8 +6,8 @@ import type { Spelled } from '../http/spelled.ts'
 import { spellingsOf, textsOf } from '../http/spellings.ts'
 import type { Secret } from '../secret.ts'
 import { contentCodingOf, createDecoder, decodedHeaders, type ContentCoding } from './decoder.ts'
-import type { Sender } from './exchange.ts'
-import { rawText } from './raw-text.ts'
+import type { ResponseHead } from './response-head.ts'
+import type { ResponseHandler, Sender, Transfer } from './sender.ts'
 
 /** Masks what the answers of one route echo of its credentials. */
 export class Scrubber {
@@ -25,7 +23,13 @@ export class Scrubber {
   over (sender: Sender, sent: readonly Injection[], onMasked: (count: number) => void): Sender {
     const known = sent.map((injection) => this.#knownOf(injection))
     const sought = { patterns: known.flatMap(({ patterns }) => patterns), texts: known.flatMap(({ texts }) => texts) }
-    return { dispatch: (options, handler) => sender.dispatch(options, new ScrubbedAnswer(handler, options.method, sought, onMasked)) }
+    return {
+      dispatch: (request, handler) => {
+        const answer = new ScrubbedAnswer(handler, request.method, sought, onMasked)
+        answer.upstream = sender.dispatch(request, answer)
+        return answer
+      }
+    }
   }
 
   #knownOf ({ prefix, value }: Injection): Known {
@@ -51,24 +55,26 @@ function basicParts (encoded: string): string[] {
 }
 
 /**
- * Stands between undici and the handler of an answer, which sees an answer that has no secret in it and needs to know
+ * Stands between a connection and the handler of an answer, which sees an answer that has no secret in it and needs to know
  * nothing of this. A coding that cannot be looked into is an error, since nothing unseen may pass (docs/decisions/0009-scrub.md).
  */
-class ScrubbedAnswer implements Dispatcher.DispatchHandler {
-  readonly #handler: Dispatcher.DispatchHandler
+class ScrubbedAnswer implements ResponseHandler, Transfer {
+  /** What carries the answer as it comes. */
+  upstream: Transfer | undefined
+  readonly #handler: ResponseHandler
   readonly #method: string
   readonly #sought: Known
   readonly #mask: Mask
   readonly #onMasked: (count: number) => void
-  #controller: ScrubbedController | undefined
   #coding: ContentCoding | undefined
   #decoder: Transform | undefined
+  #trailers: string[] = []
   /** Masked places in the body that were told. */
   #told = 0
   #whole = false
   #over = false
 
-  constructor (handler: Dispatcher.DispatchHandler, method: string, sought: Known, onMasked: (count: number) => void) {
+  constructor (handler: ResponseHandler, method: string, sought: Known, onMasked: (count: number) => void) {
     this.#handler = handler
     this.#method = method
     this.#sought = sought
@@ -76,92 +82,102 @@ class ScrubbedAnswer implements Dispatcher.DispatchHandler {
     this.#onMasked = onMasked
   }
 
-  onRequestStart (controller: Dispatcher.DispatchController, context: unknown): void {
-    this.#controller = new ScrubbedController(controller)
-    this.#handler.onRequestStart?.(this.#controller, context)
+  // Once nobody reads the decoder, it stops taking from the upstream by itself.
+  pause (): void {
+    if (this.#decoder === undefined) this.upstream?.pause()
+    else this.#decoder.pause()
   }
 
-  onRequestUpgrade (controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders, socket: Duplex): void {
-    this.#handler.onRequestUpgrade?.(this.#with(controller, this.#maskAll(controller.rawHeaders)), statusCode, headers, socket)
+  resume (): void {
+    this.#decoder?.resume()
+    if (this.#decoder?.writableNeedDrain !== true) this.upstream?.resume()
   }
 
-  /** The parsed headers pass as they are: nothing but the framing is read of them. */
-  onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders, statusMessage?: string): void {
-    const raw = this.#maskAll(controller.rawHeaders)
-    const [reason] = this.#maskAll(statusMessage === undefined ? [] : [statusMessage])
-    const final = statusCode >= 200 && statusCode !== 304
-    const coding = final ? contentCodingOf(raw) : undefined
+  abort (): void {
+    this.#over = true
+    this.#decoder?.destroy()
+    this.upstream?.abort()
+  }
+
+  onInterim (head: ResponseHead): void {
+    this.#handler.onInterim(this.#masked(head))
+  }
+
+  onHead (head: ResponseHead): void {
+    const masked = this.#masked(head)
+    const { statusCode, rawHeaders } = masked
+    const coding = statusCode === 304 ? undefined : contentCodingOf(rawHeaders)
     if (this.#method !== 'HEAD' && (coding === 'unknown' || (coding !== undefined && statusCode === 206))) {
-      this.#fail(controller, new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_response_content_coding', message: OPAQUE }))
+      this.#fail(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_response_content_coding', message: OPAQUE }))
       return
     }
     this.#coding = coding === 'unknown' ? undefined : coding
-    this.#handler.onResponseStart?.(this.#with(controller, final ? decodedHeaders(raw, this.#coding) : raw), statusCode, headers, reason)
+    this.#handler.onHead(statusCode === 304 ? masked : { ...masked, rawHeaders: decodedHeaders(rawHeaders, this.#coding) })
   }
 
-  onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onBody (chunk: Buffer): void {
     if (this.#over) return
     if (this.#coding === undefined) {
-      this.#pass(controller, this.#mask.push(chunk))
+      this.#pass(this.#mask.push(chunk))
       return
     }
-    const decoder = this.#decoder ??= this.#decode(controller, createDecoder(this.#coding, chunk))
+    const decoder = this.#decoder ??= this.#decode(createDecoder(this.#coding, chunk))
     if (decoder.write(chunk)) return
-    controller.pause()
-    decoder.once('drain', () => { controller.resume() })
+    this.upstream?.pause()
+    decoder.once('drain', () => { this.upstream?.resume() })
   }
 
-  onResponseEnd (controller: Dispatcher.DispatchController): void {
+  onEnd (trailers: string[]): void {
     this.#whole = true
-    if (this.#decoder === undefined) this.#end(controller)
+    this.#trailers = trailers
+    if (this.#decoder === undefined) this.#end()
     else this.#decoder.end()
   }
 
-  onResponseError (controller: Dispatcher.DispatchController, error: Error): void {
+  onSwitch (head: ResponseHead, socket: Duplex): void {
+    this.#handler.onSwitch(this.#masked(head), socket)
+  }
+
+  onError (error: Error): void {
     if (this.#over) return
     this.#over = true
     this.#decoder?.destroy()
-    this.#handler.onResponseError?.(this.#with(controller), error)
+    this.#handler.onError(error)
   }
 
-  #decode (controller: Dispatcher.DispatchController, decoder: Transform): Transform {
-    this.#with(controller).decoder = decoder
+  #decode (decoder: Transform): Transform {
     return decoder
-      .on('data', (chunk: Buffer) => { this.#pass(controller, this.#mask.push(chunk)) })
-      .on('end', () => { this.#end(controller) })
-      .on('error', (error) => { this.#fail(controller, error) })
+      .on('data', (chunk: Buffer) => { this.#pass(this.#mask.push(chunk)) })
+      .on('end', () => { this.#end() })
+      .on('error', (error) => { this.#fail(error) })
   }
 
-  #pass (controller: Dispatcher.DispatchController, bytes: Buffer): void {
+  #pass (bytes: Buffer): void {
     this.#tell(this.#mask.count - this.#told)
     this.#told = this.#mask.count
-    if (bytes.length > 0) this.#handler.onResponseData?.(this.#with(controller), bytes)
+    if (bytes.length > 0) this.#handler.onBody(bytes)
   }
 
-  #end (controller: Dispatcher.DispatchController): void {
+  #end (): void {
     if (this.#over) return
-    this.#pass(controller, this.#mask.end())
+    this.#pass(this.#mask.end())
     this.#over = true
-    const own = this.#with(controller)
-    own.rawTrailers = this.#maskAll(controller.rawTrailers)
-    this.#handler.onResponseEnd?.(own, {})
+    this.#handler.onEnd(this.#maskAll(this.#trailers))
     // Bytes behind the end of what was compressed: nobody knows what they are.
-    if (!this.#whole) controller.abort(new Error('the upstream sent bytes behind its compressed body'))
+    if (!this.#whole) this.upstream?.abort()
   }
 
-  #fail (controller: Dispatcher.DispatchController, error: Error): void {
-    this.onResponseError(controller, error)
-    controller.abort(new Error('the upstream sent a body that cannot be decoded'))
+  #fail (error: Error): void {
+    this.onError(error)
+    this.upstream?.abort()
   }
 
-  #with (controller: Dispatcher.DispatchController, rawHeaders?: string[]): ScrubbedController {
-    const own = this.#controller ??= new ScrubbedController(controller)
-    if (rawHeaders !== undefined) own.rawHeaders = rawHeaders
-    return own
+  #masked (head: ResponseHead): ResponseHead {
+    const [reason = '', ...rawHeaders] = this.#maskAll([head.reason, ...head.rawHeaders])
+    return { ...head, reason, rawHeaders }
   }
 
-  #maskAll (raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-    const texts = rawText(raw)
+  #maskAll (texts: string[]): string[] {
     if (texts.length === 0) return texts
     // One look for the usual case of nothing.
     const mask = (text: string): ReturnType<typeof maskText> => maskText(text, this.#sought.patterns, this.#sought.texts)
@@ -177,43 +193,3 @@ class ScrubbedAnswer implements Dispatcher.DispatchHandler {
 }
 
 const OPAQUE = 'The upstream compressed its answer although it was asked not to, and scrub of this route cannot look into it; set scrub to false if the answer may pass unseen.'
-
-/** The handler's view of the exchange: masked headers, and a body that is paused behind the decoder. */
-class ScrubbedController implements Dispatcher.DispatchController {
-  readonly #upstream: Dispatcher.DispatchController
-  decoder: Transform | undefined
-  rawHeaders: string[] = []
-  rawTrailers: string[] = []
-
-  constructor (upstream: Dispatcher.DispatchController) {
-    this.#upstream = upstream
-  }
-
-  get aborted (): boolean {
-    return this.#upstream.aborted
-  }
-
-  get paused (): boolean {
-    return this.decoder?.isPaused() ?? this.#upstream.paused
-  }
-
-  get reason (): Error | null {
-    return this.#upstream.reason
-  }
-
-  abort (reason: Error): void {
-    this.decoder?.destroy()
-    this.#upstream.abort(reason)
-  }
-
-  // Once nobody reads the decoder, it stops taking from the upstream by itself.
-  pause (): void {
-    if (this.decoder === undefined) this.#upstream.pause()
-    else this.decoder.pause()
-  }
-
-  resume (): void {
-    this.decoder?.resume()
-    if (this.decoder?.writableNeedDrain !== true) this.#upstream.resume()
-  }
-}

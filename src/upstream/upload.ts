@@ -12,7 +12,7 @@ export interface UploadOptions {
 /**
  * A request body on its way to the upstream.
  *
- * A stream of its own: undici destroys the body of a request that fails or is answered early, and destroying an
+ * A stream of its own: the body of a request that fails or is answered early is destroyed, and destroying an
  * IncomingMessage destroys the client's socket, with the answer that is still to be written (nodejs/node `IncomingMessage._destroy`).
  */
 export class Upload extends Readable {

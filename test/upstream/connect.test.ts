@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { connectUpstream } from '#src/upstream/connect.ts'
+import { ask } from '../helpers/ask.ts'
 import { startForwardProxy } from '../helpers/forward-proxy.ts'
 import { message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { BEARER, startProxy, type TestProxy } from '../helpers/proxy.ts'
@@ -140,7 +141,7 @@ function runTests (folder: string): void {
     t.teardown(() => { for (const name of ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY']) delete process.env[name] })
     for (const proxies of [{}, { httpProxy: relay.url }]) {
       const dispatcher = connectUpstream({ origin: 'https://nowhere.invalid', timeoutMs: 1000, idleTimeoutMs: 1000, proxies })
-      await t.rejects(dispatcher.request({ origin: 'https://nowhere.invalid', path: '/', method: 'GET' }))
+      await t.rejects(ask(dispatcher))
       await dispatcher.destroy()
     }
     t.same(relay.targets, [])

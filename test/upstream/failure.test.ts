@@ -1,7 +1,6 @@
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { errors } from 'undici'
 import { upstreamFailure } from '#src/upstream/failure.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { BEARER, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
@@ -97,20 +96,6 @@ t.test('every status from 200 to 999 passes, any other is one 502', async (t) =>
 t.test('every way to fail has its RFC 9209 type', async (t) => {
   const withCode = (code: string): Error => Object.assign(new Error('failed'), { code })
   for (const [error, type] of [
-    [new errors.ConnectTimeoutError(), 'connection_timeout'],
-    [new errors.HeadersOverflowError(), 'http_response_header_section_size'],
-    [new errors.BodyTimeoutError(), 'connection_read_timeout'],
-    [new errors.ResponseContentLengthMismatchError(), 'http_protocol_error'],
-    [new errors.ResponseExceededMaxSizeError(), 'http_response_body_size'],
-    [new errors.RequestContentLengthMismatchError(), 'http_request_error'],
-    [new errors.InvalidArgumentError(), 'http_request_error'],
-    [new errors.SocketError('other side closed'), 'connection_terminated'],
-    [new errors.SocketError('bad upgrade'), 'http_protocol_error'],
-    [new errors.SocketError('bad response'), 'http_protocol_error'],
-    [new errors.ClientDestroyedError(), 'connection_terminated'],
-    [new errors.ClientClosedError(), 'connection_terminated'],
-    [Object.assign(new Error('Response does not match'), { name: 'HTTPParserError', code: undefined }), 'http_protocol_error'],
-    [withCode('HPE_INVALID_CONSTANT'), 'http_protocol_error'],
     [withCode('ENOTFOUND'), 'dns_error'], [withCode('EAI_AGAIN'), 'dns_error'], [withCode('EAI_FAIL'), 'dns_error'], [withCode('ETIMEOUT'), 'dns_timeout'],
     [withCode('ECONNREFUSED'), 'connection_refused'], [withCode('ETIMEDOUT'), 'connection_timeout'], [withCode('ECONNABORTED'), 'connection_terminated'],
     [withCode('EHOSTUNREACH'), 'destination_ip_unroutable'], [withCode('EHOSTDOWN'), 'destination_ip_unroutable'], [withCode('ENETDOWN'), 'destination_ip_unroutable'],

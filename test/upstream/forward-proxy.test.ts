@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { connectUpstream, type ProxyEnvironment } from '#src/upstream/connect.ts'
 import { createAuthority } from '../helpers/certificates.ts'
+import { ask } from '../helpers/ask.ts'
 import { startForwardProxy } from '../helpers/forward-proxy.ts'
 import { message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { BEARER, startProxy, type TestProxy } from '../helpers/proxy.ts'
@@ -80,7 +81,7 @@ t.test('a tunnel that is not open yet is given up when the proxy stops', async (
   const forward = await startForwardProxy(t, { silent: true })
   const dispatcher = connectUpstream({ origin: 'https://api.example.com', timeoutMs: 60_000, idleTimeoutMs: 60_000, proxies: { httpsProxy: forward.url } })
   const asked = forward.asked()
-  const answer = dispatcher.request({ origin: 'https://api.example.com', path: '/', method: 'GET' })
+  const answer = ask(dispatcher)
   answer.catch(() => {})
   const { closed } = await asked
   await dispatcher.destroy()

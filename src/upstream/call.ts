@@ -1,0 +1,93 @@
+import type { ResponseHead } from './response-head.ts'
+import type { ResponseHandler, Transfer, UpstreamRequest } from './sender.ts'
+
+/** The connection that a call has, as far as a call has a say there. */
+export interface Carrier {
+  readonly pause: () => void
+  readonly resume: () => void
+  /** The call is over before its response is. */
+  readonly abandon: () => void
+}
+
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/**
+ * One request under way, whatever connection it takes. Everything that a handler may do goes through this, so that a call
+ * that is over can never touch the connection that serves another one by now.
+ */
+export class Call implements Transfer {
+  readonly request: UpstreamRequest
+  /** The head of the request, as it is sent. */
+  head = ''
+  readonly #handler: ResponseHandler
+  /** Undefined while it waits for one. */
+  carrier: Carrier | undefined
+  /** It was sent once before. */
+  repeated = false
+  #over = false
+
+  constructor (request: UpstreamRequest, handler: ResponseHandler) {
+    this.request = request
+    this.#handler = handler
+  }
+
+  /** Whether nothing more is told of it, and nothing more can be done. */
+  get over (): boolean {
+    return this.#over
+  }
+
+  /** Whether it may be sent once more where a reused connection failed (contract section 4; RFC 9110 section 9.2.2). */
+  get repeatable (): boolean {
+    return !this.repeated && !this.#over && this.request.body === null && SAFE_METHODS.has(this.request.method)
+  }
+
+  pause (): void {
+    if (!this.#over) this.carrier?.pause()
+  }
+
+  resume (): void {
+    if (!this.#over) this.carrier?.resume()
+  }
+
+  abort (): void {
+    if (this.#over) return
+    this.#close()
+    this.carrier?.abandon()
+  }
+
+  interim (head: ResponseHead): void {
+    if (!this.#over) this.#handler.onInterim(head)
+  }
+
+  begin (head: ResponseHead): void {
+    if (!this.#over) this.#handler.onHead(head)
+  }
+
+  body (chunk: Buffer): void {
+    if (!this.#over) this.#handler.onBody(chunk)
+  }
+
+  end (trailers: string[]): void {
+    if (this.#over) return
+    this.#over = true
+    this.#handler.onEnd(trailers)
+  }
+
+  switch (head: ResponseHead, socket: Parameters<ResponseHandler['onSwitch']>[1]): void {
+    this.#over = true
+    this.#handler.onSwitch(head, socket)
+  }
+
+  fail (error: Error): void {
+    if (this.#over) return
+    this.#close()
+    this.#handler.onError(error)
+  }
+
+  /** A body that nobody will send is let go: whoever fills it reads on and drops what is left. */
+  #close (): void {
+    this.#over = true
+    const { body } = this.request
+    if (body !== null && !Buffer.isBuffer(body)) body.on('error', () => {}).destroy()
+  }
+}

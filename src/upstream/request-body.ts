@@ -1,0 +1,107 @@
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import { ProxyError } from '../errors.ts'
+
+/** What a body tells of itself. */
+export interface BodyEvents {
+  /** Something left. */
+  readonly onMoved: () => void
+  /** All of it was written. */
+  readonly onSent: () => void
+  /** It broke off, or is not what was announced: the upstream must see a broken request. */
+  readonly onBroken: (error: Error) => void
+}
+
+/** A request body that streams to a socket, by its announced length or in chunks, as fast as the socket takes it. */
+export class RequestBody {
+  readonly #source: Readable
+  readonly #socket: Socket
+  readonly #length: number | undefined
+  readonly #events: BodyEvents
+  #bytes = 0
+  /** What is still to be written in front of the body. */
+  #head: string
+
+  /**
+   * @param head leaves with the first bytes of the body: a request that turns out to be malformed there has not left then
+   * @param length how many bytes were announced; undefined: chunks
+   */
+  constructor (head: string, source: Readable, socket: Socket, length: number | undefined, events: BodyEvents) {
+    this.#head = head
+    this.#source = source
+    this.#socket = socket
+    this.#length = length
+    this.#events = events
+    source.on('data', this.#write).on('end', this.#end).on('error', this.#break).on('close', this.#break)
+  }
+
+  /** The socket takes more. */
+  resume (): void {
+    this.#source.resume()
+  }
+
+  /** Nobody wants the rest. */
+  stop (): void {
+    this.#forget()
+    this.#source.destroy()
+  }
+
+  #forget (): void {
+    // One stays, since a stream that is destroyed may still have an error to tell.
+    this.#source.on('error', () => {}).off('data', this.#write).off('end', this.#end).off('error', this.#break).off('close', this.#break)
+  }
+
+  readonly #write = (chunk: Buffer): void => {
+    const socket = this.#socket
+    this.#bytes += chunk.length
+    if (this.#length !== undefined && this.#bytes > this.#length) {
+      this.#break(mismatch())
+      return
+    }
+    if (chunk.length === 0) return
+    this.#writeHead()
+    if (!(this.#length === undefined ? writeChunk(socket, chunk) : socket.write(chunk))) this.#source.pause()
+    socket.uncork()
+    this.#events.onMoved()
+  }
+
+  /** Corks the socket, so that what comes next leaves along with it. */
+  #writeHead (): void {
+    this.#socket.cork()
+    if (this.#head === '') return
+    this.#socket.write(this.#head, 'latin1')
+    this.#head = ''
+  }
+
+  readonly #end = (): void => {
+    if (this.#length !== undefined && this.#bytes !== this.#length) {
+      this.#break(mismatch())
+      return
+    }
+    this.#forget()
+    this.#writeHead()
+    if (this.#length === undefined) this.#socket.write('0\r\n\r\n', 'latin1')
+    this.#socket.uncork()
+    this.#events.onMoved()
+    this.#events.onSent()
+  }
+
+  readonly #break = (error: Error = new Error('the request body broke off')): void => {
+    this.#forget()
+    this.#events.onBroken(error)
+  }
+}
+
+/** Writes a chunk and its frame at once; false where that is enough for now. */
+export function writeChunk (socket: Socket, chunk: Buffer): boolean {
+  socket.cork()
+  socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
+  socket.write(chunk)
+  const more = socket.write('\r\n', 'latin1')
+  socket.uncork()
+  return more
+}
+
+function mismatch (): ProxyError {
+  return new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_request_error', cause: new Error('the request body has not the length that was announced') })
+}

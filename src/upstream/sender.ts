@@ -1,0 +1,44 @@
+import type { Duplex, Readable } from 'node:stream'
+import type { ResponseHead } from './response-head.ts'
+
+/** A request as it will stand on the wire, but for the `Host` and framing that the connection adds. */
+export interface UpstreamRequest {
+  readonly method: string
+  /** Path and query, raw. */
+  readonly target: string
+  /** Flat list of names and values; no hop-by-hop ones, no framing. */
+  readonly headers: readonly string[]
+  /** Null where the client announced none. */
+  readonly body: Readable | Buffer | null
+  /** How many bytes the body has; a body without it goes in chunks. */
+  readonly length?: number | undefined
+  /** The protocols that the client offers to switch to. */
+  readonly upgrade?: string
+}
+
+/** Takes a response. Told in this order; `onEnd`, `onSwitch` or `onError` is the last, and nothing comes behind an abort. */
+export interface ResponseHandler {
+  /** An interim response (1xx) other than 100 and 101. */
+  onInterim (head: ResponseHead): void
+  onHead (head: ResponseHead): void
+  onBody (chunk: Buffer): void
+  onEnd (trailers: string[]): void
+  /** The upstream switched protocols, which the request had offered; the socket holds what came behind the head. */
+  onSwitch (head: ResponseHead, socket: Duplex): void
+  /** The body may have begun. */
+  onError (error: Error): void
+}
+
+/** One request under way. Once it is over, none of this does anything: its connection may serve another one. */
+export interface Transfer {
+  pause (): void
+  resume (): void
+  /** The connection is closed. */
+  abort (): void
+}
+
+/** What sends requests to an upstream. */
+export interface Sender {
+  /** Sends a request. What it is told of may be told before this returns. */
+  dispatch (request: UpstreamRequest, handler: ResponseHandler): Transfer
+}
