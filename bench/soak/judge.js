@@ -16,18 +16,20 @@ export function createJudge ({ ledger, fairSince, visits, say }) {
   return { answered, condemn, count, counts, wrong: () => wrong, longestRecoveryMs: () => longestRecoveryMs }
 
   /** An answer as a client got it: `broken` where it has no end. `expected` is the body of a 200. */
-  function answered ({ id, credential, startedAt, expected }, { status, headers = {}, body = '', broken = false }) {
+  function answered ({ id, credential, startedAt, expected, safe = true }, { status, headers = {}, body = '', broken = false }) {
     const seen = visits.get(id) ?? []
     visits.delete(id)
-    const problem = judgeVisits(seen) ?? judgeAnswer(seen.at(-1), { credential, startedAt, expected }, { status, headers, body, broken })
+    const problem = judgeVisits(seen, safe) ?? judgeAnswer(seen.at(-1), { credential, startedAt, expected }, { status, headers, body, broken })
     if (problem !== undefined) condemn(credential, problem, { status, broken, seen: seen.map(({ status }) => status) })
     count(broken ? 'broken by the upstream' : headers['proxy-status'] === undefined ? `upstream ${status}` : `own ${status} ${codeOf(body)}`)
   }
 
-  function judgeVisits (seen) {
-    if (seen.length > 2) return `sent ${seen.length} times`
-    if (seen.length === 2 && seen[0].status !== 401) return `sent again after ${seen[0].status}`
-    return undefined
+  /** Once more after a first 401, and once more where a connection that had served before broke under a request that may be repeated. */
+  function judgeVisits (seen, safe) {
+    const before = seen.slice(0, -1).map(({ status }) => status)
+    if (new Set(before).size < before.length) return `sent again after ${before}`
+    const other = before.find((status) => status !== 401 && !(status === 'reset' && safe))
+    return other === undefined ? undefined : `sent again after ${other}`
   }
 
   function judgeAnswer (last, { credential, startedAt, expected }, { status, headers, body, broken }) {

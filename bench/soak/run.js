@@ -17,6 +17,7 @@ import { createJudge } from './judge.js'
 import { createLedger } from './ledger.js'
 import { createCognito, createOAuth2, LIFETIME_S, startProvider } from './provider.js'
 import { createRandom } from './random.js'
+import { startRudeClients } from './rude-clients.js'
 import { startTraffic } from './traffic.js'
 import { startUpstream } from './upstream.js'
 import { readVitals } from './vitals.js'
@@ -63,6 +64,8 @@ const spells = [
   troubleUpstream(upstream, ledger, { random: createRandom(SEED + 11), signal: weather.signal, say })
 ]
 const traffic = startTraffic({ port: daemon.port, credentials: Object.keys(CREDENTIALS), watched: ['relayer-a', 'orders', 'billing'], judge, random: createRandom(SEED + 12) })
+const rude = startRudeClients({ port: daemon.port, credentials: Object.keys(CREDENTIALS), random: createRandom(SEED + 13), signal: weather.signal })
+const reloads = reloadNowAndThen(createRandom(SEED + 14))
 const vitals = [await readVitals(daemon.pid, daemon.admin)]
 const endAt = Date.now() + MINUTES * 60_000
 const calm = setTimeout(() => {
@@ -89,7 +92,7 @@ async function sample () {
 async function finish () {
   clearTimeout(calm)
   weather.abort()
-  await Promise.all([...spells, traffic.stop()])
+  await Promise.all([...spells, rude.ended, reloads, traffic.stop()])
   daemon.child.kill('SIGTERM')
   const [status] = daemon.exit ?? await once(daemon.child, 'exit')
   if (status !== 0) judge.condemn('the daemon', `ended with ${status}`)
@@ -97,6 +100,11 @@ async function finish () {
   await Promise.all([...Object.values(providers), ...emulators, upstream].map((part) => part.close()))
   report()
   process.exitCode = judge.wrong() === 0 ? 0 : 1
+}
+
+/** The same configuration again, while everything goes on. */
+async function reloadNowAndThen (random) {
+  while (await pause(random.between(5_000, 30_000), weather.signal)) daemon.child.kill('SIGHUP')
 }
 
 function report () {
@@ -115,6 +123,8 @@ function report () {
     ['least life of a token at the upstream', `${(upstream.leastLifeMs / 1000).toFixed(1)} s`],
     ['last 503 after a provider\'s return, at the most', `${(judge.longestRecoveryMs() / 1000).toFixed(1)} s`],
     ['slowest 200 of the static credential, which no provider can hold up', `${traffic.slowestMs('maps')} ms`],
+    ['reloads', last.reloads],
+    ...rude.counts,
     ['wrong answers', judge.wrong()],
     ['RSS, MiB', range('rssMiB')],
     ['file descriptors', range('fds')],

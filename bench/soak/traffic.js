@@ -54,7 +54,7 @@ export function startTraffic ({ port, credentials, judge, random, watched }) {
   /** One request, judged. Resolves with its status; never rejects. */
   function send (credential, { method, body, lines = 0 }) {
     const id = ++lastId
-    const visit = { id, credential, startedAt: Date.now(), expected: lines > 0 ? linesOf(id, lines) : method === 'POST' ? body : bodyOf(id) }
+    const visit = { id, credential, startedAt: Date.now(), safe: method === 'GET', expected: lines > 0 ? linesOf(id, lines) : method === 'POST' ? body : bodyOf(id) }
     return new Promise((resolve) => {
       const end = (answer) => {
         judge.answered(visit, answer)

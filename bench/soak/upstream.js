@@ -2,6 +2,8 @@ import { createServer } from 'node:http'
 import { WebSocketServer } from 'ws'
 
 const LINE_EVERY_MS = 500
+const CHUNK = 'z'.repeat(65_536)
+const FLOOD_CHUNKS = 256
 
 /** What the upstream answers to a GET: from the request's id alone, so that the client can know it too. */
 export function bodyOf (id) {
@@ -36,7 +38,9 @@ export async function startUpstream ({ ledger, random, visits, condemn }) {
     if (refused) return answer(id, response, 401, 'no')
     if (upstream.mood === 'resets' && random.next() < 0.3) return reset(id, response, request.socket)
     if (upstream.mood === 'fails') return answer(id, response, 500, 'sorry')
-    const lines = Number(new URL(request.url, 'http://upstream').searchParams.get('lines') ?? 0)
+    const { searchParams } = new URL(request.url, 'http://upstream')
+    if (searchParams.has('flood')) return flood(response)
+    const lines = Number(searchParams.get('lines') ?? 0)
     if (lines > 0) return stream(id, response, lines)
     answer(id, response, 200, request.method === 'POST' ? Buffer.concat(chunks) : bodyOf(id))
   }
@@ -76,7 +80,20 @@ export async function startUpstream ({ ledger, random, visits, condemn }) {
     return { id, refused }
   }
 
+  /** More than all buffers on the way take. */
+  function flood (response) {
+    let left = FLOOD_CHUNKS
+    const pour = () => {
+      while (left-- > 0) if (!response.write(CHUNK)) return
+      response.end()
+    }
+    response.on('drain', pour)
+    pour()
+  }
+
   function record (id, status) {
+    // Of a client that looks at no answer.
+    if (Number.isNaN(id)) return
     visits.set(id, [...visits.get(id) ?? [], { status }])
   }
 

@@ -14,6 +14,7 @@ export async function readVitals (pid, admin) {
     handles: sum('nodejs_active_handles_total'),
     timers: sum('nodejs_active_resources', 'type="Timeout"'),
     cpuSeconds: sum('process_cpu_seconds_total'),
+    reloads: sum('countersign_reloads_total'),
     refreshes: sum('countersign_token_fetches_total', 'kind="refresh",outcome="ok"'),
     logins: sum('countersign_token_fetches_total', 'kind="login",outcome="ok"'),
     /** Exchanges with its provider so far, for each credential. */
