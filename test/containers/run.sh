@@ -86,10 +86,11 @@ is_healthy() { [[ $(facts "$1" '{{.State.Health.Status}}') == healthy ]]; }
 sees_that_nothing_is_live() { [[ $(status_of within countersign healthcheck --admin 127.0.0.1:1) == 1 ]]; }
 runs_as_node() { [[ $(within id -un) == node && $(within id -u) != 0 && $(facts "$image" '{{.Config.User}}') == node ]]; }
 process_1_is_node() { [[ $(within readlink /proc/1/exe) == */node && $(within cat /proc/1/cmdline | tr '\0' ' ') == 'node /app/bin/countersign.js serve ' ]]; }
-has_production_dependencies_only() {
+has_licences_of_production_dependencies_only() {
   within node -e '
     const { dependencies, devDependencies } = JSON.parse(fs.readFileSync("/app/package.json", "utf8"))
-    const there = (name) => fs.existsSync(`/app/node_modules/${name}/package.json`)
+    const licences = fs.readFileSync("/app/bin/LICENSES.txt", "utf8")
+    const there = (name) => licences.includes(`\n${name} `) || licences.startsWith(`${name} `)
     const missing = Object.keys(dependencies).filter((name) => !there(name))
     const superfluous = Object.keys(devDependencies).filter(there)
     console.log({ missing, superfluous })
@@ -99,7 +100,7 @@ has_only_what_it_runs() {
   local there
   there=$(within sh -c 'cd /app && ls -d -- * config/*; command -v npm npx yarn || true' | tr '\n' ' ')
   echo "$there"
-  [[ $there =~ ^(LICENSE )?(README.md )?config\ config/countersign.jsonc\ config/countersign.schema.json\ dist\ node_modules\ package.json\ $ ]]
+  [[ $there =~ ^(LICENSE )?(README.md )?bin\ config\ config/countersign.jsonc\ config/countersign.schema.json\ package.json\ $ ]]
 }
 
 app_was_let_in() { log_of "$app" | has '^status 200$' && log_of "$app" | has '"verdict": "let in: a genuine access token'; }
@@ -149,7 +150,7 @@ root_is_read_only() {
   [[ $(facts "$countersign" '{{.HostConfig.ReadonlyRootfs}}') == true ]]
   [[ $(status_of docker exec --user 0 "$countersign" touch /app/x) == 1 && $(status_of docker exec --user 0 "$countersign" touch /tmp/x) == 1 ]]
 }
-files_belong_to_another() { run_to_end --entrypoint sh "$image" -c '! touch /app/x && ! [ -w dist/cli.js ] && ! [ -w node_modules ] && [ -r dist/cli.js ]'; }
+files_belong_to_another() { run_to_end --entrypoint sh "$image" -c '! touch /app/x && ! [ -w bin/countersign.js ] && ! [ -w bin ] && [ -r bin/countersign.js ]'; }
 has_no_privileges() {
   within cat /proc/1/status | has '^CapBnd:.0+$'
   within cat /proc/1/status | has '^NoNewPrivs:.1$'
@@ -189,7 +190,7 @@ echo "# image: $(($(facts "$image" '{{.Size}}') / 1000000)) MB, up after $SECOND
 
 check 'countersign runs as the user node' runs_as_node
 check 'process 1 is node itself' process_1_is_node
-check 'the image holds the production dependencies and no other' has_production_dependencies_only
+check 'the licences of the production dependencies go along, and of no other' has_licences_of_production_dependencies_only
 check 'the image holds nothing but what it runs, and no package manager' has_only_what_it_runs
 check 'its health check says healthy' eventually 30 is_healthy "$countersign"
 check 'its health check says when nothing is live' sees_that_nothing_is_live
