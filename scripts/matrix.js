@@ -11,7 +11,6 @@ import { delimiter, dirname, join } from 'node:path'
 import { ROOT, compile } from './compile.js'
 
 const SUPPORTED = ['20', '22', '24', '26']
-const SUMMARY = join(ROOT, 'build/summary.json')
 
 const args = process.argv.slice(2)
 const end = args.indexOf('--')
@@ -28,12 +27,13 @@ function runOn (version) {
   const node = install(version)
   const { stdout } = spawnSync(node, ['--version'], { encoding: 'utf8' })
   console.log(`\n# Node ${stdout.trim()}`)
-  rmSync(SUMMARY, { force: true })
+  const summary = join(ROOT, `build/summary-${stdout.trim()}.json`)
+  rmSync(summary, { force: true })
   const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` }
   const { status } = spawnSync(node, ['scripts/test.js', ...testArgs], { cwd: ROOT, env, stdio: 'inherit' })
   if (status !== 0) process.exitCode = 1
-  if (!existsSync(SUMMARY)) return `${stdout.trim().padEnd(10)} did not run`
-  const { pass, fail, skip, todo, seconds } = JSON.parse(readFileSync(SUMMARY, 'utf8'))
+  if (!existsSync(summary)) return `${stdout.trim().padEnd(10)} did not run`
+  const { pass, fail, skip, todo, seconds } = JSON.parse(readFileSync(summary, 'utf8'))
   return [stdout.trim().padEnd(9), String(pass).padStart(7), String(fail).padStart(7), String(skip).padStart(8), String(todo).padStart(17), String(seconds).padStart(8)].join(' ')
 }
 
