@@ -27,7 +27,7 @@ const QUICK = ['architecture', 'errors', 'secret', 'auth', 'http', 'route', 'con
 /** Files whose names begin alike share a process: to load tap and the program costs more than most of them do. */
 const SHARING = ['auth', 'http', 'route', 'config', 'plugins', 'listen', 'upstream', 'token', ...'BHPQRSUV'].map((name) => name.length === 1 ? `security/${name}` : `${name}/`)
 /** Those of them that look at their whole process, or that run longest. */
-const ALONE = ['token/cognito', 'token/oauth2', 'token/refresher', 'token/many-credentials', 'http/linear', 'security/R1-open-files']
+const ALONE = ['token/cognito', 'token/oauth2', 'token/refresher', 'token/many-credentials', 'http/linear', 'upstream/exchange', 'security/R1-open-files']
 const SLOWEST_SHOWN = 20
 
 const { values: options, positionals: names } = parseArgs({
@@ -90,8 +90,9 @@ function timesOfLastRuns () {
   return existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {}
 }
 
-/** Without a run to go by: whatever starts processes is slow. */
+/** Without a run to go by: what waits for tokens to age is slowest, then what many files share, then whatever starts processes. */
 function guessOf (name) {
+  if (/^test\/(?:e2e\/(?:token|re|streaming)|upstream\/|config\/)/.test(name)) return 4000
   return /^test\/(?:e2e|security|token-life|cli|fuzz|demo)\//.test(name) ? 3000 : /^test\/(?:token|upstream|plugins|listen|attack)\//.test(name) ? 2000 : 0
 }
 

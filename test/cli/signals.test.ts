@@ -165,21 +165,27 @@ t.test('a debugger that a SIGUSR1 has opened before the program began is closed;
 })
 
 t.test('SIGTERM during the first login ends it, whatever the login has come to', async (t) => {
-  const { url, connected } = await startSilence(t)
   const credentials = {
-    oauth: { type: 'oauth2', tokenUrl: `${url}/token`, clientId: 'id', clientSecret: 'secret' },
-    pool: { type: 'cognito', userPoolId: 'eu-west-1_AbCdEf123', clientId: 'id', username: 'user', password: 'password', endpoint: url }
+    oauth: (url: string) => ({ type: 'oauth2', tokenUrl: `${url}/token`, clientId: 'id', clientSecret: 'secret' }),
+    pool: (url: string) => ({ type: 'cognito', userPoolId: 'eu-west-1_AbCdEf123', clientId: 'id', username: 'user', password: 'password', endpoint: url })
   }
-  for (const [name, credential] of Object.entries(credentials)) {
-    const file = configFile(t, JSON.stringify({ listen: '127.0.0.1:0', admin: '127.0.0.1:0', shutdownTimeoutMs: 60_000, credentials: { [name]: credential }, routes: [{ prefix: '/', upstream: url, credential: name }] }))
+  for (const [name, credentialAt] of Object.entries(credentials)) {
+    const { url, connected } = await startSilence(t)
+    const file = configFile(t, JSON.stringify({ listen: '127.0.0.1:0', admin: '127.0.0.1:0', shutdownTimeoutMs: 60_000, credentials: { [name]: credentialAt(url) }, routes: [{ prefix: '/', upstream: url, credential: name }] }))
+    const ends = async (daemon: Daemon, when: string): Promise<void> => {
+      t.equal(await daemon.exit, 0, `${name}, ${when}`)
+      t.equal(daemon.lines().at(-1)?.['msg'], 'stopped', 'it did not have to be left behind')
+    }
+    const waiting = start(t, ['serve', '-c', file])
+    await connected
+    waiting.kill('SIGTERM')
+    await ends(waiting, 'while it waits for an answer')
     // At once, so that the modules of a login are still being read; and a little later.
     await Promise.all([0, 60].map(async (afterMs) => {
-      const daemon = start(t, ['serve', '-c', file], { node: atCall('node:fs', 'writeSync', 'String(args[1]).includes(\'"listening"\')', `setTimeout(() => { process.kill(process.pid, 'SIGTERM') }, ${afterMs})`) })
-      t.equal(await daemon.exit, 0, `${name}, ${afterMs} ms after it listens`)
-      t.equal(daemon.lines().at(-1)?.['msg'], 'stopped', 'it did not have to be left behind')
+      const killing = `setTimeout(() => { process.kill(process.pid, 'SIGTERM') }, ${afterMs})`
+      await ends(start(t, ['serve', '-c', file], { node: atCall('node:fs', 'writeSync', 'String(args[1]).includes(\'"listening"\')', killing) }), `${afterMs} ms after it listens`)
     }))
   }
-  await connected
 })
 
 t.test('a thread that hangs, as in the lookup of a name, does not keep it from ending', {
