@@ -158,7 +158,7 @@ t.test('HEAD, 204, 304 and interim responses have no body, whatever they say', a
     }
     t.match(readEverywhichWay(t, `HTTP/1.1 103 Hints\r\n${fields}\r\n${OK}Content-Length: 2\r\n\r\nok`), { interim: [103], status: 200, body: 'ok' }, fields)
   }
-  t.match(readEverywhichWay(t, 'HTTP/1.1 205 Reset\r\nContent-Length: 1\r\n\r\nx'), { body: 'x', trailers: [] }, '205 is framed as any other')
+  t.match(readEverywhichWay(t, 'HTTP/1.1 205 Reset\r\nContent-Length: 1\r\n\r\nx'), { body: 'x', trailers: [] }, '205 is framed like every other response')
 })
 
 t.test('interim responses are told, a 100 is not, and there are at most 64', async (t) => {
