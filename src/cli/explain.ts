@@ -6,7 +6,7 @@ import { checkBrowser, checkHost, guardedHeaders } from '../http/host.ts'
 import { connectionListed, foldName, isDroppedFromRequest } from '../http/headers.ts'
 import { printable } from '../http/printable.ts'
 import { createNameTest } from '../http/alike.ts'
-import { createCookieTest } from '../http/cookie.ts'
+import { cookieNames, createCookieTest } from '../http/cookie.ts'
 import { isNavigation, isServiceWorkerScript } from '../http/browser.ts'
 import { isSwitch } from '../http/incoming.ts'
 import { judgeMethod, judgeRequest } from '../http/request-line.ts'
@@ -146,7 +146,7 @@ function removedFields (route: Route, headers: readonly string[], query: string)
   const names = (place: 'query' | 'cookie'): string[] => route.bindings.flatMap(({ scheme }) => scheme.type !== 'http' && scheme.in === place ? [scheme.name] : [])
   const [isParameter, isCookie] = [createNameTest(names('query')), createCookieTest(names('cookie'))]
   const parameters = query.slice(1).split(/[&;]/).map((part) => part.split('=', 1)[0] ?? '').filter(isParameter)
-  const cookies = headers.filter((_, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'cookie').join('; ').split(/[;,]/).map((pair) => pair.replace(/^[=\s]+/, '').split('=', 1)[0]?.trim() ?? '')
+  const cookies = cookieNames(headers.filter((_, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'cookie').join('; '))
   return [...parameters.map((name) => `query ${name}`), ...cookies.filter(isCookie).map((name) => `cookie ${name}`)]
 }
 

@@ -34,6 +34,11 @@ export function createCookieTest (names: readonly string[]): NameTest {
   }
 }
 
+/** The names in a client's `Cookie` header, as any reader may split it; for {@link createCookieTest}. */
+export function cookieNames (header: string): string[] {
+  return header.split(/[;,]/).map((pair) => nameOf(pair.replace(/^[=\s]+/, '')).trim())
+}
+
 function nameOf (pair: string): string {
   const end = pair.search(/[=,]/)
   return end === -1 ? pair : pair.slice(0, end)
