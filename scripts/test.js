@@ -25,7 +25,7 @@ const SUMMARY = join(ROOT, `build/summary-${process.version}.json`)
 /** What `test:quick` runs: rules on bytes and values, without a process, a login or a proxy. */
 const QUICK = ['architecture', 'errors', 'secret', 'auth', 'http', 'route', 'config', 'token/schedule', 'token/classify', 'token/clock', 'token/rotation']
 /** Files whose names begin alike share a process: to load tap and the program costs more than most of them do. */
-const SHARING = ['auth', 'http', 'route', 'config', 'plugins', 'listen', 'upstream', 'token', ...'BHPQRSUV'].map((name) => name.length === 1 ? `security/${name}` : `${name}/`)
+const SHARING = ['auth', 'http', 'route', 'config', 'guard', 'proxy', 'listen', 'upstream', 'token', ...'BHPQRSUV'].map((name) => name.length === 1 ? `security/${name}` : `${name}/`)
 /** Those of them that look at their whole process, or that run longest. */
 const ALONE = ['token/cognito', 'token/oauth2', 'token/refresher', 'token/many-credentials', 'http/linear', 'upstream/exchange', 'security/R1-open-files']
 const SLOWEST_SHOWN = 20
@@ -93,7 +93,7 @@ function timesOfLastRuns () {
 /** Without a run to go by: what waits for tokens to age is slowest, then what many files share, then whatever starts processes. */
 function guessOf (name) {
   if (/^test\/(?:e2e\/(?:token|re|streaming)|upstream\/|config\/)/.test(name)) return 4000
-  return /^test\/(?:e2e|security|token-life|cli|fuzz|demo)\//.test(name) ? 3000 : /^test\/(?:token|upstream|plugins|listen|attack)\//.test(name) ? 2000 : 0
+  return /^test\/(?:e2e|security|token-life|cli|fuzz|demo)\//.test(name) ? 3000 : /^test\/(?:token|upstream|proxy|listen|attack)\//.test(name) ? 2000 : 0
 }
 
 /** Prints the slowest files, the sums, and last what failed. */

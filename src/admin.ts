@@ -1,13 +1,13 @@
 import fastify, { type FastifyReply } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errorAnswer, ProxyError } from './errors.ts'
-import type { Config } from './config/config.ts'
+import type { Config, RouteConfig } from './config/config.ts'
 import { describeScheme } from './auth/scheme.ts'
 import { formatAddress, type Address } from './http/address.ts'
 import { parseTarget } from './http/target.ts'
-import { admit, type GuardOptions } from './plugins/guard.ts'
+import { admit, type GuardOptions } from './guard/guard.ts'
 import type { Metrics, ReloadOutcome } from './plugins/metrics.ts'
-import { NO_SCHEMAS } from './plugins/no-schemas.ts'
+import { NO_SCHEMAS } from './no-schemas.ts'
 import type { CredentialStore } from './token/store.ts'
 
 export interface AdminOptions {
@@ -24,8 +24,8 @@ export interface AdminFacts {
   readonly startedAt: string
   /** The proxy's own ADDR, once it listens. */
   readonly address: () => Address | undefined
-  /** The real ADDR of a route's own listener, where it has one, by the route's place in the configuration. */
-  readonly ownAddress?: (index: number) => Address | undefined
+  /** The real ADDR of a route's own listener, where it has one, while it listens. */
+  readonly ownAddress?: (route: RouteConfig) => Address | undefined
   /** SIGTERM came. */
   readonly draining: () => boolean
   /** How the last reload went; null where there was none. */
@@ -94,7 +94,7 @@ export async function buildAdmin ({ config, store, metrics, facts }: AdminOption
     ready: isReady(store, facts),
     reload: facts.lastReload?.() ?? null,
     credentials: store.statuses(),
-    routes: describeRoutes(config, (index) => facts.ownAddress?.(index) ?? config.routes[index]?.listen ?? facts.address() ?? config.listen)
+    routes: describeRoutes(config, (route) => facts.ownAddress?.(route) ?? route.listen ?? facts.address() ?? config.listen)
   }))
   app.get('/metrics', async (request, reply) => {
     const { contentType, body } = await metrics.render(request.headers.accept ?? '')
@@ -122,10 +122,10 @@ function methodRefusal (): ProxyError {
 }
 
 /** The routes as `/status` shows them; nothing in them is secret. */
-function describeRoutes (config: Config, addressOf: (index: number) => Address): Array<Record<string, unknown>> {
-  return config.routes.map((route, index) => ({
+function describeRoutes (config: Config, addressOf: (route: RouteConfig) => Address): Array<Record<string, unknown>> {
+  return config.routes.map((route) => ({
     prefix: route.prefix ?? null,
-    listen: formatAddress(addressOf(index)),
+    listen: formatAddress(addressOf(route)),
     upstream: route.upstreamLabel,
     credential: route.credential ?? null,
     schemes: route.bindings.map(({ scheme }) => describeScheme(scheme))

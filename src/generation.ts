@@ -66,9 +66,7 @@ function entrancesOf (config: Config, app: App, admin: Admin): Entrance[] {
   const { headerBytes } = config.limits
   const { onRefused } = app
   const entrances: Entrance[] = [{ role: 'proxy', address: config.listen, handle: app.handle, headerBytes, onRefused }]
-  for (const [index, { listen }] of config.routes.entries()) {
-    if (listen !== undefined) entrances.push({ role: 'route', address: listen, handle: app.handleOwn(index), headerBytes, onRefused })
-  }
+  for (const { address, handle } of app.own) entrances.push({ role: 'route', address, handle, headerBytes, onRefused })
   if (config.admin !== 'off') entrances.push({ role: 'admin', address: config.admin, handle: admin.handle, headerBytes })
   return entrances
 }

@@ -1,7 +1,7 @@
 import { REQUEST_LINE, type Logger } from './logger.ts'
 import type { Refused } from './listen/listener.ts'
 import type { Metrics } from './plugins/metrics.ts'
-import type { Visit } from './plugins/visit.ts'
+import type { ObservedRequest } from './proxy/observer.ts'
 
 export interface JournalOptions {
   readonly log: Pick<Logger, 'info'>
@@ -17,7 +17,7 @@ export interface JournalOptions {
 /** Tells the metrics and the access log of each request, once. */
 export interface Journal {
   /** A request has ended, however it came. */
-  readonly ended: (visit: Visit) => void
+  readonly ended: (request: ObservedRequest) => void
   /** The listener has refused one that never came so far. */
   readonly refused: (refused: Omit<Refused, 'current'>) => void
 }
@@ -31,7 +31,7 @@ const LOGGED_PATH = 512
  */
 export function createJournal ({ log, metrics, sample, random, now }: JournalOptions): Journal {
   return {
-    ended: ({ message, response, route, path, startedAt, upstreamStartedAt, switched, code, rawStatus }) => {
+    ended: ({ message, response, route, path, startedAt, sentAt, switched, code, rawStatus }) => {
       const complete = switched || response.writableFinished || rawStatus !== undefined
       const status = rawStatus ?? (switched ? 101 : response.headersSent ? response.statusCode : 'aborted')
       const endedAt = now()
@@ -40,7 +40,7 @@ export function createJournal ({ log, metrics, sample, random, now }: JournalOpt
         method: message.method ?? '',
         status,
         durationMs: endedAt - startedAt,
-        ...(upstreamStartedAt !== undefined && { upstreamMs: endedAt - upstreamStartedAt })
+        ...(sentAt !== undefined && { upstreamMs: endedAt - sentAt })
       })
       if (!isLogged(code)) return
       log.info({

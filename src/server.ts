@@ -1,5 +1,5 @@
 import { isReady, type AdminFacts, type LastReload } from './admin.ts'
-import type { Config } from './config/config.ts'
+import type { Config, RouteConfig } from './config/config.ts'
 import { formatProblem, type LoadResult } from './config/load.ts'
 import { buildGeneration, type Generation, type Surroundings } from './generation.ts'
 import type { Address } from './http/address.ts'
@@ -52,8 +52,8 @@ const MOST_RETIRED = 50
 interface Addresses {
   readonly proxy: Address
   readonly admin: Address | 'off'
-  /** Those of routes that have their own; `index` is the route's place in the configuration. */
-  readonly routes: ReadonlyArray<{ readonly index: number, readonly listen: Address, readonly address: Address }>
+  /** Those of routes that have their own. */
+  readonly routes: ReadonlyArray<{ readonly config: RouteConfig, readonly listen: Address, readonly address: Address }>
 }
 
 /**
@@ -81,7 +81,7 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
     version,
     startedAt: new Date(clock.wall()).toISOString(),
     address: () => listening ? bound.proxy : undefined,
-    ownAddress: (index) => bound.routes.find((route) => route.index === index)?.address,
+    ownAddress: (route) => bound.routes.find(({ config }) => config === route)?.address,
     draining: () => draining,
     lastReload: () => lastReload
   }
@@ -100,7 +100,7 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
   return {
     get address () { return bound.proxy },
     get admin () { return bound.admin },
-    get routes () { return bound.routes },
+    get routes () { return bound.routes.map(({ listen, address }) => ({ listen, address })) },
     get shutdownTimeoutMs () { return current.config.shutdownTimeoutMs },
     whenReady: () => ready.promise,
     reload: (loaded) => {
@@ -198,7 +198,7 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
 function addressesOf (config: Config, real: readonly Address[]): Addresses {
   const rest = [...real]
   const proxy = rest.shift() ?? config.listen
-  const routes = config.routes.flatMap(({ listen }, index) => listen === undefined ? [] : [{ index, listen, address: rest.shift() ?? listen }])
+  const routes = config.routes.flatMap((route) => route.listen === undefined ? [] : [{ config: route, listen: route.listen, address: rest.shift() ?? route.listen }])
   return { proxy, routes, admin: config.admin === 'off' ? 'off' : rest[0] ?? config.admin }
 }
 

@@ -7,17 +7,15 @@ import { connectionListed, foldName, isDroppedFromRequest } from '../http/header
 import { printable } from '../http/printable.ts'
 import { createNameTest } from '../http/alike.ts'
 import { cookieNames, createCookieTest } from '../http/cookie.ts'
-import { isNavigation, isServiceWorkerScript } from '../http/browser.ts'
-import { isSwitch } from '../http/incoming.ts'
+import { isNavigation } from '../http/browser.ts'
+import { announcedLength, isSwitch } from '../http/incoming.ts'
 import { judgeMethod, judgeRequest } from '../http/request-line.ts'
 import { checkForm, parseTarget } from '../http/target.ts'
-import { checkFraming } from '../plugins/guard.ts'
-import { judgeUpgrade } from '../plugins/upgrade.ts'
-import { serviceWorkerRefusal } from '../plugins/visit.ts'
+import { checkFraming } from '../guard/framing.ts'
 import { checkSpliceable, judgeLength, takesBodyFields } from '../route/body.ts'
 import { Secret } from '../secret.ts'
 import { readRelayed } from '../route/relayed.ts'
-import { authorise, compileRoute, findRoute, injectionsOf, routesOf, upstreamTarget, type Route } from '../route/table.ts'
+import { compileRoute, findRoute, injectionsOf, judgeAllowed, judgeServiceWorker, judgeUpgrade, ownTable, sharedTable, upstreamTarget, type Route, type RouteTable } from '../route/table.ts'
 import { CONFIG_OPTIONS, EXIT, stringOption, type Command, type CommandContext } from './command.ts'
 import { load, printProblems } from './load.ts'
 
@@ -48,7 +46,7 @@ async function run (context: CommandContext): Promise<number> {
     return EXIT.usage
   }
   const given = stringOption(context, 'listen')
-  const entry = given === undefined ? { address: loaded.config.listen } : entryAt(loaded.config, given)
+  const entry = given === undefined ? mainEntry(loaded.config) : entryAt(loaded.config, given)
   if (entry === undefined) {
     context.stderr.write('--listen names no listener of the configuration; write an ADDR as it stands there\n')
     return EXIT.usage
@@ -72,12 +70,13 @@ function describe (config: Config, entry: Entry, method: string, raw: string, he
   guard(config, entry.address, headers)
   judgeRequest(method, raw)
   const { path, query } = parseTarget(raw)
-  const found = findRoute(routesOf(config.routes.map(compileRoute), entry.route), path)
+  const found = findRoute(entry.table, path)
   if (found === undefined) throw new ProxyError('CS_NO_ROUTE')
   const { route, rest } = found
-  if (route.sharesOrigin && isServiceWorkerScript(headers)) throw serviceWorkerRefusal()
-  authorise(route, method, rest)
-  judgeRest(config, route, method, headers)
+  const misrouted = judgeServiceWorker(route, headers)
+  if (misrouted !== undefined) throw misrouted
+  judgeAllowed(route, method, rest)
+  judgeRest(route, method, headers)
   const removed = [...removedHeaders(route, headers), ...removedFields(route, headers, query)]
   const relayed = readRelayed(route, headers)
   const added = injectionsOf(route, () => MASK, (kind) => relayed.get(kind) ?? MASK).map(({ in: place, name, prefix, value, postQuery }) => {
@@ -96,19 +95,27 @@ function describe (config: Config, entry: Entry, method: string, raw: string, he
   ].map(([label = '', text = '']) => `${label.padEnd(12)}${printable(text)}\n`).join('')
 }
 
-/** The listener that a request comes in on, and the route that it belongs to, if it is one's own. */
+/** The listener that a request comes in on, and the routes that it has. */
 interface Entry {
   readonly address: Address
-  readonly route?: number
+  readonly table: RouteTable
 }
 
 function entryAt (config: Config, text: string): Entry | undefined {
   const wanted = parseAddress(text)
   if (wanted === undefined) return undefined
   const same = (address: Address | undefined): boolean => address !== undefined && formatAddress(address) === formatAddress(wanted)
-  const route = config.routes.findIndex(({ listen }) => same(listen))
-  if (route !== -1) return { address: wanted, route }
-  return same(config.listen) ? { address: wanted } : undefined
+  const own = routesOf(config).find(({ listen }) => same(listen))
+  if (own !== undefined) return { address: wanted, table: ownTable(own) }
+  return same(config.listen) ? mainEntry(config) : undefined
+}
+
+function mainEntry (config: Config): Entry {
+  return { address: config.listen, table: sharedTable(routesOf(config)) }
+}
+
+function routesOf ({ routes }: Config): Route[] {
+  return routes.map(compileRoute)
 }
 
 const MASK = new Secret('')
@@ -131,14 +138,12 @@ function removedHeaders (route: Route, headers: readonly string[]): string[] {
 }
 
 /** What the route itself refuses before anything is sent. The body is not known here, but for what headers announce of it. */
-function judgeRest (config: Config, route: Route, method: string, rawHeaders: readonly string[]): void {
-  const options = config.routes[route.index]
+function judgeRest (route: Route, method: string, rawHeaders: readonly string[]): void {
   const headers: IncomingHttpHeaders = {}
   for (let index = 0; index < rawHeaders.length; index += 2) headers[rawHeaders[index]?.toLowerCase() ?? ''] ??= rawHeaders[index + 1]
-  if (isSwitch({ method, httpVersion: '1.1', headers })) judgeUpgrade(route, method, options?.websocket ?? true)
-  const length = headers['content-length']
-  judgeLength(Number(length ?? 0), options?.maxBodyBytes)
-  if (takesBodyFields(route, method)) checkSpliceable(rawHeaders, length === undefined ? undefined : Number(length))
+  if (isSwitch({ method, httpVersion: '1.1', headers })) judgeUpgrade(route, method)
+  judgeLength(announcedLength({ headers }) ?? 0, route.maxBodyBytes)
+  if (takesBodyFields(route, method)) checkSpliceable(rawHeaders, headers['content-length'] === undefined ? undefined : announcedLength({ headers }))
 }
 
 /** Names of query parameters and cookies that give way to ours. */

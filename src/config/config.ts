@@ -1,5 +1,5 @@
-import type { Binding } from '../auth/scheme.ts'
 import type { Address } from '../http/address.ts'
+import type { RouteOptions } from '../route/table.ts'
 import type { Secret } from '../secret.ts'
 
 /** Everything the daemon needs to know, validated and frozen. Nothing below `config/` reads files or the environment. */
@@ -75,43 +75,13 @@ export interface StaticCredential {
   readonly value: Secret
 }
 
-export interface RouteConfig {
-  /** `/name` or `/`. Absent where the route has only a listener of its own. */
-  readonly prefix?: string
-  /** The address of the route's own listener, which sees unprefixed paths. */
-  readonly listen?: Address
-  /** Base URL without a trailing slash, query, fragment or user info. */
-  readonly upstream: string
-  /** The unix socket that the upstream listens on; its base URL is `http://localhost…` then. */
-  readonly socketPath?: string
-  /** Whom to trust and who to be, where that is not the usual. */
-  readonly tls?: TlsConfig
+export interface RouteConfig extends RouteOptions {
   /** The upstream as people may see it: with `${NAME}` still in it where the file has that, since a secret may stand in a path. */
   readonly upstreamLabel: string
   /** The title of the route's OIS, for people; with `${NAME}` where the file has that. */
   readonly ois?: string
   /** The credential's name, for people and metrics; absent for a public upstream, and where an OIS takes values from several. */
   readonly credential?: string
-  readonly bindings: readonly Binding[]
-  /** `METHOD /path` patterns; absent: everything. */
-  readonly allow?: readonly string[]
-  readonly timeoutMs: number
-  readonly idleTimeoutMs: number
-  readonly maxBodyBytes?: number
-  /** Whether connections may be upgraded: WebSocket and every other protocol. */
-  readonly websocket: boolean
-  /** Whether credentials that the upstream echoes are masked on the way back. */
-  readonly scrub: boolean
-}
-
-/** The content of the files that a route's `tls` names, checked. */
-export interface TlsConfig {
-  /** PEM of the authorities that are trusted instead of the usual ones. */
-  readonly ca?: string
-  /** The client certificate, in PEM. */
-  readonly client?: { readonly cert: string, readonly key: Secret }
-  /** Sent as SNI, and the name that the upstream's certificate must have. */
-  readonly serverName?: string
 }
 
 /** One thing that is wrong with the configuration, with its place where it has one. */

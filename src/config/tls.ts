@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { parseAddress } from '../http/address.ts'
 import { isIP } from 'node:net'
+import type { PeerTls } from '../http/peer-tls.ts'
 import { Secret } from '../secret.ts'
-import type { TlsConfig } from './config.ts'
 import type { Context } from './context.ts'
 import type { Path } from './problem.ts'
 import type { TlsShape } from './schema.ts'
@@ -15,7 +15,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
  *
  * @returns what is sound of it; all else was reported
  */
-export function resolveTls (shape: TlsShape, path: Path, context: Context): TlsConfig {
+export function resolveTls (shape: TlsShape, path: Path, context: Context): PeerTls {
   const { reporter } = context
   const ca = readPem('ca', 'the authority\'s certificate')
   const cert = readPem('cert', 'the client certificate')

@@ -37,3 +37,8 @@ export function isSwitch ({ method, httpVersion, headers }: Pick<IncomingMessage
     Number(headers['content-length'] ?? 0) === 0 &&
     protocols.length > 0 && !protocols.some((protocol) => NEVER_SWITCHED.test(protocol))
 }
+
+/** How many bytes of body a request announces; undefined where it comes in chunks. */
+export function announcedLength ({ headers }: Pick<IncomingMessage, 'headers'>): number | undefined {
+  return headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : undefined
+}

@@ -4,29 +4,44 @@ import { injectionOf, type Binding, type Scheme, type ValueSource } from '../aut
 import type { Injection } from '../auth/injection.ts'
 import { ProxyError } from '../errors.ts'
 import { formatAddress, type Address } from '../http/address.ts'
+import { isServiceWorkerScript } from '../http/browser.ts'
 import { decodeLeniently } from '../http/decode.ts'
-import { foldName } from '../http/headers.ts'
+import { foldName, type RawHeaders } from '../http/headers.ts'
+import type { PeerTls } from '../http/peer-tls.ts'
 import { judgePath } from '../http/target.ts'
 import type { Secret } from '../secret.ts'
 
-/** What a route is made from; the configuration has more. */
+/** A route as it is configured. */
 export interface RouteOptions {
+  /** `/name` or `/`. Absent where the route has only a listener of its own. */
   readonly prefix?: string
-  /** The address of a listener that is the route's alone. */
+  /** The address of the route's own listener, which sees unprefixed paths. */
   readonly listen?: Address
   /** Base URL without a trailing slash, query, fragment or user info. */
   readonly upstream: string
+  /** The unix socket that the upstream listens on; its base URL is `http://localhost…` then. */
+  readonly socketPath?: string
+  /** Whom to trust and who to be, where that is not the usual. */
+  readonly tls?: PeerTls
   readonly bindings: readonly Binding[]
+  /** `METHOD /path` patterns; absent: everything. */
   readonly allow?: readonly string[]
-  /** What the upstream echoes of the credentials is masked. */
-  readonly scrub?: boolean
+  /** Longest wait for response headers, in milliseconds. */
+  readonly timeoutMs: number
+  /** Longest silence within a body, in milliseconds. */
+  readonly idleTimeoutMs: number
+  readonly maxBodyBytes?: number
+  /** Whether connections may be upgraded: WebSocket and every other protocol. */
+  readonly websocket: boolean
+  /** Whether credentials that the upstream echoes are masked on the way back: answers must come whole and as they are then. */
+  readonly scrub: boolean
 }
 
 // By these a client has an upstream's framework take the request for one of another method.
 const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override']
 
 /** A route with everything worked out that can be before a request comes. */
-export interface Route {
+export interface Route extends Omit<RouteOptions, 'prefix' | 'allow'> {
   /** The route's place in the table. */
   readonly index: number
   /** Names the route in logs and metrics: its prefix, else its address as the configuration has it. */
@@ -41,7 +56,6 @@ export interface Route {
   /** Without a trailing slash: empty for `/`. */
   readonly basePath: string
   readonly allow: readonly AllowRule[] | undefined
-  readonly bindings: readonly Binding[]
   /** Names of the credentials whose current token the route needs; each once. */
   readonly credentials: readonly string[]
   /** Names of all credentials that leave with a request, fixed ones included; each once. */
@@ -54,8 +68,6 @@ export interface Route {
   /** Whether a POST gets fields into its body. */
   readonly writesBody: boolean
   readonly writesCookies: boolean
-  /** Whether answers are looked into, for which they must come whole and as they are. */
-  readonly scrub: boolean
   /** Whether its listener has other routes: they are of one origin to browsers. */
   readonly sharesOrigin: boolean
   /** Whether a path at its listener leads here, rather than to a longer prefix. */
@@ -75,11 +87,11 @@ export function compileRoute (options: RouteOptions, index: number): Route {
   if (schemes.length > 0) owned.add('authorization')
   // What a list has let through must be what the upstream does.
   if (options.allow !== undefined) for (const name of METHOD_OVERRIDES) owned.add(name)
-  const scrub = options.scrub === true
   // A range could cut an echoed credential in two, and nobody would know either half.
-  if (scrub) for (const name of ['accept-encoding', 'range', 'if-range']) owned.add(name)
+  if (options.scrub) for (const name of ['accept-encoding', 'range', 'if-range']) owned.add(name)
   const prefix = options.prefix === undefined || options.prefix === '/' ? '' : options.prefix
   return {
+    ...options,
     index,
     label: options.prefix ?? (options.listen === undefined ? '/' : formatAddress(options.listen)),
     shared: options.prefix !== undefined || options.listen === undefined,
@@ -88,7 +100,6 @@ export function compileRoute (options: RouteOptions, index: number): Route {
     upstreamHost: url.hostname.replace(/^\[|\]$/g, ''),
     basePath: url.pathname === '/' ? '' : url.pathname,
     allow: options.allow?.map(readAllow),
-    bindings: options.bindings,
     credentials: [...new Set(options.bindings.flatMap(({ value }) => value.type === 'token' ? [value.credential] : []))],
     injectedCredentials: [...new Set(options.bindings.flatMap(({ value }) => value.type === 'relay' ? [] : [value.credential]))],
     ownedHeaders: owned,
@@ -96,35 +107,60 @@ export function compileRoute (options: RouteOptions, index: number): Route {
     writesQuery: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'query'),
     writesBody: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'query' && scheme.postQuery === undefined),
     writesCookies: schemes.some((scheme) => scheme.type !== 'http' && scheme.in === 'cookie'),
-    scrub,
     sharesOrigin: false,
     owns: () => true
   }
 }
 
-/** The routes that a listener chooses from: of the main one all that have a prefix, of a route's own that route alone, without its prefix. */
-export function routesOf (routes: readonly Route[], own?: number): readonly Route[] {
-  if (own !== undefined) return routes.filter(({ index }) => index === own).map((route) => ({ ...route, prefix: '' }))
+/** The routes of one listener. */
+export interface RouteTable<R extends Route = Route> {
+  readonly byPrefix: ReadonlyMap<string, R>
+  /** The length of the longest prefix. */
+  readonly longest: number
+}
+
+/** The table of the main listener: all routes that have a prefix. */
+export function sharedTable<R extends Route> (routes: readonly R[]): RouteTable<R> {
   const shared = routes.filter((route) => route.shared)
-  if (shared.length < 2) return shared
-  return shared.map((route) => ({ ...route, sharesOrigin: true, owns: (path) => findRoute(shared, path)?.route === route }))
+  const table = tableOf(shared)
+  if (shared.length < 2) return table
+  return tableOf(shared.map((route) => ({ ...route, sharesOrigin: true, owns: (path) => findRoute(table, path)?.route === route })))
+}
+
+/** The table of a route's own listener: that route alone, without its prefix. */
+export function ownTable<R extends Route> (route: R): RouteTable<R> {
+  return tableOf([{ ...route, prefix: '' }])
+}
+
+function tableOf<R extends Route> (routes: readonly R[]): RouteTable<R> {
+  return { byPrefix: new Map(routes.map((route) => [route.prefix, route])), longest: Math.max(0, ...routes.map(({ prefix }) => prefix.length)) }
 }
 
 /**
- * The route with the longest prefix that a path lies under. A percent-encoded spelling of a prefix gets the verdict of
- * the plain one (CVE-2026-16117), and `%2F` never separates.
+ * The route with the longest prefix that a path lies under, however many there are. A percent-encoded spelling of a prefix
+ * gets the verdict of the plain one (CVE-2026-16117), and `%2F` never separates.
  *
+ * @param path begins with `/`
  * @returns the route and the path's raw rest below the prefix, empty or beginning with `/`
  */
-export function findRoute (routes: readonly Route[], path: string): { readonly route: Route, readonly rest: string } | undefined {
-  let found: { route: Route, rest: string } | undefined
-  const segments = path.includes('%') ? path.split('/') : undefined
-  for (const route of routes) {
-    if (found !== undefined && found.route.prefix.length >= route.prefix.length) continue
-    const rest = below(path, segments, route.prefix)
-    if (rest !== undefined) found = { route, rest }
+export function findRoute<R extends Route> ({ byPrefix, longest }: RouteTable<R>, path: string): { readonly route: R, readonly rest: string } | undefined {
+  const plain = path.includes('%') ? decodeSegments(path) : path
+  // Looks at no more of a path than a prefix is long: a path of slashes would have one candidate for each.
+  let end = plain.length <= longest ? plain.length : plain.lastIndexOf('/', longest)
+  for (;;) {
+    const route = byPrefix.get(plain.slice(0, end))
+    if (route !== undefined) return { route, rest: plain === path ? path.slice(end) : restBelow(path, route.prefix) }
+    if (end === 0) return undefined
+    end = plain.lastIndexOf('/', end - 1)
   }
-  return found
+}
+
+function decodeSegments (path: string): string {
+  return path.split('/').map((segment) => decodeLeniently(segment).replaceAll('/', '%2F')).join('/')
+}
+
+function restBelow (path: string, prefix: string): string {
+  return path.split('/').slice(prefix.split('/').length).map((segment) => `/${segment}`).join('')
 }
 
 /** The raw request target for the upstream: its base path, the rest below the prefix, the query. */
@@ -138,9 +174,25 @@ export function upstreamTarget (route: Route, rest: string, query: string): stri
  *
  * @throws ProxyError 400 where removing the prefix leaves a path that begins with `//`, 403 `CS_NOT_ALLOWED`
  */
-export function authorise (route: Route, method: string, rest: string): void {
+export function judgeAllowed (route: Route, method: string, rest: string): void {
   if (route.basePath === '' && rest.startsWith('//')) judgePath(rest)
   if (route.allow !== undefined && !isAllowed(route.allow, method, rest === '' ? '/' : rest)) throw new ProxyError('CS_NOT_ALLOWED')
+}
+
+/**
+ * Refuses an upgrade that the route does not take.
+ *
+ * @throws ProxyError 403 where the route has them off, 415 where a credential would have to go into its body
+ */
+export function judgeUpgrade (route: Route, method: string): void {
+  if (!route.websocket) throw new ProxyError('CS_NOT_ALLOWED', { message: 'This route does not let connections be upgraded; set websocket of the route to true if they are wanted.' })
+  if (route.writesBody && method === 'POST') throw new ProxyError('CS_BODY_UNSUPPORTED', { message: 'A credential of this route goes into the request body, and an upgrade has none; send it as GET.' })
+}
+
+/** The answer to a browser that wants an upstream's service worker where that could answer in place of other routes. */
+export function judgeServiceWorker ({ sharesOrigin }: Route, headers: RawHeaders): ProxyError | undefined {
+  if (!sharesOrigin || !isServiceWorkerScript(headers)) return undefined
+  return new ProxyError('CS_NOT_ALLOWED', { message: 'A page wants to install a service worker, which would reach the other routes of this address; give its route a listen of its own if that is wanted.' })
 }
 
 /** The injections of a route, once the tokens and the relayed values that it needs are there. */
@@ -162,18 +214,6 @@ function sourceHeaderOf (value: ValueSource): string | undefined {
 function headerOf (scheme: Scheme): string | undefined {
   if (scheme.type === 'http') return 'authorization'
   return scheme.in === 'header' ? foldName(scheme.name) : undefined
-}
-
-/** @param given the path's segments, where it holds escapes */
-function below (path: string, given: readonly string[] | undefined, prefix: string): string | undefined {
-  if (path.startsWith(prefix)) {
-    const rest = path.slice(prefix.length)
-    return rest === '' || rest.startsWith('/') ? rest : undefined
-  }
-  if (given === undefined) return undefined
-  const wanted = prefix.split('/')
-  if (given.length < wanted.length || wanted.some((segment, index) => decodeLeniently(given[index] ?? '') !== segment)) return undefined
-  return given.slice(wanted.length).map((segment) => `/${segment}`).join('')
 }
 
 function readAllow (text: string): AllowRule {

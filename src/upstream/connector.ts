@@ -2,22 +2,12 @@ import { isIP, type LookupFunction, type Socket } from 'node:net'
 import type { DuplexOptions } from 'node:stream'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import type { buildConnector } from 'undici'
+import type { PeerTls } from '../http/peer-tls.ts'
 import { createProxyRule, type Destination, type ProxyEnvironment } from '../http/proxies.ts'
 import type { ForwardProxy } from '../http/proxy-url.ts'
-import type { Secret } from '../secret.ts'
 import { dial } from './dial.ts'
 import { TlsCarrier } from './tls-carrier.ts'
 import { openTunnel } from './tunnel.ts'
-
-/** Whom to trust and who to be, where that is not the usual. */
-export interface PeerTls {
-  /** PEM of the authorities that are trusted instead of the usual ones. */
-  readonly ca?: string
-  /** The client certificate, in PEM. */
-  readonly client?: { readonly cert: string, readonly key: Secret }
-  /** Sent as SNI, and the name that the certificate must have; default: the host. */
-  readonly serverName?: string
-}
 
 export interface ConnectorOptions {
   readonly proxies: ProxyEnvironment

@@ -13,11 +13,11 @@ export type { Sender, UpstreamRequest } from './sender.ts'
 /** What happens to the upstream's answer; `start` and `fail` are called at most once, and nothing after `fail`. */
 export interface ExchangeEvents {
   /** An interim answer (1xx) other than 100 and 101. */
-  readonly interim?: (statusCode: number, rawHeaders: RawHeaders) => void
+  readonly interim?: ((statusCode: number, rawHeaders: RawHeaders) => void) | undefined
   /** The headers are here; call {@link Exchange.relay} now, {@link Exchange.hold}, or {@link Exchange.abort}. */
   readonly start: (statusCode: number) => void
   /** The upstream has switched protocols: the connection, with what came behind the headers. Only where the request offers that. */
-  readonly switched?: (rawHeaders: RawHeaders, socket: Duplex) => void
+  readonly switched?: ((rawHeaders: RawHeaders, socket: Duplex) => void) | undefined
   /** No answer, or none that can be passed on. Nothing was written to the client. */
   readonly fail: (error: unknown) => void
 }
@@ -42,6 +42,11 @@ export class Exchange implements ResponseHandler {
   /** Sends the request. */
   send (sender: Sender, request: UpstreamRequest): void {
     this.#transfer = sender.dispatch(request, this)
+  }
+
+  /** The upstream's status code; 502 before there is one. */
+  get statusCode (): number {
+    return (this.#head ?? NO_HEAD).statusCode
   }
 
   /** The upstream's response headers, as they came. */

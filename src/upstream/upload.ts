@@ -6,7 +6,7 @@ export interface UploadOptions {
   /** Longest wait for the client's next bytes, in milliseconds. */
   readonly idleTimeoutMs: number
   /** More is broken off with `CS_BODY_TOO_LARGE`: the upstream then sees a broken request, never a shortened one that looks whole. */
-  readonly maxBytes?: number
+  readonly maxBodyBytes?: number
 }
 
 /**
@@ -22,10 +22,10 @@ export class Upload extends Readable {
   #bytes = 0
   #wanted = false
 
-  constructor (source: IncomingMessage, { idleTimeoutMs, maxBytes = Infinity }: UploadOptions) {
+  constructor (source: IncomingMessage, { idleTimeoutMs, maxBodyBytes = Infinity }: UploadOptions) {
     super()
     this.#source = source
-    this.#maxBytes = maxBytes
+    this.#maxBytes = maxBodyBytes
     this.#timer = setTimeout(() => { this.#idle() }, idleTimeoutMs).unref()
     source.pause()
     source.on('data', this.#take).on('end', this.#end).on('error', this.#lose).on('close', this.#lose)

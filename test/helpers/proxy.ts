@@ -96,9 +96,7 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
   const app = await buildApp({ config, store, metrics, log: logger, clock, random, proxies: options.proxies ?? {} })
   const listener = await openListener({ address: config.listen, handle: app.handle, onRefused: app.onRefused, maxConnections: config.limits.connections, headerBytes: config.limits.headerBytes, ...(options.timeouts !== undefined && { timeouts: options.timeouts }) })
   const own: Listener[] = []
-  for (const [index, { listen }] of config.routes.entries()) {
-    if (listen !== undefined) own.push(await openListener({ address: listen, handle: app.handleOwn(index), onRefused: app.onRefused, maxConnections: config.limits.connections }))
-  }
+  for (const { address, handle } of app.own) own.push(await openListener({ address, handle, onRefused: app.onRefused, maxConnections: config.limits.connections }))
   const admin = await buildAdmin({ config, store, metrics, facts: { version: '0.0.0', startedAt: '2026-01-01T00:00:00.000Z', address: () => state.listening ? listener.address : undefined, draining: () => state.draining } })
   const adminListener = await openListener({ address: { type: 'tcp', host: '127.0.0.1', port: 0 }, handle: admin.handle, maxConnections: 100 })
   if (options.started !== false) store.start()

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { rewriteLocation, type LocationRule } from '#src/http/location.ts'
-import { compileRoute, findRoute, routesOf } from '#src/route/table.ts'
+import { compileRoute, findRoute, sharedTable } from '#src/route/table.ts'
+import { routeOf } from '../helpers/proxy.ts'
 
 const RULE: LocationRule = { upstreamOrigin: 'https://api.example.com', basePath: '/v2', prefix: '/orders' }
 const BARE: LocationRule = { upstreamOrigin: 'https://api.example.com', basePath: '', prefix: '' }
@@ -66,7 +67,7 @@ t.test('removing the base never makes a path that names another host', async (t)
 })
 
 t.test('a path that a longer prefix would take is the upstream\'s', async (t) => {
-  const routes = routesOf(['/', '/pay', '/pay/admin'].map((prefix, index) => compileRoute({ prefix, upstream: `https://${index}.example.com`, bindings: [] }, index)))
+  const routes = sharedTable(['/', '/pay', '/pay/admin'].map((prefix, index) => compileRoute(routeOf({ prefix, upstream: `https://${index}.example.com` }), index)))
   const [root, pay] = ['/x', '/pay/x'].map((path) => findRoute(routes, path)?.route)
   if (root === undefined || pay === undefined) throw new Error('there are routes')
   table(t, [['/a', '/a'], ['/pay/x', 'https://0.example.com/pay/x'], ['/%70ay/x', 'https://0.example.com/%70ay/x'], ['pay/x', 'https://0.example.com/pay/x'], ['https://0.example.com/pay', 'https://0.example.com/pay'], ['/payment', '/payment']], root)

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
 import type { Address } from '#src/http/address.ts'
 import { openListener, type ConnectionCount, type Handler, type ListenerOptions } from '#src/listen/listener.ts'
-import { Handshake } from '#src/plugins/handshake.ts'
+import { Handshake } from '#src/http/handshake.ts'
 import { connectRaw, message, type RawClient } from '../helpers/raw-client.ts'
 import { until } from '../helpers/until.ts'
 

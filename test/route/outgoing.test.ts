@@ -5,10 +5,11 @@ import { foldName } from '#src/http/headers.ts'
 import { outgoingHeaders, outgoingQuery } from '#src/route/outgoing.ts'
 import { compileRoute, injectionsOf, type Route } from '#src/route/table.ts'
 import { Secret } from '#src/secret.ts'
+import { routeOf } from '../helpers/proxy.ts'
 
 const BEARER: Binding = { scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: 'orders' } }
 const key = (place: 'header' | 'query' | 'cookie', name: string): Binding => ({ scheme: { type: 'apiKey', in: place, name }, value: { type: 'fixed', credential: 'maps', value: new Secret('our-key') } })
-const route = (...bindings: Binding[]): Route => compileRoute({ prefix: '/', upstream: 'https://api.example.com', bindings }, 0)
+const route = (...bindings: Binding[]): Route => compileRoute(routeOf({ upstream: 'https://api.example.com', bindings }), 0)
 const headers = (on: Route, client: readonly string[]): string[] => outgoingHeaders(on, client, injectionsOf(on, () => new Secret('our-token'), never))
 const pairs = (flat: readonly string[]): Array<[string, string]> => flat.flatMap((name, index) => index % 2 === 0 ? [[name, flat[index + 1] ?? ''] as [string, string]] : [])
 

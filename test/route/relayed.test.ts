@@ -4,11 +4,12 @@ import { outgoingHeaders } from '#src/route/outgoing.ts'
 import { readRelayed } from '#src/route/relayed.ts'
 import { compileRoute, injectionsOf, type Route } from '#src/route/table.ts'
 import { Secret } from '#src/secret.ts'
+import { routeOf } from '../helpers/proxy.ts'
 
 const ADDRESS = '0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512'
 
 function routeWith (kind: RelayKind, source: RelaySource): Route {
-  return compileRoute({ prefix: '/x', upstream: 'https://api.example.com', bindings: [{ scheme: { type: kind, in: 'header', name: 'X-Relayed' }, value: { type: 'relay', kind, source } }] }, 0)
+  return compileRoute(routeOf({ prefix: '/x', upstream: 'https://api.example.com', bindings: [{ scheme: { type: kind, in: 'header', name: 'X-Relayed' }, value: { type: 'relay', kind, source } }] }), 0)
 }
 
 t.test('fixed, generated and asserted values', async (t) => {

@@ -30,7 +30,7 @@ const FLOORS: ReadonlyArray<readonly [name: string, floor: string, why: string]>
 /** Fixed versions that cannot be had yet: what is done instead, and the test that proves it. */
 const MITIGATED: ReadonlyArray<readonly [name: string, wanted: string, why: string, instead: string, test: string, title: string]> = [
   ['@fastify/reply-from', '12.7.0', 'CVE-2026-107318: TLS verification is off by default', 'it never makes a connection: our own dispatcher does', 'test/upstream/connect.test.ts', 'U1: a certificate that is '],
-  ['@fastify/http-proxy', '11.6.6', 'CVE-2026-120213: an encoded slash in a parametric prefix', 'no request path meets its router: it is given names of our own making', 'test/plugins/route.test.ts', 'an allow list is matched on the bytes that are sent']
+  ['@fastify/http-proxy', '11.6.6', 'CVE-2026-120213: an encoded slash in a parametric prefix', 'no request path meets its router: it is given one name of our own making', 'test/proxy/route.test.ts', 'an allow list is matched on the bytes that are sent']
 ]
 
 const LICENCES = new Set(['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'MIT'])

@@ -1,6 +1,6 @@
 /**
  * What happened to others, one by one: the table "Token life" of the threats (T1 to T14) and the issues of peers, each with
- * both kinds of provider where both can have it. T8 is in test/plugins/replay.test.ts.
+ * both kinds of provider where both can have it. T8 is in test/proxy/replay.test.ts.
  */
 import t from 'tap'
 import type { Test } from 'tap'

@@ -1,6 +1,6 @@
 import type { TlsOptions, TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
-import type { TlsConfig } from '#src/config/config.ts'
+import type { PeerTls } from '#src/http/peer-tls.ts'
 import { Secret } from '#src/secret.ts'
 import { createAuthority, createSelfSigned, type Certificate } from '../helpers/certificates.ts'
 import { startForwardProxy } from '../helpers/forward-proxy.ts'
@@ -12,7 +12,7 @@ const authority = createAuthority()
 const other = createAuthority('Other Authority')
 const server = authority.issue({ names: ['127.0.0.1'] })
 const client = authority.issue({ names: ['client'] })
-const clientOf = ({ cert, key }: Certificate): TlsConfig['client'] & object => ({ cert, key: new Secret(key) })
+const clientOf = ({ cert, key }: Certificate): PeerTls['client'] & object => ({ cert, key: new Secret(key) })
 
 t.test('an upstream of a private authority is trusted with tls.ca, and with that one alone', async (t) => {
   const { upstream, proxy } = await pair(t, server, { ca: authority.cert })
@@ -100,8 +100,8 @@ t.test('all of this holds behind a forward proxy', async (t) => {
   const named = authority.issue({ names: ['api.internal.example'] })
   const upstream = await startUpstream(t, { tls: { ...named, requestCert: true, rejectUnauthorized: true, ca: authority.cert } })
   const forward = await startForwardProxy(t, { to: upstream.port })
-  const routes = (tls: TlsConfig): Array<{ upstream: string, bindings: typeof BEARER[], tls: TlsConfig }> => [{ upstream: 'https://api.example.com', bindings: [BEARER], tls }]
-  const start = (tls: TlsConfig): Promise<TestProxy> => startProxy(t, { routes: routes(tls), proxies: { httpsProxy: forward.url } })
+  const routes = (tls: PeerTls): Array<{ upstream: string, bindings: typeof BEARER[], tls: PeerTls }> => [{ upstream: 'https://api.example.com', bindings: [BEARER], tls }]
+  const start = (tls: PeerTls): Promise<TestProxy> => startProxy(t, { routes: routes(tls), proxies: { httpsProxy: forward.url } })
   const good = { ca: authority.cert, client: clientOf(client), serverName: 'api.internal.example' }
   t.match(await send(await start(good)), { statusCode: 200 })
   t.equal(upstream.last.header('host'), 'api.example.com')
@@ -113,7 +113,7 @@ t.test('all of this holds behind a forward proxy', async (t) => {
   t.same(forward.targets, Array.from({ length: 4 }, () => 'api.example.com:443'))
 })
 
-async function pair (t: Test, certificate: Certificate, tls: TlsConfig | undefined, more: TlsOptions = {}): Promise<{ upstream: RecordingUpstream, proxy: TestProxy }> {
+async function pair (t: Test, certificate: Certificate, tls: PeerTls | undefined, more: TlsOptions = {}): Promise<{ upstream: RecordingUpstream, proxy: TestProxy }> {
   const upstream = await startUpstream(t, { tls: { ...certificate, ...more } })
   const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER], ...(tls !== undefined && { tls }) }] })
   return { upstream, proxy }

@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http'
+import { ProxyError } from '../errors.ts'
+import { checkBrowser, checkHost, guardedHeaders, localEnd, type CallerPolicy } from '../http/host.ts'
+import { checkForm } from '../http/target.ts'
+import type { Secret } from '../secret.ts'
+import { isPreflight } from './cors.ts'
+import { checkFraming } from './framing.ts'
+
+export interface GuardOptions extends CallerPolicy {
+  readonly callerToken?: Secret
+}
+
+/** What the guards found out about a caller that may call. */
+export interface Admission {
+  /** A listed origin: its answers get CORS headers. */
+  readonly corsOrigin?: string
+}
+
+/**
+ * The one gate in front of every route and of the admin listener. Runs on what Node received, before anything is
+ * dialled, read or looked up: framing, form of the target, Host, browser headers, caller token.
+ *
+ * @param target as it came: Fastify has another one in the message by now
+ * @throws ProxyError with the answer for a caller that may not call
+ */
+export function admit (message: IncomingMessage, options: GuardOptions, target: string): Admission {
+  checkFraming(message)
+  // In front of the Host guard: a client that takes this for its HTTP proxy sends another host's name, and would hear of that alone.
+  checkForm(target)
+  const headers = guardedHeaders(message.rawHeaders)
+  const host = checkHost(headers, localEnd(message.socket), options)
+  const { corsOrigin } = checkBrowser(headers, host, options)
+  // A browser's preflight cannot carry a token; it is answered here and moves nothing.
+  const preflight = corsOrigin !== undefined && isPreflight(message)
+  if (options.callerToken !== undefined && !preflight) checkCallerToken(message.rawHeaders, options.callerToken)
+  return corsOrigin === undefined ? {} : { corsOrigin }
+}
+
+function checkCallerToken (rawHeaders: readonly string[], token: Secret): void {
+  const shown: string[] = []
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]?.toLowerCase()
+    const value = rawHeaders[index + 1] ?? ''
+    if (name === 'x-countersign-token') shown.push(value)
+    else if (name === 'proxy-authorization') shown.push(/^bearer +(.+)$/i.exec(value)?.[1] ?? '')
+  }
+  const [only] = shown
+  if (only === undefined || shown.length > 1 || !token.equals(only)) throw new ProxyError('CS_CALLER_TOKEN')
+}

@@ -1,0 +1,27 @@
+import { Handshake } from '../http/handshake.ts'
+import type { RawHeaders } from '../http/headers.ts'
+import type { Exchange } from '../upstream/exchange.ts'
+import type { RoutedContext } from './context.ts'
+import { refuse } from './refuse.ts'
+import { finalHeaders } from './response-headers.ts'
+
+/** Passes a response on to the client: head, body and trailers as they come. */
+export function relay (context: RoutedContext, exchange: Exchange): void {
+  const { message, response } = context
+  const headers = finalHeaders(context, exchange.rawHeaders)
+  if (response instanceof Handshake) addWantedProtocol(headers, exchange)
+  // What is left of the request would be read as the next one (fastify/fastify-http-proxy#474).
+  else if (!message.complete) headers.push('Connection', 'close')
+  const failure = exchange.relay(response, headers)
+  if (failure !== undefined) refuse(context, failure)
+}
+
+// 426 says which protocol is wanted, and must (RFC 9110 section 15.5.22).
+function addWantedProtocol (headers: string[], { statusCode, rawHeaders }: Exchange): void {
+  const wanted = indexOf(rawHeaders, 'upgrade')
+  if (statusCode === 426 && wanted !== -1) headers.push('Upgrade', rawHeaders[wanted + 1] ?? '', 'Connection', 'Upgrade, close')
+}
+
+function indexOf (headers: RawHeaders, lower: string): number {
+  return headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === lower)
+}
