@@ -63,7 +63,7 @@ export class Connection implements Carrier {
   #paused = false
   /** Something moved since the clock last looked. */
   #moved = true
-  /** Monotonic milliseconds; since when nothing moved. */
+  /** Since when nothing moved, on the clock of {@link look}. */
   #stillSince = 0
   #reusable = false
   /** The response has ended, with these; there may be bytes behind it. */
@@ -169,16 +169,18 @@ export class Connection implements Carrier {
   /**
    * Looks whether what is under way has been still for too long. Called now and then for all connections: a timer for each
    * request costs more than the rest of its bookkeeping.
+   *
+   * @param runMs how long the process has run, in milliseconds
    */
-  look (now: number): void {
+  look (runMs: number): void {
     if (this.#call === undefined) return
     if (this.#moved || this.#mayBeStill()) {
       this.#moved = false
-      this.#stillSince = now
+      this.#stillSince = runMs
       return
     }
     const { timeoutMs, idleTimeoutMs } = this.#owner
-    if (now - this.#stillSince < (this.#headed ? idleTimeoutMs : timeoutMs)) return
+    if (runMs - this.#stillSince < (this.#headed ? idleTimeoutMs : timeoutMs)) return
     this.fail(this.#headed
       ? new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'connection_read_timeout', cause: new Error('the response fell silent for idleTimeoutMs') })
       : new ProxyError('CS_UPSTREAM_TIMEOUT'))

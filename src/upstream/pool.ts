@@ -52,6 +52,9 @@ export class Pool implements Sender {
   #waiting = 0
   /** One clock for all deadlines, while there is a connection. */
   #clock: NodeJS.Timeout | undefined
+  /** Of that clock: when it ticked last, and how long it has run. */
+  #tickedAt = 0
+  #runMs = 0
   #closed = false
   #onEmpty = (): void => {}
 
@@ -145,7 +148,7 @@ export class Pool implements Sender {
       bond.connection = connection
       this.#bondOf.set(connection, bond)
     }
-    this.#clock ??= setInterval(this.#tick, this.#tickMs()).unref()
+    this.#startClock()
     connection.send(call)
   }
 
@@ -218,6 +221,12 @@ export class Pool implements Sender {
     if (this.#waiting === 0) this.#onEmpty()
   }
 
+  #startClock (): void {
+    if (this.#clock !== undefined) return
+    this.#tickedAt = performance.now()
+    this.#clock = setInterval(this.#tick, this.#tickMs()).unref()
+  }
+
   #tickMs (): number {
     const { timeoutMs, idleTimeoutMs } = this.#options
     return Math.min(Math.max(Math.min(timeoutMs, idleTimeoutMs) / TICKS_PER_DEADLINE, SHORTEST_TICK_MS), LONGEST_TICK_MS)
@@ -225,12 +234,15 @@ export class Pool implements Sender {
 
   readonly #tick = (): void => {
     const now = performance.now()
+    // A process that was stopped, or a machine that slept, is no silence of the upstream: what came meanwhile is read behind this.
+    this.#runMs += Math.min(now - this.#tickedAt, 2 * this.#tickMs())
+    this.#tickedAt = now
     // From the end, since those that are ended leave.
     for (let index = this.#connections.length - 1; index >= 0; index--) {
       const connection = this.#connections[index]
       if (connection === undefined) continue
       if (connection.busy) {
-        connection.look(now)
+        connection.look(this.#runMs)
       } else if (now - connection.idleSince >= connection.keepAliveMs) {
         this.#limit.keptFor(now - connection.idleSince)
         connection.destroy()

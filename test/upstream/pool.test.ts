@@ -55,6 +55,22 @@ t.test('closing ends every connection to an upstream, idle or not', async (t) =>
   await Promise.all([held, ...upstream.connections.map(({ closed }) => closed)])
 })
 
+t.test('a process that was stopped takes its own silence for nobody else\'s', async (t) => {
+  const stop = (ms: number): void => { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms) }
+  const upstream = await startUpstream(t, {
+    answer: (exchange) => {
+      // The clock has looked at the connection by then.
+      setTimeout(() => {
+        setImmediate(() => { exchange.send(OK) })
+        stop(900)
+      }, 100)
+      return undefined
+    }
+  })
+  const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, timeoutMs: 300, idleTimeoutMs: 300 }] })
+  t.match(await get(proxy), { statusCode: 200 })
+})
+
 t.test('after a while the name is looked up again, though connections are idle or busy', async (t) => {
   const upstream = await startUpstream(t, { answer: ({ target }) => target === '/stream' ? 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n12' : OK })
   let lookups = 0
