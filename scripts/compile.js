@@ -27,8 +27,8 @@ export function prune (compiled, source) {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     const file = join(entry.parentPath ?? entry.path, entry.name)
     const stem = /^(.*?)(?:\.d\.ts|\.js)(?:\.map)?$/.exec(relative(folder, file))?.[1]
-    if (entry.isFile() && stem !== undefined && !existsSync(join(ROOT, source, `${stem}.ts`))) rmSync(file)
-    if (entry.isDirectory() && !existsSync(join(ROOT, source, relative(folder, file)))) rmSync(file, { recursive: true })
+    if (entry.isFile() && stem !== undefined && !existsSync(join(ROOT, source, `${stem}.ts`))) rmSync(file, { force: true })
+    if (entry.isDirectory() && !existsSync(join(ROOT, source, relative(folder, file)))) rmSync(file, { recursive: true, force: true })
   }
 }
 
