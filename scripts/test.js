@@ -7,7 +7,8 @@
  *   npm run test:quick                           the pure parts (and what is named behind `--`)
  *   npm test -- --watch test/http                again at every change (without names: the pure parts)
  *
- * `--jobs=N` says how many files run at once, `--timeout=SECONDS` how long one may take (0: for ever), `--tap` prints what they
+ * `--again` runs what failed once more, one at a time and with nothing beside it; what passes then is named as unstable, which is a
+ * fault to be mended, and no reason to throw a whole run away. `--jobs=N` says how many files run at once, `--timeout=SECONDS` how long one may take (0: for ever), `--tap` prints what they
  * say as it is. Variables of tap (TAP_GREP, TAP_ONLY, TAP_BAIL …) reach every file.
  */
 import { spawn } from 'node:child_process'
@@ -36,6 +37,7 @@ const { values: options, positionals: names } = parseArgs({
     quick: { type: 'boolean' },
     watch: { type: 'boolean' },
     tap: { type: 'boolean' },
+    again: { type: 'boolean' },
     // Most files wait more than they work.
     jobs: { type: 'string', default: String(availableParallelism() + 2) },
     timeout: { type: 'string', default: '900' }
@@ -50,14 +52,26 @@ async function runTests () {
   await bundle()
   const runs = chosenRuns()
   const startedAt = performance.now()
-  const results = await runFiles(runs, { jobs: Number(options.jobs), timeoutMs: Number(options.timeout) * 1000, tap: options.tap === true })
+  const settings = { jobs: Number(options.jobs), timeoutMs: Number(options.timeout) * 1000, tap: options.tap === true }
+  const results = await runFiles(runs, settings)
+  const unstable = options.again ? await runAgain(results, runs, settings) : []
   const known = timesOfLastRuns()
   writeFileSync(TIMES, JSON.stringify({ ...known, ...Object.fromEntries(results.map(({ name, ms }) => [name, Math.round(ms)])) }, null, 1))
   const sum = (count) => results.reduce((all, result) => all + result[count], 0)
   const summary = { pass: sum('pass'), fail: sum('fail'), skip: sum('skip'), todo: sum('todo'), seconds: Math.round((performance.now() - startedAt) / 1000) }
   writeFileSync(SUMMARY, JSON.stringify(summary))
-  if (!options.tap) report(results, summary)
+  if (!options.tap) report(results, summary, unstable)
   return results.every(({ ok }) => ok)
+}
+
+/** Runs what failed once more, and puts what came of it in place of that. Returns the names of what passed now. */
+async function runAgain (results, runs, settings) {
+  const failed = runs.filter(({ name }) => results.some((result) => result.name === name && !result.ok))
+  if (failed.length === 0) return []
+  console.log('\nOnce more, one at a time, what failed:')
+  const second = await runFiles(failed, { ...settings, jobs: 1 })
+  for (const result of second) results[results.findIndex(({ name }) => name === result.name)] = result
+  return second.filter(({ ok }) => ok).map(({ name }) => name)
 }
 
 /**
@@ -97,11 +111,12 @@ function guessOf (name) {
 }
 
 /** Prints the slowest files, the sums, and last what failed. */
-function report (results, { pass, fail, skip, todo, seconds }) {
+function report (results, { pass, fail, skip, todo, seconds }, unstable) {
   const slowest = results.length > 2 ? [...results].sort((a, b) => b.ms - a.ms).slice(0, SLOWEST_SHOWN) : []
   if (slowest.length > 0) console.log('\nThe slowest files, in seconds:')
   for (const { name, ms } of slowest) console.log(`${(ms / 1000).toFixed(1).padStart(7)}  ${name}`)
   console.log(`\n${results.reduce((all, { files }) => all + files, 0)} files, ${pass} assertions passed, ${fail} failed, ${skip} skipped, ${todo} expected to fail; ${seconds} s on Node ${process.version}`)
+  for (const name of unstable) console.log(`UNSTABLE  ${name} failed at first, and passed by itself`)
   for (const { name } of results.filter(({ ok }) => !ok)) console.log(`FAILED  npm test -- ${name}`)
 }
 
