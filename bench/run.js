@@ -1,107 +1,136 @@
 /**
- * CPU time per proxied request, side by side on this machine, and memory while a large body passes: `npm run bench [-- ROUNDS]`.
+ * Measures Countersign beside its peers, prints tables, and writes docs/performance.json (the raw figures), docs/performance.md
+ * and docs/performance/*.svg, which are made of that JSON alone.
  *
- * Every proxy runs in a process of its own. They take turns in many short rounds, and each is compared with bare
- * @fastify/http-proxy in the same round, so that a busy moment of the machine hits both; medians leave the rest of the
- * noise out. What counts is the CPU time that the proxy's process used, not the wall clock.
+ *   npm run bench                            everything, in about a quarter of an hour on two cores that are otherwise idle
+ *   npm run bench -- --only get,start        some parts; the others keep the figures that they had, where nothing else differs
+ *   npm run bench -- --render                nothing is measured, the documents are made again
+ *   npm run bench -- --quick                 a minute, to see that all of it works; writes to node_modules/.cache/bench
+ *
+ * `--node PATH` is the Node of everything that runs on Node (default: Node 24, from npm), `--out FOLDER` where the files go,
+ * `--contenders NAME,NAME` names some of the peers.
  */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
-import { cpus } from 'node:os'
-import { fileURLToPath } from 'node:url'
-import { download, openConnections, upload } from './client.js'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { parseArgs, isDeepStrictEqual } from 'node:util'
+import { bundle } from '../scripts/bundle.js'
+import { ROOT, compile } from '../scripts/compile.js'
+import { installNode } from '../scripts/nodes.js'
+import { CONTENDERS } from './contenders/index.js'
+import { nginx } from './contenders/nginx.js'
+import { installPeers } from './contenders/peers.js'
+import { describeCommit, describeMachine, readLoad, versionOfNode } from './machine.js'
+import { createFailures } from './measures/failures.js'
+import { measures, PARTS } from './measures/index.js'
+import { render } from './report/index.js'
+import { SETTINGS } from './settings.js'
 
-const ROUNDS = Number(process.argv[2] ?? 40)
-const WARM_UP = 6_000
-const CONNECTIONS = 32
-const STREAM_MIB = 256
-const [BARE, MINIMAL] = ['bare @fastify/http-proxy', 'node:http + undici dispatch']
-const CONTENDERS = [BARE, 'countersign', 'countersign, access log on', MINIMAL]
+const NODE = '24'
+const TOKEN_LENGTH = 900
 
-const SCENARIOS = [
-  { name: 'GET, 15 bytes back', requests: 1500, method: 'GET', path: '/api/thing?x=1' },
-  { name: 'POST of 1 KiB, 15 bytes back', requests: 1000, method: 'POST', path: '/api/thing', body: 'x'.repeat(1024) },
-  { name: 'GET, 64 KiB back', requests: 500, method: 'GET', path: '/api/64k' }
-]
+// One listener for each process that must not outlive this one.
+process.setMaxListeners(0)
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => { process.exit(1) })
 
-const upstream = await start('upstream')
-const origin = `http://127.0.0.1:${upstream.port}`
-console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}, ${new Date().toISOString().slice(0, 10)}; ${ROUNDS} rounds over ${CONNECTIONS} keep-alive connections`)
-for (const scenario of SCENARIOS) await compareCpu(scenario)
-await compareMemory()
-upstream.child.kill()
-
-async function compareCpu ({ name, requests, ...request }) {
-  const contenders = await Promise.all(CONTENDERS.map((contender) => start(contender, origin)))
-  for (const contender of contenders) {
-    contender.connections = await openConnections(contender.port, CONNECTIONS)
-    contender.message = format(contender, request)
-    contender.micros = []
-    await contender.connections.ask(contender.message, WARM_UP)
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    contenders: { type: 'string' },
+    node: { type: 'string' },
+    out: { type: 'string' },
+    quick: { type: 'boolean' },
+    tiny: { type: 'boolean' },
+    render: { type: 'boolean' },
+    'no-build': { type: 'boolean' }
   }
-  for (let round = 0; round < ROUNDS; round++) {
-    // Backwards every other time: who comes after whom must not matter.
-    for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
-      const before = await usage(contender)
-      await contender.connections.ask(contender.message, requests)
-      const after = await usage(contender)
-      contender.micros.push((after.cpuMicros - before.cpuMicros) / requests)
-    }
+})
+const size = options.tiny ? 'tiny' : options.quick ? 'quick' : 'full'
+const out = resolve(options.out ?? join(ROOT, size === 'full' ? 'docs' : 'node_modules/.cache/bench'))
+const file = join(out, 'performance.json')
+
+const data = options.render ? JSON.parse(readFileSync(file, 'utf8')) : await measure(choose(options.only, PARTS))
+const documents = render(data)
+for (const [name, text] of Object.entries(documents)) {
+  mkdirSync(dirname(join(out, name)), { recursive: true })
+  writeFileSync(join(out, name), text)
+}
+console.log(documents['performance.md'].replaceAll(/^!\[.*\n\n/gm, ''))
+console.error(`written to ${out}`)
+
+/** Measures some parts. Returns them along with those of earlier runs that nothing separates from this one, as it wrote them. */
+async function measure (chosen) {
+  if (!options['no-build']) await build()
+  const { contenders, absent } = gather()
+  const node = options.node ?? (process.version.startsWith(`v${NODE}.`) ? process.execPath : installNode(NODE))
+  const about = {
+    size,
+    settings: SETTINGS[size],
+    machine: describeMachine(),
+    node: versionOfNode(node),
+    upstream: nginx.version() === undefined ? 'node:http' : `nginx ${nginx.version()}`,
+    versions: Object.fromEntries(contenders.map(({ name, version }) => [name, version()])),
+    absent
   }
-  const [bare, minimal] = [BARE, MINIMAL].map((wanted) => contenders.find((contender) => contender.name === wanted).micros)
-  console.log(`\n${name}:\n\n| proxy | CPU per request | to bare | to node:http + undici |\n| --- | --- | --- | --- |`)
-  for (const { name, micros, connections, child } of contenders) {
-    console.log(`| ${name} | ${median(micros).toFixed(1)} µs | ${ratio(micros, bare)} | ${ratio(micros, minimal)} |`)
-    connections.close()
-    child.kill()
+  const data = { about, parts: earlierParts(about) }
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'))
+  const beganAt = performance.now()
+  const say = (text) => { console.error(`${String(Math.round((performance.now() - beganAt) / 1000)).padStart(4)} s  ${text}`) }
+  const bench = { node, folder, contenders, say, token: 'e'.repeat(TOKEN_LENGTH), settings: SETTINGS[size] }
+  process.once('exit', () => { rmSync(folder, { recursive: true, force: true }) })
+  for (const measure of measures) await measurePart(bench, measure, chosen, data)
+  say('done')
+  return data
+}
+
+async function measurePart (bench, measure, chosen, data) {
+  const parts = measure.parts.filter((part) => chosen.includes(part))
+  if (parts.length === 0) return
+  const startedAt = new Date()
+  const loadBefore = readLoad()
+  const failures = createFailures(bench.say)
+  const figures = await measure.run({ ...bench, failures }, parts)
+  const run = { measuredAt: startedAt.toISOString(), commit: describeCommit(), load: [loadBefore, readLoad()], seconds: Math.round((Date.now() - startedAt) / 1000), failed: failures.reasons }
+  for (const [part, values] of Object.entries(figures)) data.parts[part] = { ...run, figures: values }
+  mkdirSync(out, { recursive: true })
+  writeFileSync(file, `${JSON.stringify(data, null, 1)}\n`)
+}
+
+function gather () {
+  const named = choose(options.contenders, CONTENDERS.map(({ name }) => name))
+  const wanted = CONTENDERS.filter(({ name }) => named.includes(name))
+  if (options.contenders === undefined) installPeers()
+  const contenders = wanted.filter(isReady)
+  return { contenders, absent: CONTENDERS.filter((contender) => !contenders.includes(contender)).map(({ name }) => name) }
+}
+
+function isReady ({ name, version, prepare }) {
+  if (version() === undefined) return false
+  try {
+    prepare?.()
+    return true
+  } catch (error) {
+    console.error(`${name} is left out: ${error.message}`)
+    return false
   }
 }
 
-async function compareMemory () {
-  console.log(`\n${STREAM_MIB} MiB through a slow reader:\n\n| proxy | direction | RSS before | peak RSS | growth |\n| --- | --- | --- | --- | --- |`)
-  for (const name of [BARE, 'countersign']) {
-    for (const direction of ['down', 'up']) {
-      const contender = await start(name, origin)
-      const connections = await openConnections(contender.port, 1)
-      await connections.ask(format(contender, { method: 'GET', path: '/api/thing' }), 100)
-      connections.close()
-      const before = (await usage(contender)).peakRss
-      if (direction === 'down') await download(contender.port, `/api/stream/${STREAM_MIB}`)
-      else await upload(contender.port, '/api/slow', STREAM_MIB * 2 ** 20)
-      const peak = (await usage(contender)).peakRss
-      console.log(`| ${name} | ${direction} | ${mebibytes(before)} | ${mebibytes(peak)} | ${mebibytes(peak - before)} |`)
-      contender.child.kill()
-    }
-  }
+async function build () {
+  if (compile('.') !== 0) throw new Error('it does not compile')
+  await bundle()
 }
 
-async function start (name, ...args) {
-  const child = fork(fileURLToPath(new URL('parts.js', import.meta.url)), [name, ...args], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
-  child.stdout.resume()
-  const [{ port }] = await once(child, 'message')
-  return { name, child, port }
+function earlierParts (about) {
+  if (!existsSync(file)) return {}
+  const earlier = JSON.parse(readFileSync(file, 'utf8'))
+  // As JSON keeps it, where what is undefined is not.
+  return isDeepStrictEqual(earlier.about, JSON.parse(JSON.stringify(about))) ? earlier.parts : {}
 }
 
-async function usage ({ child }) {
-  child.send('usage')
-  const [answer] = await once(child, 'message')
-  return answer
-}
-
-function format ({ port }, { method, path, body = '' }) {
-  const framing = body === '' ? '' : `Content-Type: text/plain\r\nContent-Length: ${body.length}\r\n`
-  return `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUser-Agent: bench\r\nAccept: */*\r\nAuthorization: Bearer theirs\r\n${framing}\r\n${body}`
-}
-
-/** The median over the rounds of one proxy's cost divided by another's in the same round. */
-function ratio (micros, reference) {
-  return median(micros.map((value, round) => value / reference[round])).toFixed(2)
-}
-
-function median (values) {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
-}
-
-function mebibytes (bytes) {
-  return `${(bytes / 2 ** 20).toFixed(0)} MiB`
+/** The names of a list with commas, of those that there are. */
+function choose (list, names) {
+  const chosen = list?.split(',') ?? names
+  const strange = chosen.filter((name) => !names.includes(name))
+  if (strange.length > 0) throw new Error(`no such name: ${strange.join(', ')}; there are ${names.join(', ')}`)
+  return chosen
 }
