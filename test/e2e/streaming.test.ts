@@ -36,7 +36,7 @@ const stages = await startStages(t, {
   late: { timeoutMs: WITHIN_MS },
   upload: { timeoutMs: WITHIN_MS },
   silent: { idleTimeoutMs: 3 * TICK_MS },
-  slow: { idleTimeoutMs: 3 * TICK_MS },
+  slow: { idleTimeoutMs: 10 * TICK_MS },
   bounded: { maxBodyBytes: 100_000 },
   clock: { timeoutMs: TICK_MS }
 })
