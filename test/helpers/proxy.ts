@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { buildAdmin } from '#src/admin.ts'
 import { buildApp } from '#src/app.ts'
 import type { Binding } from '#src/auth/scheme.ts'
@@ -6,7 +7,7 @@ import type { Config, RouteConfig } from '#src/config/config.ts'
 import type { Address } from '#src/http/address.ts'
 import { openListener, type ClientTimeouts, type Listener } from '#src/listen/listener.ts'
 import { createLogger } from '#src/logger.ts'
-import { createMetrics, type Metrics } from '#src/plugins/metrics.ts'
+import { createMetrics, type Metrics } from '#src/observe/metrics.ts'
 import { Secret } from '#src/secret.ts'
 import { systemClock, type Clock } from '#src/token/clock.ts'
 import type { FetchEvent } from '#src/token/report.ts'
@@ -119,7 +120,7 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
     lines: log.lines,
     line: log.line,
     fetched: async (count) => { await log.line(() => log.lines().filter(({ msg }) => msg === 'token fetched').length >= count) },
-    scrape: async () => (await metrics.render('')).body,
+    scrape: () => text(metrics.scrape('').body),
     close: () => (closing ??= close()),
     state
   }
