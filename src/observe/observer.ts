@@ -1,7 +1,8 @@
 import type { Refused } from '../listen/listener.ts'
-import { REQUEST_LINE, type Logger } from '../logger.ts'
+import { requestWriterOf, type Logger } from '../logger.ts'
 import type { ObservedRequest, Observer } from '../proxy/observer.ts'
 import type { Route } from '../route/table.ts'
+import { endedMembers, refusedMembers, routeMember, type Members } from './access-log.ts'
 import type { Metrics } from './metrics.ts'
 import { countRequest, type CredentialNumbers, type RouteNumbers } from './numbers.ts'
 
@@ -26,17 +27,17 @@ export interface RequestObserver extends Observer {
 /** What is counted and written of a route, looked up before its first request. */
 interface ObservedRoute {
   readonly numbers: RouteNumbers
+  readonly member: Members
   readonly injected: readonly CredentialNumbers[]
 }
 
-/** Enough to tell requests apart; a client must not be able to write long log lines. */
-const LOGGED_PATH = 512
-
 /** Makes the observer that logs and counts. */
 export function createObserver ({ routes, log, metrics, accessLog, random, now }: ObserverOptions): RequestObserver {
-  const nowhere: ObservedRoute = { numbers: metrics.route(''), injected: [] }
+  const writeRequest = requestWriterOf(log)
+  const nowhere: ObservedRoute = { numbers: metrics.route(''), member: '', injected: [] }
   const observed = routes.map(({ label, injectedCredentials }): ObservedRoute => ({
     numbers: metrics.route(label),
+    member: routeMember(label),
     injected: injectedCredentials.map((name) => metrics.credential(name))
   }))
   return {
@@ -55,28 +56,19 @@ export function createObserver ({ routes, log, metrics, accessLog, random, now }
       if (statusCode >= 500) log.warn({ route: route?.label, code, error: cause }, 'request failed')
     },
     ended: (request) => {
-      const { message: { method }, route, path, startedAt, sentAt, code } = request
-      const { numbers } = of(route)
+      const { message: { method = '' }, route, startedAt, sentAt, code } = request
+      const { numbers, member } = of(route)
       const status = statusOf(request)
       const endedAt = now()
-      countRequest(numbers, method ?? '', status, endedAt - startedAt, sentAt === undefined ? undefined : endedAt - sentAt)
-      if (!isLogged(code)) return
-      log.info({
-        route: route?.label,
-        method,
-        path: path.slice(0, LOGGED_PATH),
-        status: status === 0 ? 'aborted' : status,
-        ...(code !== undefined && { code }),
-        ...(!isComplete(request) && { aborted: true }),
-        ms: rounded(endedAt - startedAt)
-      }, REQUEST_LINE)
+      countRequest(numbers, method, status, endedAt - startedAt, sentAt === undefined ? undefined : endedAt - sentAt)
+      if (isLogged(code)) writeRequest(endedMembers(request, member, status, isComplete(request), endedAt - startedAt))
     },
     refusedEarly: (refused) => {
-      const { current, refusal: { statusCode, code }, method, client, bytes, durationMs } = refused
+      const { current, refusal: { statusCode, code }, method = '', durationMs } = refused
       metrics.refused(code)
       if (current !== undefined) return
-      countRequest(nowhere.numbers, method ?? '', statusCode, durationMs, undefined)
-      if (isLogged(code)) log.info({ method, status: statusCode, code, client, bytes, ms: rounded(durationMs) }, REQUEST_LINE)
+      countRequest(nowhere.numbers, method, statusCode, durationMs, undefined)
+      if (isLogged(code)) writeRequest(refusedMembers(refused))
     }
   }
 
@@ -85,7 +77,7 @@ export function createObserver ({ routes, log, metrics, accessLog, random, now }
   }
 
   function isLogged (code: string | undefined): boolean {
-    return accessLog !== false && (code !== undefined || accessLog === 1 || random() < accessLog)
+    return accessLog !== false && log.isLevelEnabled('info') && (code !== undefined || accessLog === 1 || random() < accessLog)
   }
 }
 
@@ -96,8 +88,4 @@ function statusOf ({ rawStatus, switched, response }: ObservedRequest): number {
 
 function isComplete ({ rawStatus, switched, response }: ObservedRequest): boolean {
   return switched || response.writableFinished || rawStatus !== undefined
-}
-
-function rounded (ms: number): number {
-  return Math.round(ms * 10) / 10
 }
