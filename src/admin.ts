@@ -1,12 +1,13 @@
 import fastify, { type FastifyReply } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
 import { errorAnswer, ProxyError } from './errors.ts'
 import type { Config, RouteConfig } from './config/config.ts'
 import { describeScheme } from './auth/scheme.ts'
 import { formatAddress, type Address } from './http/address.ts'
 import { parseTarget } from './http/target.ts'
 import { admit, type GuardOptions } from './guard/guard.ts'
-import type { Metrics, ReloadOutcome } from './plugins/metrics.ts'
+import type { Metrics, ReloadOutcome } from './observe/metrics.ts'
 import { NO_SCHEMAS } from './no-schemas.ts'
 import type { CredentialStore } from './token/store.ts'
 
@@ -96,9 +97,10 @@ export async function buildAdmin ({ config, store, metrics, facts }: AdminOption
     credentials: store.statuses(),
     routes: describeRoutes(config, (route) => facts.ownAddress?.(route) ?? route.listen ?? facts.address() ?? config.listen)
   }))
-  app.get('/metrics', async (request, reply) => {
-    const { contentType, body } = await metrics.render(request.headers.accept ?? '')
-    return reply.type(contentType).send(body)
+  app.get('/metrics', (request, reply) => {
+    const { contentType, body } = metrics.scrape(request.headers.accept ?? '')
+    // Nothing is made for HEAD, which shows none of it.
+    return reply.type(contentType).send(Readable.from(request.method === 'HEAD' ? [] : body, { objectMode: false }))
   })
   await app.ready()
   return { handle: (message, response) => { app.routing(message, response) }, close: () => app.close() }

@@ -3,8 +3,8 @@ import type { Config } from './config/config.ts'
 import type { Address } from './http/address.ts'
 import type { Refused } from './listen/listener.ts'
 import type { Logger } from './logger.ts'
+import type { Metrics } from './observe/metrics.ts'
 import { createObserver } from './observe/observer.ts'
-import type { Metrics } from './plugins/metrics.ts'
 import { contextOf, openContext } from './proxy/context.ts'
 import type { Dependencies, RequestCount } from './proxy/dependencies.ts'
 import { forward } from './proxy/forward.ts'
@@ -55,10 +55,10 @@ type Handler = (message: IncomingMessage, response: ServerResponse) => void
 /** Makes and joins the parts of the proxy. The way of a request is {@link forward}'s. */
 export async function buildApp ({ config, store, metrics, log, clock, random, proxies, inFlight = { requests: 0 } }: AppOptions): Promise<App> {
   const now = (): number => clock.monotonic()
-  const observer = createObserver({ log, metrics, accessLog: config.accessLog, random, now })
+  const routes = openRoutes(config, proxies)
+  const observer = createObserver({ routes, log, metrics, accessLog: config.accessLog, random, now })
   const proxy: Dependencies = { guard: guardOf(config), maxRequests: config.limits.requests, inFlight, store, observer, now }
   const open = new OpenRequests()
-  const routes = openRoutes(config, proxies)
   const receiver = await createReceiver((message) => { forward(contextOf(message)) }, (message, error) => { refuse(contextOf(message), error) })
   return {
     handle: handlerOf(sharedTable(routes)),

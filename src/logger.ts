@@ -1,10 +1,15 @@
-import { pino, stdTimeFunctions, type DestinationStream, type Logger } from 'pino'
+import { pino, type DestinationStream, type Logger } from 'pino'
 import type { LogLevel } from './config/config.ts'
 import { describeError } from './errors.ts'
 import { printable } from './http/printable.ts'
 import { LineWriter, type Weight } from './line-writer.ts'
+import { REQUEST_LINE, type Members } from './observe/access-log.ts'
+import { createStamp } from './observe/stamp.ts'
 
 export type { Logger } from 'pino'
+
+/** Writes a line of the access log whose members are there already. */
+export type RequestWriter = (members: Members) => void
 
 export interface LoggerOptions {
   readonly level: LogLevel
@@ -15,8 +20,7 @@ export interface LoggerOptions {
   readonly colour: boolean
 }
 
-/** The sentence of a request's line. */
-export const REQUEST_LINE = 'request'
+const WRITE_REQUEST = Symbol('countersign.writeRequest')
 
 // pino's numbers.
 const INFO = 30
@@ -29,21 +33,36 @@ const WARN = 40
 export function createLogger (options: LoggerOptions): Logger {
   const { destination } = options
   const target: DestinationStream = destination instanceof LineWriter ? linesOf(destination, format) : { write: (line) => { destination.write(format(line)) } }
+  const stamp = createStamp(Date.now)
   const log = pino({
     level: options.level,
     base: null,
-    timestamp: stdTimeFunctions.isoTime,
+    timestamp: () => `,"time":"${stamp()}"`,
     formatters: { level: (label) => ({ level: label }) },
     serializers: { err: describeError, error: describeError },
     // The second net: nothing logs these on purpose. No wildcards: they would walk every field of every line.
     redact: { paths: ['password', 'secret', 'token', 'apiKey', 'apiSecret', 'authorization'], censor: '[Redacted]' }
   }, target)
   if (destination instanceof LineWriter) destination.onLoss((loss) => { log.warn(loss, 'log lines were left out, since their reader stood still') })
-  return log
+  return Object.assign(log, { [WRITE_REQUEST]: writeRequest })
+
+  // As pino would write it, without its way through an object.
+  function writeRequest (members: Members): void {
+    const line = `{"level":"info","time":"${stamp()}"${members},"msg":"${REQUEST_LINE}"}\n`
+    const text = options.readable ? readableLine(line, options.colour) : line
+    if (destination instanceof LineWriter) destination.write(text, 'request')
+    else destination.write(text)
+  }
 
   function format (line: string): string {
     return options.readable ? readableLine(line, options.colour) : `${printable(line.trimEnd())}\n`
   }
+}
+
+/** How lines of the access log get into a log: past pino where it is one of {@link createLogger}'s. A child has members of its own. */
+export function requestWriterOf (log: Logger): RequestWriter {
+  const own = Object.getOwnPropertyDescriptor(log, WRITE_REQUEST)?.value as RequestWriter | undefined // nobody else has the symbol
+  return own ?? ((members) => { log.info(JSON.parse(`{${members.slice(1)}}`), REQUEST_LINE) })
 }
 
 // pino tells a destination that says so what the line is that it is about to write.

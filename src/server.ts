@@ -7,7 +7,7 @@ import { formatAddress } from './http/address.ts'
 import { ListenerSet, type PreparedChange } from './listen/listener-set.ts'
 import type { Logger } from './logger.ts'
 import { fittingConnections, readOpenFileLimit } from './listen/open-files.ts'
-import { createMetrics, type ReloadOutcome } from './plugins/metrics.ts'
+import { createMetrics, type ReloadOutcome } from './observe/metrics.ts'
 import { systemClock } from './token/clock.ts'
 import { CognitoWorker } from './token/cognito.ts'
 import { createDiskCaches } from './token/disk-cache.ts'
@@ -85,7 +85,7 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
     draining: () => draining,
     lastReload: () => lastReload
   }
-  const metrics = createMetrics({ version, ready: () => isReady(current.store, facts), credentials: () => current.store.statuses() })
+  const metrics = createMetrics({ version, ready: () => isReady(current.store, facts), credentials: () => current.store.eachStatus() })
   const surroundings: Surroundings = { metrics, log, clock, random: Math.random, proxies, inFlight: { requests: 0 }, worker, caches, facts }
   let current = await buildGeneration(config, surroundings)
   try {

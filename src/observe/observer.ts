@@ -1,13 +1,17 @@
-import { createJournal } from '../journal.ts'
 import type { Refused } from '../listen/listener.ts'
-import type { Logger } from '../logger.ts'
-import type { Metrics } from '../plugins/metrics.ts'
+import { requestWriterOf, type Logger } from '../logger.ts'
 import type { ObservedRequest, Observer } from '../proxy/observer.ts'
+import type { Route } from '../route/table.ts'
+import { endedMembers, refusedMembers, routeMember, type Members } from './access-log.ts'
+import type { Metrics } from './metrics.ts'
+import { countRequest, type CredentialNumbers, type RouteNumbers } from './numbers.ts'
 
 export interface ObserverOptions {
+  /** All that a request may belong to. */
+  readonly routes: readonly Route[]
   readonly log: Logger
   readonly metrics: Metrics
-  /** The share of requests that get a line in the access log, from 0 to 1; false: none. */
+  /** The share of requests that get a line in the access log, from 0 to 1; those that were refused always do. False: none gets one. */
   readonly accessLog: number | false
   /** In [0, 1). */
   readonly random: () => number
@@ -20,28 +24,68 @@ export interface RequestObserver extends Observer {
   readonly refusedEarly: (refused: Refused) => void
 }
 
+/** What is counted and written of a route, looked up before its first request. */
+interface ObservedRoute {
+  readonly numbers: RouteNumbers
+  readonly member: Members
+  readonly injected: readonly CredentialNumbers[]
+}
+
 /** Makes the observer that logs and counts. */
-export function createObserver ({ log, metrics, accessLog, random, now }: ObserverOptions): RequestObserver {
-  const journal = createJournal({ log, metrics, sample: accessLog, random, now })
+export function createObserver ({ routes, log, metrics, accessLog, random, now }: ObserverOptions): RequestObserver {
+  const writeRequest = requestWriterOf(log)
+  const nowhere: ObservedRoute = { numbers: metrics.route(''), member: '', injected: [] }
+  const observed = routes.map(({ label, injectedCredentials }): ObservedRoute => ({
+    numbers: metrics.route(label),
+    member: routeMember(label),
+    injected: injectedCredentials.map((name) => metrics.credential(name))
+  }))
   return {
-    sent: (route) => { for (const credential of route.injectedCredentials) metrics.injected(credential) },
+    sent: (route) => { for (const credential of of(route).injected) credential.injected++ },
     replayed: (route, credentials) => {
-      for (const credential of credentials) metrics.replayed(credential)
+      for (const credential of credentials) metrics.credential(credential).replays++
       log.info({ route: route.label, credential: credentials.join() }, 'upstream answered 401, request sent once more with a new token')
     },
     passedOn: (route, reason) => { log.warn({ route: route.label, credential: route.credentials.join(), reason }, 'upstream answered 401, which is passed on') },
     masked: (route, count, first) => {
-      metrics.scrubbed(route.label, count)
+      of(route).numbers.scrubbed += count
       if (first) log.warn({ route: route.label }, 'upstream echoed a credential, which is masked')
     },
     refused: ({ route }, { code, statusCode, cause }) => {
       metrics.refused(code)
       if (statusCode >= 500) log.warn({ route: route?.label, code, error: cause }, 'request failed')
     },
-    ended: (request: ObservedRequest) => { journal.ended(request) },
-    refusedEarly: ({ current, ...refused }) => {
-      metrics.refused(refused.refusal.code)
-      if (current === undefined) journal.refused(refused)
+    ended: (request) => {
+      const { message: { method = '' }, route, startedAt, sentAt, code } = request
+      const { numbers, member } = of(route)
+      const status = statusOf(request)
+      const endedAt = now()
+      countRequest(numbers, method, status, endedAt - startedAt, sentAt === undefined ? undefined : endedAt - sentAt)
+      if (isLogged(code)) writeRequest(endedMembers(request, member, status, isComplete(request), endedAt - startedAt))
+    },
+    refusedEarly: (refused) => {
+      const { current, refusal: { statusCode, code }, method = '', durationMs } = refused
+      metrics.refused(code)
+      if (current !== undefined) return
+      countRequest(nowhere.numbers, method, statusCode, durationMs, undefined)
+      if (isLogged(code)) writeRequest(refusedMembers(refused))
     }
   }
+
+  function of (route: Route | undefined): ObservedRoute {
+    return route === undefined ? nowhere : observed[route.index] ?? nowhere
+  }
+
+  function isLogged (code: string | undefined): boolean {
+    return accessLog !== false && log.isLevelEnabled('info') && (code !== undefined || accessLog === 1 || random() < accessLog)
+  }
+}
+
+/** What the client was answered; 0 where it got no answer. */
+function statusOf ({ rawStatus, switched, response }: ObservedRequest): number {
+  return rawStatus ?? (switched ? 101 : response.headersSent ? response.statusCode : 0)
+}
+
+function isComplete ({ rawStatus, switched, response }: ObservedRequest): boolean {
+  return switched || response.writableFinished || rawStatus !== undefined
 }

@@ -137,6 +137,11 @@ export class CredentialStore {
     return Array.from(this.#entries.values(), ({ type, holder }) => ({ type, ...holder.status() }))
   }
 
+  /** The same one after the other, for who does something else in between. */
+  * eachStatus (): Generator<CredentialStatus> {
+    for (const { holder } of this.#entries.values()) yield holder.status()
+  }
+
   /** Whether every credential can serve a request now, and the names of those that cannot. */
   ready (): { readonly ready: boolean, readonly missing: string[] } {
     const missing = [...this.#entries].filter(([, { holder }]) => holder.current() === undefined).map(([name]) => name)

@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { buildAdmin } from '#src/admin.ts'
 import { buildApp } from '#src/app.ts'
 import type { Binding } from '#src/auth/scheme.ts'
@@ -6,7 +7,7 @@ import type { Config, RouteConfig } from '#src/config/config.ts'
 import type { Address } from '#src/http/address.ts'
 import { openListener, type ClientTimeouts, type Listener } from '#src/listen/listener.ts'
 import { createLogger } from '#src/logger.ts'
-import { createMetrics, type Metrics } from '#src/plugins/metrics.ts'
+import { createMetrics, type Metrics } from '#src/observe/metrics.ts'
 import { Secret } from '#src/secret.ts'
 import { systemClock, type Clock } from '#src/token/clock.ts'
 import type { FetchEvent } from '#src/token/report.ts'
@@ -47,7 +48,7 @@ export interface TestProxy {
   readonly store: CredentialStore
   readonly metrics: Metrics
   readonly config: Config
-  /** Everything that was logged, at level trace. */
+  /** Everything that was logged, at level trace where the test says no other. */
   readonly logged: () => string
   /** The log's lines, parsed. */
   readonly lines: () => Array<Record<string, unknown>>
@@ -78,7 +79,7 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
   const log = createLog()
   const config = configOf(options)
   const { clock = systemClock(), random = Math.random, onFetch } = options
-  const logger = createLogger({ level: 'trace', destination: log.stream, readable: false, colour: false })
+  const logger = createLogger({ level: config.logLevel, destination: log.stream, readable: false, colour: false })
   const store = new CredentialStore({
     credentials: [
       { name: 'orders', type: 'static', value: new Secret(CANARY.token) },
@@ -92,7 +93,7 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
     ...(onFetch !== undefined && { onFetch })
   })
   const state = { listening: true, draining: false }
-  const metrics = createMetrics({ version: '0.0.0', ready: () => store.ready().ready, credentials: () => store.statuses() })
+  const metrics = createMetrics({ version: '0.0.0', ready: () => store.ready().ready, credentials: () => store.eachStatus() })
   const app = await buildApp({ config, store, metrics, log: logger, clock, random, proxies: options.proxies ?? {} })
   const listener = await openListener({ address: config.listen, handle: app.handle, onRefused: app.onRefused, maxConnections: config.limits.connections, headerBytes: config.limits.headerBytes, ...(options.timeouts !== undefined && { timeouts: options.timeouts }) })
   const own: Listener[] = []
@@ -119,7 +120,7 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
     lines: log.lines,
     line: log.line,
     fetched: async (count) => { await log.line(() => log.lines().filter(({ msg }) => msg === 'token fetched').length >= count) },
-    scrape: async () => (await metrics.render('')).body,
+    scrape: () => text(metrics.scrape('').body),
     close: () => (closing ??= close()),
     state
   }
