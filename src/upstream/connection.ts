@@ -117,20 +117,21 @@ export class Connection implements Carrier {
     this.#moved = true
     this.#sent = true
     this.#parser.begin(method, upgrade !== undefined)
-    const socket = this.#socket
-    if (body === null) {
-      socket.write(call.head, 'latin1')
-    } else if (Buffer.isBuffer(body)) {
-      // Head and body in one write.
-      socket.cork()
-      socket.write(call.head, 'latin1')
-      if (length === undefined) this.#writeChunked(body)
-      else socket.write(body)
-      socket.uncork()
-    } else {
+    if (body !== null && !Buffer.isBuffer(body)) {
       this.#stream(call, body, length)
+      return
     }
+    // In one write, along with those of other requests of this turn of the event loop: to wake the other side up for each of
+    // them costs more than all that is done for a request here.
+    const socket = this.#socket
+    socket.cork()
+    socket.write(call.head, 'latin1')
+    if (body !== null && length === undefined) this.#writeChunked(body)
+    else if (body !== null) socket.write(body)
+    setImmediate(this.#uncork)
   }
+
+  readonly #uncork = (): void => { this.#socket.uncork() }
 
   pause (): void {
     this.#paused = true

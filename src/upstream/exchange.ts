@@ -32,6 +32,8 @@ export class Exchange implements ResponseHandler {
   #client: ServerResponse | undefined
   #head: ResponseHead | undefined
   #wroteBody = false
+  /** The turn of the event loop that brought the head is not over: what is written leaves with its end. */
+  #fresh = true
   #settled = false
   #held: HeldAnswer | undefined
 
@@ -98,13 +100,10 @@ export class Exchange implements ResponseHandler {
   }
 
   readonly #flush = (): void => {
-    if (!this.#wroteBody) {
-      this.#client?.flushHeaders()
-    } else if (!this.#settled) {
-      // More than one read took in is mostly here already: it leaves along with the rest.
-      this.#client?.cork()
-      setImmediate(this.#uncork)
-    }
+    this.#fresh = false
+    if (!this.#wroteBody) this.#client?.flushHeaders()
+    // More than one read took in is mostly here already: it leaves along with the rest.
+    else if (!this.#settled) setImmediate(this.#uncork)
   }
 
   readonly #uncork = (): void => { this.#client?.uncork() }
@@ -126,6 +125,7 @@ export class Exchange implements ResponseHandler {
       if (this.#held?.add(chunk) === true) this.#transfer?.pause()
       return
     }
+    if (this.#fresh && !this.#wroteBody) client.cork()
     this.#wroteBody = true
     if (client.write(chunk)) return
     this.#transfer?.pause()
@@ -135,8 +135,14 @@ export class Exchange implements ResponseHandler {
   onEnd (rawTrailers: string[]): void {
     this.#settled = true
     const trailers = responseHeaders(rawTrailers)
-    if (this.#client === undefined) this.#held?.finish(trailers)
-    else this.#finish(this.#client, trailers)
+    const client = this.#client
+    if (client === undefined) {
+      this.#held?.finish(trailers)
+      return
+    }
+    this.#wroteBody = true
+    // Responses of one turn leave together, as requests do: see Connection.send.
+    setImmediate(() => { this.#finish(client, trailers) })
   }
 
   onSwitch ({ rawHeaders }: ResponseHead, socket: Duplex): void {
@@ -158,6 +164,7 @@ export class Exchange implements ResponseHandler {
       return
     }
     this.#settled = true
+    this.#client.uncork()
     // Half an answer is out: only a broken connection tells the client that it is half (RFC 9112 section 8).
     if (isCloseDelimited(this.#client, this.rawHeaders)) breakOff(this.#client.socket)
     else this.#client.destroy()
