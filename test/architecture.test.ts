@@ -25,7 +25,8 @@ const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
 const KEEPERS: ReadonlyArray<readonly [pattern: RegExp, files: RegExp]> = [
   [/^(?:fastify|@fastify\/)/, /^(?:admin|no-schemas)\.ts$|^proxy\/receive\.ts$/],
   [/^amazon-cognito-identity-js/, /^token\/cognito-worker\.ts$/],
-  [/^undici$/, /^upstream\/connector\.ts$|^token\/(?:cognito|oauth2)-fetch\.ts$/],
+  // Nobody: it is a second client, and loads a third one, which is Node's own (docs/decisions/0018-start.md).
+  [/^undici$/, /^$/],
   [/^oauth4webapi$/, /^token\/oauth2[^/]*\.ts$/],
   [/^(?:zod|jsonc-parser|envalid|dotenv)$/, /^config\//],
   [/^prom-client$/, /^observe\/process-metrics\.ts$/],

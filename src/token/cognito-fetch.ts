@@ -1,13 +1,12 @@
 import { createHmac } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
-import { Agent, request } from 'undici'
-import type { Dispatcher } from 'undici'
 import type { ProxyEnvironment } from '../http/proxies.ts'
-import { createConnector } from '../upstream/connector.ts'
+import type { Pool } from '../upstream/pool.ts'
+import type { Sender } from '../upstream/sender.ts'
 import { classifyAnswer, classifyChallenge, classifyNetworkError, unexpectedAnswer } from './classify.ts'
 import type { Verdict } from './classify.ts'
 import type { ExchangeRequest, PlainFailure } from './cognito-messages.ts'
-import { readAnswerBytes } from './provider-answer.ts'
+import { askProvider, connectProvider } from './provider-call.ts'
 import { retryAfterMs, skewOf } from './provider-clock.ts'
 
 /** One login or refresh under way, and what its calls brought to light. */
@@ -32,7 +31,7 @@ export interface CapturedTokens {
 
 /** Connections to identity providers. */
 export interface Connections {
-  readonly dispatcher: Dispatcher
+  readonly senderTo: (url: URL) => Sender
   readonly close: () => Promise<void>
 }
 
@@ -45,17 +44,35 @@ export class Refusal extends Error {
   readonly nonRetryable = true
 }
 
-/** Connections by the same rules for proxies, addresses and TLS as those to upstreams. NODE_EXTRA_CA_CERTS is in Node's own store of authorities. */
+/** What the library and this program hand to a `fetch`. */
+export interface FetchInit {
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/**
+ * What the library reads of a success (Client.js:106-131). No `Response`, nor `Headers` or `Request` on the way: in a thread of
+ * its own each of these names loads an HTTP client of Node's, which has more memory than all else here.
+ */
+export type FetchAnswer = Pick<Response, 'ok' | 'json'>
+
+export type CognitoFetch = (input: string, init: FetchInit) => Promise<FetchAnswer>
+
+/** Connections to identity providers, a few of each. */
 export function createConnections (proxies: ProxyEnvironment): Connections {
   const ending = new AbortController()
   // One listener for each connection that is being opened.
   setMaxListeners(0, ending.signal)
-  const dispatcher = new Agent({ connect: createConnector({ proxies, signal: ending.signal, timeoutMs: CONNECT_TIMEOUT_MS }), allowH2: false })
+  const pools = new Map<string, Pool>()
   return {
-    dispatcher,
+    senderTo: (url) => {
+      const pool = pools.get(url.origin) ?? connectProvider(url, { proxies, signal: ending.signal, connectTimeoutMs: CONNECT_TIMEOUT_MS })
+      pools.set(url.origin, pool)
+      return pool
+    },
     close: async () => {
       ending.abort()
-      await dispatcher.destroy()
+      await Promise.all(Array.from(pools.values(), (pool) => pool.destroy()))
     }
   }
 }
@@ -65,16 +82,16 @@ export function createConnections (proxies: ProxyEnvironment): Connections {
  *
  * @param current the exchange that the caller belongs to
  */
-export function createCognitoFetch (dispatcher: Dispatcher, current: () => Exchange | undefined): typeof fetch {
+export function createCognitoFetch (senderTo: Connections['senderTo'], current: () => Exchange | undefined): CognitoFetch {
   return async (input, init) => {
     const exchange = current()
     if (exchange === undefined || exchange.signal.aborted) throw new Refusal('the exchange is over')
     const call = readCall(input, init, exchange)
     try {
-      const answer = await post(dispatcher, call, exchange)
+      const answer = await post(senderTo(call.url), call, exchange)
       const value = judge(answer, call, exchange)
       if (call.operation !== 'ConfirmDevice') exchange.tokens ??= capture(value, exchange.request.tokenUse)
-      return Response.json(value)
+      return { ok: true, json: async () => value }
     } catch (error) {
       // An abort needs no verdict of ours: whoever aborted knows why.
       if (!exchange.signal.aborted && call.operation !== 'ConfirmDevice') exchange.failure ??= failureOf(error, exchange)
@@ -114,11 +131,11 @@ const CONNECT_TIMEOUT_MS = 10_000
 // A device that cannot be confirmed must not spend the whole deadline of a login that has its tokens.
 const CONFIRM_DEVICE_SHARE = 0.3
 
-function readCall (input: string | URL | Request, init: RequestInit | undefined, exchange: Exchange): Call {
-  const headers = Object.fromEntries(new Headers(init?.headers))
-  const body = JSON.parse(String(init?.body)) as Record<string, unknown>
+function readCall (input: string, init: FetchInit, exchange: Exchange): Call {
+  const headers = Object.fromEntries(Object.entries(init.headers).map(([name, value]) => [name.toLowerCase(), value]))
+  const body = JSON.parse(init.body) as Record<string, unknown>
   return {
-    url: new URL(input instanceof Request ? input.url : input),
+    url: new URL(input),
     operation: headers['x-amz-target']?.split('.')[1] ?? '',
     flow: body['AuthFlow'] ?? body['ChallengeName'],
     headers,
@@ -137,20 +154,16 @@ function addSecretHash (body: Record<string, unknown>, { clientId, clientSecret 
   return { ...body, [key]: { ...inner, SECRET_HASH: hash } }
 }
 
-async function post (dispatcher: Dispatcher, call: Call, exchange: Exchange): Promise<Answer> {
+async function post (sender: Sender, { url, headers, body, operation }: Call, exchange: Exchange): Promise<Answer> {
   const { deadlineMs } = exchange.request
-  const signal = call.operation === 'ConfirmDevice'
+  const signal = operation === 'ConfirmDevice'
     ? AbortSignal.any([exchange.signal, AbortSignal.timeout(deadlineMs * CONFIRM_DEVICE_SHARE)])
     : exchange.signal
   const sentAt = Date.now()
-  // `request`, not `fetch`: it follows no redirect, so the password proof goes to the endpoint and nowhere else.
-  const { statusCode, headers, body } = await request(call.url, {
-    method: 'POST', headers: call.headers, body: call.body, signal, dispatcher
-  })
-  exchange.clockSkewMs ??= skewOf(headers['date'], sentAt, Date.now())
-  const bytes = await readAnswerBytes(body)
-  if (bytes === undefined) throw new Rejected(unexpectedAnswer(statusCode))
-  return { status: statusCode, headers, text: bytes.toString('utf8') }
+  const { status, headers: fields, receivedAt, bytes } = await askProvider(sender, { url, headers, body, signal })
+  exchange.clockSkewMs ??= skewOf(fields['date'], sentAt, receivedAt)
+  if (bytes === undefined) throw new Rejected(unexpectedAnswer(status))
+  return { status, headers: fields, text: bytes.toString('utf8') }
 }
 
 /** The JSON of a success, or a {@link Rejected}. */

@@ -9,7 +9,7 @@ import type { CognitoUser, ICognitoStorage } from 'amazon-cognito-identity-js'
 import { deadlineExceeded, FLOW_OFF, unknownFailure } from './classify.ts'
 import type { Verdict } from './classify.ts'
 import { createCognitoFetch, createConnections } from './cognito-fetch.ts'
-import type { Exchange } from './cognito-fetch.ts'
+import type { CognitoFetch, Exchange } from './cognito-fetch.ts'
 import type { ExchangeRequest, FromWorker, PlainFailure, PlainGrant, PlainRenewal, ToWorker, WorkerSettings } from './cognito-messages.ts'
 import { formatTimestamp, lifetimeOf } from './cognito-token.ts'
 import { replaceModPow } from './mod-pow.ts'
@@ -24,9 +24,9 @@ async function serve (port: MessagePort, { proxies }: WorkerSettings): Promise<v
   const send = (message: FromWorker): void => { port.postMessage(message) }
   const current = new AsyncLocalStorage<Exchange>()
   const connections = createConnections(proxies)
-  const cognitoFetch = createCognitoFetch(connections.dispatcher, () => current.getStore())
+  const cognitoFetch = createCognitoFetch(connections.senderTo, () => current.getStore())
   // Before the library is loaded: isomorphic-unfetch takes the global that it finds.
-  globalThis.fetch = cognitoFetch
+  Reflect.set(globalThis, 'fetch', cognitoFetch)
   const { default: library } = await import('amazon-cognito-identity-js')
   if (!await adaptLibrary(() => current.getStore())) {
     send({ type: 'warning', message: 'OpenSSL computes other powers than amazon-cognito-identity-js: logins use the slow arithmetic of the library; please report this with the versions of Node and OpenSSL' })
@@ -97,7 +97,7 @@ interface Device {
 }
 
 /** Runs an exchange to its end, whatever that is; what happened stands in the exchange. */
-async function perform (library: Library, cognitoFetch: typeof fetch, exchange: Exchange): Promise<Device | undefined> {
+async function perform (library: Library, cognitoFetch: CognitoFetch, exchange: Exchange): Promise<Device | undefined> {
   const { request, signal } = exchange
   if (request.kind === 'login') return await logIn(library, request, signal, exchange)
   const { renewal, clientSecret } = request
@@ -146,13 +146,13 @@ async function refresh (library: Library, request: ExchangeRequest, renewal: Pla
 }
 
 // One JSON call without maths, which the library does not know: for clients with rotation, where REFRESH_TOKEN_AUTH is off, and with a secret.
-async function getTokensFromRefreshToken (cognitoFetch: typeof fetch, request: ExchangeRequest, renewal: PlainRenewal): Promise<void> {
+async function getTokensFromRefreshToken (cognitoFetch: CognitoFetch, request: ExchangeRequest, renewal: PlainRenewal): Promise<void> {
   const headers = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'AWSCognitoIdentityProviderService.GetTokensFromRefreshToken' }
   const body = JSON.stringify({
     ClientId: request.clientId, RefreshToken: renewal.refreshToken, ClientSecret: request.clientSecret, DeviceKey: renewal.device?.key
   })
   // A refusal stands in the exchange already.
-  await cognitoFetch(request.endpoint, { method: 'POST', headers, body }).catch(() => {})
+  await cognitoFetch(request.endpoint, { headers, body }).catch(() => {})
 }
 
 /**

@@ -1,10 +1,7 @@
-import { Pool } from 'undici'
-import type { Dispatcher } from 'undici'
 import type { ProxyEnvironment } from '../http/proxies.ts'
-import { createConnector } from '../upstream/connector.ts'
 import { classifyTokenNetworkError } from './classify-oauth2.ts'
 import { readAnswer } from './oauth2-answer.ts'
-import { readAnswerBytes } from './provider-answer.ts'
+import { askProvider, connectProvider } from './provider-call.ts'
 import { retryAfterMs, skewOf } from './provider-clock.ts'
 import type { Answer, TokenType } from './oauth2-answer.ts'
 import type { Verdict } from './classify.ts'
@@ -59,29 +56,19 @@ interface Received extends Answer {
   readonly retryAfter: string | string[] | undefined
 }
 
+// Connections for one call: logins are an hour apart, and what is destroyed afterwards can neither keep the process alive nor
+// outlive a reload.
 async function post (url: URL, { headers, body }: TokenRequest, exchange: Exchange): Promise<Received> {
-  const dispatcher = connect(url, exchange)
+  const { proxies, signal } = exchange
+  const pool = connectProvider(url, { proxies, signal })
   try {
     const sentAt = Date.now()
-    // `request`, not `fetch`: it follows no redirect, so the client secret goes to the token URL and nowhere else.
-    const answer = await dispatcher.request({
-      origin: url.origin, path: url.pathname + url.search, method: 'POST', headers, body: body.toString(), signal: exchange.signal
-    })
-    exchange.clockSkewMs = skewOf(answer.headers['date'], sentAt, Date.now())
-    return { status: answer.statusCode, retryAfter: answer.headers['retry-after'], text: textOf(await readAnswerBytes(answer.body)) }
+    const answer = await askProvider(pool, { url, headers, body: body.toString(), signal })
+    exchange.clockSkewMs = skewOf(answer.headers['date'], sentAt, answer.receivedAt)
+    return { status: answer.status, retryAfter: answer.headers['retry-after'], text: textOf(answer.bytes) }
   } finally {
-    dispatcher.destroy().catch(() => {})
+    pool.destroy().catch(() => {})
   }
-}
-
-/**
- * Connections for one call: logins are an hour apart, and what is destroyed afterwards can neither keep the process alive nor
- * outlive a reload. TLS and proxies are those of the upstreams; nothing is read from the process environment but
- * NODE_EXTRA_CA_CERTS, which is in Node's own store of authorities.
- */
-function connect (url: URL, { proxies, signal }: Exchange): Dispatcher {
-  // No deadlines of undici's own: that of the exchange covers all of it, the connection too.
-  return new Pool(url.origin, { connect: createConnector({ proxies, signal }), headersTimeout: 0, bodyTimeout: 0, allowH2: false })
 }
 
 function textOf (bytes: Buffer | undefined): string | undefined {

@@ -1,7 +1,6 @@
 import { isIP, type LookupFunction, type Socket } from 'node:net'
 import type { DuplexOptions } from 'node:stream'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
-import type { buildConnector } from 'undici'
 import type { PeerTls } from '../http/peer-tls.ts'
 import { createProxyRule, type Destination, type ProxyEnvironment } from '../http/proxies.ts'
 import type { ForwardProxy } from '../http/proxy-url.ts'
@@ -22,19 +21,11 @@ export interface ConnectorOptions {
   readonly lookup?: LookupFunction
 }
 
-type Connector = buildConnector.connector
-
 /** A connection that is open, and verified where it has TLS. */
 export interface Line {
   readonly socket: Socket
   /** Once the socket has told its end: whether the other side said so, rather than somebody on the way (TLS). */
   readonly whole: () => boolean
-}
-
-/** As {@link createDialer}, for the clients of undici that identity providers are asked with. */
-export function createConnector (options: ConnectorOptions): Connector {
-  const connect = createDialer(options)
-  return (target, callback) => { connect(target).then(({ socket }) => { callback(null, socket) }, (error: Error) => { callback(error, null) }) }
 }
 
 /**
