@@ -15,6 +15,18 @@ const BIN = join(ROOT, 'bin')
 const LICENSES = join(BIN, 'LICENSES.txt')
 /** The files of `bin` that have a name of their own, and what each begins with. The worker is found beside whoever starts it. */
 const ENTRIES = { countersign: 'dist/cli.js', 'cognito-worker': 'dist/token/cognito-worker.js', 'demo-part': 'dist/demo/part.js' }
+/**
+ * What packages ask for and never reach here, by who asks. Who did reach it would get an error instead of a second HTTP client:
+ * no route has a JSON schema, no request is made up, nothing speaks HTTP/2, the library of the login finds the `fetch` that it is given, and reply-from
+ * sends nothing (docs/decisions/0011-forwarding.md).
+ */
+const LEFT_OUT = [
+  [/^@fastify\/(?:ajv-compiler|fast-json-stringify-compiler)$|^light-my-request$/, /node_modules\/fastify\//],
+  [/^undici$/, /node_modules\/@fastify\/reply-from\//],
+  [/^node:http2$/, /node_modules\/(?:fastify|@fastify\/reply-from)\//],
+  [/^node-fetch$|^unfetch$/, /node_modules\/isomorphic-unfetch\//]
+]
+const NOTHING = "module.exports=new Proxy({},{get:()=>class{constructor(){throw new TypeError('left out')}}})"
 const LICENSE = /^(?:licen[cs]e|copying|notice)(?:[.-].*)?$/i
 
 /** Bundles, where anything that goes into it has changed since. */
@@ -38,8 +50,9 @@ export async function bundle () {
     sourcemap: true,
     sourcesContent: false,
     legalComments: 'none',
+    plugins: [leaveOut, getBuiltins],
     // Dependencies in CommonJS ask for what is built into Node.
-    banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
+    banner: { js: "const require=process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
     metafile: true,
     logLevel: 'warning'
   })
@@ -47,6 +60,34 @@ export async function bundle () {
   await stop()
   writeFileSync(LICENSES, licenses(Object.keys(metafile.inputs)))
 }
+
+const leaveOut = {
+  name: 'leave-out',
+  setup ({ onResolve, onLoad }) {
+    onResolve({ filter: /^[^./]/ }, ({ path, importer }) => LEFT_OUT.some(([name, by]) => name.test(path) && by.test(importer)) ? { path, namespace: 'left-out' } : undefined)
+    onLoad({ filter: /^/, namespace: 'left-out' }, () => ({ contents: NOTHING }))
+  }
+}
+
+/**
+ * What is built into Node is asked for by name. An `import` would read every export of it, and one of those of `node:http` is a
+ * `WebSocket` that comes with an HTTP client: 14 MiB and 50 ms that nobody here uses.
+ */
+const getBuiltins = {
+  name: 'get-builtins',
+  setup ({ onLoad }) {
+    onLoad({ filter: /[/\\]dist[/\\].*\.js$/ }, ({ path }) => {
+      if (path.includes('node_modules')) return undefined
+      const contents = readFileSync(path, 'utf8').replace(BUILTIN_IMPORT, (_, whole, names, module) => {
+        const wanted = [whole, names && `{${names.replaceAll(' as ', ':')}}`].filter(Boolean)
+        return wanted.map((pattern) => `const ${pattern}=process.getBuiltinModule('${module}');`).join('')
+      })
+      return { contents }
+    })
+  }
+}
+// As the compiler writes them.
+const BUILTIN_IMPORT = /^import (?:(?:\* as )?([\w$]+))?(?:, )?(?:\{([^}]*)\})? from '(node:[\w/]+)';/gm
 
 function isFresh () {
   if (!existsSync(LICENSES)) return false
