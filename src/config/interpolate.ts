@@ -16,7 +16,7 @@ export interface InterpolationFault {
 }
 
 export interface Interpolation {
-  /** A copy of the values with every `${NAME}` replaced; a string that could not be is left as it was. */
+  /** The values with every `${NAME}` replaced, copied as far as anything is; a string that could not be is left as it was. */
   readonly value: unknown
   /** Formatted paths of the strings that hold secret text. */
   readonly secretPaths: ReadonlySet<string>
@@ -42,22 +42,36 @@ export function interpolate (value: unknown, lookup: (name: string) => SecretRes
   const faults: InterpolationFault[] = []
   const found = new Map<string, SecretResult>()
   const missing = new Map<string, { reason: string, paths: Path[] }>()
-  const result = walk(value, [])
-  for (const { reason, paths: [path = [], ...alsoAt] } of missing.values()) faults.push({ path, at: 'value', message: reason, alsoAt })
+  // Of the value that is being looked at; copied where something is said about it.
+  const path: Array<string | number> = []
+  const result = walk(value)
+  for (const { reason, paths: [first = [], ...alsoAt] } of missing.values()) faults.push({ path: first, at: 'value', message: reason, alsoAt })
   return { value: result, secretPaths, brokenPaths, faults }
 
-  function walk (node: unknown, path: Path): unknown {
+  function walk (node: unknown): unknown {
     if (path.length > 0 && !isRead(path)) return node
-    if (typeof node === 'string') return replace(node, path)
-    if (Array.isArray(node)) return node.map((item, index) => walk(item, [...path, index]))
-    if (typeof node !== 'object' || node === null) return node
-    const copy = Object.create(null) as Record<string, unknown>
-    for (const [key, item] of Object.entries(node)) {
-      const inner = [...path, key]
-      if (key.includes('${') && isRead(inner)) faults.push({ path: inner, at: 'key', message: 'a key holds ${; only values are interpolated, so write the key out', alsoAt: [] })
-      copy[key] = walk(item, inner)
+    if (typeof node === 'string') return node.includes('${') ? replace(node, [...path]) : node
+    if (Array.isArray(node)) {
+      const items: unknown[] = node.map((item, index) => within(index, item))
+      return items.some((item, index) => item !== node[index]) ? items : node
     }
-    return copy
+    if (typeof node !== 'object' || node === null) return node
+    let copy: Record<string, unknown> | undefined
+    for (const [key, item] of Object.entries(node)) {
+      const replaced = within(key, item)
+      if (replaced === item) continue
+      copy ??= Object.assign(Object.create(null) as Record<string, unknown>, node)
+      copy[key] = replaced
+    }
+    return copy ?? node
+  }
+
+  function within (step: string | number, item: unknown): unknown {
+    path.push(step)
+    if (typeof step === 'string' && step.includes('${') && isRead(path)) faults.push({ path: [...path], at: 'key', message: 'a key holds ${; only values are interpolated, so write the key out', alsoAt: [] })
+    const value = walk(item)
+    path.pop()
+    return value
   }
 
   function replace (text: string, path: Path): string {

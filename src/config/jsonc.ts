@@ -72,53 +72,74 @@ export function parseJsonc (text: string): JsoncResult {
 
   /** @param chosen the places of keys that are taken in place of the first of their name */
   function read (root: Node, chosen: ReadonlySet<number>): JsoncDocument {
-    const places = new Map<string, Record<At, number>>()
-    return { value: build(root, [], root.offset), locate }
+    // Of the value that is being built: a copy for each would cost more than all the rest.
+    const path: Array<string | number> = []
+    return { value: build(root), locate: (wanted, at = 'value') => positionAt(placeOf(root, chosen, wanted, at)) }
 
-    function build (node: Node, path: Path, keyOffset: number): unknown {
-      places.set(JSON.stringify(path), { key: keyOffset, value: node.offset })
-      if (node.type === 'array') return (node.children ?? []).map((child, index) => build(child, [...path, index], child.offset))
+    function build (node: Node): unknown {
+      if (node.type === 'array') return (node.children ?? []).map((child, index) => within(index, child))
       if (node.type !== 'object') return node.value as unknown
       const object = Object.create(null) as Record<string, unknown>
-      for (const [name, [first, ...rest]] of membersOf(node)) {
-        if (first === undefined) continue
-        for (const { key, child } of rest) {
-          if (faults.has(key.offset)) continue
-          const { line, column } = positionAt(first.key.offset)
-          faults.set(key.offset, { path: [...path, name], position: positionAt(key.offset), message: `duplicate key, the first is at ${line}:${column}; keep one of them` })
-          further.push({ node: child, chosen: new Set([...chosen, key.offset]) })
-        }
-        const { key, child } = rest.find(({ key }) => chosen.has(key.offset)) ?? first
-        object[name] = build(child, [...path, name], key.offset)
+      for (const { name, key, child } of membersOf(node)) {
+        const isFurther = name in object
+        if (isFurther) reportDuplicate(node, name, key, child)
+        if (!isFurther || chosen.has(key.offset)) object[name] = within(name, child)
       }
       return object
     }
 
-    function locate (path: Path, at: At = 'value'): Position {
-      for (let length = path.length; length >= 0; length--) {
-        const place = places.get(JSON.stringify(path.slice(0, length)))
-        if (place !== undefined) return positionAt(place[length === path.length ? at : 'value'])
-      }
-      return { line: 1, column: 1 }
+    function within (step: string | number, child: Node): unknown {
+      path.push(step)
+      const value = build(child)
+      path.pop()
+      return value
+    }
+
+    function reportDuplicate (node: Node, name: string, key: Node, child: Node): void {
+      if (faults.has(key.offset)) return
+      const { line, column } = positionAt(memberOf(node, name, NONE)?.key.offset ?? 0)
+      faults.set(key.offset, { path: [...path, name], position: positionAt(key.offset), message: `duplicate key, the first is at ${line}:${column}; keep one of them` })
+      further.push({ node: child, chosen: new Set([...chosen, key.offset]) })
     }
   }
 }
 
+const NONE: ReadonlySet<number> = new Set()
+
 interface Member {
+  readonly name: string
   readonly key: Node
   readonly child: Node
 }
 
-function membersOf (node: Node): Map<string, Member[]> {
-  const members = new Map<string, Member[]>()
+function * membersOf (node: Node): Generator<Member> {
   for (const { children: [key, child] = [] } of node.children ?? []) {
-    if (key === undefined || child === undefined) continue
-    const name = String(key.value)
-    const same = members.get(name)
-    if (same === undefined) members.set(name, [{ key, child }])
-    else same.push({ key, child })
+    if (key !== undefined && child !== undefined) yield { name: String(key.value), key, child }
   }
-  return members
+}
+
+/** The member of that name: the one that is chosen, else the first. */
+function memberOf (node: Node, name: string, chosen: ReadonlySet<number>): Member | undefined {
+  let first: Member | undefined
+  for (const member of membersOf(node)) {
+    if (member.name !== name) continue
+    if (chosen.has(member.key.offset)) return member
+    first ??= member
+  }
+  return first
+}
+
+/** The offset of what stands at a path, or of the nearest value around it. */
+function placeOf (root: Node, chosen: ReadonlySet<number>, path: Path, at: At): number {
+  let node = root
+  for (const [index, step] of path.entries()) {
+    const member = node.type === 'object' && typeof step === 'string' ? memberOf(node, step, chosen) : undefined
+    const child = node.type === 'array' && typeof step === 'number' ? node.children?.[step] : member?.child
+    if (child === undefined) return node.offset
+    if (index === path.length - 1 && at === 'key' && member !== undefined) return member.key.offset
+    node = child
+  }
+  return node.offset
 }
 
 function isBefore (one: Position, other: Position): boolean {
@@ -126,8 +147,10 @@ function isBefore (one: Position, other: Position): boolean {
 }
 
 function createPositions (text: string): (offset: number) => Position {
-  const starts = [0, ...[...text.matchAll(/\r\n|\n|\r/g)].map((match) => match.index + match[0].length)]
+  // Only for what is wrong.
+  let starts: readonly number[] | undefined
   return (offset) => {
+    starts ??= [0, ...Array.from(text.matchAll(/\r\n|\n|\r/g), (match) => match.index + match[0].length)]
     let low = 0
     let high = starts.length - 1
     while (low < high) {
