@@ -5,6 +5,7 @@ import { createLogger, type Logger } from '../logger.ts'
 import { ListenError } from '../listen/bind.ts'
 import { startServer } from '../server.ts'
 import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command, type CommandContext } from './command.ts'
+import { keepCompiled } from './compile-cache.ts'
 import { endDaemon, LAST_LINES_MS } from './end-daemon.ts'
 import { leave } from './leave.ts'
 import { load, loadNow, printProblems } from './load.ts'
@@ -46,6 +47,8 @@ async function run (context: CommandContext): Promise<number> {
   try {
     const signal = await Promise.race([starting.then((server) => {
       shutdownTimeoutMs = () => server.shutdownTimeoutMs
+      // Behind the line that says so.
+      setImmediate(keepCompiled)
       return signals.ended
     }), signals.ended, failed])
     if (signal === 'failed') {

@@ -100,7 +100,7 @@ has_only_what_it_runs() {
   local there
   there=$(within sh -c 'cd /app && ls -d -- * config/*; command -v npm npx yarn || true' | tr '\n' ' ')
   echo "$there"
-  [[ $there =~ ^(LICENSE )?(README.md )?bin\ config\ config/countersign.jsonc\ config/countersign.schema.json\ package.json\ $ ]]
+  [[ $there =~ ^(LICENSE )?(README.md )?bin\ cache\ config\ config/countersign.jsonc\ config/countersign.schema.json\ package.json\ $ ]]
 }
 
 app_was_let_in() { log_of "$app" | has '^status 200$' && log_of "$app" | has '"verdict": "let in: a genuine access token'; }
