@@ -7,7 +7,7 @@ import type { Ois, Oises } from './ois.ts'
 import { formatPath, quote, type Path } from './problem.ts'
 import { exampleOfRelay, resolveRelay } from './relay.ts'
 import { RouteSchema, type RouteShape } from './schema.ts'
-import { valueAt } from './shape.ts'
+import { PARSING, valueAt } from './shape.ts'
 
 /** What an OIS gives a route; the rest of the route is its own. */
 export type FromOis = Pick<RouteConfig, 'upstream' | 'upstreamLabel' | 'ois' | 'bindings' | 'credential' | 'allow'>
@@ -69,7 +69,7 @@ export function automaticRoutes ({ list }: Oises, prefixes: ReadonlyMap<string, 
     const first = taken.get(prefix)
     if (first !== undefined) reporter.error([...ois.path, 'title'], `gets the automatic prefix${ois.shownTitle === ois.title ? ` ${prefix}` : ''}, which ${formatPath(first)} has too; add to routes ${exampleOfRoute(ois, [], '/another-prefix')}`)
     else taken.set(prefix, ois.path)
-    return { shape: RouteSchema.parse({ prefix, ois: ois.title }), ois }
+    return { shape: RouteSchema.parse({ prefix, ois: ois.title }, PARSING), ois }
   })
 }
 

@@ -13,7 +13,7 @@ import { resolveOises } from './ois.ts'
 import { createReporter, type Path, type Reporter } from './problem.ts'
 import { resolveRoutes, type RouteEntry } from './routes.ts'
 import { CredentialSchema, FileSchema, RouteSchema } from './schema.ts'
-import { checkShape, isObject, readPart, valueAt } from './shape.ts'
+import { checkShape, isObject, PARSING, readPart, valueAt } from './shape.ts'
 import { resolveTokenCache } from './token-cache.ts'
 
 export interface Resolution {
@@ -31,7 +31,7 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
   const listeners = resolveListeners(document, settings, options, reporter)
   const callerToken = settings.callerToken ?? resolveCallerToken(readPart(shape.callerToken, part('callerToken')), reporter)
   // A part that is unsound was reported and reads as its default, so that the others are checked too.
-  const defaults = FileSchema.parse({})
+  const defaults = FileSchema.parse({}, PARSING)
   const accessLog = readPart(shape.accessLog, part('accessLog')) ?? defaults.accessLog
   const fileHosts = checkList('allowedHosts', hostFault)
   const credentials = { byName: resolveCredentials(document.value, reporter), used: new Set<string>() }

@@ -6,6 +6,9 @@ import { CREDENTIAL_SHAPES, FileSchema, LimitsSchema, LoginsSchema, NOT_YET, Rou
 
 type Issue = z.core.$ZodIssue
 
+/** For zod: a shape is looked at once, and to compile it costs more than that, in time and in memory, even for a thousand routes. */
+export const PARSING = { jitless: true } as const
+
 /** Reports everything about a document that the shape of a configuration file forbids: unknown keys, wrong types, missing keys. */
 export function checkShape (document: unknown, reporter: Pick<Reporter, 'error'>): void {
   checkPart(FileSchema, document, [], reporter)
@@ -13,7 +16,7 @@ export function checkShape (document: unknown, reporter: Pick<Reporter, 'error'>
 
 /** Reports everything about one part of a document that its shape forbids. */
 export function checkPart (schema: z.ZodType, part: unknown, path: Path, reporter: Pick<Reporter, 'error'>): void {
-  const { error } = schema.safeParse(part)
+  const { error } = schema.safeParse(part, PARSING)
   for (const issue of error?.issues ?? []) reportIssue(issue, path, { path, value: part }, reporter)
 }
 
@@ -23,7 +26,7 @@ export function checkPart (schema: z.ZodType, part: unknown, path: Path, reporte
  * @returns the part with its defaults; undefined where it has more wrong with it than unknown keys
  */
 export function readPart<Schema extends z.ZodType> (schema: Schema, part: unknown): z.output<Schema> | undefined {
-  const first = schema.safeParse(part)
+  const first = schema.safeParse(part, PARSING)
   if (first.success) return first.data
   if (first.error.issues.some((issue) => issue.code !== 'unrecognized_keys')) return undefined
   const copy = structuredClone(part)
@@ -32,7 +35,7 @@ export function readPart<Schema extends z.ZodType> (schema: Schema, part: unknow
     const owner = valueAt(copy, issue.path)
     for (const key of issue.keys) if (isObject(owner)) Reflect.deleteProperty(owner, key)
   }
-  const second = schema.safeParse(copy)
+  const second = schema.safeParse(copy, PARSING)
   return second.success ? second.data : undefined
 }
 
