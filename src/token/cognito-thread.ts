@@ -36,7 +36,7 @@ export class CognitoThread {
     this.#silenceMs = silenceMs
     this.#onWarning = onWarning
     this.#onEnd = onEnd
-    this.#worker = new Worker(entry, { name: 'cognito', workerData: settings })
+    this.#worker = new Worker(entry, { name: 'cognito', workerData: settings, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
     this.#worker.unref()
     this.#worker.on('message', (message: FromWorker) => { this.#receive(message) })
     // An error's message may hold anything; that the thread is gone is all that matters, and 'exit' tells that.
@@ -146,6 +146,9 @@ export function lost (code: string, message: string): TokenError {
 }
 
 const CLOSE_TIMEOUT_MS = 2000
+// Big numbers are garbage as soon as they are made; V8's own 48 MiB are filled before they are looked at, and never given back.
+// No other limit: whatever lives may live, be it of many logins at once.
+const YOUNG_MB = 6
 // A tenth of a processor may need long to load the library, and starting over would not make it faster.
 const START_TIMEOUT_MS = 60_000
 
