@@ -17,13 +17,17 @@ const LICENSES = join(BIN, 'LICENSES.txt')
 const ENTRIES = { countersign: 'dist/cli.js', 'cognito-worker': 'dist/token/cognito-worker.js', 'demo-part': 'dist/demo/part.js' }
 /**
  * What packages ask for and never reach here, by who asks. Who did reach it would get an error instead of a second HTTP client:
- * no route has a JSON schema, no request is made up, nothing speaks HTTP/2, the library of the login finds the `fetch` that it is given, and reply-from
+ * no route has a JSON schema, no request is made up, nothing speaks HTTP/2, upgrades are ours (docs/decisions/0006-upgrades.md),
+ * the log has no thread, metrics have no exemplars, the library of the login finds the `fetch` that it is given, and reply-from
  * sends nothing (docs/decisions/0011-forwarding.md).
  */
 const LEFT_OUT = [
   [/^@fastify\/(?:ajv-compiler|fast-json-stringify-compiler)$|^light-my-request$/, /node_modules\/fastify\//],
   [/^undici$/, /node_modules\/@fastify\/reply-from\//],
   [/^node:http2$/, /node_modules\/(?:fastify|@fastify\/reply-from)\//],
+  [/^ws$/, /node_modules\/@fastify\/http-proxy\//],
+  [/^thread-stream$/, /node_modules\/pino\//],
+  [/^@opentelemetry\/api$/, /node_modules\/prom-client\//],
   [/^node-fetch$|^unfetch$/, /node_modules\/isomorphic-unfetch\//]
 ]
 const NOTHING = "module.exports=new Proxy({},{get:()=>class{constructor(){throw new TypeError('left out')}}})"
