@@ -151,6 +151,12 @@ root_is_read_only() {
   [[ $(status_of docker exec --user 0 "$countersign" touch /app/x) == 1 && $(status_of docker exec --user 0 "$countersign" touch /tmp/x) == 1 ]]
 }
 files_belong_to_another() { run_to_end --entrypoint sh "$image" -c '! touch /app/x && ! [ -w bin/countersign.js ] && ! [ -w bin ] && [ -r bin/countersign.js ]'; }
+starts_with_compiled_code() {
+  run_to_end --read-only -e NODE_DEBUG_NATIVE=COMPILE_CACHE "$image" --version | has 'was accepted'
+  run_to_end --read-only --entrypoint sh "$image" -c '! touch cache/x && ! [ -w cache ] && ! find cache -writable | grep -q .'
+  # Another user starts without, and nothing is said of it.
+  [[ $(run_to_end --read-only --user 12345 "$image" --version 2>&1) =~ ^[0-9]+\.[0-9.]+$ ]]
+}
 has_no_privileges() {
   within cat /proc/1/status | has '^CapBnd:.0+$'
   within cat /proc/1/status | has '^NoNewPrivs:.1$'
@@ -214,6 +220,7 @@ check 'requests went on through the refresh, with the new token' requests_went_o
 
 check 'the root file system is read-only' root_is_read_only
 check 'without that, too, the files are not its own to change' files_belong_to_another
+check 'what it runs is compiled already, by nobody else' starts_with_compiled_code
 check 'it has no capabilities and gets none' has_no_privileges
 
 check 'docker stop ends countersign in time with exit code 0' stops_cleanly "$countersign" 30
