@@ -80,7 +80,12 @@ export function parseJsonc (text: string): JsoncResult {
       if (node.type === 'array') return (node.children ?? []).map((child, index) => within(index, child))
       if (node.type !== 'object') return node.value as unknown
       const object = Object.create(null) as Record<string, unknown>
-      for (const { name, key, child } of membersOf(node)) {
+      for (const member of node.children ?? []) {
+        // By place: to take a list apart costs an iterator, for every member of a large file.
+        const key = member.children?.[0]
+        const child = member.children?.[1]
+        if (key === undefined || child === undefined) continue
+        const name = String(key.value)
         const isFurther = name in object
         if (isFurther) reportDuplicate(node, name, key, child)
         if (!isFurther || chosen.has(key.offset)) object[name] = within(name, child)
@@ -107,24 +112,17 @@ export function parseJsonc (text: string): JsoncResult {
 const NONE: ReadonlySet<number> = new Set()
 
 interface Member {
-  readonly name: string
   readonly key: Node
   readonly child: Node
-}
-
-function * membersOf (node: Node): Generator<Member> {
-  for (const { children: [key, child] = [] } of node.children ?? []) {
-    if (key !== undefined && child !== undefined) yield { name: String(key.value), key, child }
-  }
 }
 
 /** The member of that name: the one that is chosen, else the first. */
 function memberOf (node: Node, name: string, chosen: ReadonlySet<number>): Member | undefined {
   let first: Member | undefined
-  for (const member of membersOf(node)) {
-    if (member.name !== name) continue
-    if (chosen.has(member.key.offset)) return member
-    first ??= member
+  for (const { children: [key, child] = [] } of node.children ?? []) {
+    if (key === undefined || child === undefined || key.value !== name) continue
+    if (chosen.has(key.offset)) return { key, child }
+    first ??= { key, child }
   }
   return first
 }

@@ -18,9 +18,9 @@ export function isSection (key: unknown): boolean {
 
 /** Whether what stands at a path is read at all; what is not is not interpolated either, for its secrets are not ours. */
 export function isRead (path: Path): boolean {
-  const [top, , key, part, , method] = path
-  if (path.length === 1) return !isSection(top)
-  if (top !== 'ois') return true
-  if (path.length === 3) return key === 'title' || key === 'oisFormat' || key === 'apiSpecifications'
-  return !(path.length === 7 && part === 'paths' && (method === 'get' || method === 'post'))
+  // Asked of every value: nothing is taken apart for it.
+  if (path.length === 1) return !isSection(path[0])
+  if (path[0] !== 'ois') return true
+  if (path.length === 3) return path[2] === 'title' || path[2] === 'oisFormat' || path[2] === 'apiSpecifications'
+  return !(path.length === 7 && path[3] === 'paths' && (path[5] === 'get' || path[5] === 'post'))
 }
