@@ -1,8 +1,8 @@
 import { request } from 'node:http'
+import type { LoadResult } from '../config/load.ts'
 import { ERRORS } from '../errors.ts'
 import { formatAddress, parseAddress, type Address } from '../http/address.ts'
 import { stringOption, type CommandContext } from './command.ts'
-import { load, loadNow } from './load.ts'
 
 const DEFAULT_ADMIN: Address = { type: 'tcp', host: '127.0.0.1', port: 8081 }
 const DEADLINE_MS = 5_000
@@ -18,6 +18,8 @@ const LONGEST_ANSWER = 64 * 1024 * 1024
 export async function adminAddress (context: CommandContext): Promise<Address | 'off' | undefined> {
   const given = stringOption(context, 'admin')
   if (given !== undefined) return readAddress(given)
+  // With all that reads a configuration, which a probe that knows its address has no use for.
+  const { load, loadNow } = await import('./load.ts')
   // A probe must not wait for pipes that only the daemon's secrets come from.
   const known = configured(loadNow(context)) ?? configured(await load(context))
   if (known !== undefined) return known
@@ -25,7 +27,7 @@ export async function adminAddress (context: CommandContext): Promise<Address | 
   return fromEnvironment === undefined ? DEFAULT_ADMIN : readAddress(fromEnvironment)
 }
 
-function configured (loaded: Awaited<ReturnType<typeof load>>): Address | 'off' | undefined {
+function configured (loaded: LoadResult): Address | 'off' | undefined {
   return loaded.ok ? loaded.config.admin : loaded.admin
 }
 

@@ -30,3 +30,24 @@ t.test('every file has a map that leads to the sources', async (t) => {
   t.same([...texts.keys()].filter((file) => !files.includes(`${file}.map`)), [])
   for (const source of ['../src/cli.ts', '../src/server.ts', '../src/upstream/connection.ts', '../src/token/cognito-worker.ts', '../src/config/load.ts']) t.ok(sources.has(source), source)
 })
+
+t.test('what a run has no use for is loaded by none: oauth4webapi without a login by it, a configuration by a probe that has an address', async (t) => {
+  const holders = (mark: string): string[] => [...texts].filter(([, text]) => text.includes(mark)).map(([file]) => file)
+  const [oauth, zod] = [holders('WWWAuthenticateChallengeError'), holders('$ZodType')]
+  t.ok(oauth.length > 0 && zod.length > 0)
+  const serve = loadedWith('serve')
+  t.same(oauth.filter((file) => serve.has(file)), [])
+  t.ok(zod.some((file) => serve.has(file)), 'what is looked for is found')
+  for (const command of ['healthcheck', 'wait', 'status']) {
+    const loaded = loadedWith(command)
+    t.same(zod.filter((file) => loaded.has(file)), [], command)
+  }
+})
+
+/** The files that are loaded along with a command's. */
+function loadedWith (command: string): ReadonlySet<string> {
+  const loaded = new Set(files.filter((file) => file.endsWith('.js') && file.startsWith(`${command}-`)))
+  t.equal(loaded.size, 1, command)
+  for (const file of loaded) for (const [, name = ''] of (texts.get(file) ?? '').matchAll(/(?:from|import)"\.\/([^"]+)"/g)) loaded.add(name)
+  return loaded
+}
