@@ -7,10 +7,8 @@ import type { Metrics } from './observe/metrics.ts'
 import { createObserver } from './observe/observer.ts'
 import { contextOf, openContext } from './proxy/context.ts'
 import type { Dependencies, RequestCount } from './proxy/dependencies.ts'
-import { forward } from './proxy/forward.ts'
 import { OpenRequests } from './proxy/open-requests.ts'
 import { createReceiver } from './proxy/receive.ts'
-import { refuse } from './proxy/refuse.ts'
 import type { ProxyRoute } from './proxy/route.ts'
 import { compileRoute, ownTable, sharedTable, type RouteTable } from './route/table.ts'
 import { createAcceptance, type Acceptance } from './token/acceptance.ts'
@@ -52,14 +50,13 @@ export interface App {
 
 type Handler = (message: IncomingMessage, response: ServerResponse) => void
 
-/** Makes and joins the parts of the proxy. The way of a request is {@link forward}'s. */
+/** Makes and joins the parts of the proxy. The way of a request is told in `proxy/forward.ts`. */
 export async function buildApp ({ config, store, metrics, log, clock, random, proxies, inFlight = { requests: 0 } }: AppOptions): Promise<App> {
-  const now = (): number => clock.monotonic()
   const routes = openRoutes(config, proxies)
-  const observer = createObserver({ routes, log, metrics, accessLog: config.accessLog, random, now })
-  const proxy: Dependencies = { guard: guardOf(config), maxRequests: config.limits.requests, inFlight, store, observer, now }
+  const observer = createObserver({ routes, log, metrics, accessLog: config.accessLog, random, clock })
+  const proxy: Dependencies = { guard: guardOf(config), maxRequests: config.limits.requests, inFlight, store, observer, clock }
   const open = new OpenRequests()
-  const receiver = await createReceiver((message) => { forward(contextOf(message)) }, (message, error) => { refuse(contextOf(message), error) })
+  const receiver = await createReceiver()
   return {
     handle: handlerOf(sharedTable(routes)),
     own: routes.flatMap((route) => route.listen === undefined ? [] : [{ address: route.listen, handle: handlerOf(ownTable(route)) }]),

@@ -2,6 +2,7 @@ import type { Refused } from '../listen/listener.ts'
 import { requestWriterOf, type Logger } from '../logger.ts'
 import type { ObservedRequest, Observer } from '../proxy/observer.ts'
 import type { Route } from '../route/table.ts'
+import type { Clock } from '../token/clock.ts'
 import { endedMembers, refusedMembers, routeMember, type Members } from './access-log.ts'
 import type { Metrics } from './metrics.ts'
 import { countRequest, type CredentialNumbers, type RouteNumbers } from './numbers.ts'
@@ -15,8 +16,7 @@ export interface ObserverOptions {
   readonly accessLog: number | false
   /** In [0, 1). */
   readonly random: () => number
-  /** Monotonic milliseconds. */
-  readonly now: () => number
+  readonly clock: Pick<Clock, 'monotonic'>
 }
 
 export interface RequestObserver extends Observer {
@@ -32,7 +32,7 @@ interface ObservedRoute {
 }
 
 /** Makes the observer that logs and counts. */
-export function createObserver ({ routes, log, metrics, accessLog, random, now }: ObserverOptions): RequestObserver {
+export function createObserver ({ routes, log, metrics, accessLog, random, clock }: ObserverOptions): RequestObserver {
   const writeRequest = requestWriterOf(log)
   const nowhere: ObservedRoute = { numbers: metrics.route(''), member: '', injected: [] }
   const observed = routes.map(({ label, injectedCredentials }): ObservedRoute => ({
@@ -59,7 +59,7 @@ export function createObserver ({ routes, log, metrics, accessLog, random, now }
       const { message: { method = '' }, route, startedAt, sentAt, code } = request
       const { numbers, member } = of(route)
       const status = statusOf(request)
-      const endedAt = now()
+      const endedAt = clock.monotonic()
       countRequest(numbers, method, status, endedAt - startedAt, sentAt === undefined ? undefined : endedAt - sentAt)
       if (isLogged(code)) writeRequest(endedMembers(request, member, status, isComplete(request), endedAt - startedAt))
     },

@@ -102,7 +102,7 @@ function createContext (message: IncomingMessage, response: ServerResponse, tabl
     response,
     method,
     target,
-    startedAt: proxy.now(),
+    startedAt: proxy.clock.monotonic(),
     route,
     path,
     rest,

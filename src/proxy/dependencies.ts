@@ -1,4 +1,5 @@
 import type { GuardOptions } from '../guard/guard.ts'
+import type { Clock } from '../token/clock.ts'
 import type { CredentialStore } from '../token/store.ts'
 import type { Observer } from './observer.ts'
 
@@ -15,6 +16,5 @@ export interface Dependencies {
   readonly inFlight: RequestCount
   readonly store: Pick<CredentialStore, 'get' | 'reject' | 'another'>
   readonly observer: Observer
-  /** Monotonic milliseconds. */
-  readonly now: () => number
+  readonly clock: Pick<Clock, 'monotonic'>
 }

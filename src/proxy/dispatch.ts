@@ -27,7 +27,7 @@ export function dispatch (context: RoutedContext, attempt: Attempt, request: Ups
     fail: events.failed
   })
   attempt.exchange = exchange
-  context.sentAt ??= proxy.now()
+  context.sentAt ??= proxy.clock.monotonic()
   proxy.observer.sent(route)
   exchange.send(maskingSender(context, attempt, plainSender(context)), request)
 }

@@ -2,6 +2,9 @@ import httpProxy from '@fastify/http-proxy'
 import fastify from 'fastify'
 import { METHODS, type IncomingMessage, type ServerResponse } from 'node:http'
 import { NO_SCHEMAS } from '../no-schemas.ts'
+import { contextOf } from './context.ts'
+import { forward } from './forward.ts'
+import { refuse } from './refuse.ts'
 
 /** Fastify, with http-proxy mounted in it. */
 export interface Receiver {
@@ -20,10 +23,9 @@ const RECEIVED_METHODS = METHODS.filter((method) => method !== 'CONNECT')
  * `preHandler`: behind that it resolves a destination, re-encodes headers, retries, and makes connections of its own with TLS
  * verification off (docs/decisions/0011-forwarding.md). What both decide nothing about is which route a request belongs to.
  *
- * @param forward takes every request; never throws
- * @param fail takes what Fastify itself could not do
+ * The context of a request must be open before it is received.
  */
-export async function createReceiver (forward: (message: IncomingMessage) => void, fail: (message: IncomingMessage, error: unknown) => void): Promise<Receiver> {
+export async function createReceiver (): Promise<Receiver> {
   const app = fastify({
     logger: false,
     schemaController: NO_SCHEMAS,
@@ -35,7 +37,7 @@ export async function createReceiver (forward: (message: IncomingMessage) => voi
   for (const method of RECEIVED_METHODS) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
   app.setErrorHandler((error, request, reply) => {
     reply.hijack()
-    fail(request.raw, error)
+    refuse(contextOf(request.raw), error)
   })
   await app.register(httpProxy, {
     prefix: MOUNT,
@@ -46,7 +48,7 @@ export async function createReceiver (forward: (message: IncomingMessage) => voi
     disableRequestLogging: true,
     preHandler: (request, reply) => {
       reply.hijack()
-      forward(request.raw)
+      forward(contextOf(request.raw))
     },
     // Nothing may go on from there: what reply-from would send has no credential, and its own client trusts every certificate.
     handler: neverSend,
