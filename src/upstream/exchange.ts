@@ -106,7 +106,7 @@ export class Exchange implements ResponseHandler {
     else if (!this.#settled) setImmediate(this.#uncork)
   }
 
-  readonly #uncork = (): void => { this.#client?.uncork() }
+  readonly #uncork = (): void => { this.#client?.socket?.uncork() }
 
   readonly #resume = (): void => { this.#transfer?.resume() }
 
@@ -125,7 +125,8 @@ export class Exchange implements ResponseHandler {
       if (this.#held?.add(chunk) === true) this.#transfer?.pause()
       return
     }
-    if (this.#fresh && !this.#wroteBody) client.cork()
+    // The socket, and not the response: Node 24 keeps the chunks of a corked response, and lets what ends the body overtake them.
+    if (this.#fresh && !this.#wroteBody) client.socket?.cork()
     this.#wroteBody = true
     if (client.write(chunk)) return
     this.#transfer?.pause()
@@ -164,7 +165,7 @@ export class Exchange implements ResponseHandler {
       return
     }
     this.#settled = true
-    this.#client.uncork()
+    this.#client.socket?.uncork()
     // Half an answer is out: only a broken connection tells the client that it is half (RFC 9112 section 8).
     if (isCloseDelimited(this.#client, this.rawHeaders)) breakOff(this.#client.socket)
     else this.#client.destroy()
