@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { BodySource } from './body-source.ts'
 import { Bytes } from './bytes.ts'
 
 /**
@@ -9,7 +9,7 @@ import { Bytes } from './bytes.ts'
  * @returns undefined where it is longer
  * @throws as a rejection, what the stream itself throws, and an error where it breaks off
  */
-export function readWhole (body: Readable, most: number): Promise<Buffer | undefined> {
+export function readWhole (body: BodySource, most: number): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
     const collected = new Bytes()
     body.on('data', (chunk: Buffer) => {
@@ -22,5 +22,6 @@ export function readWhole (body: Readable, most: number): Promise<Buffer | undef
     })
     // Stays: destroying it may be told as an error once everything is settled.
     body.on('error', reject).once('end', () => { resolve(collected.bytes) }).once('close', () => { reject(new Error('the body broke off')) })
+    body.resume()
   })
 }

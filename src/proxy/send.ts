@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { BodySource } from '../http/body-source.ts'
 import { announcedLength } from '../http/incoming.ts'
 import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
 import { upstreamTarget } from '../route/table.ts'
@@ -50,7 +50,7 @@ export function requestOf (context: RoutedContext, { injections, spliced }: Atte
 }
 
 /** The body as the client sends it, or as it was held, in the client's own framing. */
-function bodyOf ({ message, body, route, material }: RoutedContext, length: number | undefined): Readable | Buffer | null {
+function bodyOf ({ message, body, route, material }: RoutedContext, length: number | undefined): BodySource | Buffer | null {
   if (length === 0) return null
   if (body.whole !== undefined) return body.whole
   const upload = new Upload(message, route)

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
 import { ProxyError } from '../errors.ts'
+import type { BodySource } from '../http/body-source.ts'
 
 /** What a body tells of itself. */
 export interface BodyEvents {
@@ -14,7 +14,7 @@ export interface BodyEvents {
 
 /** A request body that streams to a socket, by its announced length or in chunks, as fast as the socket takes it. */
 export class RequestBody {
-  readonly #source: Readable
+  readonly #source: BodySource
   readonly #socket: Socket
   readonly #length: number | undefined
   readonly #events: BodyEvents
@@ -26,13 +26,13 @@ export class RequestBody {
    * @param head leaves with the first bytes of the body: a request that turns out to be malformed there has not left then
    * @param length how many bytes were announced; undefined: chunks
    */
-  constructor (head: string, source: Readable, socket: Socket, length: number | undefined, events: BodyEvents) {
+  constructor (head: string, source: BodySource, socket: Socket, length: number | undefined, events: BodyEvents) {
     this.#head = head
     this.#source = source
     this.#socket = socket
     this.#length = length
     this.#events = events
-    source.on('data', this.#write).on('end', this.#end).on('error', this.#break).on('close', this.#break)
+    source.on('data', this.#write).on('end', this.#end).on('error', this.#break).on('close', this.#break).resume()
   }
 
   /** The socket takes more. */
@@ -47,7 +47,7 @@ export class RequestBody {
   }
 
   #forget (): void {
-    // One stays, since a stream that is destroyed may still have an error to tell.
+    // One stays, since a body that is destroyed may still have an error to tell.
     this.#source.on('error', () => {}).off('data', this.#write).off('end', this.#end).off('error', this.#break).off('close', this.#break)
   }
 

@@ -1,4 +1,5 @@
-import type { Duplex, Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
+import type { BodySource } from '../http/body-source.ts'
 import type { ResponseHead } from './response-head.ts'
 
 /** A request as it will stand on the wire, but for the `Host` and framing that the connection adds. */
@@ -9,7 +10,7 @@ export interface UpstreamRequest {
   /** Flat list of names and values; no hop-by-hop ones, no framing. */
   readonly headers: readonly string[]
   /** Null where the client announced none. */
-  readonly body: Readable | Buffer | null
+  readonly body: BodySource | Buffer | null
   /** How many bytes the body has; a body without it goes in chunks. */
   readonly length?: number | undefined
   /** The protocols that the client offers to switch to. */

@@ -1,5 +1,5 @@
+import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import { Readable } from 'node:stream'
 import { ProxyError } from '../errors.ts'
 
 export interface UploadOptions {
@@ -10,17 +10,20 @@ export interface UploadOptions {
 }
 
 /**
- * A request body on its way to the upstream.
+ * A request body on its way to the upstream. Emits what streams emit: `data` (once {@link resume} was called), and last `end`,
+ * or `error` and `close`.
  *
- * A stream of its own: the body of a request that fails or is answered early is destroyed, and destroying an
+ * Not the message itself: the body of a request that fails or is answered early is destroyed, and destroying an
  * IncomingMessage destroys the client's socket, with the answer that is still to be written (nodejs/node `IncomingMessage._destroy`).
+ * And not a stream: it keeps nothing, and a second buffer with its bookkeeping would cost half as much as all the rest.
  */
-export class Upload extends Readable {
+export class Upload extends EventEmitter {
   readonly #source: IncomingMessage
   readonly #maxBytes: number
   readonly #timer: NodeJS.Timeout
   #bytes = 0
   #wanted = false
+  #over = false
 
   constructor (source: IncomingMessage, { idleTimeoutMs, maxBodyBytes = Infinity }: UploadOptions) {
     super()
@@ -31,18 +34,35 @@ export class Upload extends Readable {
     source.on('data', this.#take).on('end', this.#end).on('error', this.#lose).on('close', this.#lose)
   }
 
-  override _read (): void {
+  /** Lets the bytes come. */
+  resume (): void {
+    if (this.#over) return
     if (!this.#wanted) this.#timer.refresh()
     this.#wanted = true
     this.#source.resume()
   }
 
-  override _destroy (error: Error | null, done: (error?: Error | null) => void): void {
+  pause (): void {
+    if (this.#over) return
+    this.#wanted = false
+    this.#source.pause()
+  }
+
+  /** Ends it; what the client still sends is read and dropped, since one that sends all before it reads would wait for ever. */
+  destroy (error?: Error): void {
+    if (!this.#leave()) return
+    this.#source.resume()
+    if (error !== undefined) this.emit('error', error)
+    this.emit('close')
+  }
+
+  /** @returns false where it was over already */
+  #leave (): boolean {
+    if (this.#over) return false
+    this.#over = true
     clearTimeout(this.#timer)
     this.#source.off('data', this.#take).off('end', this.#end).off('error', this.#lose).off('close', this.#lose)
-    // What is left is read and dropped: a client that sends all before it reads would wait for ever.
-    this.#source.resume()
-    done(error)
+    return true
   }
 
   readonly #take = (chunk: Buffer): void => {
@@ -52,11 +72,10 @@ export class Upload extends Readable {
       return
     }
     this.#timer.refresh()
-    this.#wanted = this.push(chunk)
-    if (!this.#wanted) this.#source.pause()
+    this.emit('data', chunk)
   }
 
-  readonly #end = (): void => { this.push(null) }
+  readonly #end = (): void => { if (this.#leave()) this.emit('end') }
 
   readonly #lose = (error?: Error): void => {
     if (!this.#source.readableEnded) this.destroy(error ?? new Error('the client went away'))
