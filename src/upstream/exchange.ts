@@ -35,6 +35,8 @@ export class Exchange implements ResponseHandler {
   /** The turn of the event loop that brought the head is not over: what is written leaves with its end. */
   #fresh = true
   #settled = false
+  /** The client takes no more for now. */
+  #waits = false
   #held: HeldAnswer | undefined
 
   constructor (events: ExchangeEvents) {
@@ -106,9 +108,13 @@ export class Exchange implements ResponseHandler {
     else if (!this.#settled) setImmediate(this.#uncork)
   }
 
-  readonly #uncork = (): void => { this.#client?.uncork() }
+  // The socket, since a response that is corked itself gathers chunks, and Node 22 and 24 may never tell that there is room again.
+  readonly #uncork = (): void => { this.#client?.socket?.uncork() }
 
-  readonly #resume = (): void => { this.#transfer?.resume() }
+  readonly #resume = (): void => {
+    this.#waits = false
+    this.#transfer?.resume()
+  }
 
   onInterim ({ statusCode, rawHeaders }: ResponseHead): void {
     this.#events.interim?.(statusCode, rawHeaders)
@@ -125,9 +131,11 @@ export class Exchange implements ResponseHandler {
       if (this.#held?.add(chunk) === true) this.#transfer?.pause()
       return
     }
-    if (this.#fresh && !this.#wroteBody) client.cork()
+    if (this.#fresh && !this.#wroteBody) client.socket?.cork()
     this.#wroteBody = true
-    if (client.write(chunk)) return
+    // What was read already comes all the same, in as many pieces as it has.
+    if (client.write(chunk) || this.#waits) return
+    this.#waits = true
     this.#transfer?.pause()
     client.once('drain', this.#resume)
   }
@@ -164,7 +172,7 @@ export class Exchange implements ResponseHandler {
       return
     }
     this.#settled = true
-    this.#client.uncork()
+    this.#uncork()
     // Half an answer is out: only a broken connection tells the client that it is half (RFC 9112 section 8).
     if (isCloseDelimited(this.#client, this.rawHeaders)) breakOff(this.#client.socket)
     else this.#client.destroy()
