@@ -6,7 +6,7 @@ import { HEADER_BYTES } from '../http/headers.ts'
 import { Handshake } from '../http/handshake.ts'
 import { Incoming } from '../http/incoming.ts'
 import { addressesFor, bind, type Bound } from './bind.ts'
-import { lingerAtEnd, type Patience } from './linger.ts'
+import { endGently, lingerAtEnd, type Patience } from './linger.ts'
 import { parserRefusal, tooLargeRefusal, tunnelRefusal } from './parser-refusal.ts'
 import { answerRaw, type RawAnswerOptions } from './raw-answer.ts'
 import { watchSlowClients } from './slow-clients.ts'
@@ -282,6 +282,12 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
   function refuse (socket: Socket, refusal: ProxyError | undefined, hasEnded = false): void {
     const connection = connections.get(socket)
     const current = connection?.current
+    if (connection?.owed?.complete === false) {
+      // The rest of a request that has its answer: a second one would be taken for that of the next.
+      connection.turnstile.end()
+      endGently(socket)
+      return
+    }
     if (current === undefined || refusal === undefined) {
       answer(socket, refusal)
       connection?.turnstile.end()

@@ -16,8 +16,13 @@ export interface ConnectionOwner {
   readonly idleTimeoutMs: number
   /** A response has ended, and the connection may serve another request. */
   readonly onFree: (connection: Connection) => void
-  /** A connection that was used before failed before any byte of a response. Returns whether the call goes on elsewhere. */
-  readonly onStale: (connection: Connection, call: Call) => boolean
+  /**
+   * A connection that was used before failed before any byte of a response.
+   *
+   * @param unsent nothing of the request has left: it stands as if it had never had this connection
+   * @returns whether the call goes on elsewhere
+   */
+  readonly onStale: (connection: Connection, call: Call, unsent: boolean) => boolean
   /** The other side ended an idle connection. */
   readonly onEndedIdle: (connection: Connection) => void
   /** It serves nobody any more; the socket may still be closing. */
@@ -59,6 +64,8 @@ export class Connection implements Carrier {
   #body: RequestBody | undefined
   /** The request is written as far as it depends on us. */
   #sent = true
+  /** What was written waits for the end of the turn. */
+  #corked = false
   #headed = false
   #paused = false
   /** Something moved since the clock last looked. */
@@ -121,17 +128,26 @@ export class Connection implements Carrier {
       this.#stream(call, body, length)
       return
     }
-    // In one write, along with those of other requests of this turn of the event loop: to wake the other side up for each of
-    // them costs more than all that is done for a request here.
-    const socket = this.#socket
-    socket.cork()
-    socket.write(call.head, 'latin1')
+    this.#cork()
+    this.#socket.write(call.head, 'latin1')
     if (body !== null && length === undefined) this.#writeChunked(body)
-    else if (body !== null) socket.write(body)
+    else if (body !== null) this.#socket.write(body)
+  }
+
+  /**
+   * What is written leaves in one write, along with those of other requests of this turn of the event loop: to wake the other
+   * side up for each of them costs more than all that is done for a request here.
+   */
+  #cork (): void {
+    this.#corked = true
+    this.#socket.cork()
     setImmediate(this.#uncork)
   }
 
-  readonly #uncork = (): void => { this.#socket.uncork() }
+  readonly #uncork = (): void => {
+    this.#corked = false
+    this.#socket.uncork()
+  }
 
   pause (): void {
     this.#paused = true
@@ -187,6 +203,11 @@ export class Connection implements Carrier {
       : new ProxyError('CS_UPSTREAM_TIMEOUT'))
   }
 
+  /** No byte of the request under way has left, and all of it is still at hand. */
+  #isAtHand ({ request: { body } }: Call): boolean {
+    return body === null || Buffer.isBuffer(body) ? this.#corked : this.#body?.begun === false
+  }
+
   /** It is the client's turn: to read, or to send more of its body. */
   #mayBeStill (): boolean {
     return this.#headed ? this.#paused : !this.#sent && !this.#socket.writableNeedDrain
@@ -195,6 +216,7 @@ export class Connection implements Carrier {
   #stream (call: Call, source: Exclude<Call['request']['body'], Buffer | null>, length: number | undefined): void {
     this.#sent = false
     this.#body = new RequestBody(call.head, source, this.#socket, length, {
+      onBegin: () => { this.#cork() },
       onMoved: () => { this.#moved = true },
       onSent: () => {
         this.#sent = true
@@ -221,6 +243,11 @@ export class Connection implements Carrier {
     if (this.#call === undefined) {
       // Nobody asked for it, so it is no response to anybody.
       this.destroy()
+      return
+    }
+    if (this.#uses > 1 && (this.#corked || this.#body?.begun === false)) {
+      // No byte of the request is on its way: this answers nothing either.
+      this.#break(incomplete(false))
       return
     }
     let read = 0
@@ -268,10 +295,12 @@ export class Connection implements Carrier {
   /** The connection failed by itself. */
   #break (error: Error): void {
     const call = this.#call
+    const unsent = this.#uses > 1 && call !== undefined && this.#isAtHand(call)
     const stale = this.#uses > 1 && !this.#parser.answered && isBroken(error)
+    if (unsent) this.#leaveBody()
     this.#release()
     this.destroy()
-    if (call === undefined || (stale && this.#owner.onStale(this, call))) return
+    if (call === undefined || ((unsent || stale) && this.#owner.onStale(this, call, unsent))) return
     call.fail(error)
   }
 
@@ -311,6 +340,12 @@ export class Connection implements Carrier {
     this.#body?.stop()
     this.#body = undefined
     return call
+  }
+
+  /** The body goes with its request, to another connection. */
+  #leaveBody (): void {
+    this.#body?.leave()
+    this.#body = undefined
   }
 
   #leave (): void {

@@ -50,31 +50,46 @@ export function createDialer (options: ConnectorOptions): (target: Destination) 
     const secure = target.protocol === 'https:'
     const port = target.port === '' ? (secure ? 443 : 80) : Number(target.port)
     const proxy = socketPath === undefined ? proxyOf(target) : undefined
-    const socket = proxy !== undefined
-      ? await openTunnel({ proxy, connect: () => connectProxy(proxy, signal), host, port, signal })
-      : await dial(socketPath === undefined ? { host, port } : { path: socketPath }, { signal, lookup })
-    if (!secure) return { socket, whole: isWhole }
+    const line = proxy !== undefined
+      ? await throughProxy(proxy, { host, port }, signal)
+      : lineOf(await dial(socketPath === undefined ? { host, port } : { path: socketPath }, { signal, lookup }), socketPath === undefined)
+    if (!secure) return line
     const key = `${host}:${port}`
     const session = sessions.get(key)
     try {
       const peer = { ...own, host, ...serverName(tls.serverName ?? host), ...(session !== undefined && { session }) }
-      return await encrypt(socket, peer, signal, (fresh) => { sessions.set(key, fresh) })
+      return await encrypt(line.socket, peer, signal, (fresh) => { sessions.set(key, fresh) })
     } catch (error) {
       sessions.delete(key)
       throw error
     }
   }
 
+  /** How a tunnel ended is told by the connection to its proxy. */
+  async function throughProxy (proxy: ForwardProxy, target: { readonly host: string, readonly port: number }, signal: AbortSignal): Promise<Line> {
+    let whole: Line['whole'] | undefined
+    const connect = async (): Promise<Socket> => {
+      const line = await connectProxy(proxy, signal)
+      whole = line.whole
+      return line.socket
+    }
+    const socket = await openTunnel({ proxy, connect, ...target, signal })
+    return { socket, whole: () => whole?.() === true }
+  }
+
   // Verified by the usual authorities and under its own name: a route's own are those of its upstream.
-  async function connectProxy ({ secure, host, port }: ForwardProxy, signal: AbortSignal): Promise<Socket> {
+  async function connectProxy ({ secure, host, port }: ForwardProxy, signal: AbortSignal): Promise<Line> {
     const socket = await dial({ host, port }, { signal, lookup })
-    return secure ? (await encrypt(socket, { host, ...serverName(host) }, signal)).socket : socket
+    return secure ? await encrypt(socket, { host, ...serverName(host) }, signal) : lineOf(socket, true)
   }
 }
 
-// The end of a TCP connection or of a unix socket has one form; its break is an error.
-function isWhole (): boolean {
-  return true
+/**
+ * A connection without TLS. libuv tells the end of one that was reset as a plain end where the reset is met along with the
+ * last bytes; the kernel knows better, and has no peer any more then. A unix socket has no reset.
+ */
+function lineOf (socket: Socket, tcp: boolean): Line {
+  return { socket, whole: () => !tcp || socket.remoteAddress !== undefined }
 }
 
 /** RFC 6066 section 3: an address is no server name. */

@@ -35,6 +35,8 @@ export class Exchange implements ResponseHandler {
   /** The turn of the event loop that brought the head is not over: what is written leaves with its end. */
   #fresh = true
   #settled = false
+  /** The client takes no more for now. */
+  #waits = false
   #held: HeldAnswer | undefined
 
   constructor (events: ExchangeEvents) {
@@ -108,7 +110,10 @@ export class Exchange implements ResponseHandler {
 
   readonly #uncork = (): void => { this.#client?.socket?.uncork() }
 
-  readonly #resume = (): void => { this.#transfer?.resume() }
+  readonly #resume = (): void => {
+    this.#waits = false
+    this.#transfer?.resume()
+  }
 
   onInterim ({ statusCode, rawHeaders }: ResponseHead): void {
     this.#events.interim?.(statusCode, rawHeaders)
@@ -125,10 +130,13 @@ export class Exchange implements ResponseHandler {
       if (this.#held?.add(chunk) === true) this.#transfer?.pause()
       return
     }
-    // The socket, and not the response: Node 24 keeps the chunks of a corked response, and lets what ends the body overtake them.
+    // The socket, and not the response: one that is corked itself gathers chunks, which on Node 22 and 24 may be overtaken by what
+    // ends the body, and may never tell that there is room again.
     if (this.#fresh && !this.#wroteBody) client.socket?.cork()
     this.#wroteBody = true
-    if (client.write(chunk)) return
+    // What was read already comes all the same, in as many pieces as it has.
+    if (client.write(chunk) || this.#waits) return
+    this.#waits = true
     this.#transfer?.pause()
     client.once('drain', this.#resume)
   }
@@ -165,7 +173,7 @@ export class Exchange implements ResponseHandler {
       return
     }
     this.#settled = true
-    this.#client.socket?.uncork()
+    this.#uncork()
     // Half an answer is out: only a broken connection tells the client that it is half (RFC 9112 section 8).
     if (isCloseDelimited(this.#client, this.rawHeaders)) breakOff(this.#client.socket)
     else this.#client.destroy()

@@ -66,7 +66,7 @@ export class Pool implements Sender {
       timeoutMs,
       idleTimeoutMs,
       onFree: (connection) => { this.#free(connection) },
-      onStale: (connection, call) => this.#repeat(connection, call),
+      onStale: (connection, call, unsent) => this.#repeat(connection, call, unsent),
       onEndedIdle: (connection) => { if (!connection.bound) this.#limit.closedAfter(performance.now() - connection.idleSince) },
       onGone: (connection) => { this.#remove(connection) }
     }
@@ -193,11 +193,11 @@ export class Pool implements Sender {
     else if (!connection.bound) this.#idle.push(connection)
   }
 
-  /** What was learned of this upstream, and the one safe retry (contract section 4). */
-  #repeat (connection: Connection, call: Call): boolean {
+  /** What was learned of this upstream, and the one safe retry (contract section 4). What has not left is sent for the first time. */
+  #repeat (connection: Connection, call: Call, unsent: boolean): boolean {
     this.#limit.closedAfter(connection.idleMs)
-    if (!call.repeatable || this.#closed) return false
-    call.repeated = true
+    if (call.over || this.#closed || !(unsent || call.repeatable)) return false
+    call.repeated = !unsent
     call.carrier = undefined
     this.#open(call, this.#bondOf.get(connection))
     return true

@@ -4,6 +4,8 @@ import type { BodySource } from '../http/body-source.ts'
 
 /** What a body tells of itself. */
 export interface BodyEvents {
+  /** The first bytes are about to be written. */
+  readonly onBegin: () => void
   /** Something left. */
   readonly onMoved: () => void
   /** All of it was written. */
@@ -32,7 +34,15 @@ export class RequestBody {
     this.#socket = socket
     this.#length = length
     this.#events = events
-    source.on('data', this.#write).on('end', this.#end).on('error', this.#break).on('close', this.#break).resume()
+    source.on('data', this.#write).on('end', this.#end).on('error', this.#break).on('close', this.#break)
+    // One that was left in between tells nothing by itself: neither that it flows, nor that it broke off meanwhile.
+    if (source.destroyed) process.nextTick(this.#break, source.errored)
+    else source.resume()
+  }
+
+  /** Whether anything of the request was written, its head included. */
+  get begun (): boolean {
+    return this.#head === ''
   }
 
   /** The socket takes more. */
@@ -44,6 +54,12 @@ export class RequestBody {
   stop (): void {
     this.#forget()
     this.#source.destroy()
+  }
+
+  /** The source is for another connection; only while nothing has {@link begun}. */
+  leave (): void {
+    this.#source.pause()
+    this.#forget()
   }
 
   #forget (): void {
@@ -69,6 +85,7 @@ export class RequestBody {
   #writeHead (): void {
     this.#socket.cork()
     if (this.#head === '') return
+    this.#events.onBegin()
     this.#socket.write(this.#head, 'latin1')
     this.#head = ''
   }
@@ -86,9 +103,9 @@ export class RequestBody {
     this.#events.onSent()
   }
 
-  readonly #break = (error: Error = new Error('the request body broke off')): void => {
+  readonly #break = (error?: Error | null): void => {
     this.#forget()
-    this.#events.onBroken(error)
+    this.#events.onBroken(error ?? new Error('the request body broke off'))
   }
 }
 

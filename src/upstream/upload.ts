@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '../errors.ts'
+import type { BodySource } from '../http/body-source.ts'
 
 export interface UploadOptions {
   /** Longest wait for the client's next bytes, in milliseconds. */
@@ -17,7 +18,9 @@ export interface UploadOptions {
  * IncomingMessage destroys the client's socket, with the answer that is still to be written (nodejs/node `IncomingMessage._destroy`).
  * And not a stream: it keeps nothing, and a second buffer with its bookkeeping would cost half as much as all the rest.
  */
-export class Upload extends EventEmitter {
+export class Upload extends EventEmitter implements BodySource {
+  destroyed = false
+  errored: Error | null = null
   readonly #source: IncomingMessage
   readonly #maxBytes: number
   readonly #timer: NodeJS.Timeout
@@ -51,6 +54,8 @@ export class Upload extends EventEmitter {
   /** Ends it; what the client still sends is read and dropped, since one that sends all before it reads would wait for ever. */
   destroy (error?: Error): void {
     if (!this.#leave()) return
+    this.destroyed = true
+    this.errored = error ?? null
     this.#source.resume()
     if (error !== undefined) this.emit('error', error)
     this.emit('close')

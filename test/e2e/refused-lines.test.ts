@@ -80,6 +80,28 @@ t.test('a body that is malformed ends the line of its own request, with the stat
   t.notMatch(daemon.stdout(), SECRET)
 })
 
+t.test('what becomes of the rest of a body, once its request has an answer, is no request: no second answer, no line', async (t) => {
+  for (const [lines, rest] of [
+    [['Content-Length: 100'], 'half'],
+    [['Transfer-Encoding: chunked'], '5\r\nab'],
+    [['Transfer-Encoding: chunked'], '5\r\nabcde\r\nno size\r\n'],
+    [['Transfer-Encoding: chunked'], '5\r\nabcdefg\r\n']
+  ] as const) {
+    const { daemon, port, metrics } = await start(t, { routes: [{ prefix: '/up', upstream: 'http://127.0.0.1:1' }] })
+    const client = await connectRaw(port)
+    client.send(message('POST /nowhere HTTP/1.1', [`${HOST}:${port}`, ...lines]))
+    t.match(await client.response(), { statusCode: 404 })
+    client.send(rest)
+    client.socket.end()
+    t.equal((await client.rest()).toString(), '', rest)
+    // Its line stands behind what would be wrong.
+    t.equal(await exchange(port, message('GET /last HTTP/1.1', [`${HOST}:${port}`])), 404)
+    await daemon.line('request', 2)
+    t.same(daemon.lines().filter(({ msg }) => msg === 'request').map(({ path }) => path), ['/nowhere', '/last'], rest)
+    t.notMatch(await metrics(), 'method="other"')
+  }
+})
+
 t.test('a connection beyond the limit, too; one that was left has none', async (t) => {
   const { daemon, port, metrics } = await start(t, { limits: { connections: 2 } })
   const held: RawClient[] = [await connectRaw(port), await connectRaw(port)]

@@ -97,6 +97,21 @@ t.test('a reset in the middle of a body that ends with its connection breaks the
   }
 })
 
+t.test('a reset in one breath with such a body breaks the transfer as well', async (t) => {
+  for (const body of ['', 'half', 'x'.repeat(100_000)]) {
+    const { proxy } = await pair(t, ({ connection: { socket } }) => {
+      socket.write(`HTTP/1.1 200 OK\r\n\r\n${body}`)
+      socket.resetAndDestroy()
+      return undefined
+    })
+    const client = await connectRaw(proxy.port)
+    client.send(get(proxy))
+    await client.closed()
+    t.notOk(client.unread.toString('latin1').endsWith('0\r\n\r\n'), `${body.length}`)
+    client.destroy()
+  }
+})
+
 t.test('a body that ends with its connection, in order, is whole', async (t) => {
   for (const tls of [false, true]) {
     const { proxy } = await pair(t, ({ connection }) => {

@@ -120,6 +120,21 @@ function runTests (folder: string): void {
     t.notMatch(forward.seen(), 'CANARY')
   })
 
+  t.test('a body that ends with its connection is whole behind such a proxy only if that said so', async (t) => {
+    for (const orderly of [true, false]) {
+      const forward = await startUpstream(t, {
+        tls: good,
+        answer: ({ method, connection: { socket } }) => {
+          if (method === 'CONNECT') return 'HTTP/1.1 200 OK\r\n\r\n'
+          socket.write('HTTP/1.1 200 OK\r\n\r\nbody', () => { if (orderly) socket.end(); else socket.destroy() })
+          return undefined
+        }
+      })
+      const proxy = await startProxy(t, { routes: [{ upstream: 'http://api.example.com', bindings: [BEARER] }], proxies: { httpProxy: forward.origin } })
+      t.match(await send(proxy), { statusCode: 200, complete: orderly })
+    }
+  })
+
   t.test('NO_PROXY is honoured, and a proxy that is down or refuses is a 502 without its credentials', async (t) => {
     const relay = await startRelay(t)
     const direct = await startProxy(t, { routes: [{ upstream: 'https://nowhere.invalid', bindings: [BEARER] }], proxies: { httpsProxy: relay.url, noProxy: 'nowhere.invalid' } })

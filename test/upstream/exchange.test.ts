@@ -200,6 +200,29 @@ t.test('a slow reader slows the upstream down, and gets every byte', async (t) =
   client.destroy()
 })
 
+t.test('an answer in many small chunks that comes at once arrives whole, however slowly it is read, and warns of nothing', async (t) => {
+  const warnings: string[] = []
+  const warn = ({ name }: Error): void => { warnings.push(name) }
+  process.on('warning', warn)
+  t.teardown(() => { process.off('warning', warn) })
+  // More than a buffer on the way holds: it has to stop, and go on.
+  for (const [size, count] of [[16, 20_000], [64, 8000], [1024, 300], [100_000, 5]] as const) {
+    const chunk = `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`
+    const { proxy } = await pair(t, () => `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(count)}0\r\n\r\n`)
+    for (const slow of [false, true]) {
+      const client = await connectRaw(proxy.port)
+      client.pause(slow)
+      client.send(message('GET / HTTP/1.1', [host(proxy)]))
+      if (slow) await turns(proxy)
+      client.pause(false)
+      const { complete, body } = await client.response()
+      t.same([complete, body.length], [true, size * count], `${count} of ${size}`)
+      client.destroy()
+    }
+  }
+  t.same(warnings, [])
+})
+
 t.test('S5: an early answer to a large upload reaches the client, and the next request does not hang', async (t) => {
   const { proxy, upstream } = await pair(t, () => OK, {}, { keepBodies: false })
   upstream.early = ({ method }) => method === 'POST' ? answerWith('413 Too Large', [], 'too much') : OK

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { IdleLimit } from '#src/upstream/idle-limit.ts'
 import { until } from '../helpers/until.ts'
@@ -55,6 +55,61 @@ t.test('other methods and requests with a body are not, nor one of which an answ
     t.match(await send(proxy, 'GET'), { statusCode: 502 }, begun)
     t.equal(upstream.exchanges.length, 2, begun)
   }
+})
+
+t.test('what an idle connection brings is no answer to a request of which nothing has left: that goes over another one', async (t) => {
+  const POISON = 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison'
+  for (const [what, happens] of [
+    ['an answer', (socket) => { socket.write(POISON) }],
+    ['half an answer', (socket) => { socket.write('HTTP/1.1 2') }],
+    ['an answer, and its end', (socket) => { socket.end(POISON.replace('200 OK', '408 Request Timeout\r\nConnection: close')) }],
+    ['no HTTP', (socket) => { socket.write('bye') }],
+    ['an end', (socket) => { socket.end() }],
+    ['a reset', (socket) => { socket.resetAndDestroy() }]
+  ] as ReadonlyArray<readonly [string, (socket: Socket) => void]>) {
+    for (const [method, lines, body, late, status = 200] of [
+      ['GET', [], '', ''],
+      ['DELETE', [], '', ''],
+      ['POST', ['Content-Length: 4'], 'body', ''],
+      ['POST', ['Content-Length: 4'], '', 'body'],
+      // It was on its way into the socket.
+      ['POST', ['Transfer-Encoding: chunked'], '4\r\nbody\r\n0\r\n\r\n', '', 502],
+      ['POST', ['Transfer-Encoding: chunked'], '', '4\r\nbody\r\n0\r\n\r\n']
+    ] as const) {
+      const { proxy, upstream } = await pair(t, () => OK)
+      const client = await connectRaw(proxy.port)
+      const request = (method: string, lines: readonly string[], body: string): string => message(`${method} / HTTP/1.1`, [`Host: localhost:${proxy.port}`, ...lines], body)
+      client.send(request('GET', [], ''))
+      await client.response()
+      const { connection } = upstream.last
+      // Both are in the proxy's sockets when it looks for the first time, the request in front.
+      client.send(request(method, lines, body))
+      happens(connection.socket)
+      await connection.closed
+      client.send(late)
+      const { statusCode, text } = await client.response()
+      t.same([statusCode, text === 'poison'], [status, false], `${what}, ${method} ${lines.join()} ${late}`)
+      t.same(upstream.exchanges.slice(1).map((exchange) => [exchange.method, exchange.body.toString()]), status === 200 ? [[method, body + late === '' ? '' : 'body']] : [])
+      client.destroy()
+      await proxy.close()
+    }
+  }
+})
+
+t.test('a client that leaves, or breaks its body off, while its request moves to another connection leaves no half request', async (t) => {
+  const { proxy, upstream } = await pair(t, () => OK)
+  for (const last of ['', 'bo']) {
+    const client = await connectRaw(proxy.port)
+    client.send(message('GET / HTTP/1.1', [`Host: localhost:${proxy.port}`]))
+    await client.response()
+    const { connection } = upstream.last
+    client.send(message('POST / HTTP/1.1', [`Host: localhost:${proxy.port}`, 'Content-Length: 4'], last))
+    connection.socket.end('bye')
+    client.destroy()
+    await connection.closed
+    t.match(await send(proxy, 'GET'), { statusCode: 200, text: 'ok' })
+  }
+  t.same(upstream.exchanges.filter(({ method, complete }) => method === 'POST' && complete), [])
 })
 
 t.test('a deadline is no broken connection: nothing is sent once more', async (t) => {
