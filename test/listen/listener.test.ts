@@ -41,7 +41,9 @@ t.test('localhost is both loopback addresses, with one port, chosen or given', {
 
 t.test('localhost is not taken by half: whoever has one of the two would get its callers', { skip: families.includes('::1') ? false : 'no ::1' }, async (t) => {
   for (const [host, other] of [['::1', '127.0.0.1'], ['127.0.0.1', '::1']] as const) {
-    const taken = await open(t, hello, { type: 'tcp', host, port: 0 })
+    let taken = await open(t, hello, { type: 'tcp', host, port: 0 })
+    // The same port of the other address may be some other process's.
+    while (await isTaken(taken.port, other)) taken = await open(t, hello, { type: 'tcp', host, port: 0 })
     await t.rejects(openListener({ address: { type: 'tcp', host: 'localhost', port: taken.port }, handle: hello, maxConnections: 1 }), { name: 'ListenError', message: /something else listens there/ })
     await t.rejects(connectRaw(taken.port, other), { code: 'ECONNREFUSED' }, 'the other half is free again')
   }
@@ -431,4 +433,13 @@ function shortFolder (t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'cs-'))
   t.teardown(() => { rmSync(folder, { recursive: true }) })
   return folder
+}
+
+async function isTaken (port: number, host: string): Promise<boolean> {
+  try {
+    (await connectRaw(port, host)).destroy()
+    return true
+  } catch {
+    return false
+  }
 }
