@@ -28,10 +28,18 @@ export function parseAllow (text: string): AllowRule | undefined {
  */
 export function isAllowed (rules: readonly AllowRule[], method: string, path: string): boolean {
   const segments = path.slice(1).split('/')
-  return rules.some((rule) => (rule.method === 'ANY' || rule.method === method) && matches(rule.segments, segments))
+  // Each segment is judged once, however many rules have a star there.
+  const judged: boolean[] = []
+  const isOne = (index: number): boolean => {
+    const segment = segments[index] ?? ''
+    judged[index] ??= segment !== '' && !hidesSlash(segment)
+    return judged[index]
+  }
+  return rules.some((rule) => (rule.method === 'ANY' || rule.method === method) && matches(rule.segments, segments, isOne))
 }
 
-function matches (pattern: readonly string[], segments: readonly string[]): boolean {
+/** @param isOne whether the segment at an index is one to every reader */
+function matches (pattern: readonly string[], segments: readonly string[], isOne: (index: number) => boolean): boolean {
   const open = pattern.at(-1) === '**'
   if (open ? segments.length < pattern.length - 1 : segments.length !== pattern.length) return false
   const fixed = open ? pattern.length - 1 : pattern.length
@@ -39,7 +47,7 @@ function matches (pattern: readonly string[], segments: readonly string[]): bool
     const wanted = pattern[index]
     const given = segments[index]
     if (given === undefined) return false
-    if (wanted === '*' ? given === '' || hidesSlash(given) : wanted !== given) return false
+    if (wanted === '*' ? !isOne(index) : wanted !== given) return false
   }
   return true
 }

@@ -9,7 +9,7 @@ import { setQuery } from '#src/http/query.ts'
 import { rewriteSetCookie } from '#src/http/set-cookie.ts'
 import { spliceForm, spliceJson } from '#src/http/splice.ts'
 import { parseTarget } from '#src/http/target.ts'
-import { isAllowed, parseAllow } from '#src/auth/allow.ts'
+import { isAllowed, parseAllow, type AllowRule } from '#src/auth/allow.ts'
 import { isLinear } from '../helpers/linear.ts'
 
 /** Of what texts are made that cost more than their length somewhere. */
@@ -71,4 +71,12 @@ t.test('JSON of many members, of deep nesting and of names that collide takes ti
     digits: (size) => `{"a":1${'0'.repeat(size)}x}`
   }
   for (const [name, make] of Object.entries(bodies)) isLinear(t, name, make, (text) => spliceJson(text, FIELDS), 250_000)
+})
+
+t.test('an allow list of many rules costs a long path no more than a few', async (t) => {
+  const make = (size: number): readonly [AllowRule[], string] => [
+    Array.from({ length: size / 100 }, (_, index) => parseAllow(`GET /*/x${index}`)).flatMap((rule) => rule ?? []),
+    `/${'%25'.repeat(size / 3)}/y`
+  ]
+  isLinear(t, 'stars', make, ([rules, path]) => isAllowed(rules, 'GET', path), 8000)
 })
