@@ -34,7 +34,7 @@ export function createCookieTest (names: readonly string[]): NameTest {
   }
 }
 
-/** The names in a client's `Cookie` header, as any reader may split it; for {@link createCookieTest}. */
+/** The names in a client's `Cookie` header, whichever reader splits it; for {@link createCookieTest}. */
 export function cookieNames (header: string): string[] {
   return header.split(/[;,]/).map((pair) => nameOf(pair.replace(/^[=\s]+/, '')).trim())
 }

@@ -4,7 +4,7 @@ interface Entry<T> {
   round: number
 }
 
-/** Labels that no configuration has any more and that still have their series. */
+/** Labels that are gone from the configuration and keep their series. */
 const MOST_GONE = 1000
 
 /**
