@@ -4,6 +4,7 @@ import t from 'tap'
 import { LineWriter } from '#src/line-writer.ts'
 import { createLogger } from '#src/logger.ts'
 import { Secret } from '#src/secret.ts'
+import { createStillReader } from './helpers/still-reader.ts'
 
 function collect (): { readonly stream: NodeJS.WritableStream, readonly text: () => string } {
   let text = ''
@@ -64,20 +65,12 @@ t.test('to a line writer, lines leave together at the end of the turn, a warning
 })
 
 t.test('lines of requests are left out first, and how many is said once', async (t) => {
-  let reading = false
-  let text = ''
-  const writer = new LineWriter((bytes) => {
-    if (!reading) throw Object.assign(new Error('nobody reads'), { code: 'EAGAIN' })
-    text += Buffer.from(bytes).toString('utf8')
-    return bytes.length
-  })
+  const { writer, read } = createStillReader()
   const log = createLogger({ level: 'info', destination: writer, readable: false, colour: false })
   for (let count = 0; count < 20_000; count++) log.info({ path: '/'.padEnd(200, 'x') }, 'request')
   log.info({}, 'configuration reloaded')
   log.warn({}, 'token fetch failed')
-  reading = true
-  writer.flush()
-  const messages = text.trimEnd().split('\n').map((line) => JSON.parse(line) as { level: string, msg: string, requestLines?: number, otherLines?: number })
+  const messages = read()
   const told = messages.filter(({ msg }) => msg === 'log lines were left out, since their reader stood still')
   t.match(told, [{ level: 'warn', otherLines: 0 }])
   t.equal(messages.filter(({ msg }) => msg === 'request').length + (told[0]?.requestLines ?? 0), 20_000)

@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
-import { LineWriter } from '#src/line-writer.ts'
 import { createLogger, requestWriterOf, type Logger, type LoggerOptions, type RequestWriter } from '#src/logger.ts'
 import { endedMembers, refusedMembers, routeMember } from '#src/observe/access-log.ts'
+import { createStillReader } from '../helpers/still-reader.ts'
 
 interface Scene {
   readonly log: Logger
@@ -104,21 +104,13 @@ t.test('a log of another making has the lines too, with what it adds and takes a
 })
 
 t.test('to a reader that stands still the lines are the first to be left out, and counted', async (t) => {
-  let reading = false
-  let text = ''
-  const writer = new LineWriter((bytes) => {
-    if (!reading) throw Object.assign(new Error('nobody reads'), { code: 'EAGAIN' })
-    text += Buffer.from(bytes).toString('utf8')
-    return bytes.length
-  })
+  const { writer, read } = createStillReader()
   const log = createLogger({ level: 'info', destination: writer, readable: false, colour: false })
   const members = endedMembers({ message: { method: 'GET' }, path: '/'.padEnd(200, 'x'), code: undefined }, '', 200, true, 1)
   const write = requestWriterOf(log)
   for (let count = 0; count < 20_000; count++) write(members)
   log.warn({}, 'token fetch failed')
-  reading = true
-  writer.flush()
-  const lines = text.trimEnd().split('\n').map((line) => JSON.parse(line) as { msg: string, requestLines?: number })
+  const lines = read()
   const left = lines.find(({ msg }) => msg === 'log lines were left out, since their reader stood still')?.requestLines ?? 0
   t.ok(left > 0)
   t.equal(lines.filter(({ msg }) => msg === 'request').length + left, 20_000)
