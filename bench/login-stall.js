@@ -9,7 +9,7 @@ import { createRequire } from 'node:module'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { Secret } from '../dist/index.js'
-import { CognitoWorker, createCognitoSource } from '../dist/token/cognito.js'
+import { CognitoWorker, createCognitoSource } from '../dist/token/cognito/source.js'
 import { startCognitoEmulator } from '../dist/demo/cognito-emulator.js'
 
 const LOGINS = 20

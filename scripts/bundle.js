@@ -14,7 +14,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const BIN = join(ROOT, 'bin')
 const LICENSES = join(BIN, 'LICENSES.txt')
 /** The files of `bin` that have a name of their own, and what each begins with. The worker is found beside whoever starts it. */
-const ENTRIES = { countersign: 'dist/cli.js', 'cognito-worker': 'dist/token/cognito-worker.js', 'demo-part': 'dist/demo/part.js' }
+const ENTRIES = { countersign: 'dist/cli.js', worker: 'dist/token/cognito/worker.js', 'demo-part': 'dist/demo/part.js' }
 /**
  * What packages ask for and never reach here, by who asks. Who did reach it would get an error instead of a second HTTP client:
  * no route has a JSON schema, no request is made up, nothing speaks HTTP/2, upgrades are ours (docs/decisions/0006-upgrades.md),

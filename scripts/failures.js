@@ -2,8 +2,8 @@
 import { ERRORS } from '#src/errors.ts'
 import { ForwardProxyError } from '#src/http/proxy-url.ts'
 import { Secret } from '#src/secret.ts'
-import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure, unusableToken } from '#src/token/classify.ts'
-import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType } from '#src/token/classify-oauth2.ts'
+import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure, unusableToken } from '#src/token/cognito/classify.ts'
+import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType } from '#src/token/oauth2/classify.ts'
 import { FAILURE_POLICIES, UNCLEAR_RETRIES, isRejection } from '#src/token/failure-policy.ts'
 import { LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS, rejectedDelayMs } from '#src/token/schedule.ts'
 import { tokenState } from '#src/token/state.ts'
@@ -26,7 +26,7 @@ process.stdout.write(failuresFileText())
 function failuresFileText () {
   return `# Failures of identity providers
 
-Written by \`npm run docs\` from the tables that the program itself goes by (\`src/token/failure-policy.ts\`, \`classify.ts\`, \`classify-oauth2.ts\`); a test compares.
+Written by \`npm run docs\` from the tables that the program itself goes by (\`src/token/failure-policy.ts\`, \`cognito/classify.ts\`, \`oauth2/classify.ts\`); a test compares.
 
 While a usable token is held (more than 30 s left, or a tenth of a short life), callers notice nothing of any failure: requests go on with it, \`/status\` says \`stale\`, and \`lastError\` says why. The table is about what comes after that, and about a start without a token. Nothing is ever sent without a usable token.
 

@@ -24,11 +24,11 @@ const TIMES = join(ROOT, 'build/times.json')
 /** What `scripts/matrix.js` reads, on the same version of Node. */
 const SUMMARY = join(ROOT, `build/summary-${process.version}.json`)
 /** What `test:quick` runs: rules on bytes and values, without a process, a login or a proxy. */
-const QUICK = ['architecture', 'errors', 'secret', 'auth', 'http', 'route', 'config', 'token/schedule', 'token/classify', 'token/clock', 'token/rotation']
+const QUICK = ['architecture', 'errors', 'secret', 'auth', 'http', 'route', 'config', 'token/schedule', 'token/clock', 'token/rotation', 'token/cognito/classify']
 /** Files whose names begin alike share a process: to load tap and the program costs more than most of them do. */
 const SHARING = ['auth', 'http', 'route', 'config', 'guard', 'proxy', 'listen', 'upstream', 'token', ...'BHPQRSUV'].map((name) => name.length === 1 ? `security/${name}` : `${name}/`)
 /** Those of them that look at their whole process, or that run longest. */
-const ALONE = ['token/cognito', 'token/oauth2', 'token/refresher', 'token/many-credentials', 'http/linear', 'upstream/exchange', 'security/R1-open-files']
+const ALONE = ['token/cognito/source', 'token/cognito/network', 'token/oauth2', 'token/refresher', 'token/many-credentials', 'http/linear', 'upstream/exchange', 'security/R1-open-files']
 const SLOWEST_SHOWN = 20
 
 const { values: options, positionals: names } = parseArgs({

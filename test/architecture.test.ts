@@ -9,7 +9,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url))
 const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
   [0, /^(?:errors|secret)\.ts$/],
   [1, /^(?:http|auth|route|guard)\/|^no-schemas\.ts$/],
-  [1, /^token\/(?:token|schedule|state|classify|failure-policy|mod-pow|mod-pow-openssl)\.ts$/],
+  [1, /^token\/(?:token|schedule|state|failure-policy|cognito\/(?:classify|mod-pow|mod-pow-openssl))\.ts$/],
   [4, /^observe\/observer\.ts$/],
   [2, /^(?:token|config|upstream|observe)\//],
   [3, /^proxy\//],
@@ -24,19 +24,19 @@ const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
 /** Who may import what: a package, and the files that may. */
 const KEEPERS: ReadonlyArray<readonly [pattern: RegExp, files: RegExp]> = [
   [/^(?:fastify|@fastify\/)/, /^(?:admin|no-schemas)\.ts$|^proxy\/receive\.ts$/],
-  [/^amazon-cognito-identity-js/, /^token\/cognito-worker\.ts$/],
+  [/^amazon-cognito-identity-js/, /^token\/cognito\/worker\.ts$/],
   // Nobody: it is a second client, and loads a third one, which is Node's own (docs/decisions/0018-start.md).
   [/^undici$/, /^$/],
-  [/^oauth4webapi$/, /^token\/oauth2[^/]*\.ts$/],
+  [/^oauth4webapi$/, /^token\/oauth2\/[^/]*\.ts$/],
   [/^(?:zod|jsonc-parser|envalid|dotenv)$/, /^config\//],
   [/^prom-client$/, /^observe\/process-metrics\.ts$/],
   [/^pino$/, /^logger\.ts$/],
-  [/^node:(?:fs|fs\/promises)$/, /^(?:config|demo|cli)\/|^version\.ts$|^listen\/(?:bind|open-files)\.ts$|^token\/disk-cache\.ts$/],
-  [/^node:worker_threads$/, /^token\/cognito-(?:thread|worker)\.ts$/]
+  [/^node:(?:fs|fs\/promises)$/, /^(?:config|demo|cli)\/|^version\.ts$|^listen\/(?:bind|open-files)\.ts$|^token\/cache\/disk\.ts$/],
+  [/^node:worker_threads$/, /^token\/cognito\/(?:thread|worker)\.ts$/]
 ]
 
 /** The only files that may open a secret: where bytes leave for the upstream, for the identity provider, or encrypted for the disk. */
-const REVEALERS = ['route/body.ts', 'route/outgoing.ts', 'secret.ts', 'token/cache-seal.ts', 'token/cognito.ts', 'token/oauth2.ts', 'upstream/connector.ts', 'upstream/scrub.ts', 'upstream/tunnel.ts']
+const REVEALERS = ['route/body.ts', 'route/outgoing.ts', 'secret.ts', 'token/cache/seal.ts', 'token/cognito/source.ts', 'token/oauth2/source.ts', 'upstream/connector.ts', 'upstream/scrub.ts', 'upstream/tunnel.ts']
 
 interface Source {
   readonly file: string
@@ -104,5 +104,5 @@ t.test('a secret is opened in few, listed places', async (t) => {
 
 t.test('only the edge reads the process: arguments, environment, exit', async (t) => {
   const readers = sources.filter(({ text }) => /\bprocess\.(?:env|argv|exit|stdout|stderr)\b/.test(text.replace(/^\s*(?:\/\/|\*).*$/gm, ''))).map(({ file }) => file)
-  t.same(readers.filter((file) => !/^cli(?:\.ts|\/)|^demo\/parts?\.ts$|^token\/cognito-worker\.ts$/.test(file)), [])
+  t.same(readers.filter((file) => !/^cli(?:\.ts|\/)|^demo\/parts?\.ts$|^token\/cognito\/worker\.ts$/.test(file)), [])
 })

@@ -1,6 +1,6 @@
 import type { Problem } from '../config/config.ts'
 import { formatProblem, loadConfig, type LoadInput, type LoadResult } from '../config/load.ts'
-import type { TextResult } from '../config/read-text.ts'
+import type { TextResult } from '../config/read/text.ts'
 import { stringOption, type CommandContext } from './command.ts'
 import { readPipe } from './pipe.ts'
 

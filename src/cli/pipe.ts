@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { decodeText, LONGEST_FILE, refused, TOO_LONG, type TextResult } from '../config/read-text.ts'
+import { decodeText, LONGEST_FILE, refused, TOO_LONG, type TextResult } from '../config/read/text.ts'
 
 // Somebody may have to touch a fingerprint reader first.
 const DEADLINE_MS = 60_000

@@ -1,4 +1,4 @@
-import { watchFiles } from '../config/watch.ts'
+import { watchFiles } from '../config/read/watch.ts'
 import type { LoadResult } from '../config/load.ts'
 import type { Logger } from '../logger.ts'
 import type { RunningServer } from '../server.ts'

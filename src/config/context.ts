@@ -1,7 +1,7 @@
-import type { Credentials } from './bindings.ts'
-import type { ConfigDocument } from './document.ts'
+import type { Credentials } from './route/bindings.ts'
+import type { ConfigDocument } from './read/document.ts'
 import type { Reporter } from './problem.ts'
-import type { TextResult } from './read-text.ts'
+import type { TextResult } from './read/text.ts'
 
 /** Reads a file; what is read is watched for changes. */
 export type ReadFile = (name: string) => TextResult

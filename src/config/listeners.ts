@@ -1,9 +1,9 @@
 import { isLocal, parseAddress, type Address } from '../http/address.ts'
 import type { Config } from './config.ts'
-import { ADDRESS_HELP, type Settings } from './env.ts'
-import type { ConfigDocument } from './document.ts'
+import { ADDRESS_HELP, type Settings } from './environment/env.ts'
+import type { ConfigDocument } from './read/document.ts'
 import { formatPath, type Path, type Place, type Reporter } from './problem.ts'
-import type { RouteEntry } from './routes.ts'
+import type { RouteEntry } from './route/routes.ts'
 import { FileSchema } from './schema.ts'
 import { readPart, valueAt } from './shape.ts'
 

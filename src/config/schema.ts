@@ -1,7 +1,7 @@
 /* eslint-disable no-template-curly-in-string -- ${NAME} is what this file is about */
 import * as z from 'zod'
 import { HEADER_BYTES } from '../http/headers.ts'
-import { ApiCredentialSchema, OisSchema, RelaySchema } from './ois-schema.ts'
+import { ApiCredentialSchema, OisSchema, RelaySchema } from './ois/schema.ts'
 import { AIRNODE_SECTIONS } from './sections.ts'
 
 // A timer that is set for longer fires at once (Node's documentation of setTimeout).

@@ -1,6 +1,6 @@
 import type * as z from 'zod'
 import { quoteAll, type Path, type Reporter } from './problem.ts'
-import { ApiCredentialSchema, ApiSpecificationsSchema, ComponentsSchema, describeOisFault, OIS_SCHEME_SHAPES, PathSchema, RelaySchema, ServerSchema } from './ois-schema.ts'
+import { ApiCredentialSchema, ApiSpecificationsSchema, ComponentsSchema, describeOisFault, OIS_SCHEME_SHAPES, PathSchema, RelaySchema, ServerSchema } from './ois/schema.ts'
 import { isSection } from './sections.ts'
 import { CREDENTIAL_SHAPES, FileSchema, LimitsSchema, LoginsSchema, NOT_YET, RouteSchema, SampleSchema, SCHEME_SHAPES, TlsSchema, TokenCacheSchema } from './schema.ts'
 

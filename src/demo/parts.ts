@@ -1,6 +1,6 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createSecretLookup, type Environment } from '../config/secrets.ts'
+import { createSecretLookup, type Environment } from '../config/read/secrets.ts'
 import { startCognitoEmulator, type EmulatorCall } from './cognito-emulator.ts'
 import { startEchoUpstream } from './echo-upstream.ts'
 import { createVerifier, type Claims, type TokenSigner } from './jwt.ts'

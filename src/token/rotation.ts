@@ -1,5 +1,5 @@
 import { ProxyError } from '../errors.ts'
-import type { TokenCache } from './cache.ts'
+import type { TokenCache } from './cache/cache.ts'
 import type { TokenRefresher } from './refresher.ts'
 import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
 import type { Token, TokenSource } from './token.ts'

@@ -36,7 +36,7 @@ interface Vector {
   readonly countersign: { readonly verdict: string, readonly outcome?: string }
 }
 
-const all = JSON.parse(readFileSync(new URL('../../test/vectors/ois.json', import.meta.url), 'utf8')) as Vector[]
+const all = JSON.parse(readFileSync(new URL('../vectors/ois.json', import.meta.url), 'utf8')) as Vector[]
 const vectors = all.filter(({ layer, method, ois }) => ['auth-fragment', 'request-parameters', 'built-request', 'wire'].includes(layer) && method !== undefined && ois !== undefined)
 
 /** The requests that differ from the Airnode's on purpose: what arrives instead. */

@@ -2,7 +2,7 @@
 // under way must.
 import { NEVER, sourceFor } from './cognito.ts'
 import { readProxyEnvironment } from '#src/http/proxies.ts'
-import { CognitoWorker } from '#src/token/cognito.ts'
+import { CognitoWorker } from '#src/token/cognito/source.ts'
 import { TokenError } from '#src/token/token.ts'
 
 const [endpoint = '', deadlineMs = '10000'] = process.argv.slice(2)

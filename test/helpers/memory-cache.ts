@@ -1,4 +1,4 @@
-import type { CachedToken, TokenCache } from '#src/token/cache.ts'
+import type { CachedToken, TokenCache } from '#src/token/cache/cache.ts'
 
 /** A cache that lasts as long as its test, and writes down what it was asked. */
 export class MemoryCache implements TokenCache {

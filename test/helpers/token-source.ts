@@ -2,7 +2,7 @@ import { TokenRefresher } from '#src/token/refresher.ts'
 import { Secret } from '#src/secret.ts'
 import { TokenError } from '#src/token/token.ts'
 import { FakeClock } from './clock.ts'
-import type { TokenCache } from '#src/token/cache.ts'
+import type { TokenCache } from '#src/token/cache/cache.ts'
 import type { FetchEvent, TokenLog } from '#src/token/report.ts'
 import type { FailureClass, Grant, Renewal, TokenSource } from '#src/token/token.ts'
 

@@ -12,7 +12,7 @@ function hasLicenceOf (name: string): boolean {
 }
 
 t.test('the executable, the thread that logs in and the parts of the demo have names of their own', async (t) => {
-  for (const file of ['countersign.js', 'cognito-worker.js', 'demo-part.js']) t.ok(texts.has(file), file)
+  for (const file of ['countersign.js', 'worker.js', 'demo-part.js']) t.ok(texts.has(file), file)
 })
 
 t.test('nothing that is built into Node is imported: an import of node:http alone loads another HTTP client', async (t) => {
@@ -28,7 +28,7 @@ t.test('no second HTTP client is in it, and no compiler of schemas; what is in i
 t.test('every file has a map that leads to the sources', async (t) => {
   const sources = new Set(files.filter((file) => file.endsWith('.js.map')).flatMap((file) => (JSON.parse(readFileSync(new URL(file, BIN), 'utf8')) as { readonly sources: readonly string[] }).sources))
   t.same([...texts.keys()].filter((file) => !files.includes(`${file}.map`)), [])
-  for (const source of ['../src/cli.ts', '../src/server.ts', '../src/upstream/connection.ts', '../src/token/cognito-worker.ts', '../src/config/load.ts']) t.ok(sources.has(source), source)
+  for (const source of ['../src/cli.ts', '../src/server.ts', '../src/upstream/connection.ts', '../src/token/cognito/worker.ts', '../src/config/load.ts']) t.ok(sources.has(source), source)
 })
 
 t.test('what a run has no use for is loaded by none: oauth4webapi without a login by it, a configuration by a probe that has an address', async (t) => {

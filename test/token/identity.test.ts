@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { CREDENTIAL_SHAPES } from '#src/config/schema.ts'
-import { createCacheSeal } from '#src/token/cache-seal.ts'
+import { createCacheSeal } from '#src/token/cache/seal.ts'
 import { identityOf, kinshipOf, type CredentialIdentity, type Kinship } from '#src/token/identity.ts'
 import { Secret } from '#src/secret.ts'
 import { configOf, loadFile } from '../config/load-fixture.ts'

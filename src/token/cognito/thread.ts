@@ -1,0 +1,160 @@
+import { Worker } from 'node:worker_threads'
+import type { FromWorker, PlainFailure, PlainGrant, ToWorker, WorkerSettings } from './messages.ts'
+import { TokenError } from '../token.ts'
+
+export interface ThreadOptions {
+  readonly entry: URL
+  readonly settings: WorkerSettings
+  /** Milliseconds without a sign of life, with exchanges under way, after which a thread that has started is given up. */
+  readonly silenceMs: number
+  readonly onWarning: (message: string) => void
+  /** Called once the thread takes no more exchanges. */
+  readonly onEnd: () => void
+}
+
+/** An exchange that waits for its answer. */
+export interface Pending {
+  readonly resolve: (grant: PlainGrant) => void
+  readonly reject: (error: TokenError) => void
+  readonly forget: () => void
+}
+
+/** A running thread and the exchanges that wait for it. */
+export class CognitoThread {
+  readonly #worker: Worker
+  readonly #pending = new Map<number, Pending>()
+  readonly #silenceMs: number
+  readonly #onEnd: () => void
+  readonly #onWarning: (message: string) => void
+  readonly #exited: Promise<void>
+  #watch: NodeJS.Timeout | undefined
+  readonly #startedAt = performance.now()
+  #isReady = false
+  #isUnanswered = false
+
+  constructor ({ entry, settings, silenceMs, onWarning, onEnd }: ThreadOptions) {
+    this.#silenceMs = silenceMs
+    this.#onWarning = onWarning
+    this.#onEnd = onEnd
+    this.#worker = new Worker(entry, { name: 'cognito', workerData: settings, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
+    this.#worker.unref()
+    this.#worker.on('message', (message: FromWorker) => { this.#receive(message) })
+    // An error's message may hold anything; that the thread is gone is all that matters, and 'exit' tells that.
+    this.#worker.on('error', () => {})
+    this.#exited = new Promise(resolve => {
+      this.#worker.once('exit', () => {
+        this.#end('WorkerFailed', 'The thread that logs in failed; the next try starts a new one.')
+        resolve()
+      })
+    })
+  }
+
+  add (id: number, pending: Pending): void {
+    this.#pending.set(id, pending)
+    this.#worker.ref()
+    this.#watch ??= this.#startWatch()
+  }
+
+  /** Takes an exchange off the list; undefined where its answer comes too late. */
+  settle (id: number): Pending | undefined {
+    const pending = this.#pending.get(id)
+    this.#pending.delete(id)
+    pending?.forget()
+    if (this.#pending.size === 0) this.#rest()
+    return pending
+  }
+
+  post (message: ToWorker): void {
+    this.#worker.postMessage(message)
+  }
+
+  async close (): Promise<void> {
+    this.#end('Closed', 'The login was given up because the proxy stops.')
+    this.#worker.ref()
+    this.post({ type: 'close' })
+    const timer = setTimeout(() => { this.#worker.terminate().catch(() => {}) }, CLOSE_TIMEOUT_MS)
+    await this.#exited
+    clearTimeout(timer)
+  }
+
+  #receive (message: FromWorker): void {
+    this.#isReady = true
+    this.#isUnanswered = false
+    switch (message.type) {
+      case 'grant':
+        this.settle(message.id)?.resolve(message.grant)
+        return
+      case 'failure':
+        this.settle(message.id)?.reject(tokenErrorOf(message.failure))
+        return
+      case 'warning':
+        this.#onWarning(message.message)
+        return
+      case 'pong':
+        return
+      default:
+        message satisfies never
+    }
+  }
+
+  // A ping in the first half of the time, a look for any answer in the second.
+  #startWatch (): NodeJS.Timeout {
+    this.#isUnanswered = false
+    return setInterval(() => {
+      if (!this.#isReady) {
+        if (performance.now() - this.#startedAt > START_TIMEOUT_MS) this.#abandon()
+        return
+      }
+      if (!this.#isUnanswered) {
+        this.#isUnanswered = true
+        this.post({ type: 'ping' })
+        return
+      }
+      // The answer may be waiting in our own event loop, where it was this thread that was busy.
+      setImmediate(() => {
+        if (this.#isUnanswered && this.#watch !== undefined) this.#abandon()
+      })
+    }, this.#silenceMs / 2).unref()
+  }
+
+  #abandon (): void {
+    this.#end('WorkerSilent', 'The thread that logs in does not answer; the next try starts a new one.')
+    this.#worker.terminate().catch(() => {})
+  }
+
+  #end (code: string, message: string): void {
+    this.#onEnd()
+    for (const id of [...this.#pending.keys()]) this.settle(id)?.reject(lost(code, message))
+    this.#rest()
+  }
+
+  #rest (): void {
+    clearInterval(this.#watch)
+    this.#watch = undefined
+    this.#worker.unref()
+  }
+}
+
+/** The thread's module: TypeScript in tests, JavaScript in dist. Node 20 strips no types, so it must be named as it is. */
+export function workerEntry (): URL {
+  return new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+}
+
+/** An exchange that ended without a word of the identity provider. */
+export function lost (code: string, message: string): TokenError {
+  return new TokenError('transient', code, message)
+}
+
+const CLOSE_TIMEOUT_MS = 2000
+// Big numbers are garbage as soon as they are made; V8's own 48 MiB are filled before they are looked at, and never given back.
+// No other limit: whatever lives may live, be it of many logins at once.
+const YOUNG_MB = 6
+// A tenth of a processor may need long to load the library, and starting over would not make it faster.
+const START_TIMEOUT_MS = 60_000
+
+function tokenErrorOf ({ class: failure, code, message, retryAfterMs, clockSkewMs }: PlainFailure): TokenError {
+  return new TokenError(failure, code, message, {
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(clockSkewMs !== undefined && { clockSkewMs })
+  })
+}

@@ -1,0 +1,62 @@
+import { classifyRefusal, redirected, unexpectedTokenAnswer, unsupportedTokenType } from './classify.ts'
+import type { Verdict } from '../cognito/classify.ts'
+
+/** An answer of a token endpoint, read to its end. */
+export interface Answer {
+  readonly status: number
+  /** Undefined where it was longer than a token's answer can be. */
+  readonly text: string | undefined
+}
+
+/** Which types of token are taken (RFC 6749 section 7.1). */
+export type TokenType = 'bearer' | 'any'
+
+/**
+ * What an answer gave, under the names of RFC 6749 section 5.1. It holds nothing else of the answer: a refresh token is ignored
+ * (section 4.4.3), and so is an ID token.
+ */
+export interface Issued {
+  readonly access_token: string
+  readonly token_type: 'bearer'
+  /** Seconds; absent where the answer told none that makes sense. */
+  readonly expires_in?: number
+}
+
+/**
+ * Reads an answer. It is more lenient than the RFC where servers are known to be sloppy and nothing depends on it (the
+ * content type, any 2xx, a lifetime in a string, a `scope` that is a list, an error under status 200), and strict about what the
+ * token is. Whether it can be sent is the same question for every provider; the refresher asks it.
+ */
+export function readAnswer ({ status, text }: Answer, tokenType: TokenType = 'bearer'): Issued | Verdict {
+  if (status >= 300 && status < 400) return redirected(status)
+  const json = text === undefined ? undefined : parseObject(text)
+  if (status < 200 || status >= 400) return classifyRefusal(status, json?.['error'])
+  if (json === undefined) return unexpectedTokenAnswer(status)
+  const { error, access_token: token, token_type: type, expires_in: lifetime } = json
+  if (typeof error === 'string' && error !== '') return classifyRefusal(status, error)
+  if (typeof token !== 'string' || token === '') return unexpectedTokenAnswer(status)
+  if (tokenType !== 'any' && !isBearer(type)) return unsupportedTokenType(type)
+  const seconds = readSeconds(lifetime)
+  return { access_token: token, token_type: 'bearer', ...(seconds !== undefined && { expires_in: seconds }) }
+}
+
+// Shopify names no type, Apigee calls it BearerToken.
+function isBearer (type: unknown): boolean {
+  if (type === undefined || type === null) return true
+  return typeof type === 'string' && ['', 'bearer', 'bearertoken'].includes(type.trim().toLowerCase())
+}
+
+// A number, or one in a string, of at least a second. The rest counts as missing: Grant.lifetimeMs has rules for that.
+function readSeconds (value: unknown): number | undefined {
+  const seconds = typeof value === 'string' && /^\s*\d+(?:\.\d*)?\s*$/.test(value) ? Number(value) : value
+  return typeof seconds === 'number' && Number.isFinite(seconds) && seconds >= 1 ? seconds : undefined
+}
+
+function parseObject (text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : undefined
+  } catch {
+    return undefined
+  }
+}

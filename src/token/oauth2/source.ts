@@ -1,0 +1,129 @@
+import { Secret } from '../../secret.ts'
+import type { ProxyEnvironment } from '../../upstream/connect.ts'
+import { deadlineExceeded } from '../cognito/classify.ts'
+import { unknownTokenFailure } from './classify.ts'
+import { lifetimeOf } from '../cognito/token.ts'
+import { createFailure, createTokenFetch } from './fetch.ts'
+import type { TokenType } from './response.ts'
+import type { Exchange } from './fetch.ts'
+import { TokenError } from '../token.ts'
+import type { Grant, TokenSource } from '../token.ts'
+
+/** A client of an OAuth 2.0 authorization server, as far as logging in goes. */
+export interface OAuth2Credential {
+  /** Whether plain `http:` is allowed was decided before. */
+  readonly tokenUrl: string
+  readonly clientId: string
+  readonly clientSecret: Secret
+  readonly scope?: string
+  readonly audience?: readonly string[]
+  /** RFC 8707. */
+  readonly resource?: readonly string[]
+  readonly clientAuth: 'basic' | 'post'
+  /** Further form fields; what stands above wins over them. */
+  readonly extra: ReadonlyMap<string, Secret>
+  /** `any`: tokens of every type are taken; default `bearer`. */
+  readonly tokenType?: TokenType
+  /** Of tokens whose answer tells none. */
+  readonly lifetimeSeconds?: number
+}
+
+export interface OAuth2Options {
+  readonly proxies: ProxyEnvironment
+  /** Milliseconds for a whole login, from the connection to the last byte of the answer; default 10 000. */
+  readonly deadlineMs?: number
+}
+
+/**
+ * A source of one credential's tokens by the client credentials grant (RFC 6749 section 4.4). It keeps nothing but the
+ * credential and cannot refresh: that grant has no refresh tokens (section 4.4.3), every token is a login.
+ */
+export function createOAuth2Source (credential: OAuth2Credential, { proxies, deadlineMs = 10_000 }: OAuth2Options): TokenSource {
+  return {
+    login: signal => within(deadlineMs, signal, inner => logIn(credential, { proxies, signal: inner, tokenType: credential.tokenType ?? 'bearer', clockSkewMs: undefined }))
+  }
+}
+
+async function logIn (credential: OAuth2Credential, exchange: Exchange): Promise<Grant> {
+  try {
+    const { access_token: token, expires_in: expiresIn } = await requestToken(credential, exchange)
+    const lifetimeMs = lifetimeOf(token, expiresIn ?? credential.lifetimeSeconds)
+    const { clockSkewMs } = exchange
+    return {
+      value: new Secret(token),
+      ...(lifetimeMs !== undefined && { lifetimeMs }),
+      ...(clockSkewMs !== undefined && { clockSkewMs })
+    }
+  } catch (error) {
+    throw error instanceof TokenError ? error : createFailure(unknownTokenFailure(), exchange)
+  }
+}
+
+async function requestToken (credential: OAuth2Credential, exchange: Exchange): Promise<{ readonly access_token: string, readonly expires_in?: number }> {
+  // Loaded by the first login: who has no such credential need not wait for it at start, nor hold it in memory.
+  const oauth = await import('oauth4webapi')
+  // A stop that came meanwhile: nothing may be opened any more.
+  exchange.signal.throwIfAborted()
+  const { tokenUrl, clientId, clientSecret, clientAuth } = credential
+  const { origin, protocol } = new URL(tokenUrl)
+  const server = { issuer: origin, token_endpoint: tokenUrl }
+  const client = { client_id: clientId }
+  const authenticate = clientAuth === 'post'
+    ? oauth.ClientSecretPost(clientSecret.reveal())
+    : (_server: unknown, _client: unknown, _body: unknown, headers: Headers): void => {
+        headers.set('authorization', basic(clientId, clientSecret.reveal()))
+      }
+  const response = await oauth.clientCredentialsGrantRequest(server, client, authenticate, formOf(credential), {
+    [oauth.customFetch]: createTokenFetch(exchange),
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- so marked to stand out; the configuration allows plain http: to loopback, or where it says so
+    [oauth.allowInsecureRequests]: protocol === 'http:'
+  })
+  return await oauth.processClientCredentialsResponse(server, client, response)
+}
+
+function formOf ({ scope, audience, resource, extra }: OAuth2Credential): URLSearchParams {
+  const form = new URLSearchParams(Array.from(extra, ([name, value]): [string, string] => [name, value.reveal()]))
+  if (scope !== undefined) form.set('scope', scope)
+  for (const [name, values] of Object.entries({ audience, resource })) {
+    if (values === undefined) continue
+    form.delete(name)
+    for (const value of values) form.append(name, value)
+  }
+  return form
+}
+
+/**
+ * RFC 6749 section 2.3.1, as Go's oauth2 has it. Not oauth4webapi's ClientSecretBasic, which also escapes `-`, `_`, `.` and `~`:
+ * right for a server that decodes, but many do not, and would no longer know any client whose id is a UUID (panva/oauth4webapi#148).
+ */
+function basic (id: string, secret: string): string {
+  return `Basic ${Buffer.from(`${formEncode(id)}:${formEncode(secret)}`, 'ascii').toString('base64')}`
+}
+
+// Appendix B: application/x-www-form-urlencoded, of UTF-8.
+function formEncode (text: string): string {
+  return new URLSearchParams([['', text]]).toString().slice(1).replaceAll('%7E', '~')
+}
+
+/** Ends `run` at the deadline or when `signal` aborts, whatever it is waiting for; its late end is nobody's business. */
+function within<T> (deadlineMs: number, signal: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(aborted())
+    const controller = new AbortController()
+    const end = (error: TokenError): void => {
+      reject(error)
+      controller.abort(error)
+    }
+    const onAbort = (): void => { end(aborted()) }
+    const timer = setTimeout(() => { end(createFailure(deadlineExceeded(deadlineMs), { clockSkewMs: undefined })) }, deadlineMs).unref()
+    signal.addEventListener('abort', onAbort, { once: true })
+    run(controller.signal).then(resolve, reject).finally(() => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+    })
+  })
+}
+
+function aborted (): TokenError {
+  return new TokenError('transient', 'Aborted', 'The login was given up before it was answered.')
+}

@@ -1,0 +1,120 @@
+import { ProxyError } from '../../errors.ts'
+import { Bytes } from '../../http/bytes.ts'
+import type { ProxyEnvironment } from '../../http/proxies.ts'
+import { HEADER_BYTES } from '../../http/headers.ts'
+import { createDialer } from '../../upstream/connector.ts'
+import { Pool } from '../../upstream/pool.ts'
+import type { ResponseHead } from '../../upstream/response-head.ts'
+import type { Sender } from '../../upstream/sender.ts'
+
+/** The longest answer of an identity provider that is read, in bytes; real ones have a few kilobytes. */
+export const LONGEST_ANSWER = 1_048_576
+
+/** A POST to an identity provider. */
+export interface ProviderCall {
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  readonly signal: AbortSignal
+}
+
+export interface ProviderAnswer {
+  readonly status: number
+  /** Names in lower case; a list where a name came more than once. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Epoch milliseconds; when its headers were here. */
+  readonly receivedAt: number
+  /** Undefined where it is longer than {@link LONGEST_ANSWER}. */
+  readonly bytes: Buffer | undefined
+}
+
+export interface ProviderConnectionOptions {
+  readonly proxies: ProxyEnvironment
+  /** Gives up connections that are not open yet. */
+  readonly signal: AbortSignal
+  /** For a connection to open; absent: as long as the signal lets it. */
+  readonly connectTimeoutMs?: number
+}
+
+/**
+ * Connections to one identity provider, by the client and the rules for proxies, addresses and TLS that upstreams have: nothing
+ * is read from the process environment but NODE_EXTRA_CA_CERTS, which is in Node's own store of authorities. Redirects are not
+ * followed, so what proves somebody goes to this address and nowhere else.
+ */
+export function connectProvider (url: URL, { proxies, signal, connectTimeoutMs }: ProviderConnectionOptions): Pool {
+  const connect = createDialer({ proxies, signal, ...(connectTimeoutMs !== undefined && { timeoutMs: connectTimeoutMs }) })
+  const { protocol, hostname, port, host } = url
+  const target = { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port }
+  return new Pool({
+    host,
+    connect: () => connect(target),
+    // The signal of a call says when it has been long enough.
+    timeoutMs: Infinity,
+    idleTimeoutMs: Infinity,
+    headerBytes: HEADER_BYTES,
+    renewAfterMs: RENEW_AFTER_MS,
+    onDestroy: () => {}
+  })
+}
+
+/** Sends a call and reads its answer. @throws as a rejection, what kept the answer away; where that was the signal, its reason */
+export function askProvider (sender: Sender, { url, headers, body, signal }: ProviderCall): Promise<ProviderAnswer> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    const collected = new Bytes()
+    let head: ResponseHead | undefined
+    let receivedAt = 0
+    const onAbort = (): void => {
+      fail(signal.reason as Error)
+      transfer.abort()
+    }
+    const settle = (bytes: Buffer | undefined): void => {
+      signal.removeEventListener('abort', onAbort)
+      if (head !== undefined) resolve({ status: head.statusCode, headers: fieldsOf(head.rawHeaders), receivedAt, bytes })
+    }
+    const fail = (error: Error): void => {
+      signal.removeEventListener('abort', onAbort)
+      reject(error)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    const content = Buffer.from(body)
+    const transfer = sender.dispatch({ method: 'POST', target: url.pathname + url.search, headers: Object.entries(headers).flat(), body: content, length: content.length }, {
+      onInterim: () => {},
+      onHead: (arrived) => {
+        head = arrived
+        receivedAt = Date.now()
+      },
+      onBody: (chunk) => {
+        if (collected.length + chunk.length <= LONGEST_ANSWER) {
+          collected.add(chunk)
+          return
+        }
+        settle(undefined)
+        transfer.abort()
+      },
+      onEnd: () => { settle(collected.bytes) },
+      // Never, since nothing is offered.
+      onSwitch: (_head, socket) => { socket.destroy(new Error('unasked')) },
+      // The words of a failure of ours are those of an upstream's.
+      onError: (error) => { fail(error instanceof ProxyError ? causeOf(error) : error) }
+    })
+  })
+}
+
+// An address of a provider that changed must be noticed, and logins are far apart.
+const RENEW_AFTER_MS = 10_000
+
+function causeOf ({ cause }: ProxyError): Error {
+  return cause instanceof Error ? cause : new Error('no whole answer')
+}
+
+function fieldsOf (rawHeaders: readonly string[]): Record<string, string | string[]> {
+  const fields: Record<string, string | string[]> = Object.create(null) as Record<string, never>
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]?.toLowerCase() ?? ''
+    const value = rawHeaders[index + 1] ?? ''
+    const before = fields[name]
+    fields[name] = before === undefined ? value : [before, value].flat()
+  }
+  return fields
+}
