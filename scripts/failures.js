@@ -2,8 +2,8 @@
 import { ERRORS } from '#src/errors.ts'
 import { ForwardProxyError } from '#src/http/proxy-url.ts'
 import { Secret } from '#src/secret.ts'
-import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure, unusableToken } from '#src/token/cognito/classify.ts'
-import { REFUSAL_CODES, TRANSIENT_CODES, classifyRefusal, redirected, unexpectedTokenAnswer, unknownTokenFailure, unsupportedTokenType } from '#src/token/oauth2/classify.ts'
+import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyResponse, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedResponse, unknownFailure, unusableToken } from '#src/token/cognito/classify.ts'
+import { ERROR_CODES, TRANSIENT_CODES, classifyErrorResponse, redirected, unexpectedTokenResponse, unknownTokenFailure, unsupportedTokenType } from '#src/token/oauth2/classify.ts'
 import { FAILURE_POLICIES, UNCLEAR_RETRIES, isRejection } from '#src/token/failure-policy.ts'
 import { LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS, rejectedDelayMs } from '#src/token/schedule.ts'
 import { tokenState } from '#src/token/state.ts'
@@ -12,7 +12,7 @@ const HOUR_MS = 3_600_000
 
 /** What a class means, and what a person does about it: the two columns that are in no other table. */
 const CLASSES = {
-  transient: ['The provider gave no answer that could be used: no connection, no answer in time, 5xx, throttling, a page of HTML, an empty, truncated or tokenless 200', 'Nothing, if it passes; else what `lastError.message` says'],
+  transient: ['The provider gave no response that could be used: no connection, no answer in time, 5xx, throttling, a page of HTML, an empty, truncated or tokenless 200', 'Nothing, if it passes; else what `lastError.message` says'],
   ambiguous: ['It refused name and password, or the client. Throttling and a wrong clock can look the same', 'Compare the secret with the provider\'s; look at `clockSkewMs`'],
   lockout: ['It locked the user after too many wrong passwords', 'Correct the secret, find out who else uses an old one, and wait'],
   'refresh-dead': ['It no longer takes the refresh token: revoked, expired, or used already', 'Nothing: the login that follows at once either works or tells more'],
@@ -104,10 +104,10 @@ function describeBoth () {
 }
 
 function describeCognito () {
-  const login = (code, text = '') => classifyAnswer({ kind: 'login', status: 400, code, text })
+  const login = (code, text = '') => classifyResponse({ kind: 'login', status: 400, code, text })
   return [
-    ['5xx without a code', unexpectedAnswer(502)],
-    ['a page, half an answer, nothing, no token', unexpectedAnswer(200)],
+    ['5xx without a code', unexpectedResponse(502)],
+    ['a page, half a response, nothing, no token', unexpectedResponse(200)],
     ['what no rule foresees', unknownFailure()],
     ...[...TRANSIENT_ERRORS].map((code) => ['its name', login(code)]),
     ['"Incorrect username or password."', login('NotAuthorizedException')],
@@ -117,24 +117,24 @@ function describeCognito () {
     ['an expired password or account', login('NotAuthorizedException', 'expired')],
     ['a client secret that is missing or wrong', login('NotAuthorizedException', 'secret')],
     ...[...PERMANENT_ERRORS.keys()].map((code) => ['its name', login(code)]),
-    ['any refusal of a refresh', classifyAnswer({ kind: 'refresh', status: 400, code: 'NotAuthorizedException', text: '' })],
+    ['any refusal of a refresh', classifyResponse({ kind: 'refresh', status: 400, code: 'NotAuthorizedException', text: '' })],
     ...[...CHALLENGES.keys()].map((name) => ['the challenge', classifyChallenge(name)])
   ]
 }
 
 function describeOAuth2 () {
   return [
-    ['5xx', classifyRefusal(500, undefined)],
-    ['408', classifyRefusal(408, undefined)],
-    ['429', classifyRefusal(429, undefined)],
-    ['a page, half an answer, nothing, no token', unexpectedTokenAnswer(200)],
+    ['5xx', classifyErrorResponse(500, undefined)],
+    ['408', classifyErrorResponse(408, undefined)],
+    ['429', classifyErrorResponse(429, undefined)],
+    ['a page, half a response, nothing, no token', unexpectedTokenResponse(200)],
     ['a redirect', redirected(302)],
     ['what no rule foresees', unknownTokenFailure()],
-    ...[...TRANSIENT_CODES].map((code) => ['`error`', classifyRefusal(400, code)]),
-    ...[...REFUSAL_CODES.keys()].map((code) => ['`error`', classifyRefusal(400, code)]),
-    ['401 without a known `error`', classifyRefusal(401, undefined)],
-    ['403 without a known `error`', classifyRefusal(403, undefined)],
-    ['400 with another `error`', classifyRefusal(400, 'other')],
+    ...[...TRANSIENT_CODES].map((code) => ['`error`', classifyErrorResponse(400, code)]),
+    ...[...ERROR_CODES.keys()].map((code) => ['`error`', classifyErrorResponse(400, code)]),
+    ['401 without a known `error`', classifyErrorResponse(401, undefined)],
+    ['403 without a known `error`', classifyErrorResponse(403, undefined)],
+    ['400 with another `error`', classifyErrorResponse(400, 'other')],
     ['a token of another type', unsupportedTokenType('mac')]
   ]
 }

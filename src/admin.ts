@@ -1,7 +1,7 @@
 import fastify, { type FastifyReply } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import { errorAnswer, ProxyError } from './errors.ts'
+import { errorResponse, ProxyError } from './errors.ts'
 import type { Config, RouteConfig } from './config/config.ts'
 import { describeScheme } from './auth/scheme.ts'
 import { formatAddress, type Address } from './http/address.ts'
@@ -71,12 +71,12 @@ export async function buildAdmin ({ config, store, metrics, facts }: AdminOption
   app.addHook('onRequest', (request, reply, done) => {
     for (const [name, value] of OWN_HEADERS) reply.raw.setHeader(name, value)
     admit(request.raw, guard, request.originalUrl)
-    if (request.method !== 'GET' && request.method !== 'HEAD') throw methodRefusal()
+    if (request.method !== 'GET' && request.method !== 'HEAD') throw methodError()
     parseTarget(request.originalUrl)
     done()
   })
   app.setErrorHandler((error, _request, reply) => {
-    const { statusCode, headers, body } = errorAnswer(error instanceof ProxyError ? error : new ProxyError('CS_INTERNAL', { cause: error }))
+    const { statusCode, headers, body } = errorResponse(error instanceof ProxyError ? error : new ProxyError('CS_INTERNAL', { cause: error }))
     return reply.code(statusCode).headers({ ...headers, ...(statusCode === 405 && { allow: 'GET, HEAD' }) }).send(body)
   })
   app.setNotFoundHandler(() => { throw new ProxyError('CS_NO_ROUTE', { message: 'The admin listener has /startup, /live, /ready, /status and /metrics.' }) })
@@ -115,11 +115,11 @@ function isMalformed (target: string): boolean {
   }
 }
 
-function probe (reply: FastifyReply, good: boolean, answer: Record<string, unknown>): FastifyReply {
-  return reply.code(good ? 200 : 503).send(answer)
+function probe (reply: FastifyReply, good: boolean, response: Record<string, unknown>): FastifyReply {
+  return reply.code(good ? 200 : 503).send(response)
 }
 
-function methodRefusal (): ProxyError {
+function methodError (): ProxyError {
   return new ProxyError('CS_METHOD_NOT_ALLOWED', { message: 'The admin listener changes nothing and answers only GET and HEAD.' })
 }
 

@@ -61,7 +61,7 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
     handle: handlerOf(sharedTable(routes)),
     own: routes.flatMap((route) => route.listen === undefined ? [] : [{ address: route.listen, handle: handlerOf(ownTable(route)) }]),
     onRefused: (refused) => {
-      const { current, refusal: { code, statusCode } } = refused
+      const { current, rejection: { code, statusCode } } = refused
       // The line of one that is open comes with its end, which is now.
       if (current !== undefined) Object.assign(contextOf(current), { code, rawStatus: statusCode })
       observer.refusedEarly(refused)

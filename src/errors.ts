@@ -81,18 +81,18 @@ export function describeCrash (error: unknown): Record<string, unknown> {
 }
 
 /** An error as it goes over the wire. */
-export interface ErrorAnswer {
+export interface ErrorResponse {
   readonly statusCode: number
   readonly headers: Record<string, string>
   readonly body: string
 }
 
 /**
- * The answer to a client for an error: JSON, `Proxy-Status` (RFC 9209) and the headers that keep browsers from reading it.
+ * The response to a client for an error: JSON, `Proxy-Status` (RFC 9209) and the headers that keep browsers from reading it.
  *
  * @returns status, headers (lower-case names, `content-length` included) and the body text
  */
-export function errorAnswer (error: ProxyError): ErrorAnswer {
+export function errorResponse (error: ProxyError): ErrorResponse {
   const body = JSON.stringify({ statusCode: error.statusCode, code: error.code, error: STATUS_CODES[error.statusCode], message: error.message })
   return {
     statusCode: error.statusCode,

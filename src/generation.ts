@@ -1,17 +1,17 @@
 import { buildAdmin, type Admin, type AdminFacts } from './admin.ts'
 import { buildApp, type App, type AppOptions } from './app.ts'
 import type { Config, CredentialConfig } from './config/config.ts'
-import type { Entrance } from './listen/listener-set.ts'
+import type { ListenerBinding } from './listen/listener-set.ts'
 import type { TokenCache } from './token/cache/cache.ts'
 import { createCognitoSource, type CognitoWorker } from './token/cognito/source.ts'
 import type { DiskCache, DiskCaches } from './token/cache/disk.ts'
-import { identityOf, kinshipOf, type CredentialIdentity } from './token/identity.ts'
+import { identityOf, identityChangeOf, type CredentialIdentity } from './token/identity.ts'
 import { createOAuth2Source } from './token/oauth2/source.ts'
 import { CredentialStore, type CredentialOptions, type StoreOptions } from './token/store.ts'
 import type { ProxyEnvironment } from './upstream/connect.ts'
 
 /** What lives as long as the daemon, whatever its configuration. */
-export interface Surroundings extends Omit<AppOptions, 'config' | 'store'> {
+export interface DaemonResources extends Omit<AppOptions, 'config' | 'store'> {
   readonly worker: CognitoWorker
   readonly caches: DiskCaches
   readonly facts: AdminFacts
@@ -27,7 +27,7 @@ export interface Generation {
   readonly app: App
   readonly admin: Admin
   /** The addresses to listen on: of the proxy, then of the routes that have their own, then of the admin listener. */
-  readonly entrances: readonly Entrance[]
+  readonly listenerBindings: readonly ListenerBinding[]
   /** Ends the connections to the upstreams. The store is another's business: the next generation may have taken over from it. */
   readonly close: () => Promise<void>
 }
@@ -36,8 +36,8 @@ export interface Generation {
  * Makes the generation of a configuration. It begins nothing: no login, no listener; `store.start` takes over from
  * `previous`.
  */
-export async function buildGeneration (config: Config, surroundings: Surroundings, previous?: Generation): Promise<Generation> {
-  const { metrics, log, clock, random, proxies, worker, caches, facts } = surroundings
+export async function buildGeneration (config: Config, resources: DaemonResources, previous?: Generation): Promise<Generation> {
+  const { metrics, log, clock, random, proxies, worker, caches, facts } = resources
   const cache = config.tokenCache && caches.open(config.tokenCache)
   const identities = new Map(Array.from(config.credentials, ([name, credential]) => [name, identityOf(credential)]))
   const shared: Shared = {
@@ -57,29 +57,29 @@ export async function buildGeneration (config: Config, surroundings: Surrounding
     onFetch: ({ credential, kind, outcome }) => { metrics.tokenFetched(credential, kind, outcome) },
     ...(previous !== undefined && { previous: predecessor(previous, { identities, cache }) })
   })
-  const app = await buildApp({ ...surroundings, config, store })
+  const app = await buildApp({ ...resources, config, store })
   const admin = await buildAdmin({ config, store, metrics, facts })
-  return { config, identities, store, cache, app, admin, entrances: entrancesOf(config, app, admin), close: async () => { await Promise.all([app.close(), admin.close()]) } }
+  return { config, identities, store, cache, app, admin, listenerBindings: listenerBindingsOf(config, app, admin), close: async () => { await Promise.all([app.close(), admin.close()]) } }
 }
 
-function entrancesOf (config: Config, app: App, admin: Admin): Entrance[] {
+function listenerBindingsOf (config: Config, app: App, admin: Admin): ListenerBinding[] {
   const { headerBytes } = config.limits
   const { onRefused } = app
-  const entrances: Entrance[] = [{ role: 'proxy', address: config.listen, handle: app.handle, headerBytes, onRefused }]
-  for (const { address, handle } of app.own) entrances.push({ role: 'route', address, handle, headerBytes, onRefused })
-  if (config.admin !== 'off') entrances.push({ role: 'admin', address: config.admin, handle: admin.handle, headerBytes })
-  return entrances
+  const listenerBindings: ListenerBinding[] = [{ role: 'proxy', address: config.listen, handle: app.handle, headerBytes, onRefused }]
+  for (const { address, handle } of app.own) listenerBindings.push({ role: 'route', address, handle, headerBytes, onRefused })
+  if (config.admin !== 'off') listenerBindings.push({ role: 'admin', address: config.admin, handle: admin.handle, headerBytes })
+  return listenerBindings
 }
 
 // A scope of its own: closures of one scope keep all that any of them uses, and the store's would keep every generation before.
 function predecessor ({ store, identities: before, cache: cacheBefore }: Generation, { identities: now, cache }: Pick<Generation, 'identities' | 'cache'>): NonNullable<StoreOptions['previous']> {
   return {
     store,
-    kinship: (name) => {
+    identityChange: (name) => {
       const [old, current] = [before.get(name), now.get(name)]
-      const kinship = old === undefined || current === undefined ? 'other' : kinshipOf(old, current)
+      const identityChange = old === undefined || current === undefined ? 'other' : identityChangeOf(old, current)
       // A refresher keeps the cache that it was made with, so another cache takes another refresher.
-      return kinship === 'same' && cache !== cacheBefore ? 'rotated' : kinship
+      return identityChange === 'same' && cache !== cacheBefore ? 'rotated' : identityChange
     }
   }
 }

@@ -1,7 +1,7 @@
 import { isReady, type AdminFacts, type LastReload } from './admin.ts'
 import type { Config, RouteConfig } from './config/config.ts'
 import { formatProblem, type LoadResult } from './config/load.ts'
-import { buildGeneration, type Generation, type Surroundings } from './generation.ts'
+import { buildGeneration, type Generation, type DaemonResources } from './generation.ts'
 import type { Address } from './http/address.ts'
 import { formatAddress } from './http/address.ts'
 import { ListenerSet, type PreparedChange } from './listen/listener-set.ts'
@@ -86,10 +86,10 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
     lastReload: () => lastReload
   }
   const metrics = createMetrics({ version, ready: () => isReady(current.store, facts), credentials: () => current.store.eachStatus() })
-  const surroundings: Surroundings = { metrics, log, clock, random: Math.random, proxies, inFlight: { requests: 0 }, worker, caches, facts }
-  let current = await buildGeneration(config, surroundings)
+  const resources: DaemonResources = { metrics, log, clock, random: Math.random, proxies, inFlight: { requests: 0 }, worker, caches, facts }
+  let current = await buildGeneration(config, resources)
   try {
-    takeOver(current, await listeners.prepare(current.entrances, connectionLimit(config)))
+    takeOver(current, await listeners.prepare(current.listenerBindings, connectionLimit(config)))
   } catch (error) {
     await Promise.all([current.close(), worker.close(), caches.close()])
     throw error
@@ -140,8 +140,8 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
     let next: Generation | undefined
     let change: PreparedChange | undefined
     try {
-      next = await buildGeneration(config, surroundings, current)
-      change = await listeners.prepare(next.entrances, connectionLimit(config))
+      next = await buildGeneration(config, resources, current)
+      change = await listeners.prepare(next.listenerBindings, connectionLimit(config))
     } catch (error) {
       await next?.close()
       log.error({ error }, 'the new configuration cannot be put to use')

@@ -5,7 +5,7 @@ import { Secret } from '#src/secret.ts'
 import { TokenError, type Grant } from '#src/token/token.ts'
 import { connectRaw, message, rawRequest, type RawClient, type RawResponse } from './helpers/raw-client.ts'
 import { apiKey, BEARER, CANARY, startProxy, type ProxyOptions, type TestProxy } from './helpers/proxy.ts'
-import { answerWith, startUpstream, type RecordingUpstream } from './helpers/recording-upstream.ts'
+import { respondWith, startUpstream, type RecordingUpstream } from './helpers/recording-upstream.ts'
 
 const from = (credential: string): Binding => ({ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential } })
 const source = (login: () => Promise<Grant>): { readonly type: 'oauth2', readonly source: { readonly login: () => Promise<Grant> } } => ({ type: 'oauth2', source: { login } })
@@ -13,7 +13,7 @@ const source = (login: () => Promise<Grant>): { readonly type: 'oauth2', readonl
 t.test('a route whose token cannot be had is 503 with Retry-After, and nothing is sent', async (t) => {
   const { proxy, upstream } = await pair(t, {
     routes: [{ upstream: '', bindings: [apiKey('header', 'X-Api-Key'), from('down')] }],
-    credentials: [{ name: 'down', ...source(async () => { throw new TokenError('transient', 'Timeout', 'no answer') }) }]
+    credentials: [{ name: 'down', ...source(async () => { throw new TokenError('transient', 'Timeout', 'no response') }) }]
   })
   await proxy.line(({ credential }) => credential === 'down')
   for (const line of ['GET / HTTP/1.1', 'POST / HTTP/1.1']) {
@@ -75,7 +75,7 @@ t.test('P11: two credentials never cross among a thousand parallel requests', as
 
 t.test('one request more than limits.requests is 503 with Retry-After, and the place is free again afterwards', async (t) => {
   const { proxy, upstream } = await pair(t, { config: { limits: { connections: 100, requests: 2 } } })
-  upstream.answer = ({ target }) => target === '/held' ? undefined : answerWith('200 OK')
+  upstream.respond = ({ target }) => target === '/held' ? undefined : respondWith('200 OK')
   const held: RawClient[] = []
   for (let count = 0; count < 2; count++) {
     const client = await connectRaw(proxy.port)
@@ -87,7 +87,7 @@ t.test('one request more than limits.requests is 503 with Retry-After, and the p
   refused(t, over, 503, 'CS_OVERLOADED')
   t.match(over.header('retry-after'), /^\d+$/)
   refused(t, await send(proxy, 'GET /../x HTTP/1.1'), 400, 'CS_BAD_REQUEST', 'what is refused anyway needs no place')
-  for (const { send: answer } of upstream.exchanges) answer(answerWith('200 OK'))
+  for (const { send: respond } of upstream.exchanges) respond(respondWith('200 OK'))
   for (const client of held) t.match(await client.response(), { statusCode: 200 })
   t.match(await send(proxy, 'GET /after HTTP/1.1'), { statusCode: 200 })
   held[0]?.send(message('GET /held HTTP/1.1', [host(proxy)]))
@@ -142,21 +142,21 @@ t.test('L1: no secret is in any log line, error, metric or status, whatever goes
     ],
     config: { callerToken: new Secret(CANARY.password) }
   })
-  upstream.answer = ({ target, connection }) => {
+  upstream.respond = ({ target, connection }) => {
     if (target.startsWith('/hang') || target.startsWith('/x')) return undefined
     if (target.startsWith('/die')) connection.socket.resetAndDestroy()
-    return target.startsWith('/bad') ? 'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n' : answerWith('200 OK', [], 'fine')
+    return target.startsWith('/bad') ? 'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n' : respondWith('200 OK', [], 'fine')
   }
-  const answers: RawResponse[] = []
+  const responses: RawResponse[] = []
   for (const line of ['GET /ok/x1?a=b', 'GET /ok/die', 'GET /ok/bad', 'GET /ok/%', 'GET /ok/../x', 'TRACE /ok', 'GET /dead/x', 'POST /dead/x', 'GET /lost/x', 'GET /slow/hang', 'GET /limited/x', 'POST /limited/x', 'GET /none']) {
     const lines = [host(proxy), `X-Countersign-Token: ${CANARY.password}`, 'Content-Length: 2', 'Cookie: a=1']
     if (line.includes('/ok/x1')) continue
-    answers.push(await rawRequest(proxy.port, message(`${line} HTTP/1.1`, lines, 'hi')))
+    responses.push(await rawRequest(proxy.port, message(`${line} HTTP/1.1`, lines, 'hi')))
   }
-  t.ok(answers.every(({ statusCode }) => statusCode >= 400), answers.map(({ statusCode }) => statusCode).join())
+  t.ok(responses.every(({ statusCode }) => statusCode >= 400), responses.map(({ statusCode }) => statusCode).join())
   const admin = (path: string): Promise<RawResponse> => rawRequest(proxy.adminPort, message(`GET ${path} HTTP/1.1`, [`Host: localhost:${proxy.adminPort}`]))
   const status = await admin('/status')
-  const everything = [proxy.logged(), await proxy.scrape(), status.text, (await admin('/metrics')).text, ...answers.map(({ fields, text }) => fields.flat().join('\n') + text)].join('\n')
+  const everything = [proxy.logged(), await proxy.scrape(), status.text, (await admin('/metrics')).text, ...responses.map(({ fields, text }) => fields.flat().join('\n') + text)].join('\n')
   for (const secret of Object.values(CANARY)) {
     for (const form of [secret, Buffer.from(secret).toString('base64').replace(/=+$/, ''), encodeURIComponent(secret), Buffer.from(secret).toString('hex'), secret.slice(0, 12)]) t.notMatch(everything, form)
   }
@@ -188,7 +188,7 @@ t.test('L3: a thousand random paths, methods, agents and hosts add no series', a
 t.test('metrics count what happened, under the names that are documented', async (t) => {
   const { proxy, upstream } = await pair(t, { routes: [{ prefix: '/api', upstream: '', bindings: [BEARER, apiKey('header', 'X-Api-Key')] }, { prefix: '/open', upstream: '' }] })
   for (const line of ['GET /api/a', 'GET /api/b', 'POST /api', 'GET /open', 'PROPFIND /open']) await send(proxy, `${line} HTTP/1.1`)
-  upstream.answer = () => answerWith('404 Not Found')
+  upstream.respond = () => respondWith('404 Not Found')
   await send(proxy, 'GET /api/c HTTP/1.1')
   await send(proxy, 'GET /none HTTP/1.1')
   await proxy.line(({ path }) => path === '/none')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import t from 'tap'
-import { describeCrash, describeError, errorAnswer, ERRORS, ProxyError, type ErrorCode } from '#src/errors.ts'
+import { describeCrash, describeError, errorResponse, ERRORS, ProxyError, type ErrorCode } from '#src/errors.ts'
 
 const STATUS: Readonly<Record<ErrorCode, number>> = {
   CS_BAD_REQUEST: 400,
@@ -25,7 +25,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
 
 t.test('every error has its status, a JSON body and Proxy-Status', async (t) => {
   for (const code of Object.keys(ERRORS) as ErrorCode[]) {
-    const { statusCode, headers, body } = errorAnswer(new ProxyError(code))
+    const { statusCode, headers, body } = errorResponse(new ProxyError(code))
     t.equal(statusCode, STATUS[code], code)
     const parsed = JSON.parse(body) as Record<string, unknown>
     t.same(Object.keys(parsed), ['statusCode', 'code', 'error', 'message'])
@@ -35,10 +35,10 @@ t.test('every error has its status, a JSON body and Proxy-Status', async (t) => 
 })
 
 t.test('an error may be more exact, ask for patience, or end the connection', async (t) => {
-  t.match(errorAnswer(new ProxyError('CS_BODY_UNSUPPORTED', { status: 422 })), { statusCode: 422, body: /"error":"Unprocessable Entity"/ })
-  t.match(errorAnswer(new ProxyError('CS_TOKEN_UNAVAILABLE', { retryAfter: 7 })).headers, { 'retry-after': '7' })
-  t.match(errorAnswer(new ProxyError('CS_BAD_REQUEST', { close: true })).headers, { connection: 'close' })
-  t.match(errorAnswer(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'dns_error' })).headers, { 'proxy-status': 'countersign; error=dns_error' })
+  t.match(errorResponse(new ProxyError('CS_BODY_UNSUPPORTED', { status: 422 })), { statusCode: 422, body: /"error":"Unprocessable Entity"/ })
+  t.match(errorResponse(new ProxyError('CS_TOKEN_UNAVAILABLE', { retryAfter: 7 })).headers, { 'retry-after': '7' })
+  t.match(errorResponse(new ProxyError('CS_BAD_REQUEST', { close: true })).headers, { connection: 'close' })
+  t.match(errorResponse(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'dns_error' })).headers, { 'proxy-status': 'countersign; error=dns_error' })
 })
 
 t.test('errors are reduced to what is known to be safe', async (t) => {

@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import type { Config, OAuth2Credential } from '#src/config/config.ts'
-import { buildGeneration, type Generation, type Surroundings } from '#src/generation.ts'
+import { buildGeneration, type Generation, type DaemonResources } from '#src/generation.ts'
 import { createLogger } from '#src/logger.ts'
 import { createMetrics } from '#src/observe/metrics.ts'
 import { Secret } from '#src/secret.ts'
@@ -17,7 +17,7 @@ import { configOf } from './helpers/proxy.ts'
 import { temporaryFolder } from './helpers/temp.ts'
 import { until } from './helpers/until.ts'
 
-function createSurroundings (t: Test): Surroundings {
+function createSurroundings (t: Test): DaemonResources {
   const worker = new CognitoWorker()
   t.teardown(() => worker.close())
   const log = createLogger({ level: 'silent', destination: new Writable(), readable: false, colour: false })
@@ -43,7 +43,7 @@ function configWith (tokenUrl: string, fields: Partial<OAuth2Credential> = {}): 
 t.test('a generation begins nothing by itself, and names its entrances in order', async (t) => {
   const provider = await startScriptedServer(t)
   const generation = await buildGeneration(configWith(provider.url), createSurroundings(t))
-  t.same(generation.entrances.map(({ role }) => role), ['proxy', 'route', 'admin'])
+  t.same(generation.listenerBindings.map(({ role }) => role), ['proxy', 'route', 'admin'])
   t.same(provider.calls, [])
   await generation.close()
 })

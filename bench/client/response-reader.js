@@ -15,7 +15,7 @@ export function createResponseReader (done, fail) {
       if (end === -1 && head.length < LONGEST_HEAD) return
       const [, status, length] = HEAD.exec(head.slice(0, end + 2)) ?? []
       if (status !== '200') {
-        fail(new Error(`not the upstream's answer: ${head.slice(0, 300)}`))
+        fail(new Error(`not the upstream's response: ${head.slice(0, 300)}`))
         return
       }
       left = Number(length) - (before + bytes.length - end - 4)

@@ -15,7 +15,7 @@ export function download (port, path) {
   return exchange(port, (socket) => { socket.write(format(port, { path })) })
 }
 
-/** Sends a body of `bytes`, as fast as it is taken, and waits for the answer. */
+/** Sends a body of `bytes`, as fast as it is taken, and waits for the response. */
 export function upload (port, path, bytes) {
   return exchange(port, async (socket) => {
     socket.write(uploadHead(port, path, bytes))

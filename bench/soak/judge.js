@@ -15,7 +15,7 @@ export function createJudge ({ ledger, fairSince, visits, say }) {
   let longestRecoveryMs = 0
   return { answered, condemn, count, counts, wrong: () => wrong, longestRecoveryMs: () => longestRecoveryMs }
 
-  /** An answer as a client got it: `broken` where it has no end. `expected` is the body of a 200. */
+  /** A response as a client got it: `broken` where it has no end. `expected` is the body of a 200. */
   function answered ({ id, credential, startedAt, expected, safe = true }, { status, headers = {}, body = '', broken = false }) {
     const seen = visits.get(id) ?? []
     visits.delete(id)
@@ -34,8 +34,8 @@ export function createJudge ({ ledger, fairSince, visits, say }) {
 
   function judgeAnswer (last, { credential, startedAt, expected }, { status, headers, body, broken }) {
     if (headers['proxy-status'] !== undefined) return judgeOwn(last, { credential, startedAt }, { status, headers, body })
-    if (last === undefined) return broken ? 'no answer, and nothing was sent' : 'an answer out of nowhere'
-    if (broken) return last.status === 'reset' ? undefined : 'an answer that broke on its way'
+    if (last === undefined) return broken ? 'no response, and nothing was sent' : 'a response out of nowhere'
+    if (broken) return last.status === 'reset' ? undefined : 'a response that broke on its way'
     if (last.status !== status) return `the upstream said ${last.status}`
     return status === 200 && body !== expected ? 'another body than the upstream sent' : undefined
   }

@@ -4,7 +4,7 @@ const LEAST_LIFE_MS = 6_000 - 1_500
 const SLACK_MS = 1_500
 const KEPT_MS = 600_000
 
-/** Every token that a provider issued: whose it is, how long it lives, whether its answer arrived, whether the upstream refused it. */
+/** Every token that a provider issued: whose it is, how long it lives, whether its response arrived, whether the upstream refused it. */
 export function createLedger () {
   const tokens = new Map()
   const latest = new Map()
@@ -25,7 +25,7 @@ export function createLedger () {
     latest.set(credential, token)
   }
 
-  /** The provider's answer with this token went out whole. */
+  /** The provider's response with this token went out whole. */
   function deliver (token) {
     token.deliveredAt = Date.now()
     latest.set(token.credential, token)

@@ -19,10 +19,10 @@ const ANSWERS = {
 export const FAULTS = ['down', 'hang', 'throttled', 'truncated', 'reset', 'slow', ...Object.keys(ANSWERS)]
 
 /**
- * An identity provider with weather: a server in front of the real one, which answers in its place, or spoils its answers.
+ * An identity provider with weather: a server in front of the real one, which answers in its place, or spoils its responses.
  * Tokens go into the ledger as they pass.
  *
- * @param inner how the provider answers when nothing is wrong, how its refusals read, and how its refresh tokens are revoked where it has any
+ * @param inner how the provider responses when nothing is wrong, how its refusals read, and how its refresh tokens are revoked where it has any
  */
 export async function startProvider ({ inner, ledger }) {
   let weather = 'fair'
@@ -59,10 +59,10 @@ export async function startProvider ({ inner, ledger }) {
     if (now in ANSWERS) return send(response, ANSWERS[now]())
     const answer = await inner.answer(request, Buffer.concat(chunks).toString())
     if (now === 'slow') await new Promise((resolve) => { setTimeout(resolve, delayMs) })
-    if (now === 'truncated') return send(response, { ...answer, body: answer.body.slice(0, answer.body.length / 2) })
+    if (now === 'truncated') return send(response, { ...answer, body: answer.body.slice(0, response.body.length / 2) })
     if (now === 'reset') {
       response.writeHead(answer.status, { ...answer.headers, 'content-length': Buffer.byteLength(answer.body) })
-      return response.write(answer.body.slice(0, answer.body.length / 2), () => { response.socket?.resetAndDestroy() })
+      return response.write(answer.body.slice(0, response.body.length / 2), () => { response.socket?.resetAndDestroy() })
     }
     const token = answer.token && ledger.issue(answer.token.value, answer.token.credential, answer.token.expiresAt)
     // A caller that has left by now does not know the token.

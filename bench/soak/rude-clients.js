@@ -6,7 +6,7 @@ const STALL_MS = [1_000, 15_000]
 
 /**
  * Clients that break off: readers that stop reading, pipelines that end anywhere, uploads and upgrades that are left. Until the
- * signal aborts. None looks at an answer; what they must not do is harm those who do.
+ * signal aborts. None looks at a response; what they must not do is harm those who do.
  */
 export function startRudeClients ({ port, credentials, random, signal }) {
   const counts = new Map()

@@ -2,7 +2,7 @@
  * A soak test of the built executable: `npm run soak [-- MINUTES [SEED]]`.
  *
  * Tokens live 60 seconds. Three identity providers and the upstream misbehave at random, each by itself, while traffic goes on;
- * every answer is judged by what the providers and the upstream know. Exits with 1 where one was wrong.
+ * every response is judged by what the providers and the upstream know. Exits with 1 where one was wrong.
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -125,7 +125,7 @@ function report () {
     ['slowest 200 of the static credential, which no provider can hold up', `${traffic.slowestMs('maps')} ms`],
     ['reloads', last.reloads],
     ...rude.counts,
-    ['wrong answers', judge.wrong()],
+    ['wrong responses', judge.wrong()],
     ['RSS, MiB', range('rssMiB')],
     ['file descriptors', range('fds')],
     ['threads', range('threads')],

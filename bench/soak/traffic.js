@@ -9,7 +9,7 @@ const STREAM_LINES = [10, 60]
 const PING_MS = 1_000
 const REOPEN_MS = 2_000
 
-/** Eighty requests a second over kept connections, a stream and a WebSocket for each credential, every answer before the judge. */
+/** Eighty requests a second over kept connections, a stream and a WebSocket for each credential, every response before the judge. */
 export function startTraffic ({ port, credentials, judge, random, watched }) {
   // Each has its own connections, so that who waits for a token keeps nobody else waiting here.
   const agents = new Map(credentials.map((credential) => [credential, new Agent({ keepAlive: true, maxSockets: 64, maxFreeSockets: 2 })]))

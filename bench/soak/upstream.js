@@ -5,7 +5,7 @@ const LINE_EVERY_MS = 500
 const CHUNK = 'z'.repeat(65_536)
 const FLOOD_CHUNKS = 256
 
-/** What the upstream answers to a GET: from the request's id alone, so that the client can know it too. */
+/** What the upstream responses to a GET: from the request's id alone, so that the client can know it too. */
 export function bodyOf (id) {
   return `${id}:${'x'.repeat(id * 37 % 2000)}`
 }
@@ -92,7 +92,7 @@ export async function startUpstream ({ ledger, random, visits, condemn }) {
   }
 
   function record (id, status) {
-    // Of a client that looks at no answer.
+    // Of a client that looks at no response.
     if (Number.isNaN(id)) return
     visits.set(id, [...visits.get(id) ?? [], { status }])
   }

@@ -28,7 +28,7 @@ export interface Variant {
   readonly admin?: true
   /** Nothing follows: the client ends its side behind the bytes, since they are no whole request. */
   readonly cut?: true
-  /** There is more than one request in it, and an answer to each may come. */
+  /** There is more than one request in it, and a response to each may come. */
   readonly several?: true
   /** The client resets the connection behind the bytes: what comes back is not looked at. */
   readonly leaves?: true
@@ -36,15 +36,15 @@ export interface Variant {
 
 /** What must be true afterwards, besides what is always judged: see `judge.ts`. Refused, passed on, or whichever of the two. */
 export interface Must {
-  /** The answer is one of these and our own, and no byte went to an upstream. */
-  readonly refused?: Refusal
+  /** The response is one of these and our own, and no byte went to an upstream. */
+  readonly refused?: Rejection
   /** Exactly one request reached the route's upstream. */
   readonly passed?: Passage
   /** It may as well reach another route, by that route's own rules. */
   readonly elsewhere?: true
 }
 
-export interface Refusal {
+export interface Rejection {
   readonly statuses: readonly number[]
   readonly code?: ErrorCode
   /** The proxy closes the connection, and reads nothing behind the request. */

@@ -28,7 +28,7 @@ export const BROWSER: readonly Attack[] = [
     name: 'look-alikes of this listener\'s own names',
     advisory: 'CVE-2026-55602',
     why: 'Guards that compare the beginning or the end of Host, or parse it generously, take names that somebody can rebind.',
-    variants: (target) => [...strangers(target), ...malformedHosts(target)]
+    variants: (target) => [...foreignHosts(target), ...malformedHosts(target)]
   },
   {
     id: 'B4',
@@ -40,7 +40,7 @@ export const BROWSER: readonly Attack[] = [
     id: 'B5',
     name: 'simple requests of another site',
     advisory: 'CVE-2025-49596',
-    why: 'A form or fetch() with text/plain needs no preflight; the page cannot read the answer, but the transaction was sent.',
+    why: 'A form or fetch() with text/plain needs no preflight; the page cannot read the response, but the transaction was sent.',
     variants: (target) => crossed(foreignOrigins(target)).map(([method, origin]) => {
       return { what: `${method}, Origin: ${origin}`, bytes: request(target, { method, lines: [`Origin: ${origin}`, 'Content-Type: text/plain'] }), must: refused(403, 'CS_ORIGIN_NOT_ALLOWED') }
     })
@@ -77,7 +77,7 @@ export const BROWSER: readonly Attack[] = [
         const lines = [`Origin: ${origin}`, 'Access-Control-Request-Method: POST', ...more]
         return { what: lines.join(', '), bytes: request(target, { method: 'OPTIONS', lines }), must: refused(403, 'CS_ORIGIN_NOT_ALLOWED') }
       })),
-      // The stand-in for the upstream allows every origin; the answer must not.
+      // The stand-in for the upstream allows every origin; the response must not.
       { what: 'no Origin, an upstream with Access-Control-Allow-Origin: *', bytes: request(target), must: passed() }
     ]
   },
@@ -89,7 +89,7 @@ export const BROWSER: readonly Attack[] = [
     variants: (target) => [
       ...foreignOrigins(target).map((origin) => ({ what: `Origin: ${origin}`, bytes: request(target, { method: 'GET', lines: [...WEBSOCKET, `Origin: ${origin}`] }), must: refused(403, 'CS_ORIGIN_NOT_ALLOWED') })),
       ...['cross-site', 'same-site'].map((site) => ({ what: `Sec-Fetch-Site: ${site}`, bytes: request(target, { method: 'GET', lines: [...WEBSOCKET, `Sec-Fetch-Site: ${site}`] }), must: refused(403, 'CS_ORIGIN_NOT_ALLOWED') })),
-      ...strangers(target).map(({ what }) => ({ what, bytes: request(target, { method: 'GET', host: what.slice('Host: '.length), lines: WEBSOCKET }), must: refused([400, 421]) })),
+      ...foreignHosts(target).map(({ what }) => ({ what, bytes: request(target, { method: 'GET', host: what.slice('Host: '.length), lines: WEBSOCKET }), must: refused([400, 421]) })),
       ...malformedHosts(target, WEBSOCKET)
     ]
   }
@@ -101,7 +101,7 @@ function crossed (spellings: readonly string[]): Array<readonly [method: string,
 }
 
 /** Well-formed names that are not this listener's. */
-function strangers (target: Target): Variant[] {
+function foreignHosts (target: Target): Variant[] {
   const { port } = target
   const other = port === 65535 ? port - 1 : port + 1
   const hosts = [

@@ -8,19 +8,19 @@ import type { Field } from './http-reader.ts'
  * @param sent the request target
  * @returns what is not so
  */
-export function fieldFaults (target: Target, method: string, sent: string, fields: readonly Field[], body: string): string[] {
-  const faults = target.injected.flatMap((injected) => {
+export function fieldProblems (target: Target, method: string, sent: string, fields: readonly Field[], body: string): string[] {
+  const problems = target.injected.flatMap((injected) => {
     const where = injected.inBody && method === 'POST' ? 'body' : injected.in
     const found = where === 'body' ? inBody(body, injected.name) : valuesIn(where, injected.name, sent, fields)
     const stray = where === 'body' ? valuesIn('query', injected.name, sent, fields) : []
-    return [...countFaults(injected, where, found), ...(stray.length > 0 ? [`the upstream got ${injected.name} in the query as well`] : [])]
+    return [...countProblems(injected, where, found), ...(stray.length > 0 ? [`the upstream got ${injected.name} in the query as well`] : [])]
   })
   const ours = target.injected.some((injected) => injected.in === 'header' && foldName(injected.name) === 'authorization')
-  if (target.injected.length > 0 && !ours && valuesIn('header', 'authorization', sent, fields).length > 0) faults.push('the upstream got the client\'s Authorization')
-  return faults
+  if (target.injected.length > 0 && !ours && valuesIn('header', 'authorization', sent, fields).length > 0) problems.push('the upstream got the client\'s Authorization')
+  return problems
 }
 
-function countFaults ({ name, value }: Injected, where: string, found: readonly string[]): string[] {
+function countProblems ({ name, value }: Injected, where: string, found: readonly string[]): string[] {
   if (found.length !== 1) return [`the upstream got ${found.length} times ${where} ${name}, not once`]
   return value !== undefined && found[0] !== value ? [`the upstream got a ${where} ${name} that is not ours`] : []
 }

@@ -1,9 +1,9 @@
 import { foldName } from '../http/headers.ts'
-import type { Passage, Refusal, Target, Variant } from './attack.ts'
+import type { Passage, Rejection, Target, Variant } from './attack.ts'
 import { valuesOf } from './http-reader.ts'
-import { fieldFaults } from './injected-fields.ts'
+import { fieldProblems } from './injected-fields.ts'
 import type { Arrival } from './recorder.ts'
-import type { Outcome, WireAnswer } from './wire.ts'
+import type { Outcome, WireResponse } from './wire.ts'
 
 /** What a variant led to: the client's side, and what reached the upstreams because of it. */
 export interface Observation {
@@ -16,79 +16,79 @@ export interface Observation {
 export type Verdict = 'refused' | 'passed'
 
 /** @returns what became of the variant, and everything that should not have been */
-export function judge (variant: Variant, target: Target, observation: Observation): { readonly verdict: Verdict, readonly faults: readonly string[] } {
+export function judge (variant: Variant, target: Target, observation: Observation): { readonly verdict: Verdict, readonly problems: readonly string[] } {
   const { outcome, reached, bytes } = observation
   const { must } = variant
-  const [answer, ...more] = outcome.answers
-  const faults = [...reached.flatMap(({ target: there, arrival }) => arrivalFaults(there, arrival)), ...outcomeFaults(target, outcome)]
-  if (more.length > 0 && variant.several !== true) faults.push(`${more.length + 1} answers came to what is one request`)
+  const [response, ...more] = outcome.responses
+  const problems = [...reached.flatMap(({ target: there, arrival }) => arrivalProblems(there, arrival)), ...outcomeProblems(target, outcome)]
+  if (more.length > 0 && variant.several !== true) problems.push(`${more.length + 1} answers came to what is one request`)
   const elsewhere = must.elsewhere === true && reached.length === 1 && reached[0]?.target.upstream !== target.upstream
   if (reached.length > 0) {
-    if (must.passed !== undefined) faults.push(...passageFaults(must.passed, target, reached))
-    else if (!elsewhere) faults.push('it reached the upstream')
-    return { verdict: 'passed', faults }
+    if (must.passed !== undefined) problems.push(...passageProblems(must.passed, target, reached))
+    else if (!elsewhere) problems.push('it reached the upstream')
+    return { verdict: 'passed', problems }
   }
-  if (bytes > 0) faults.push(`${bytes} bytes reached an upstream`)
-  if (must.refused === undefined) faults.push('it did not reach the upstream')
-  else if (variant.leaves !== true) faults.push(...refusalFaults(must.refused, answer, outcome, variant.cut === true))
-  return { verdict: 'refused', faults }
+  if (bytes > 0) problems.push(`${bytes} bytes reached an upstream`)
+  if (must.refused === undefined) problems.push('it did not reach the upstream')
+  else if (variant.leaves !== true) problems.push(...rejectionProblems(must.refused, response, outcome, variant.cut === true))
+  return { verdict: 'refused', problems }
 }
 
-function refusalFaults ({ statuses, code, closes }: Refusal, answer: WireAnswer | undefined, outcome: Outcome, cut: boolean): string[] {
-  if (answer === undefined) return [outcome.late ? 'no answer came' : 'the connection was closed without an answer']
-  const faults: string[] = []
-  if (!statuses.includes(answer.status)) faults.push(`the answer is ${answer.status}`)
-  if (!isOwn(answer)) faults.push('the answer is not the proxy\'s own')
-  if (code !== undefined && codeOf(answer) !== undefined && codeOf(answer) !== code) faults.push(`the code is ${codeOf(answer) ?? ''}`)
-  if (closes === true && (!announcesClose(answer) || (!cut && !outcome.closed))) faults.push('the connection stays open')
-  return faults
+function rejectionProblems ({ statuses, code, closes }: Rejection, response: WireResponse | undefined, outcome: Outcome, cut: boolean): string[] {
+  if (response === undefined) return [outcome.late ? 'no response came' : 'the connection was closed without a response']
+  const problems: string[] = []
+  if (!statuses.includes(response.status)) problems.push(`the response is ${response.status}`)
+  if (!isOwn(response)) problems.push('the response is not the proxy\'s own')
+  if (code !== undefined && codeOf(response) !== undefined && codeOf(response) !== code) problems.push(`the code is ${codeOf(response) ?? ''}`)
+  if (closes === true && (!announcesClose(response) || (!cut && !outcome.closed))) problems.push('the connection stays open')
+  return problems
 }
 
-/** What must be true of every answer, whatever was sent. */
-function outcomeFaults ({ canaries }: Target, { answers, received, late }: Outcome): string[] {
-  const faults: string[] = []
-  if (late) faults.push('the connection was neither answered nor closed in time')
-  if (canaries.some((canary) => received.includes(canary))) faults.push('the answer holds a secret')
-  for (const answer of answers) {
-    if (answer.fields.some(([name]) => /^access-control-/i.test(name))) faults.push('the answer has CORS headers')
-    if (!isOwn(answer)) continue
-    if (valuesOf(answer.fields, 'x-content-type-options').join() !== 'nosniff') faults.push('the answer lacks X-Content-Type-Options: nosniff')
-    if (valuesOf(answer.fields, 'cross-origin-resource-policy').join() !== 'same-origin') faults.push('the answer lacks Cross-Origin-Resource-Policy: same-origin')
+/** What must be true of every response, whatever was sent. */
+function outcomeProblems ({ canaries }: Target, { responses, received, late }: Outcome): string[] {
+  const problems: string[] = []
+  if (late) problems.push('the connection was neither answered nor closed in time')
+  if (canaries.some((canary) => received.includes(canary))) problems.push('the response holds a secret')
+  for (const response of responses) {
+    if (response.fields.some(([name]) => /^access-control-/i.test(name))) problems.push('the response has CORS headers')
+    if (!isOwn(response)) continue
+    if (valuesOf(response.fields, 'x-content-type-options').join() !== 'nosniff') problems.push('the response lacks X-Content-Type-Options: nosniff')
+    if (valuesOf(response.fields, 'cross-origin-resource-policy').join() !== 'same-origin') problems.push('the response lacks Cross-Origin-Resource-Policy: same-origin')
   }
-  return faults
+  return problems
 }
 
-function passageFaults ({ target: wanted, without = [], holds = [] }: Passage, target: Target, reached: Observation['reached']): string[] {
+function passageProblems ({ target: wanted, without = [], holds = [] }: Passage, target: Target, reached: Observation['reached']): string[] {
   const [first] = reached
   if (first === undefined || reached.length > 1) return [`${reached.length} requests reached the upstream`]
   if (first.target.upstream !== target.upstream) return [`it reached the upstream of ${first.target.label}`]
   const { raw, startLine } = first.arrival
   const sent = startLine.split(' ')[1] ?? ''
-  const faults: string[] = []
-  if (wanted !== undefined && !sent.startsWith(target.basePath + wanted)) faults.push(`the upstream got the target ${JSON.stringify(sent)}`)
-  for (const text of without) if (raw.toLowerCase().includes(text.toLowerCase())) faults.push(`the upstream got ${JSON.stringify(text)}`)
-  for (const text of holds) if (!raw.includes(text)) faults.push(`the upstream did not get ${JSON.stringify(text)}`)
-  return faults
+  const problems: string[] = []
+  if (wanted !== undefined && !sent.startsWith(target.basePath + wanted)) problems.push(`the upstream got the target ${JSON.stringify(sent)}`)
+  for (const text of without) if (raw.toLowerCase().includes(text.toLowerCase())) problems.push(`the upstream got ${JSON.stringify(text)}`)
+  for (const text of holds) if (!raw.includes(text)) problems.push(`the upstream did not get ${JSON.stringify(text)}`)
+  return problems
 }
 
 // Never passed on, whatever the route (contract section 4), in the form in which names are compared.
 const NEVER = /^(?:forwarded|x-forwarded-.*|x-original-url|x-rewrite-url|proxy-authorization|x-countersign-token|proxy-connection|keep-alive|te|trailer|http2-settings|expect)$/
 
 /** What must be true of every request that reaches an upstream, whatever was sent. */
-export function arrivalFaults (target: Target, { startLine, fields, body, raw }: Arrival): string[] {
-  const faults: string[] = []
+export function arrivalProblems (target: Target, { startLine, fields, body, raw }: Arrival): string[] {
+  const problems: string[] = []
   const [method = '', sent = '', version, ...rest] = startLine.split(' ')
-  if (version !== 'HTTP/1.1' || rest.length > 0) faults.push(`the upstream got the request line ${JSON.stringify(startLine)}`)
-  if (!staysInside(sent, target.basePath)) faults.push(`the upstream got the target ${JSON.stringify(sent)}, which leaves its base path`)
-  if (valuesOf(fields, 'host').join() !== `127.0.0.1:${target.upstream.port}`) faults.push('the upstream got a Host that is not its own, or several')
-  for (const [name] of fields) if (NEVER.test(foldName(name))) faults.push(`the upstream got the header ${name}`)
-  if (fields.filter(([name]) => /^(?:content-length|transfer-encoding)$/.test(foldName(name))).length > 1) faults.push('the upstream got more than one framing')
-  if (target.callerToken !== undefined && raw.includes(target.callerToken)) faults.push('the upstream got the caller token')
+  if (version !== 'HTTP/1.1' || rest.length > 0) problems.push(`the upstream got the request line ${JSON.stringify(startLine)}`)
+  if (!staysInside(sent, target.basePath)) problems.push(`the upstream got the target ${JSON.stringify(sent)}, which leaves its base path`)
+  if (valuesOf(fields, 'host').join() !== `127.0.0.1:${target.upstream.port}`) problems.push('the upstream got a Host that is not its own, or several')
+  for (const [name] of fields) if (NEVER.test(foldName(name))) problems.push(`the upstream got the header ${name}`)
+  if (fields.filter(([name]) => /^(?:content-length|transfer-encoding)$/.test(foldName(name))).length > 1) problems.push('the upstream got more than one framing')
+  if (target.callerToken !== undefined && raw.includes(target.callerToken)) problems.push('the upstream got the caller token')
   const own = new Set(target.injected.map(({ value }) => value))
   const foreign = target.canaries.filter((canary) => ![...own].some((value) => value?.includes(canary)))
-  if (foreign.some((canary) => raw.includes(canary))) faults.push('the upstream got a credential of another route')
-  faults.push(...fieldFaults(target, method, sent, fields, body))
-  return faults
+  if (foreign.some((canary) => raw.includes(canary))) problems.push('the upstream got a credential of another route')
+  problems.push(...fieldProblems(target, method, sent, fields, body))
+  return problems
 }
 
 // As the most eager reader would take it: every escape decoded, twice, and parameters cut off.
@@ -104,15 +104,15 @@ function lenient (text: string): string {
   return text.replace(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
 }
 
-function isOwn ({ fields }: WireAnswer): boolean {
+function isOwn ({ fields }: WireResponse): boolean {
   return valuesOf(fields, 'proxy-status').some((value) => /^countersign\b/.test(value))
 }
 
-function announcesClose ({ fields }: WireAnswer): boolean {
+function announcesClose ({ fields }: WireResponse): boolean {
   return valuesOf(fields, 'connection').some((value) => /\bclose\b/i.test(value))
 }
 
-/** The code of one of our own answers; undefined where the answer has no body, as to HEAD. */
-function codeOf ({ body }: WireAnswer): string | undefined {
+/** The code of one of our own responses; undefined where the response has no body, as to HEAD. */
+function codeOf ({ body }: WireResponse): string | undefined {
   return /"code":"(CS_\w+)"/.exec(body)?.[1]
 }

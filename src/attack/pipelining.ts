@@ -13,11 +13,11 @@ export const PIPELINING: readonly Attack[] = [
     variants: (target) => [
       ...followers(target).flatMap(([what, behind]) => [
         several(`a request, and behind it ${what}`, request(target) + behind, passed({ without: [EVIL] })),
-        several(`a refused request, and behind it ${what}`, stranger(target) + behind, refused(421, 'CS_HOST_NOT_ALLOWED')),
-        left(`a refused request, behind it ${what}, and a reset`, stranger(target) + behind)
+        several(`a refused request, and behind it ${what}`, foreignHost(target) + behind, refused(421, 'CS_HOST_NOT_ALLOWED')),
+        left(`a refused request, behind it ${what}, and a reset`, foreignHost(target) + behind)
       ]),
-      left('half a refused request, and a reset', stranger(target).slice(0, -2)),
-      left('a refused request with half a body, and a reset', stranger(target, ['Content-Length: 100']) + 'abc')
+      left('half a refused request, and a reset', foreignHost(target).slice(0, -2)),
+      left('a refused request with half a body, and a reset', foreignHost(target, ['Content-Length: 100']) + 'abc')
     ]
   },
   {
@@ -26,10 +26,10 @@ export const PIPELINING: readonly Attack[] = [
     why: 'One connection must not take every place, and gives back those that it had when it leaves.',
     scope: 'proxy',
     variants: (target) => [
-      several('refused ones', stranger(target).repeat(MANY), refused(421, 'CS_HOST_NOT_ALLOWED')),
-      several('refused ones behind a request', request(target) + stranger(target).repeat(MANY), passed({ without: [EVIL] })),
-      left('refused ones, and a reset', stranger(target).repeat(MANY)),
-      left('refused upgrades behind a refused request, and a reset', stranger(target) + stranger(target, WEBSOCKET).repeat(MANY))
+      several('refused ones', foreignHost(target).repeat(MANY), refused(421, 'CS_HOST_NOT_ALLOWED')),
+      several('refused ones behind a request', request(target) + foreignHost(target).repeat(MANY), passed({ without: [EVIL] })),
+      left('refused ones, and a reset', foreignHost(target).repeat(MANY)),
+      left('refused upgrades behind a refused request, and a reset', foreignHost(target) + foreignHost(target, WEBSOCKET).repeat(MANY))
     ]
   }
 ]
@@ -37,18 +37,18 @@ export const PIPELINING: readonly Attack[] = [
 /** Each of them is refused wherever it stands. */
 function followers (target: Target): Array<readonly [what: string, bytes: string]> {
   return [
-    ['a foreign Host', stranger(target)],
-    ['an upgrade of a foreign Host', stranger(target, WEBSOCKET)],
-    ['two of them', stranger(target, WEBSOCKET).repeat(2)],
-    ['half a POST', stranger(target, ['Content-Length: 100']) + 'abc'],
-    ['half a chunked POST', stranger(target, ['Transfer-Encoding: chunked']) + '5\r\nab'],
-    ['one that waits for its body', stranger(target, ['Content-Length: 100', 'Expect: 100-continue'])],
+    ['a foreign Host', foreignHost(target)],
+    ['an upgrade of a foreign Host', foreignHost(target, WEBSOCKET)],
+    ['two of them', foreignHost(target, WEBSOCKET).repeat(2)],
+    ['half a POST', foreignHost(target, ['Content-Length: 100']) + 'abc'],
+    ['half a chunked POST', foreignHost(target, ['Transfer-Encoding: chunked']) + '5\r\nab'],
+    ['one that waits for its body', foreignHost(target, ['Content-Length: 100', 'Expect: 100-continue'])],
     ['CONNECT', request(target, { method: 'CONNECT', target: `${EVIL_HOST}:443` })],
     ['nonsense', `${EVIL}\r\n\r\n`]
   ]
 }
 
-function stranger (target: Target, lines: readonly string[] = []): string {
+function foreignHost (target: Target, lines: readonly string[] = []): string {
   return request(target, { method: 'GET', path: `${target.plain.path}?${EVIL}`, host: EVIL_HOST, lines })
 }
 

@@ -23,7 +23,7 @@ export interface Recorder {
 }
 
 // As open as an upstream can be: none of it may reach a browser through the proxy.
-const ANSWER_HEADERS = 'Content-Type: text/plain\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Allow-Private-Network: true\r\nContent-Length: 2\r\n\r\n'
+const RESPONSE_HEADERS = 'Content-Type: text/plain\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Allow-Private-Network: true\r\nContent-Length: 2\r\n\r\n'
 
 /** Starts a recorder on a free port of 127.0.0.1. */
 export async function startRecorder (): Promise<Recorder> {
@@ -39,7 +39,7 @@ export async function startRecorder (): Promise<Recorder> {
       for (let taken = takeRequest(unread); taken !== undefined; taken = takeRequest(unread)) {
         unread = taken.rest
         arrivals.push(taken.arrival)
-        socket.write(`HTTP/1.1 200 OK\r\n${ANSWER_HEADERS}${taken.arrival.startLine.startsWith('HEAD ') ? '' : 'ok'}`)
+        socket.write(`HTTP/1.1 200 OK\r\n${RESPONSE_HEADERS}${taken.arrival.startLine.startsWith('HEAD ') ? '' : 'ok'}`)
       }
     })
   })

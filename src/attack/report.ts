@@ -25,7 +25,7 @@ export interface Failure {
   readonly sent: string
   readonly came: string
   readonly wanted: string
-  readonly faults: readonly string[]
+  readonly problems: readonly string[]
 }
 
 export interface Report {
@@ -44,13 +44,13 @@ export function createReport (results: readonly Result[], targets: readonly Targ
     return {
       route: target.label,
       group,
-      refused: own.filter(({ faults, verdict }) => faults.length === 0 && verdict === 'refused').length,
-      passed: own.filter(({ faults, verdict }) => faults.length === 0 && verdict === 'passed').length,
-      gotThrough: own.filter(({ faults }) => faults.length > 0).length,
+      refused: own.filter(({ problems, verdict }) => problems.length === 0 && verdict === 'refused').length,
+      passed: own.filter(({ problems, verdict }) => problems.length === 0 && verdict === 'passed').length,
+      gotThrough: own.filter(({ problems }) => problems.length > 0).length,
       notApplicable: attacks.filter((attack) => (attack.scope === undefined || index === 0) && !own.some((result) => result.attack === attack)).map(({ id }) => id)
     }
   }))
-  return { attempts: results.length, counts, failures: results.filter(({ faults }) => faults.length > 0).map(failureOf) }
+  return { attempts: results.length, counts, failures: results.filter(({ problems }) => problems.length > 0).map(failureOf) }
 }
 
 /** The report for a person. */
@@ -64,17 +64,17 @@ export function formatReport ({ attempts, counts, failures }: Report): string {
     }
     lines.push('')
   }
-  for (const { route, id, name, advisory, variant, why, sent, came, wanted, faults } of failures) {
-    lines.push(`GOT THROUGH ${id} on ${route}: ${name}${advisory === undefined ? '' : ` (${advisory})`}`, `  variant  ${printable(variant)}`, `  why      ${why}`, `  sent     ${sent}`, `  came     ${came}`, `  wanted   ${wanted}`, ...faults.map((fault) => `  fault    ${fault}`), '')
+  for (const { route, id, name, advisory, variant, why, sent, came, wanted, problems } of failures) {
+    lines.push(`GOT THROUGH ${id} on ${route}: ${name}${advisory === undefined ? '' : ` (${advisory})`}`, `  variant  ${printable(variant)}`, `  why      ${why}`, `  sent     ${sent}`, `  came     ${came}`, `  wanted   ${wanted}`, ...problems.map((problem) => `  fault    ${problem}`), '')
   }
   const routes = new Set(counts.map((count) => count.route)).size
   lines.push(`${attempts} attempts on ${routes} ${routes === 1 ? 'route' : 'routes'}: ${failures.length === 0 ? 'nothing got through' : `${failures.length} got through`}`)
   return `${lines.join('\n')}\n`
 }
 
-function failureOf ({ attack, target, variant, outcome, faults }: Result): Failure {
-  const [answer] = outcome.answers
-  const came = answer === undefined ? (outcome.late ? 'nothing' : 'an end of the connection') : `${answer.status} ${answer.body}`
+function failureOf ({ attack, target, variant, outcome, problems }: Result): Failure {
+  const [response] = outcome.responses
+  const came = response === undefined ? (outcome.late ? 'nothing' : 'an end of the connection') : `${response.status} ${response.body}`
   return {
     route: target.label,
     id: attack.id,
@@ -85,7 +85,7 @@ function failureOf ({ attack, target, variant, outcome, faults }: Result): Failu
     sent: shown(variant.bytes, target),
     came: shown(came, target),
     wanted: describeMust(variant.must),
-    faults: faults.map((fault) => shown(fault, target))
+    problems: problems.map((problem) => shown(problem, target))
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Attack, Target, Variant } from './attack.ts'
-import { arrivalFaults, judge, type Observation, type Verdict } from './judge.ts'
+import { arrivalProblems, judge, type Observation, type Verdict } from './judge.ts'
 import { request } from './request.ts'
 import { sendRaw, type Outcome } from './wire.ts'
 
@@ -10,7 +10,7 @@ export interface Result {
   readonly variant: Variant
   readonly verdict: Verdict
   /** Empty where nothing got through. */
-  readonly faults: readonly string[]
+  readonly problems: readonly string[]
   readonly outcome: Outcome
 }
 
@@ -36,9 +36,9 @@ export async function runAttacks ({ targets, attacks, deadlineMs }: RunOptions):
       for (const [place, variant] of variants.entries()) {
         const port = variant.admin === true ? target.adminPort ?? 0 : target.port
         const outcome = await sendRaw(variant.bytes, { port, deadlineMs, cut: variant.cut === true, leave: variant.leaves === true })
-        const { verdict, faults } = judge(variant, target, { outcome, ...watch.next() })
+        const { verdict, problems } = judge(variant, target, { outcome, ...watch.next() })
         const afterwards = place === variants.length - 1 ? await tryPlain(target, watch, deadlineMs) : []
-        results.push({ attack, target, variant, outcome, verdict, faults: [...faults, ...afterwards] })
+        results.push({ attack, target, variant, outcome, verdict, problems: [...problems, ...afterwards] })
       }
     }
   }
@@ -47,13 +47,13 @@ export async function runAttacks ({ targets, attacks, deadlineMs }: RunOptions):
 
 /** Sends a plain request; returns what is wrong with that. */
 async function tryPlain (target: Target, watch: Watch, deadlineMs: number): Promise<string[]> {
-  const { answers } = await sendRaw(request(target), { port: target.port, deadlineMs })
+  const { responses } = await sendRaw(request(target), { port: target.port, deadlineMs })
   const { reached } = watch.next()
   const served = reached.at(-1)
-  if (answers[0]?.status !== 200 || served?.target.upstream !== target.upstream) return ['afterwards a plain request is not served any more']
+  if (responses[0]?.status !== 200 || served?.target.upstream !== target.upstream) return ['afterwards a plain request is not served any more']
   return [
     ...(reached.length > 1 ? ['afterwards a request reached an upstream that nobody sent'] : []),
-    ...arrivalFaults(target, served.arrival).map((fault) => `afterwards, in a plain request: ${fault}`)
+    ...arrivalProblems(target, served.arrival).map((problem) => `afterwards, in a plain request: ${problem}`)
   ]
 }
 

@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import { framingOf, headEnd, readChunked, readHead, valuesOf, type Field } from './http-reader.ts'
 
 /** One answer as it stood on the wire. */
-export interface WireAnswer {
+export interface WireResponse {
   readonly status: number
   readonly fields: readonly Field[]
   /** As Latin-1. */
@@ -11,8 +11,8 @@ export interface WireAnswer {
 
 /** What came of some bytes on a connection of their own. */
 export interface Outcome {
-  /** Whole final answers; 1xx ones are left out. */
-  readonly answers: readonly WireAnswer[]
+  /** Whole final responses; 1xx ones are left out. */
+  readonly responses: readonly WireResponse[]
   /** Everything that came, as Latin-1. */
   readonly received: string
   /** The other side closed the connection, without being asked to by an end of ours. */
@@ -33,7 +33,7 @@ export interface WireOptions {
 
 /**
  * Sends bytes on a connection that no HTTP library touches, and reads until the other side closes it. A connection that
- * stays open behind an answer is ended by us: what the other side still makes of the bytes, it has made when it closes.
+ * stays open behind a response is ended by us: what the other side still makes of the bytes, it has made when it closes.
  * A connection that breaks is one that closes; nothing is thrown.
  */
 export async function sendRaw (bytes: string, { port, deadlineMs, cut = false, leave = false }: WireOptions): Promise<Outcome> {
@@ -55,7 +55,7 @@ export async function sendRaw (bytes: string, { port, deadlineMs, cut = false, l
       timer.refresh()
       received = Buffer.concat([received, chunk])
       if (ended) return
-      const last = readAnswers(received, method, false).at(-1)
+      const last = readResponses(received, method, false).at(-1)
       if (last === undefined || valuesOf(last.fields, 'connection').some((value) => /\bclose\b/i.test(value))) return
       ended = true
       socket.end()
@@ -64,12 +64,12 @@ export async function sendRaw (bytes: string, { port, deadlineMs, cut = false, l
     if (cut) socket.end(latin)
     else socket.write(latin, () => { if (leave && !socket.writableEnded) socket.resetAndDestroy() })
   })
-  return { answers: readAnswers(received, method, true), received: received.toString('latin1'), closed: !ended && !late, late }
+  return { responses: readResponses(received, method, true), received: received.toString('latin1'), closed: !ended && !late, late }
 }
 
-/** The final answers at the front of some bytes. An answer to HEAD has no body; nor has an unusual status line any. */
-function readAnswers (bytes: Buffer, method: string, atEnd: boolean): WireAnswer[] {
-  const answers: WireAnswer[] = []
+/** The final answers at the front of some bytes. A response to HEAD has no body; nor has an unusual status line any. */
+function readResponses (bytes: Buffer, method: string, atEnd: boolean): WireResponse[] {
+  const responses: WireResponse[] = []
   let rest = bytes
   for (let end = headEnd(rest); end !== -1; end = headEnd(rest)) {
     const { startLine, fields } = readHead(rest.toString('latin1', 0, end))
@@ -77,10 +77,10 @@ function readAnswers (bytes: Buffer, method: string, atEnd: boolean): WireAnswer
     const behind = rest.subarray(end)
     const body = status < 200 || status === 204 || status === 304 || method === 'HEAD' ? { body: Buffer.alloc(0), rest: behind } : readBody(fields, behind, atEnd)
     if (body === undefined) break
-    if (!(status < 200) || status === 101) answers.push({ status, fields, body: body.body.toString('latin1') })
+    if (!(status < 200) || status === 101) responses.push({ status, fields, body: body.body.toString('latin1') })
     rest = body.rest
   }
-  return answers
+  return responses
 }
 
 function readBody (fields: readonly Field[], bytes: Buffer, atEnd: boolean): { readonly body: Buffer, readonly rest: Buffer } | undefined {

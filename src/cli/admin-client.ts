@@ -7,7 +7,7 @@ import { stringOption, type CommandContext } from './command.ts'
 const DEFAULT_ADMIN: Address = { type: 'tcp', host: '127.0.0.1', port: 8081 }
 const DEADLINE_MS = 5_000
 /** A thousand credentials with all of their history have a tenth of it. */
-const LONGEST_ANSWER = 64 * 1024 * 1024
+const LONGEST_RESPONSE = 64 * 1024 * 1024
 
 /**
  * Where the running daemon's admin listener is: `--admin`, else the configuration's, else (where the configuration has
@@ -31,15 +31,15 @@ function configured (loaded: LoadResult): Address | 'off' | undefined {
   return loaded.ok ? loaded.config.admin : loaded.admin
 }
 
-/** An answer of the admin listener. */
-export interface AdminAnswer {
+/** A response of the admin listener. */
+export interface AdminResponse {
   readonly statusCode: number
   /** A JSON object, as everything that a Countersign answers here is; it may be anybody's all the same. */
   readonly body: Readonly<Record<string, unknown>>
 }
 
-/** What asking brought: an answer; nobody there, nobody who answers in time; or something that no Countersign says. */
-export type AdminResult = AdminAnswer | 'absent' | 'silent' | 'foreign'
+/** What asking brought: a response; nobody there, nobody who answers in time; or something that no Countersign says. */
+export type AdminResult = AdminResponse | 'absent' | 'silent' | 'foreign'
 
 /** Asks the admin listener, at most five seconds and for no more than it can have to say. */
 export async function askAdmin (address: Address, path: string, deadlineMs = DEADLINE_MS): Promise<AdminResult> {
@@ -66,7 +66,7 @@ function exchange (address: Address, path: string, signal: AbortSignal): Promise
       let length = 0
       response.on('data', (chunk: Buffer) => {
         length += chunk.length
-        if (length > LONGEST_ANSWER) response.destroy(new Error('the answer is too long'))
+        if (length > LONGEST_RESPONSE) response.destroy(new Error('the response is too long'))
         else chunks.push(chunk)
       })
       response.on('end', () => { resolve({ statusCode: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }) })
@@ -75,7 +75,7 @@ function exchange (address: Address, path: string, signal: AbortSignal): Promise
     // Whoever switches protocols unasked is nobody of ours; without a listener nothing would tell.
     call.on('upgrade', (_response, socket) => { socket.destroy() })
     call.on('error', reject)
-    call.on('close', () => { reject(new Error('no answer')) })
+    call.on('close', () => { reject(new Error('no response')) })
     call.end()
   })
 }
@@ -87,13 +87,13 @@ export function describeAdmin (address: Address | 'off' | undefined, result: Adm
   const place = formatAddress(address)
   if (result === 'absent') return `nothing answers at ${place}; is \`countersign serve\` running, and is this its admin address (--admin ADDR)?`
   if (result === 'silent') return `${place} was asked and does not answer in time; what listens there is no Countersign, or hangs`
-  const code = typeof result === 'object' ? refusalCode(result) : undefined
+  const code = typeof result === 'object' ? rejectionCode(result) : undefined
   if (code !== undefined) return `${place} answers ${code}; is this the admin address (--admin ADDR)?`
   return `what answers at ${place} is no Countersign's admin listener; name that with --admin ADDR`
 }
 
 /** The code of an error of ours, as the proxy's listeners answer, or an admin listener that is at its limit. */
-function refusalCode ({ body: { code } }: AdminAnswer): string | undefined {
+function rejectionCode ({ body: { code } }: AdminResponse): string | undefined {
   return typeof code === 'string' && Object.hasOwn(ERRORS, code) ? code : undefined
 }
 

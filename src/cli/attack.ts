@@ -2,14 +2,14 @@ import { Writable } from 'node:stream'
 import { CORPUS } from '../attack/corpus.ts'
 import { createReport, formatReport } from '../attack/report.ts'
 import { runAttacks } from '../attack/runner.ts'
-import { stage } from '../attack/staging.ts'
+import { setUp } from '../attack/test-bed.ts'
 import { ListenError } from '../listen/bind.ts'
 import { createLogger } from '../logger.ts'
 import { startServer } from '../server.ts'
 import { CONFIG_OPTIONS, EXIT, type Command, type CommandContext } from './command.ts'
 import { load, printProblems } from './load.ts'
 
-// Far above what an answer on loopback takes.
+// Far above what a response on loopback takes.
 const DEADLINE_MS = 20_000
 
 export const attack: Command = {
@@ -35,7 +35,7 @@ async function run (context: CommandContext): Promise<number> {
     context.stderr.write('there is no route to attack; add one to the configuration\n')
     return EXIT.failed
   }
-  const staged = await stage(loaded.config)
+  const staged = await setUp(loaded.config)
   const log = createMemory()
   try {
     // No environment proxies: nothing leaves the machine.

@@ -1,4 +1,4 @@
-import { credentialOf, DEMO_TOKEN_LIFE, startSurroundings, type DemoSurroundings } from '../demo/system.ts'
+import { credentialOf, DEMO_TOKEN_LIFE, startDemoSystem, type DemoSystem } from '../demo/system.ts'
 import type { EmulatorCall } from '../demo/cognito-emulator.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatAddress } from '../http/address.ts'
@@ -24,14 +24,14 @@ async function run (context: CommandContext): Promise<number> {
   const [output, errors] = [context.openOutput(1), context.openOutput(2)]
   // Nothing of it can be reloaded; a terminal that is closed ends it as Ctrl-C does.
   const ended = Promise.race([signals.ended, new Promise<'SIGHUP'>((resolve) => { signals.onHangUp(() => { resolve('SIGHUP') }) })])
-  const surroundings = await startSurroundings((call) => { output.write(describeCall(call), 'usual') })
+  const system = await startDemoSystem((call) => { output.write(describeCall(call), 'usual') })
   // Whatever ends the process: secrets are in there.
-  process.once('exit', surroundings.removeFiles)
+  process.once('exit', system.removeFiles)
   try {
     const loaded = loadConfig({
       env: ownEnvironment(context.env),
       cwd: context.cwd,
-      options: { config: surroundings.configFile, secrets: surroundings.secretsFile, listen: stringOption(context, 'listen'), admin: stringOption(context, 'admin') }
+      options: { config: system.configFile, secrets: system.secretsFile, listen: stringOption(context, 'listen'), admin: stringOption(context, 'admin') }
     })
     if (!loaded.ok) {
       printProblems(context, loaded.problems)
@@ -42,7 +42,7 @@ async function run (context: CommandContext): Promise<number> {
     const starting = startServer({ config, log, proxies: {} })
     const outcome = await Promise.race([starting, ended])
     if (typeof outcome !== 'string') {
-      output.write(introduction(outcome, surroundings), 'usual')
+      output.write(introduction(outcome, system), 'usual')
       await ended
     }
     output.write('\nThe demo has ended; its secrets are gone.\n', 'usual')
@@ -53,7 +53,7 @@ async function run (context: CommandContext): Promise<number> {
     context.stderr.write(`${error.message}\n`)
     return EXIT.unavailable
   } finally {
-    await surroundings.close()
+    await system.close()
   }
 }
 
@@ -63,7 +63,7 @@ function ownEnvironment (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(names.filter((name) => env[name] !== undefined).map((name) => [name, env[name]]))
 }
 
-function introduction (server: RunningServer, { emulator, upstream, configFile }: DemoSurroundings): string {
+function introduction (server: RunningServer, { emulator, upstream, configFile }: DemoSystem): string {
   const proxy = formatAddress(server.address)
   const unix = server.address.type === 'unix' ? `--unix-socket ${server.address.path} ` : ''
   const base = server.address.type === 'unix' ? 'http://localhost' : `http://${proxy}`

@@ -48,8 +48,8 @@ function crash (error: unknown): number {
 
 async function dispatch (args: readonly string[], signals: Signals): Promise<number> {
   let daemon = false
-  const surroundings = { env: { ...process.env }, hide, cwd: process.cwd(), stdout: process.stdout, stderr: process.stderr, openOutput, signals }
-  const running = interpret(args, surroundings, (command) => {
+  const context = { env: { ...process.env }, hide, cwd: process.cwd(), stdout: process.stdout, stderr: process.stderr, openOutput, signals }
+  const running = interpret(args, context, (command) => {
     closeUnaskedDebugger([...process.execArgv, process.env['NODE_OPTIONS']].join(' '))
     daemon = command.daemon === true
     if (!daemon) endAtSignals(signals)
@@ -62,11 +62,11 @@ async function dispatch (args: readonly string[], signals: Signals): Promise<num
 }
 
 /** What of a process a command sees. */
-export type Surroundings = Omit<CommandContext, 'options' | 'positionals'>
+export type ProcessContext = Omit<CommandContext, 'options' | 'positionals'>
 
 /** Does what a command line asks for, in a process or in what stands for one. @returns the exit status */
-export async function interpret (args: readonly string[], surroundings: Surroundings, onCommand: (command: Command) => void = () => {}): Promise<number> {
-  const { stdout, stderr } = surroundings
+export async function interpret (args: readonly string[], context: ProcessContext, onCommand: (command: Command) => void = () => {}): Promise<number> {
+  const { stdout, stderr } = context
   const [first] = args
   if (first === '--version' || first === '-v') return print(stdout, `${readVersion()}\n`)
   if (first === '--help' || first === '-h' || first === 'help') return print(stdout, overview(await Promise.all(Object.values(COMMANDS).map((loadCommand) => loadCommand()))))
@@ -76,11 +76,11 @@ export async function interpret (args: readonly string[], surroundings: Surround
   if (loadCommand === undefined) return misused(stderr, `there is no command ${JSON.stringify(name)}; \`countersign --help\` lists them`)
   const command = await loadCommand()
   onCommand(command)
-  return await start(command, named ? args.slice(1) : args, surroundings)
+  return await start(command, named ? args.slice(1) : args, context)
 }
 
-async function start (command: Command, args: readonly string[], surroundings: Surroundings): Promise<number> {
-  const { stdout, stderr } = surroundings
+async function start (command: Command, args: readonly string[], context: ProcessContext): Promise<number> {
+  const { stdout, stderr } = context
   const options = Object.fromEntries(Object.entries(command.options).map(([name, { type, short, multiple }]) => {
     return [name, { type, ...(short !== undefined && { short }), ...(multiple !== undefined && { multiple }) }]
   }))
@@ -94,7 +94,7 @@ async function start (command: Command, args: readonly string[], surroundings: S
     if (values['version'] === true) return print(stdout, `${readVersion()}\n`)
     const { min, max } = command.positionals
     if (positionals.length < min || positionals.length > max) return misused(stderr, `usage: countersign ${command.name} ${command.usage}`)
-    return await command.run({ ...surroundings, options: values, positionals })
+    return await command.run({ ...context, options: values, positionals })
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error) || !String(error.code).startsWith('ERR_PARSE_ARGS_')) throw error
     return misused(stderr, `${error.message.split('. ')[0] ?? ''}; \`countersign ${command.name} --help\` lists the options`)

@@ -1,7 +1,7 @@
 import { printable } from '../http/printable.ts'
 import { adminAddress, askAdmin, describeAdmin } from './admin-client.ts'
 import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command } from './command.ts'
-import { isStatus, type Status } from './status-answer.ts'
+import { isStatus, type Status } from './status-response.ts'
 
 /** Real cells are shorter; those of a stranger must not fill a terminal or the memory. */
 const LONGEST_CELL = 300

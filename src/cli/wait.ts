@@ -4,7 +4,7 @@ import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, stringOption, type Command } from
 
 const DEFAULT_MAX_MS = 30_000
 const POLL_MS = 100
-const SHORTEST_ANSWER_MS = 50
+const SHORTEST_RESPONSE_MS = 50
 const NOT_READY = 'the daemon runs and is not ready; `countersign status` tells why'
 
 export const wait: Command = {
@@ -27,7 +27,7 @@ export const wait: Command = {
     const deadline = performance.now() + maxMs
     let result: AdminResult
     for (;;) {
-      result = await askAdmin(address, '/ready', Math.max(deadline - performance.now(), SHORTEST_ANSWER_MS))
+      result = await askAdmin(address, '/ready', Math.max(deadline - performance.now(), SHORTEST_RESPONSE_MS))
       if (typeof result === 'object' && result.statusCode === 200 && result.body['ready'] === true) return EXIT.ok
       const leftMs = deadline - performance.now()
       if (leftMs <= 0) break

@@ -1,4 +1,4 @@
-import { faultOfHeaderValue } from '../http/header-value.ts'
+import { problemOfHeaderValue } from '../http/header-value.ts'
 
 // White space of every kind, control characters, and what no editor shows: zero-width and bidirectional marks, a byte order mark.
 // eslint-disable-next-line no-control-regex -- the very things to find
@@ -10,7 +10,7 @@ const INVISIBLE = /[\s\0-\x1f\x7f-\xa0\xad\u180e\u200b-\u200f\u202a-\u202e\u2060
  *
  * @returns what is wrong and what to do, without the text; undefined where nothing is
  */
-export function faultOfEnds (text: string): string | undefined {
+export function problemOfEnds (text: string): string | undefined {
   const ends = [INVISIBLE.test(text.slice(0, 1)) && 'begins', INVISIBLE.test(text.slice(-1)) && 'ends'].filter((end) => end !== false)
   if (ends.length === 0) return undefined
   const what = text.endsWith('\r') ? 'a carriage return, as files of Windows have it at the end of each line' : 'white space or a control character'
@@ -24,14 +24,14 @@ function isQuoted (text: string): boolean {
 
 /** What is most likely a mistake around a value that may be meant so all the same: quotes, and what nobody sees at its ends. */
 export function oddities (text: string): string[] {
-  const fault = text.trim() === '' ? undefined : faultOfEnds(text)
-  return [...(fault === undefined ? [] : [`${fault} if it is no part of the value`]), ...(isQuoted(text) ? ['stands in quotes, which count as part of it; remove them if they are none'] : [])]
+  const problem = text.trim() === '' ? undefined : problemOfEnds(text)
+  return [...(problem === undefined ? [] : [`${problem} if it is no part of the value`]), ...(isQuoted(text) ? ['stands in quotes, which count as part of it; remove them if they are none'] : [])]
 }
 
 /** What keeps a text from being the credentials of `Authorization: Bearer` (RFC 6750 section 2.1; in practice wider than its grammar). */
-export function faultOfBearer (text: string): string | undefined {
+export function problemOfBearer (text: string): string | undefined {
   if (/^bearer\s/i.test(text)) return 'begins with "Bearer ", which is added anyway; remove that word'
-  return faultOfHeaderValue(text)
+  return problemOfHeaderValue(text)
 }
 
 /**
@@ -39,15 +39,15 @@ export function faultOfBearer (text: string): string | undefined {
  *
  * @param remedy what to do about a value that is none
  */
-export function faultOfBasic (text: string, remedy = 'give the credential "username" and "password" instead'): string | undefined {
+export function problemOfBasic (text: string, remedy = 'give the credential "username" and "password" instead'): string | undefined {
   if (/^basic\s/i.test(text)) return 'begins with "Basic ", which is added anyway; remove that word'
   if (text.includes(':')) return `holds a colon, so it is not the base64 of user:password; ${remedy}`
   if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(text)) return `is not base64; ${remedy}`
-  return faultOfHeaderValue(text)
+  return problemOfHeaderValue(text)
 }
 
 /** What keeps a text out of a query or a cookie, where it is percent-encoded as UTF-8. */
-export function faultOfEncodable (text: string): string | undefined {
+export function problemOfEncodable (text: string): string | undefined {
   return /[\uD800-\uDFFF]/u.test(text) ? 'holds half of a surrogate pair, which has no encoding; correct it' : undefined
 }
 

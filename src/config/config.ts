@@ -65,7 +65,7 @@ export interface OAuth2Credential {
   readonly extra: ReadonlyMap<string, Secret>
   /** Which types of token are taken. */
   readonly tokenType: 'bearer' | 'any'
-  /** Of tokens whose answer tells none. */
+  /** Of tokens whose response tells none. */
   readonly lifetimeSeconds?: number
 }
 

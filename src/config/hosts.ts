@@ -6,7 +6,7 @@ import { parseAddress } from '../http/address.ts'
  *
  * @returns what is wrong and what to do, without the text; undefined where nothing is
  */
-export function hostFault (text: string): string | undefined {
+export function hostProblem (text: string): string | undefined {
   if (text.includes('*')) return 'holds a *; write exact names, one by one'
   if (text.includes('/')) return 'is a URL or a path; write the host alone, api.internal or api.internal:8080'
   if (isIP(text) === 6) return 'is an IPv6 address without brackets; write [::1] or [::1]:8080'
@@ -15,7 +15,7 @@ export function hostFault (text: string): string | undefined {
 }
 
 /** What keeps a text from being an origin, exactly as a browser sends it (RFC 6454 section 6.2): the guard compares bytes. */
-export function originFault (text: string): string | undefined {
+export function originProblem (text: string): string | undefined {
   if (text === 'null') return 'is what every sandboxed page sends; no such origin can be trusted, remove it'
   if (text.includes('*')) return 'holds a *; write exact origins, one by one'
   if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@\\]+$/.test(text)) return 'is no origin; write scheme://host or scheme://host:port in lower case, without path and slash'

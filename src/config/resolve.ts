@@ -1,11 +1,11 @@
 import { isLocal, parseAddress } from '../http/address.ts'
-import { faultOfHeaderValue } from '../http/header-value.ts'
+import { problemOfHeaderValue } from '../http/header-value.ts'
 import { Secret } from '../secret.ts'
 import type { Config, Problem } from './config.ts'
 import { isCredentialName, resolveCredential, type ResolvedCredential } from './credential/credentials.ts'
 import type { ConfigDocument } from './read/document.ts'
 import { doubtsOfCallerToken, type Settings } from './environment/env.ts'
-import { hostFault, originFault } from './hosts.ts'
+import { hostProblem, originProblem } from './hosts.ts'
 import { checkSections } from './ois/airnode.ts'
 import type { Files } from './context.ts'
 import { checkRouteListeners, resolveListeners, type ListenOptions } from './listeners.ts'
@@ -33,7 +33,7 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
   // A part that is unsound was reported and reads as its default, so that the others are checked too.
   const defaults = FileSchema.parse({}, PARSING)
   const accessLog = readPart(shape.accessLog, part('accessLog')) ?? defaults.accessLog
-  const fileHosts = checkList('allowedHosts', hostFault)
+  const fileHosts = checkList('allowedHosts', hostProblem)
   const credentials = { byName: resolveCredentials(document.value, reporter), used: new Set<string>() }
   const context = { document, credentials, reporter, readFile: files.read }
   const tokenCache = resolveTokenCache(readPart(shape.tokenCache, part('tokenCache')), files.locate, reporter)
@@ -42,7 +42,7 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
   const config: Config = {
     ...listeners,
     allowedHosts: settings.allowedHosts ?? fileHosts.map((host) => host.toLowerCase()),
-    allowedOrigins: checkList('allowedOrigins', originFault),
+    allowedOrigins: checkList('allowedOrigins', originProblem),
     ...(callerToken !== undefined && { callerToken }),
     credentials: new Map([...credentials.byName].flatMap(([name, credential]) => credential === undefined ? [] : [[name, credential.config] as const])),
     routes: resolveRoutes(routes.sound, oises, context),
@@ -61,11 +61,11 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
     return valueAt(document.value, [key])
   }
 
-  function checkList (key: 'allowedHosts' | 'allowedOrigins', faultOf: (text: string) => string | undefined): readonly string[] {
+  function checkList (key: 'allowedHosts' | 'allowedOrigins', problemOf: (text: string) => string | undefined): readonly string[] {
     const list = readPart(shape[key], part(key)) ?? []
     for (const [index, entry] of list.entries()) {
-      const fault = faultOf(entry)
-      if (fault !== undefined) reporter.error([key, index], fault)
+      const problem = problemOf(entry)
+      if (problem !== undefined) reporter.error([key, index], problem)
     }
     return list
   }
@@ -91,8 +91,8 @@ const EXPOSED = 'other machines can reach the proxy, and it asks callers for not
 function resolveCallerToken (text: string | undefined, reporter: Reporter): Secret | undefined {
   if (text === undefined) return undefined
   const path: Path = ['callerToken']
-  const fault = text.trim() === '' ? 'is empty; write a token, or remove the key' : faultOfHeaderValue(text)
-  if (fault !== undefined) reporter.error(path, fault)
+  const problem = text.trim() === '' ? 'is empty; write a token, or remove the key' : problemOfHeaderValue(text)
+  if (problem !== undefined) reporter.error(path, problem)
   else for (const doubt of doubtsOfCallerToken(text)) reporter.warning(path, doubt)
   return new Secret(text)
 }

@@ -58,8 +58,8 @@ export const CREDENTIAL_SHAPES = {
     resource: textOrList('The resource to ask for (RFC 8707), or several.').optional(),
     clientAuth: z.enum(['basic', 'post']).default('basic').describe('How the client authenticates: basic in the Authorization header (RFC 6749 section 2.3.1), post in the form.'),
     extra: z.record(z.string(), text('The field\'s value.')).default({}).describe('Further fields of the form.'),
-    tokenType: z.enum(['bearer', 'any']).default('bearer').describe('Which types of token are taken: bearer, where the answer names that or none; any, which are sent as bearer tokens all the same.'),
-    lifetimeSeconds: positive('How long a token lives, where the answer does not tell. Default: its own exp - iat, else 300.').optional(),
+    tokenType: z.enum(['bearer', 'any']).default('bearer').describe('Which types of token are taken: bearer, where the response names that or none; any, which are sent as bearer tokens all the same.'),
+    lifetimeSeconds: positive('How long a token lives, where the response does not tell. Default: its own exp - iat, else 300.').optional(),
     allowInsecureEndpoint: allowInsecureEndpoint.describe('Allows a tokenUrl with http: that is not on this machine. The secret then crosses the network in the clear.')
   }),
   static: z.strictObject({

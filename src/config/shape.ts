@@ -1,10 +1,10 @@
 import type * as z from 'zod'
 import { quoteAll, type Path, type Reporter } from './problem.ts'
-import { ApiCredentialSchema, ApiSpecificationsSchema, ComponentsSchema, describeOisFault, OIS_SCHEME_SHAPES, PathSchema, RelaySchema, ServerSchema } from './ois/schema.ts'
+import { ApiCredentialSchema, ApiSpecificationsSchema, ComponentsSchema, describeOisProblem, OIS_SCHEME_SHAPES, PathSchema, RelaySchema, ServerSchema } from './ois/schema.ts'
 import { isSection } from './sections.ts'
 import { CREDENTIAL_SHAPES, FileSchema, LimitsSchema, LoginsSchema, NOT_YET, RouteSchema, SampleSchema, SCHEME_SHAPES, TlsSchema, TokenCacheSchema } from './schema.ts'
 
-type Issue = z.core.$ZodIssue
+type ZodIssue = z.core.$ZodIssue
 
 /** For zod: a shape is looked at once, and to compile it costs more than that, in time and in memory, even for a thousand routes. */
 export const PARSING = { jitless: true } as const
@@ -17,7 +17,7 @@ export function checkShape (document: unknown, reporter: Pick<Reporter, 'error'>
 /** Reports everything about one part of a document that its shape forbids. */
 export function checkPart (schema: z.ZodType, part: unknown, path: Path, reporter: Pick<Reporter, 'error'>): void {
   const { error } = schema.safeParse(part, PARSING)
-  for (const issue of error?.issues ?? []) reportIssue(issue, path, { path, value: part }, reporter)
+  for (const zodIssue of error?.issues ?? []) reportZodIssue(zodIssue, path, { path, value: part }, reporter)
 }
 
 /**
@@ -28,12 +28,12 @@ export function checkPart (schema: z.ZodType, part: unknown, path: Path, reporte
 export function readPart<Schema extends z.ZodType> (schema: Schema, part: unknown): z.output<Schema> | undefined {
   const first = schema.safeParse(part, PARSING)
   if (first.success) return first.data
-  if (first.error.issues.some((issue) => issue.code !== 'unrecognized_keys')) return undefined
+  if (first.error.issues.some((zodIssue) => zodIssue.code !== 'unrecognized_keys')) return undefined
   const copy = structuredClone(part)
-  for (const issue of first.error.issues) {
-    if (issue.code !== 'unrecognized_keys') continue
-    const owner = valueAt(copy, issue.path)
-    for (const key of issue.keys) if (isObject(owner)) Reflect.deleteProperty(owner, key)
+  for (const zodIssue of first.error.issues) {
+    if (zodIssue.code !== 'unrecognized_keys') continue
+    const owner = valueAt(copy, zodIssue.path)
+    for (const key of zodIssue.keys) if (isObject(owner)) Reflect.deleteProperty(owner, key)
   }
   const second = schema.safeParse(copy, PARSING)
   return second.success ? second.data : undefined
@@ -59,37 +59,37 @@ interface Root {
   readonly value: unknown
 }
 
-function reportIssue (issue: Issue, base: Path, root: Root, reporter: Pick<Reporter, 'error'>): void {
-  const path = [...base, ...issue.path.map((part) => typeof part === 'number' ? part : String(part))]
+function reportZodIssue (zodIssue: ZodIssue, base: Path, root: Root, reporter: Pick<Reporter, 'error'>): void {
+  const path = [...base, ...zodIssue.path.map((part) => typeof part === 'number' ? part : String(part))]
   const valueOf = (at: Path): unknown => valueAt(root.value, at.slice(root.path.length))
   const value = valueOf(path)
-  const special = describeOisFault(path, value)
+  const special = describeOisProblem(path, value)
   if (special !== undefined) {
     reporter.error(path, special)
     return
   }
-  if (issue.code === 'unrecognized_keys') {
-    for (const key of issue.keys) reporter.error([...path, key], unknownKey(path, key, valueOf), 'key')
+  if (zodIssue.code === 'unrecognized_keys') {
+    for (const key of zodIssue.keys) reporter.error([...path, key], unknownKey(path, key, valueOf), 'key')
     return
   }
-  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+  if (zodIssue.code === 'invalid_union' && zodIssue.errors.length > 0) {
     // The one branch that fits the kind of value says what is wrong inside; where none does, the kinds themselves are what is wrong.
-    const inner = issue.errors.find((branch) => branch.some(({ path: deeper, code }) => deeper.length > 0 || code === 'unrecognized_keys'))
-    for (const one of inner ?? []) reportIssue(one, path, root, reporter)
-    if (inner === undefined) reporter.error(path, `must be ${alternatives(issue.errors.flat())}; correct it`)
+    const inner = zodIssue.errors.find((branch) => branch.some(({ path: deeper, code }) => deeper.length > 0 || code === 'unrecognized_keys'))
+    for (const one of inner ?? []) reportZodIssue(one, path, root, reporter)
+    if (inner === undefined) reporter.error(path, `must be ${alternatives(zodIssue.errors.flat())}; correct it`)
     return
   }
-  const wanted = wantedBy(issue)
+  const wanted = wantedBy(zodIssue)
   if (value === undefined) reporter.error(path, `is missing; add it, ${wanted}`)
   else reporter.error(path, `must be ${wanted}; correct it`)
 }
 
-function wantedBy (issue: Issue): string {
-  if (issue.code === 'invalid_type') return kindOf(issue)
-  if (issue.code === 'invalid_value') return oneOf(issue.values)
-  if (issue.code === 'invalid_union' && 'options' in issue && Array.isArray(issue.options)) return oneOf(issue.options)
-  if (issue.code === 'too_small') return `${issue.inclusive === true ? 'at least' : 'greater than'} ${issue.minimum}`
-  if (issue.code === 'too_big') return `${issue.inclusive === true ? 'at most' : 'less than'} ${issue.maximum}`
+function wantedBy (zodIssue: ZodIssue): string {
+  if (zodIssue.code === 'invalid_type') return kindOf(zodIssue)
+  if (zodIssue.code === 'invalid_value') return oneOf(zodIssue.values)
+  if (zodIssue.code === 'invalid_union' && 'options' in zodIssue && Array.isArray(zodIssue.options)) return oneOf(zodIssue.options)
+  if (zodIssue.code === 'too_small') return `${zodIssue.inclusive === true ? 'at least' : 'greater than'} ${zodIssue.minimum}`
+  if (zodIssue.code === 'too_big') return `${zodIssue.inclusive === true ? 'at most' : 'less than'} ${zodIssue.maximum}`
   return 'something else'
 }
 
@@ -97,12 +97,12 @@ const KINDS: Readonly<Record<string, string>> = {
   string: 'a string', int: 'a whole number', number: 'a number', boolean: 'true or false', array: 'a list, [ … ]', object: 'an object, { … }', record: 'an object, { … }'
 }
 
-function kindOf (issue: Issue): string {
-  return 'expected' in issue && typeof issue.expected === 'string' ? KINDS[issue.expected] ?? 'something else' : 'something else'
+function kindOf (zodIssue: ZodIssue): string {
+  return 'expected' in zodIssue && typeof zodIssue.expected === 'string' ? KINDS[zodIssue.expected] ?? 'something else' : 'something else'
 }
 
-function alternatives (issues: readonly Issue[]): string {
-  return [...new Set(issues.map(kindOf))].join(', or ')
+function alternatives (zodIssues: readonly ZodIssue[]): string {
+  return [...new Set(zodIssues.map(kindOf))].join(', or ')
 }
 
 function oneOf (values: readonly unknown[]): string {

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createFaultQueue, errorAnswer, insteadOf, spoil } from './cognito-faults.ts'
-import type { Answer, FaultQueue, Mischief, Operation } from './cognito-faults.ts'
+import { createFaultQueue, errorResponse, insteadOf, spoil } from './cognito-faults.ts'
+import type { EmulatorResponse, FaultQueue, Mischief, Operation } from './cognito-faults.ts'
 import { confirmDevice, getTokensFromRefreshToken, initiateAuth, respondToAuthChallenge } from './cognito-operations.ts'
 import type { Service } from './cognito-operations.ts'
 import { registerPools, setPassword } from './cognito-pool.ts'
@@ -37,7 +37,7 @@ export interface EmulatorCall {
   readonly clientId: string | undefined
   /** The device that the request named. */
   readonly deviceKey: string | undefined
-  /** `ok`, `challenge`, the error's code, or the type of a fault that took the answer's place. */
+  /** `ok`, `challenge`, the error's code, or the type of a fault that took the given's place. */
   readonly outcome: string
   /** Epoch milliseconds on the emulator's clock. */
   readonly at: number
@@ -119,32 +119,32 @@ async function handle (emulation: Emulation, request: IncomingMessage, response:
   const operation = TARGET.exec(String(request.headers['x-amz-target']))?.[1] as Operation | undefined
   if (request.method !== 'POST' || operation === undefined) {
     request.resume()
-    send(emulation, response, errorAnswer('UnknownOperationException', ''))
+    send(emulation, response, errorResponse('UnknownOperationException', ''))
     return
   }
   const body = await readBody(request)
   const parameters = body === undefined ? undefined : parse(body)
   if (parameters === undefined) {
-    send(emulation, response, { ...errorAnswer('SerializationException', ''), headers: { connection: 'close' } })
+    send(emulation, response, { ...errorResponse('SerializationException', ''), headers: { connection: 'close' } })
     return
   }
   const flow = flowOf(parameters)
   const mischief = faults.take(operation, flow)
   const details = namesIn(parameters)
-  const { answer, outcome } = answerCall(service, operation, parameters, details, mischief)
+  const { response: given, outcome } = respondToCall(service, operation, parameters, details, mischief)
   note({ operation, flow, username: details.username, clientId: details.clientId, deviceKey: details.deviceKey, outcome, at: service.now(), tokenId: details.tokenId })
-  await misbehave(emulation, response, answer, mischief)
+  await misbehave(emulation, response, given, mischief)
 }
 
-function answerCall (service: Service, operation: Operation, parameters: Parameters, note: Note, mischief: Mischief | undefined): { answer: Answer | undefined, outcome: string } {
+function respondToCall (service: Service, operation: Operation, parameters: Parameters, note: Note, mischief: Mischief | undefined): { response: EmulatorResponse | undefined, outcome: string } {
   const instead = mischief && insteadOf(mischief)
-  if (mischief !== undefined && instead !== undefined) return { answer: instead === 'nothing' ? undefined : instead, outcome: mischief.type }
+  if (mischief !== undefined && instead !== undefined) return { response: instead === 'nothing' ? undefined : instead, outcome: mischief.type }
   try {
     const result = run(service, operation, parameters, note, mischief)
-    return { answer: { status: 200, body: JSON.stringify(result) }, outcome: 'ChallengeName' in result ? 'challenge' : 'ok' }
+    return { response: { status: 200, body: JSON.stringify(result) }, outcome: 'ChallengeName' in result ? 'challenge' : 'ok' }
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error
-    return { answer: errorAnswer(error.code, error.message), outcome: error.code }
+    return { response: errorResponse(error.code, error.message), outcome: error.code }
   }
 }
 
@@ -158,33 +158,33 @@ function run (service: Service, operation: Operation, parameters: Parameters, no
   }
 }
 
-async function misbehave (emulation: Emulation, response: ServerResponse, answer: Answer | undefined, mischief: Mischief | undefined): Promise<void> {
+async function misbehave (emulation: Emulation, response: ServerResponse, given: EmulatorResponse | undefined, mischief: Mischief | undefined): Promise<void> {
   if (mischief?.type === 'drop') response.destroy()
-  if (answer === undefined) return
+  if (given === undefined) return
   if (mischief?.type === 'slow') await pause(mischief.ms, response)
   if (mischief?.type === 'truncated') {
-    send(emulation, response, { ...answer, body: answer.body.slice(0, answer.body.length / 2) })
+    send(emulation, response, { ...given, body: given.body.slice(0, given.body.length / 2) })
     return
   }
   if (mischief?.type !== 'reset') {
-    send(emulation, response, answer)
+    send(emulation, response, given)
     return
   }
-  response.writeHead(answer.status, headersOf(emulation, answer))
-  response.write(answer.body.slice(0, answer.body.length / 2), () => { response.socket?.resetAndDestroy() })
+  response.writeHead(given.status, headersOf(emulation, given))
+  response.write(given.body.slice(0, given.body.length / 2), () => { response.socket?.resetAndDestroy() })
 }
 
-function send (emulation: Emulation, response: ServerResponse, answer: Answer): void {
-  response.writeHead(answer.status, headersOf(emulation, answer)).end(answer.body)
+function send (emulation: Emulation, response: ServerResponse, given: EmulatorResponse): void {
+  response.writeHead(given.status, headersOf(emulation, given)).end(given.body)
 }
 
-function headersOf ({ service }: Emulation, answer: Answer): Record<string, string | number> {
+function headersOf ({ service }: Emulation, response: EmulatorResponse): Record<string, string | number> {
   return {
     'content-type': 'application/x-amz-json-1.1',
-    'content-length': Buffer.byteLength(answer.body),
+    'content-length': Buffer.byteLength(response.body),
     date: new Date(service.now()).toUTCString(),
     'x-amzn-requestid': randomUUID(),
-    ...answer.headers
+    ...response.headers
   }
 }
 

@@ -4,7 +4,7 @@ import type { ShapeOfB } from './srp-server.ts'
 /** What `X-Amz-Target` asks for. */
 export type Operation = 'InitiateAuth' | 'RespondToAuthChallenge' | 'GetTokensFromRefreshToken' | 'ConfirmDevice'
 
-/** One way to misbehave. The first group answers instead of the operation, the second lets it run and spoils its answer. */
+/** One way to misbehave. The first group answers instead of the operation, the second lets it run and spoils its response. */
 export type Mischief =
   /** An error of the service, as every client error with status 400. */
   | { readonly type: 'error', readonly code: string, readonly message: string, readonly status?: number, readonly retryAfter?: string }
@@ -24,10 +24,10 @@ export type Mischief =
   | { readonly type: 'no-tokens' }
   /** No answer at all. */
   | { readonly type: 'hang' }
-  /** The connection is closed without a byte of an answer. */
+  /** The connection is closed without a byte of a response. */
   | { readonly type: 'drop' }
   | { readonly type: 'challenge', readonly name: string }
-  /** The answer stops in the middle of its JSON. */
+  /** The response stops in the middle of its JSON. */
   | { readonly type: 'truncated' }
   /** The connection is reset in the middle of the body. */
   | { readonly type: 'reset' }
@@ -61,7 +61,7 @@ export interface FaultQueue {
 }
 
 /** An HTTP answer before its standing headers. */
-export interface Answer {
+export interface EmulatorResponse {
   readonly status: number
   readonly body: string
   readonly headers?: Readonly<Record<string, string>>
@@ -85,14 +85,14 @@ export function createFaultQueue (): FaultQueue {
 }
 
 /** What a fault answers in the operation's place; `nothing` keeps the caller waiting, undefined lets the operation run. */
-export function insteadOf (mischief: Mischief): Answer | 'nothing' | undefined {
+export function insteadOf (mischief: Mischief): EmulatorResponse | 'nothing' | undefined {
   const html = { 'content-type': 'text/html' }
   switch (mischief.type) {
-    case 'error': return errorAnswer(mischief.code, mischief.message, mischief.status, mischief.retryAfter)
-    case 'throttled': return errorAnswer('TooManyRequestsException', 'Rate exceeded')
-    case 'throttled-in-disguise': return errorAnswer('NotAuthorizedException', 'Incorrect username or password.')
-    case 'lockout': return errorAnswer('NotAuthorizedException', 'Password attempts exceeded')
-    case 'dead-refresh-token': return errorAnswer('NotAuthorizedException', 'Refresh Token has been revoked')
+    case 'error': return errorResponse(mischief.code, mischief.message, mischief.status, mischief.retryAfter)
+    case 'throttled': return errorResponse('TooManyRequestsException', 'Rate exceeded')
+    case 'throttled-in-disguise': return errorResponse('NotAuthorizedException', 'Incorrect username or password.')
+    case 'lockout': return errorResponse('NotAuthorizedException', 'Password attempts exceeded')
+    case 'dead-refresh-token': return errorResponse('NotAuthorizedException', 'Refresh Token has been revoked')
     case 'bad-gateway': return { status: 502, body: HTML, headers: html }
     case 'captive-portal': return { status: 200, body: HTML, headers: html }
     case 'redirect': return { status: 307, body: '', headers: { location: mischief.location } }
@@ -123,7 +123,7 @@ export function spoil (result: object, mischief: Mischief | undefined): object {
 }
 
 /** An error as the service sends it: every client error is 400, whatever its model says, and the header ends in a colon (aws/aws-sdk-cpp#1789). */
-export function errorAnswer (code: string, message: string, status = 400, retryAfter?: string): Answer {
+export function errorResponse (code: string, message: string, status = 400, retryAfter?: string): EmulatorResponse {
   return {
     status,
     body: JSON.stringify({ __type: code, message }),

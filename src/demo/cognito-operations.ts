@@ -5,7 +5,7 @@ import { ServiceError, objectOf, textOf, wrongPassword } from './cognito-request
 import type { Note, Parameters } from './cognito-request.ts'
 import type { Sessions } from './cognito-sessions.ts'
 import type { TokenSigner } from './jwt.ts'
-import { answerClient, claimSignature, createVerifier, equalBytes, passwordMatches } from './srp-server.ts'
+import { respondToClient, claimSignature, createVerifier, equalBytes, passwordMatches } from './srp-server.ts'
 import type { ShapeOfB } from './srp-server.ts'
 import { timestampProblem } from './srp-timestamp.ts'
 
@@ -95,7 +95,7 @@ export function confirmDevice (service: Service, parameters: Parameters, note: N
 
 const CHALLENGE_LIFETIME_MS = 3 * 60_000
 
-// No `Session` in the answer: the state of step 1 travels in SECRET_BLOCK (ministackorg/ministack#1758).
+// No `Session` in the response: the state of step 1 travels in SECRET_BLOCK (ministackorg/ministack#1758).
 function startSrp (service: Service, registration: Registration, auth: Parameters, note: Note, shape: ShapeOfB | undefined): object {
   const { pool, client } = registration
   const username = textOf(auth, 'USERNAME')
@@ -105,7 +105,7 @@ function startSrp (service: Service, registration: Registration, auth: Parameter
   if (account === undefined && client.hidesUnknownUsers === false) throw unknownUser()
   const userId = account?.username ?? username
   const verifier = account?.verifier ?? createVerifier(poolName(pool.id), userId, randomBytes(24).toString('hex'))
-  const exchange = answerClient(textOf(auth, 'SRP_A'), verifier, shape)
+  const exchange = respondToClient(textOf(auth, 'SRP_A'), verifier, shape)
   if (exchange === undefined) throw new ServiceError('InvalidParameterException', 'Invalid SRP_A.')
   const block = randomBytes(1024).toString('base64')
   forgetOldChallenges(service)
@@ -139,8 +139,8 @@ function refreshWithFlow ({ sessions }: Service, registration: Registration, aut
 }
 
 function signIn ({ sessions }: Service, registration: Registration, account: Account, note: Note): object {
-  const refusal = refusalOf(account)
-  if (refusal !== undefined) throw refusal
+  const rejection = rejectionOf(account)
+  if (rejection !== undefined) throw rejection
   const session = sessions.open(registration, account)
   const { device } = session
   const result = {
@@ -151,7 +151,7 @@ function signIn ({ sessions }: Service, registration: Registration, account: Acc
   return { AuthenticationResult: result, ChallengeParameters: {} }
 }
 
-function refusalOf ({ state }: Account): ServiceError | undefined {
+function rejectionOf ({ state }: Account): ServiceError | undefined {
   switch (state) {
     case 'confirmed': return undefined
     case 'disabled': return new ServiceError('NotAuthorizedException', 'User is disabled.')

@@ -29,7 +29,7 @@ const SECRET_PARAMETER = /([?&](?:key|token|secret)=)([^&]*)/gi
  */
 export async function startEchoUpstream (options: EchoUpstreamOptions): Promise<EchoUpstream> {
   const server = createServer((request, response) => {
-    answer(request, options).then(({ status, facts }) => {
+    respond(request, options).then(({ status, facts }) => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(facts, null, 2)}\n`)
     }, () => { response.destroy() })
   })
@@ -38,7 +38,7 @@ export async function startEchoUpstream (options: EchoUpstreamOptions): Promise<
   return { url: `http://${address.includes(':') ? `[${address}]` : address}:${port}`, close: () => close(server) }
 }
 
-async function answer (request: IncomingMessage, { verify, apiKeys }: EchoUpstreamOptions): Promise<{ status: number, facts: Record<string, unknown> }> {
+async function respond (request: IncomingMessage, { verify, apiKeys }: EchoUpstreamOptions): Promise<{ status: number, facts: Record<string, unknown> }> {
   const chunks: Buffer[] = []
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
   const arrived = {

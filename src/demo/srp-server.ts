@@ -10,7 +10,7 @@ export interface Verifier {
 export type ShapeOfB = 'any' | 'odd' | 'top-bit' | 'short'
 
 /** The server's half of one SRP exchange: what is sent, and the key that both sides should arrive at. */
-export interface ServerExchange {
+export interface ServerNegotiation {
   readonly B: string
   readonly key: Buffer
 }
@@ -31,10 +31,10 @@ export function passwordMatches (poolName: string, userId: string, password: str
 /**
  * Answers a client's `A` (RFC 5054 section 2.5.4, with Cognito's padding and key derivation).
  *
- * @param b the secret exponent in hex; drawn at random unless a known answer is tested
+ * @param b the secret exponent in hex; drawn at random unless a known response is tested
  * @returns undefined where `A` is no hex integer of the group, or `A mod N` is 0 (RFC 5054 section 2.5.4: the server must abort)
  */
-export function answerClient (clientA: string, known: Verifier, shape: ShapeOfB = 'any', b?: string): ServerExchange | undefined {
+export function respondToClient (clientA: string, known: Verifier, shape: ShapeOfB = 'any', b?: string): ServerNegotiation | undefined {
   const N = modulus()
   // 768 digits are N's length; more would only buy an attacker our time (faiscadev/fakecloud#1961: 1.8 s for one request).
   if (!/^[0-9a-f]{1,768}$/i.test(clientA)) return undefined

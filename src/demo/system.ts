@@ -12,7 +12,7 @@ const RELAYER = { pool: 'us-west-2_DemoPool1', client: 'demo-relayer-client' }
 const ORDERS = { pool: 'eu-west-1_DemoPool2', client: 'demo-orders-client' }
 
 /** What surrounds the proxy in the demo, and the files that configure the proxy for it. */
-export interface DemoSurroundings {
+export interface DemoSystem {
   readonly emulator: CognitoEmulator
   readonly upstream: EchoUpstream
   readonly configFile: string
@@ -26,7 +26,7 @@ export interface DemoSurroundings {
  * Starts an identity provider and an upstream, and writes a configuration with throw-away secrets into a folder that
  * only this user can read. `close` removes it again.
  */
-export async function startSurroundings (onCall: (call: EmulatorCall) => void): Promise<DemoSurroundings> {
+export async function startDemoSystem (onCall: (call: EmulatorCall) => void): Promise<DemoSystem> {
   const secrets = {
     RELAYER_API_KEY: randomBytes(16).toString('hex'),
     RELAYER_API_SECRET: randomBytes(32).toString('hex'),

@@ -7,7 +7,7 @@ export function isPreflight (message: IncomingMessage): boolean {
 }
 
 /** Answers a preflight of a listed origin. */
-export function answerPreflight (message: IncomingMessage, response: ServerResponse, origin: string): void {
+export function respondToPreflight (message: IncomingMessage, response: ServerResponse, origin: string): void {
   const headers = message.headers['access-control-request-headers']
   response.writeHead(204, {
     'access-control-allow-origin': origin,
@@ -25,10 +25,10 @@ export function answerPreflight (message: IncomingMessage, response: ServerRespo
 }
 
 /**
- * The CORS headers of an answer to a listed origin, as a flat list. Each header is named: beside credentials, `*` is a
+ * The CORS headers of a response to a listed origin, as a flat list. Each header is named: beside credentials, `*` is a
  * name like others (Fetch standard, "CORS-exposed header-name list").
  *
- * @param headers the answer's own
+ * @param headers the response's own
  */
 export function corsHeaders (origin: string, headers: RawHeaders): string[] {
   const names = new Map<string, string>()

@@ -12,7 +12,7 @@ export interface GuardOptions extends CallerPolicy {
 
 /** What the guards found out about a caller that may call. */
 export interface Admission {
-  /** A listed origin: its answers get CORS headers. */
+  /** A listed origin: its responses get CORS headers. */
   readonly corsOrigin?: string
 }
 
@@ -21,7 +21,7 @@ export interface Admission {
  * dialled, read or looked up: framing, form of the target, Host, browser headers, caller token.
  *
  * @param target as it came: Fastify has another one in the message by now
- * @throws ProxyError with the answer for a caller that may not call
+ * @throws ProxyError with the response for a caller that may not call
  */
 export function admit (message: IncomingMessage, options: GuardOptions, target: string): Admission {
   checkFraming(message)

@@ -4,7 +4,7 @@ import type { RawHeaders } from './headers.ts'
 const DOCUMENTS: ReadonlySet<string> = new Set(['document', 'iframe', 'frame', 'fencedframe', 'embed', 'object'])
 
 /**
- * Whether a browser will show the answer as a page: by `Sec-Fetch-*`, and where a browser sends none (it does so only to
+ * Whether a browser will show the response as a page: by `Sec-Fetch-*`, and where a browser sends none (it does so only to
  * addresses that it trusts, such as loopback) by what all of them send when they navigate.
  */
 export function isNavigation (headers: RawHeaders): boolean {

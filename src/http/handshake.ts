@@ -1,11 +1,11 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Read of what a client sends before it has its answer; more has to wait. */
+/** Read of what a client sends before it has its response; more has to wait. */
 const MOST_EARLY_BYTES = 65_536
 
 /**
- * The answer to an upgrade. Node makes no response for one and lets go of its socket, so this does for the socket what
+ * The response to an upgrade. Node makes no response for one and lets go of its socket, so this does for the socket what
  * Node's server does for others: what waits in front of a route, refuses and relays answers then needs no second form.
  *
  * Ends in one of two ways: like every response, with the connection closed behind it, or by {@link switch}.
@@ -35,7 +35,7 @@ export class Handshake extends ServerResponse {
     return socket
   }
 
-  // Read and kept: a stream tells of its end only behind its last byte, and a client that goes away must be noticed before there is an answer.
+  // Read and kept: a stream tells of its end only behind its last byte, and a client that goes away must be noticed before there is a response.
   readonly #look = (): void => {
     while (this.#earlyBytes < MOST_EARLY_BYTES) {
       const bytes = this.#socket.read() as Buffer | null // a stream of bytes
@@ -50,7 +50,7 @@ export class Handshake extends ServerResponse {
     this.#earlyBytes += bytes.length
   }
 
-  // As Node's server does: an end before the answer is a client that has gone.
+  // As Node's server does: an end before the response is a client that has gone.
   readonly #leave = (): void => { this.#socket.destroy() }
 
   readonly #drained = (): void => { this.emit('drain') }

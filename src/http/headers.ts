@@ -1,7 +1,7 @@
 /** Node's `rawHeaders`: name, value, name, value, …, with their case, order and multiplicity. */
 export type RawHeaders = readonly string[]
 
-/** The longest header section by default (`limits.headerBytes`), in bytes; of requests and of upstream answers alike. */
+/** The longest header section by default (`limits.headerBytes`), in bytes; of requests and of upstream responses alike. */
 export const HEADER_BYTES = 32_768
 
 /**
@@ -66,7 +66,7 @@ const DROPPED_WHERE_SHARED: ReadonlySet<string> = new Set(['service-worker-allow
 /**
  * The response headers that go to the client: the upstream's own, in their order and case, without hop-by-hop ones
  * and without CORS headers, which would open this listener to the upstream's idea of allowed origins. A `Proxy-Status`
- * that names this program is not ours and gets another name (docs/decisions/0014-answers-of-upstreams.md).
+ * that names this program is not ours and gets another name (docs/decisions/0014-responses-of-upstreams.md).
  *
  * @returns a new flat list
  */

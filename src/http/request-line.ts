@@ -31,7 +31,7 @@ export function judgeMethod (method: string): void {
  * @param bytes what was received, from the first byte of the request on
  * @returns undefined where the request line is not at fault, or not whole
  */
-export function requestLineFault (bytes: Uint8Array): ProxyError | undefined {
+export function requestLineProblem (bytes: Uint8Array): ProxyError | undefined {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
   const end = text.search(/[\r\n]/)
   const [, method = '', target = ''] = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([^ ].*) HTTP\/\d\.\d$/.exec(end === -1 ? '' : text.slice(0, end)) ?? []

@@ -79,14 +79,14 @@ export function follow (bytes: Buffer, pending: Pending, final: boolean, found: 
   return left.length === 0 ? undefined : { text, start, states: left }
 }
 
-/** Bytes that a hostile answer may spend on one byte of a text: more is no spelling that any program writes. */
+/** Bytes that a hostile response may spend on one byte of a text: more is no spelling that any program writes. */
 const LONGEST_UNIT = 48
 const MOST_LAYERS = 4
 
 interface Reader {
   readonly bytes: Buffer
   readonly final: boolean
-  /** Whether the answer depends on bytes that are not here yet. */
+  /** Whether the response depends on bytes that are not here yet. */
   short: boolean
 }
 

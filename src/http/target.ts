@@ -23,7 +23,7 @@ const DEEPEST_ENCODING = 8
  */
 export function parseTarget (raw: string): Target {
   checkForm(raw)
-  if (!raw.startsWith('/')) throw refusal('The target `*` addresses no route; name a path.')
+  if (!raw.startsWith('/')) throw rejection('The target `*` addresses no route; name a path.')
   checkBytes(raw)
   const mark = raw.indexOf('?')
   const path = mark === -1 ? raw : raw.slice(0, mark)
@@ -37,17 +37,17 @@ export function parseTarget (raw: string): Target {
  * @throws ProxyError `CS_BAD_REQUEST`, which says that this is no forward proxy
  */
 export function checkForm (raw: string): void {
-  if (!raw.startsWith('/') && raw !== '*') throw refusal('The target has a scheme or a host: this is no forward proxy. Send the path alone (origin form), and set this address as the base URL, not as the HTTP proxy.')
+  if (!raw.startsWith('/') && raw !== '*') throw rejection('The target has a scheme or a host: this is no forward proxy. Send the path alone (origin form), and set this address as the base URL, not as the HTTP proxy.')
 }
 
 /** Refuses, in path and query alike, what no target holds as it is; Node's parser refuses most of it (RFC 9112 section 3.2, RFC 3986 section 2). */
 function checkBytes (raw: string): void {
   if (PRINTABLE.test(raw)) {
-    if (raw.includes('#')) throw refusal('The target holds a `#`, which some readers take for its end; encode it as %23.')
+    if (raw.includes('#')) throw rejection('The target holds a `#`, which some readers take for its end; encode it as %23.')
     return
   }
-  if (/[^\0-\x7f]/.test(raw)) throw refusal('The target holds bytes that are not ASCII; percent-encode them as UTF-8 (RFC 3986 section 2.5).')
-  throw refusal('The target holds a blank or a control character; percent-encode it (RFC 3986 section 2.1).')
+  if (/[^\0-\x7f]/.test(raw)) throw rejection('The target holds bytes that are not ASCII; percent-encode them as UTF-8 (RFC 3986 section 2.5).')
+  throw rejection('The target holds a blank or a control character; percent-encode it (RFC 3986 section 2.1).')
 }
 
 /**
@@ -56,16 +56,16 @@ function checkBytes (raw: string): void {
  * @throws ProxyError `CS_BAD_REQUEST`
  */
 export function judgePath (path: string): void {
-  if (path.startsWith('//')) throw refusal('The path begins with `//`, which some readers take for a host; send one slash.')
+  if (path.startsWith('//')) throw rejection('The path begins with `//`, which some readers take for a host; send one slash.')
   if (PLAIN.test(path)) {
-    if (path.includes('/.') && hasDotSegment(path)) throw refusal(DOT_SEGMENTS)
+    if (path.includes('/.') && hasDotSegment(path)) throw rejection(DOT_SEGMENTS)
     return
   }
-  if (path.includes('\\') || /%5c/i.test(path)) throw refusal('The path holds a backslash, which some readers take for a slash; leave it out.')
+  if (path.includes('\\') || /%5c/i.test(path)) throw rejection('The path holds a backslash, which some readers take for a slash; leave it out.')
   const decoded = decode(path)
-  if (decoded === undefined) throw refusal('The path holds a malformed or non-UTF-8 percent escape; encode it again (RFC 3986 section 2.1).')
-  if (hasControl(decoded)) throw refusal('The path holds a control character; leave it out.')
-  if (hasDotSegment(asPlain(decoded))) throw refusal(DOT_SEGMENTS)
+  if (decoded === undefined) throw rejection('The path holds a malformed or non-UTF-8 percent escape; encode it again (RFC 3986 section 2.1).')
+  if (hasControl(decoded)) throw rejection('The path holds a control character; leave it out.')
+  if (hasDotSegment(asPlain(decoded))) throw rejection(DOT_SEGMENTS)
   judgeNested(path)
 }
 
@@ -73,12 +73,12 @@ export function judgePath (path: string): void {
 function judgeNested (path: string): void {
   let text = path
   for (let depth = 0; depth <= DEEPEST_ENCODING; depth++) {
-    if (hasDotSegment(text)) throw refusal(DOT_SEGMENTS)
+    if (hasDotSegment(text)) throw rejection(DOT_SEGMENTS)
     const next = decodeLeniently(text)
     if (next === text) return
     text = next
   }
-  throw refusal('The path is percent-encoded many times over; encode it once (RFC 3986 section 2.4).')
+  throw rejection('The path is percent-encoded many times over; encode it once (RFC 3986 section 2.4).')
 }
 
 const DOT_SEGMENTS = 'The path holds a dot segment (`.` or `..`, in some encoding), which readers resolve differently; send the resolved path.'
@@ -120,6 +120,6 @@ function hasControl (text: string): boolean {
   return false
 }
 
-function refusal (message: string): ProxyError {
+function rejection (message: string): ProxyError {
   return new ProxyError('CS_BAD_REQUEST', { message })
 }

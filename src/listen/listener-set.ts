@@ -3,7 +3,7 @@ import { addressesFor } from './bind.ts'
 import { openListener, type ClientTimeouts, type ConnectionCount, type Handler, type Listener, type Move, type Refused } from './listener.ts'
 
 /** An address that a configuration asks for, and where its requests go. */
-export interface Entrance {
+export interface ListenerBinding {
   readonly role: 'proxy' | 'route' | 'admin'
   readonly address: Address
   readonly handle: Handler
@@ -25,7 +25,7 @@ export interface PreparedChange {
 
 /** An open listener and what it was opened for. */
 interface Opened {
-  readonly entrance: Entrance
+  readonly listenerBinding: ListenerBinding
   readonly listener: Listener
 }
 
@@ -49,7 +49,7 @@ export class ListenerSet {
    * @param maxConnections open connections of all proxy listeners together
    * @throws ListenError where an address cannot be taken; nothing has changed then
    */
-  async prepare (entrances: readonly Entrance[], maxConnections: number): Promise<PreparedChange> {
+  async prepare (listenerBindings: readonly ListenerBinding[], maxConnections: number): Promise<PreparedChange> {
     const left = new Set(this.#opened)
     const opened: Opened[] = []
     const fresh: Listener[] = []
@@ -57,22 +57,22 @@ export class ListenerSet {
     const addresses: Address[] = []
     const abandon = async (): Promise<void> => { await Promise.all([...fresh.map((listener) => listener.drain(0)), ...moves.map((move) => move.abandon())]) }
     // All that stays is found first: what asks for a free port must not get one that another entrance names.
-    const kept = entrances.map((entrance) => {
-      const found = [...left].find((one) => serves(one, entrance))
+    const kept = listenerBindings.map((listenerBinding) => {
+      const found = [...left].find((one) => serves(one, listenerBinding))
       if (found !== undefined) left.delete(found)
       return found
     })
     try {
-      for (const [index, entrance] of entrances.entries()) {
+      for (const [index, listenerBinding] of listenerBindings.entries()) {
         const before = kept[index]
-        const listener = before?.listener ?? await this.#open(entrance, maxConnections)
-        opened.push({ entrance, listener })
+        const listener = before?.listener ?? await this.#open(listenerBinding, maxConnections)
+        opened.push({ listenerBinding, listener })
         if (before === undefined) fresh.push(listener)
-        if (before === undefined || sameAddress(before.entrance.address, entrance.address)) {
+        if (before === undefined || sameAddress(before.listenerBinding.address, listenerBinding.address)) {
           addresses.push(listener.address)
           continue
         }
-        const move = await listener.move(withPortOf(entrance.address, listener.address))
+        const move = await listener.move(withPortOf(listenerBinding.address, listener.address))
         moves.push(move)
         addresses.push(move.address)
       }
@@ -89,7 +89,7 @@ export class ListenerSet {
 
   /** Drains the listeners of the proxy, at most `timeoutMs`; those of an earlier configuration too. */
   async drainProxy (timeoutMs: number): Promise<void> {
-    await this.#drain(({ entrance }) => entrance.role !== 'admin', timeoutMs)
+    await this.#drain(({ listenerBinding }) => listenerBinding.role !== 'admin', timeoutMs)
   }
 
   /** Closes everything that is still open. */
@@ -97,9 +97,9 @@ export class ListenerSet {
     await this.#drain(() => true, 0)
   }
 
-  #open (entrance: Entrance, maxConnections: number): Promise<Listener> {
-    const options = { ...entrance, maxConnections: limitOf(entrance, maxConnections) }
-    return entrance.role === 'admin'
+  #open (listenerBinding: ListenerBinding, maxConnections: number): Promise<Listener> {
+    const options = { ...listenerBinding, maxConnections: limitOf(listenerBinding, maxConnections) }
+    return listenerBinding.role === 'admin'
       ? openListener({ ...options, open: this.#adminConnections, timeouts: ADMIN_TIMEOUTS, dropsIdle: true })
       : openListener({ ...options, open: this.#proxyConnections })
   }
@@ -109,7 +109,7 @@ export class ListenerSet {
   }
 
   #commit (opened: readonly Opened[], left: ReadonlySet<Opened>, maxConnections: number): void {
-    for (const { entrance, listener } of opened) listener.change({ ...entrance, maxConnections: limitOf(entrance, maxConnections) })
+    for (const { listenerBinding, listener } of opened) listener.change({ ...listenerBinding, maxConnections: limitOf(listenerBinding, maxConnections) })
     this.#opened = opened
     for (const old of left) {
       this.#leaving.add(old)
@@ -118,12 +118,12 @@ export class ListenerSet {
   }
 }
 
-function limitOf ({ role }: Entrance, maxConnections: number): number {
+function limitOf ({ role }: ListenerBinding, maxConnections: number): number {
   return role === 'admin' ? ADMIN_CONNECTIONS : maxConnections
 }
 
 /** Whether an open listener can serve an entrance. Proxy and routes may exchange a fixed port, but not one that was chosen freely. */
-function serves ({ entrance: { role, address }, listener }: Opened, wanted: Entrance): boolean {
+function serves ({ listenerBinding: { role, address }, listener }: Opened, wanted: ListenerBinding): boolean {
   if (role !== wanted.role && (role === 'admin' || wanted.role === 'admin' || isFree(wanted.address))) return false
   if (isFree(wanted.address) && isFree(address)) return addressesFor(wanted.address).some((one) => addressesFor(address).some((other) => sameAddress(one, other)))
   return sameAddress(address, wanted.address) || listener.overlaps(wanted.address)

@@ -7,8 +7,8 @@ import { Handshake } from '../http/handshake.ts'
 import { Incoming } from '../http/incoming.ts'
 import { addressesFor, bind, type Bound } from './bind.ts'
 import { endGently, lingerAtEnd, type Patience } from './linger.ts'
-import { parserRefusal, tooLargeRefusal, tunnelRefusal } from './parser-refusal.ts'
-import { answerRaw, type RawAnswerOptions } from './raw-answer.ts'
+import { parserError, tooLargeError, tunnelError } from './parser-error.ts'
+import { respondRaw, type RawResponseOptions } from './raw-response.ts'
 import { watchSlowClients } from './slow-clients.ts'
 import { Turnstile } from './turnstile.ts'
 
@@ -27,7 +27,7 @@ export interface Service {
 
 /** A request that the listener has refused by itself, and what is known of it. */
 export interface Refused {
-  readonly refusal: ProxyError
+  readonly rejection: ProxyError
   /** The one that `handle` has, where its body was refused. */
   readonly current?: IncomingMessage
   /** Where the parser got so far. */
@@ -124,7 +124,7 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
   let service: Service = options
   // In the order in which they came.
   const connections = new Map<Socket, Connection>()
-  let refusals = 0
+  let rejections = 0
 
   let bound = await bind(createHttpServer, address)
   const endWatch = watchSlowClients(connections, stillMs)
@@ -204,11 +204,11 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
       })
       .on('connect', (message) => {
         message.on('error', ignore)
-        answer(message.socket, tunnelRefusal(), { method: 'CONNECT' })
+        respond(message.socket, tunnelError(), { method: 'CONNECT' })
         connections.get(message.socket)?.turnstile.release()
       })
       .on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-        refuse(socket, parserRefusal(error, headersMs, headerBytes()), error.code === 'HPE_INVALID_EOF_STATE')
+        refuse(socket, parserError(error, headersMs, headerBytes()), error.code === 'HPE_INVALID_EOF_STATE')
       })
   }
 
@@ -218,20 +218,20 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
     socket.on('error', ignore)
     lingerAtEnd(socket, () => isSending(socket))
     const full = open.served >= service.maxConnections && !(dropsIdle && dropIdle())
-    if (full) refusals++
+    if (full) rejections++
     else open.served++
-    const turnstile = new Turnstile(socket, { headerBytes, held: open, onTooLarge: () => { refuse(socket, tooLargeRefusal(headerBytes())) } })
+    const turnstile = new Turnstile(socket, { headerBytes, held: open, onTooLarge: () => { refuse(socket, tooLargeError(headerBytes())) } })
     // A connection may have been in the queue of the kernel when its server was closed.
     connections.set(socket, { server, turnstile, current: undefined, owed: undefined, leaving: !server.listening })
     socket.once('close', () => {
       connections.delete(socket)
-      if (full) refusals--
+      if (full) rejections--
       else open.served--
     })
     if (!full) return
     turnstile.end()
-    if (refusals > MOST_REFUSALS) socket.destroy()
-    else answer(socket, new ProxyError('CS_OVERLOADED', { retryAfter: 1, close: true }), {}, { patience: REFUSAL_PATIENCE })
+    if (rejections > MOST_REFUSALS) socket.destroy()
+    else respond(socket, new ProxyError('CS_OVERLOADED', { retryAfter: 1, close: true }), {}, { patience: REFUSAL_PATIENCE })
   }
 
   /** Whether a client may still send, now that its connection ends: the rest of a body, or what follows a refused upgrade. */
@@ -279,39 +279,39 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
    *
    * @param hasEnded the client has ended the connection: in the middle of a body that means, to the log, that it has left
    */
-  function refuse (socket: Socket, refusal: ProxyError | undefined, hasEnded = false): void {
+  function refuse (socket: Socket, rejection: ProxyError | undefined, hasEnded = false): void {
     const connection = connections.get(socket)
     const current = connection?.current
     if (connection?.owed?.complete === false) {
-      // The rest of a request that has its answer: a second one would be taken for that of the next.
+      // The rest of a request that has its response: a second one would be taken for that of the next.
       connection.turnstile.end()
       endGently(socket)
       return
     }
-    if (current === undefined || refusal === undefined) {
-      answer(socket, refusal)
+    if (current === undefined || rejection === undefined) {
+      respond(socket, rejection)
       connection?.turnstile.end()
       return
     }
     connection?.turnstile.end()
-    // It is the body of that very request that is malformed, so this is its answer, unless one has begun.
+    // It is the body of that very request that is malformed, so this is its response, unless one has begun.
     if (current.headersSent) {
       socket.destroy()
       return
     }
     const options = { withBody: current.req.method !== 'HEAD' }
-    if (hasEnded) answerRaw(socket, refusal, options)
-    else answer(socket, refusal, { current: current.req }, options)
+    if (hasEnded) respondRaw(socket, rejection, options)
+    else respond(socket, rejection, { current: current.req }, options)
     // As the end of its socket will say: until then the upstream would get what came in front of the fault.
     current.emit('close')
   }
 
   /** Answers what gets no response of Node's, and tells of it. */
-  function answer (socket: Socket, refusal: ProxyError | undefined, known: Pick<Refused, 'current' | 'method'> = {}, options: RawAnswerOptions = {}): void {
+  function respond (socket: Socket, rejection: ProxyError | undefined, known: Pick<Refused, 'current' | 'method'> = {}, options: RawResponseOptions = {}): void {
     const { since, bytes } = connections.get(socket)?.turnstile.unread ?? { since: performance.now(), bytes: 0 }
     const client = socket.remoteAddress
-    if (!answerRaw(socket, refusal, options) || refusal === undefined) return
-    service.onRefused?.({ ...known, refusal, client, bytes, durationMs: performance.now() - since })
+    if (!respondRaw(socket, rejection, options) || rejection === undefined) return
+    service.onRefused?.({ ...known, rejection, client, bytes, durationMs: performance.now() - since })
   }
 }
 

@@ -12,7 +12,7 @@ export interface WatchedConnection {
 /**
  * Closes connections whose client takes nothing of what is written to it, or leaves out the rest of a body whose request
  * is answered: nothing moves there, and each would hold its place among `limits.connections` for ever (R1, slowloris).
- * Slow is not still: whoever takes or sends anything within `patienceMs` stays. A silent answer (Server-Sent Events) and a
+ * Slow is not still: whoever takes or sends anything within `patienceMs` stays. A silent response (Server-Sent Events) and a
  * quiet WebSocket have nothing to be taken. Looked at once in that time, so it is twice as long at the most.
  *
  * @returns ends the watch

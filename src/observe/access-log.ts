@@ -17,7 +17,7 @@ export interface EndedRequest {
 
 /** What is known of one that a listener has refused by itself. Nothing that its client has written, since it could not be read. */
 export interface RefusedRequest {
-  readonly refusal: { readonly statusCode: number, readonly code: string }
+  readonly rejection: { readonly statusCode: number, readonly code: string }
   /** Where the parser got so far. */
   readonly method?: string
   /** The address that it came from; undefined for a unix socket. */
@@ -41,7 +41,7 @@ export function routeMember (label: string): Members {
  *
  * @param route empty where no route took it
  * @param status 0 where it got none
- * @param complete whether all of the answer went out
+ * @param complete whether all of the response went out
  */
 export function endedMembers ({ message: { method }, path, code }: EndedRequest, route: Members, status: number, complete: boolean, durationMs: number): Members {
   return `${route}${methodMember(method)},"path":${jsonText(path.length > LOGGED_PATH ? path.slice(0, LOGGED_PATH) : path)},"status":${status === 0 ? '"aborted"' : status}` +
@@ -49,7 +49,7 @@ export function endedMembers ({ message: { method }, path, code }: EndedRequest,
 }
 
 /** The members of the line of a request that never came so far. */
-export function refusedMembers ({ refusal: { statusCode, code }, method, client, bytes, durationMs }: RefusedRequest): Members {
+export function refusedMembers ({ rejection: { statusCode, code }, method, client, bytes, durationMs }: RefusedRequest): Members {
   return `${methodMember(method)},"status":${statusCode},"code":${jsonText(code)}${client === undefined ? '' : `,"client":${jsonText(client)}`},"bytes":${bytes},"ms":${rounded(durationMs)}`
 }
 

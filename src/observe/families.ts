@@ -22,19 +22,19 @@ export interface CredentialFacts {
 export interface Counted {
   readonly routes: readonly RouteNumbers[]
   readonly credentials: readonly CredentialNumbers[]
-  readonly refusals: ReadonlyMap<string, number>
+  readonly rejections: ReadonlyMap<string, number>
   readonly reloads: ReadonlyMap<string, number>
   /** Epoch milliseconds. */
   readonly loadedAt: number
 }
 
 const REQUESTS = family('countersign_requests_total', 'counter', 'Requests answered, by route, method and class of status.')
-const DURATION = family('countersign_request_duration_seconds', 'histogram', 'From a request\'s first byte to the end of its answer.')
-const UPSTREAM = family('countersign_upstream_duration_seconds', 'histogram', 'From sending a request upstream to the end of the answer.')
+const DURATION = family('countersign_request_duration_seconds', 'histogram', 'From a request\'s first byte to the end of its response.')
+const UPSTREAM = family('countersign_upstream_duration_seconds', 'histogram', 'From sending a request upstream to the end of the response.')
 const REFUSED = family('countersign_requests_refused_total', 'counter', 'Requests that the proxy itself answered with an error.')
 const INJECTED = family('countersign_injected_total', 'counter', 'Requests that left with this credential.')
 const REPLAYS = family('countersign_replays_total', 'counter', 'Requests sent once more with a new token after an upstream\'s 401.')
-const SCRUBBED = family('countersign_scrubbed_total', 'counter', 'Places in answers where an echoed credential was masked.')
+const SCRUBBED = family('countersign_scrubbed_total', 'counter', 'Places in responses where an echoed credential was masked.')
 const FETCHES = family('countersign_token_fetches_total', 'counter', 'Logins and refreshes at the identity provider.')
 const RELOADS = family('countersign_reloads_total', 'counter', 'Configurations that were read again: ok, invalid (bad in itself), failed (an address was taken, say).')
 const LOADED_AT = family('countersign_config_last_reload_success_timestamp_seconds', 'gauge', 'When the configuration that serves was taken over.')
@@ -45,7 +45,7 @@ const READY = family('countersign_ready', 'gauge', '1 while every credential can
 const BUILD = family('countersign_build_info', 'gauge', 'The running version.')
 
 /** Writes all families of the program's own, in small pieces. What never happened has no sample. */
-export function * familiesOf ({ routes, credentials, refusals, reloads, loadedAt }: Counted, facts: MetricsFacts, format: Format): Generator<string> {
+export function * familiesOf ({ routes, credentials, rejections, reloads, loadedAt }: Counted, facts: MetricsFacts, format: Format): Generator<string> {
   const ofRoute = ({ label: name }: RouteNumbers): Labels => label('route', name)
   const ofCredential = ({ name }: CredentialNumbers): Labels => label('credential', name)
 
@@ -56,7 +56,7 @@ export function * familiesOf ({ routes, credentials, refusals, reloads, loadedAt
   yield headOf(UPSTREAM, format)
   for (const route of routes) yield histogramSamples(UPSTREAM.name, ofRoute(route), route.upstream, format)
   yield headOf(REFUSED, format)
-  for (const [code, count] of refusals) yield countSample(REFUSED, label('code', code), count)
+  for (const [code, count] of rejections) yield countSample(REFUSED, label('code', code), count)
   yield headOf(INJECTED, format)
   for (const credential of credentials) yield countSample(INJECTED, ofCredential(credential), credential.injected)
   yield headOf(REPLAYS, format)

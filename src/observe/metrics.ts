@@ -32,7 +32,7 @@ export function createMetrics (facts: MetricsFacts): Metrics {
   const processFamilies = watchProcess()
   const routes = new Kept(createRouteNumbers)
   const credentials = new Kept(createCredentialNumbers)
-  const refusals = new Map<ErrorCode, number>()
+  const rejections = new Map<ErrorCode, number>()
   const reloads = new Map<ReloadOutcome, number>()
   // One for all scrapes, so that many at once take no more of a turn than one.
   const turns = new Turns()
@@ -41,7 +41,7 @@ export function createMetrics (facts: MetricsFacts): Metrics {
   return {
     route: (label) => routes.of(label),
     credential: (name) => credentials.of(name),
-    refused: (code) => { increment(refusals, code) },
+    refused: (code) => { increment(rejections, code) },
     tokenFetched: (credential, kind, outcome) => { countFetch(credentials.of(credential), kind, outcome) },
     reloaded: (outcome) => {
       increment(reloads, outcome)
@@ -61,7 +61,7 @@ export function createMetrics (facts: MetricsFacts): Metrics {
       await turns.next()
       yield await family(format)
     }
-    const counted: Counted = { routes: routes.all(), credentials: credentials.all(), refusals, reloads, loadedAt }
+    const counted: Counted = { routes: routes.all(), credentials: credentials.all(), rejections, reloads, loadedAt }
     yield * inSlices(familiesOf(counted, facts, format), turns)
     if (ENDS[format] !== '') yield ENDS[format]
   }

@@ -4,7 +4,7 @@ export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTION
 /** By the first digit of the status, which goes up to 9; 0 is a request that got none. */
 export const STATUS_CLASSES = ['aborted', '1xx', '2xx', '3xx', '4xx', '5xx', '6xx', '7xx', '8xx', '9xx'] as const
 
-/** Upper bounds of the buckets, in seconds: for a proxy, from a loopback answer to the longest usual timeout. */
+/** Upper bounds of the buckets, in seconds: for a proxy, from a loopback response to the longest usual timeout. */
 export const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const
 
 export const FETCH_KINDS = ['login', 'refresh'] as const
@@ -25,7 +25,7 @@ export interface RouteNumbers {
   readonly requests: Float64Array
   readonly duration: Histogram
   readonly upstream: Histogram
-  /** Places in answers where a credential was masked. */
+  /** Places in responses where a credential was masked. */
   scrubbed: number
 }
 

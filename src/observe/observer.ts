@@ -64,7 +64,7 @@ export function createObserver ({ routes, log, metrics, accessLog, random, clock
       if (isLogged(code)) writeRequest(endedMembers(request, member, status, isComplete(request), endedAt - startedAt))
     },
     refusedEarly: (refused) => {
-      const { current, refusal: { statusCode, code }, method = '', durationMs } = refused
+      const { current, rejection: { statusCode, code }, method = '', durationMs } = refused
       metrics.refused(code)
       if (current !== undefined) return
       countRequest(nowhere.numbers, method, statusCode, durationMs, undefined)
@@ -81,7 +81,7 @@ export function createObserver ({ routes, log, metrics, accessLog, random, clock
   }
 }
 
-/** What the client was answered; 0 where it got no answer. */
+/** What the client was answered; 0 where it got no response. */
 function statusOf ({ rawStatus, switched, response }: ObservedRequest): number {
   return rawStatus ?? (switched ? 101 : response.headersSent ? response.statusCode : 0)
 }

@@ -30,7 +30,7 @@ export interface Context extends ObservedRequest {
   /** The listed origin that gets CORS headers. */
   corsOrigin: string | undefined
   /** What the injections are made of. */
-  material: Material
+  values: CredentialValues
   /** The client's body, as far as it can be sent once more. */
   body: SentBody
   /** The one that was sent last. */
@@ -49,7 +49,7 @@ export interface Context extends ObservedRequest {
 export type RoutedContext = Context & { readonly route: ProxyRoute }
 
 /** What a route's injections are made of. */
-export interface Material {
+export interface CredentialValues {
   readonly tokens: ReadonlyMap<string, Token>
   /** Generated values among them stay as they are when a request is sent once more: it is the same request. */
   readonly relayed: ReadonlyMap<RelayKind, Secret>
@@ -66,7 +66,7 @@ export interface SentBody {
   gone?: boolean
 }
 
-export const NO_MATERIAL: Material = { tokens: new Map(), relayed: new Map() }
+export const NO_VALUES: CredentialValues = { tokens: new Map(), relayed: new Map() }
 
 // The pattern by which Node tells such a request (lib/_http_server.js, continueExpression).
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
@@ -110,7 +110,7 @@ function createContext (message: IncomingMessage, response: ServerResponse, tabl
     misrouted,
     expectsContinue: expectsContinue(message),
     corsOrigin: undefined,
-    material: NO_MATERIAL,
+    values: NO_VALUES,
     body: {},
     attempt: undefined,
     sentAt: undefined,

@@ -4,7 +4,7 @@ import { checkSpliceable, LARGEST_SPLICED_BODY, takesBodyFields, tooLarge } from
 import { readRelayed } from '../route/relayed.ts'
 import type { Token } from '../token/token.ts'
 import { Upload } from '../upstream/upload.ts'
-import { NO_MATERIAL, type Material, type RoutedContext } from './context.ts'
+import { NO_VALUES, type CredentialValues, type RoutedContext } from './context.ts'
 import { askForBody } from './send.ts'
 
 /**
@@ -15,22 +15,22 @@ import { askForBody } from './send.ts'
  */
 export function credentials (context: RoutedContext): Promise<void> | undefined {
   const { route, message, method } = context
-  const relayed = route.readsRelayed ? readRelayed(route, message.rawHeaders) : NO_MATERIAL.relayed
+  const relayed = route.readsRelayed ? readRelayed(route, message.rawHeaders) : NO_VALUES.relayed
   const splices = takesBodyFields(route, method)
   if (splices) checkSpliceable(message.rawHeaders, announcedLength(message))
   const tokens = currentTokens(context)
   // Behind everything that throws: whoever began to read must hear how that ended.
   const body = splices ? readBody(context) : undefined
   if (body === undefined && !(tokens instanceof Promise)) {
-    context.material = { tokens, relayed }
+    context.values = { tokens, relayed }
     return undefined
   }
-  return Promise.all([tokens, body]).then(([arrived, unspliced]) => { context.material = { tokens: arrived, relayed, unspliced } })
+  return Promise.all([tokens, body]).then(([arrived, unspliced]) => { context.values = { tokens: arrived, relayed, unspliced } })
 }
 
 /** The tokens that the route needs, by credential; a promise only where one of them has to be waited for. */
-function currentTokens ({ route, proxy: { store } }: RoutedContext): Material['tokens'] | Promise<Material['tokens']> {
-  if (route.credentials.length === 0) return NO_MATERIAL.tokens
+function currentTokens ({ route, proxy: { store } }: RoutedContext): CredentialValues['tokens'] | Promise<CredentialValues['tokens']> {
+  if (route.credentials.length === 0) return NO_VALUES.tokens
   const tokens = new Map<string, Token>()
   const waits: Array<Promise<void>> = []
   for (const credential of route.credentials) {

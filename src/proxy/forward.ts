@@ -1,5 +1,5 @@
 import { ProxyError } from '../errors.ts'
-import { answerPreflight, isPreflight } from '../guard/cors.ts'
+import { respondToPreflight, isPreflight } from '../guard/cors.ts'
 import { admit } from '../guard/guard.ts'
 import { Handshake } from '../http/handshake.ts'
 import type { Exchange } from '../upstream/exchange.ts'
@@ -46,7 +46,7 @@ function guard (context: Context): void {
 /** @returns whether the request was a preflight, which is answered here and moves nothing */
 function preflight ({ message, response, corsOrigin }: Context): boolean {
   if (corsOrigin === undefined || !isPreflight(message)) return false
-  answerPreflight(message, response, corsOrigin)
+  respondToPreflight(message, response, corsOrigin)
   return true
 }
 
@@ -75,14 +75,14 @@ function attempt (context: RoutedContext): void {
  * token (contract section 4).
  */
 function settle (context: RoutedContext, { second }: Attempt, exchange: Exchange, statusCode: number): void {
-  const { material: { tokens }, proxy: { observer }, route } = context
+  const { values: { tokens }, proxy: { observer }, route } = context
   if (tokens.size === 0 || statusCode !== 401) {
     if (tokens.size > 0) accept(context)
     relay(context, exchange)
     return
   }
   if (second) {
-    observer.passedOn(route, 'the answer to the second attempt')
+    observer.passedOn(route, 'the response to the second attempt')
     relay(context, exchange)
     return
   }
@@ -101,9 +101,9 @@ function settle (context: RoutedContext, { second }: Attempt, exchange: Exchange
   }).catch((error: unknown) => { fail(context, error) })
 }
 
-function repeat (context: RoutedContext, { material, credentials: renewed, body }: Renewed): void {
+function repeat (context: RoutedContext, { values, credentials: renewed, body }: Renewed): void {
   const { proxy: { observer }, route } = context
-  context.material = material
+  context.values = values
   context.body = body === undefined ? {} : { whole: body }
   observer.replayed(route, renewed)
   attempt(context)

@@ -23,7 +23,7 @@ export interface ObservedRequest {
 }
 
 /** Why an upstream's 401 was passed on; a bounded set, for the log. */
-export type PassedOn = 'the body is gone' | 'no other token' | 'the answer to the second attempt'
+export type PassedOn = 'the body is gone' | 'no other token' | 'the response to the second attempt'
 
 /** Hears of all that happens to requests: what is logged and counted of them is its business alone. */
 export interface Observer {
@@ -36,7 +36,7 @@ export interface Observer {
   /** Some places of a response were masked; `first` for the first ones of a response. */
   readonly masked: (route: Route, count: number, first: boolean) => void
   /** The proxy itself answers. */
-  readonly refused: (request: ObservedRequest, refusal: ProxyError) => void
+  readonly refused: (request: ObservedRequest, rejection: ProxyError) => void
   /** A request is over, however it came. */
   readonly ended: (request: ObservedRequest) => void
 }

@@ -1,4 +1,4 @@
-import { errorAnswer, ProxyError } from '../errors.ts'
+import { errorResponse, ProxyError } from '../errors.ts'
 import { corsHeaders } from '../guard/cors.ts'
 import type { Context } from './context.ts'
 
@@ -7,14 +7,14 @@ export function refuse (context: Context, error: unknown): void {
   // A client that left is no error; there is nobody to answer.
   if (context.ended) return
   const { response, corsOrigin, proxy } = context
-  const refusal = error instanceof ProxyError ? error : new ProxyError('CS_INTERNAL', { cause: error })
-  context.code = refusal.code
-  proxy.observer.refused(context, refusal)
-  const { statusCode, headers, body } = errorAnswer(refusal)
+  const rejection = error instanceof ProxyError ? error : new ProxyError('CS_INTERNAL', { cause: error })
+  context.code = rejection.code
+  proxy.observer.refused(context, rejection)
+  const { statusCode, headers, body } = errorResponse(rejection)
   const list = Object.entries(headers).flat()
   if (corsOrigin !== undefined) list.push(...corsHeaders(corsOrigin, list))
-  // The listener reads no further request behind such an answer.
-  if (refusal.close) response.shouldKeepAlive = false
+  // The listener reads no further request behind such a response.
+  if (rejection.close) response.shouldKeepAlive = false
   response.writeHead(statusCode, list)
   response.end(body)
 }

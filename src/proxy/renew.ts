@@ -1,10 +1,10 @@
 import type { Token } from '../token/token.ts'
-import type { Material, RoutedContext } from './context.ts'
+import type { CredentialValues, RoutedContext } from './context.ts'
 import type { PassedOn } from './observer.ts'
 
 /** What to send in place of a request that met 401. */
 export interface Renewed {
-  readonly material: Material
+  readonly values: CredentialValues
   /** Credentials whose token is another one now. */
   readonly credentials: readonly string[]
   /** The body that was held; undefined where the request had none, or one that fields go into. */
@@ -12,9 +12,9 @@ export interface Renewed {
 }
 
 /** The upstream took what it was sent: its next 401 to the same tokens is a revocation. */
-export function accept ({ route, material, body }: RoutedContext): void {
+export function accept ({ route, values, body }: RoutedContext): void {
   body.held?.release()
-  for (const [credential, token] of material.tokens) route.acceptance.accept(credential, token)
+  for (const [credential, token] of values.tokens) route.acceptance.accept(credential, token)
 }
 
 /**
@@ -22,8 +22,8 @@ export function accept ({ route, material, body }: RoutedContext): void {
  * more, with another token and its whole body. Any number of requests that met 401 with one token wait for one fetch.
  */
 export async function renew (context: RoutedContext): Promise<Renewed | PassedOn> {
-  const { proxy: { store }, route: { acceptance }, material, body: { held, gone, whole } } = context
-  const { tokens } = material
+  const { proxy: { store }, route: { acceptance }, values, body: { held, gone, whole } } = context
+  const { tokens } = values
   for (const [credential, token] of tokens) store.reject(credential, token, acceptance.refuse(credential, token))
   if (gone === true || held?.released === true) return 'the body is gone'
   const current = await fetchAll(context)
@@ -31,11 +31,11 @@ export async function renew (context: RoutedContext): Promise<Renewed | PassedOn
   const credentials = [...tokens.keys()].filter((credential) => current.get(credential) !== tokens.get(credential))
   if (credentials.length === 0) return 'no other token'
   const body = whole ?? await held?.whole()
-  return held !== undefined && body === undefined ? 'the body is gone' : { material: { ...material, tokens: current }, credentials, body }
+  return held !== undefined && body === undefined ? 'the body is gone' : { values: { ...values, tokens: current }, credentials, body }
 }
 
 // Where one of them cannot be replaced it may be good all the same; one whose life ended meanwhile is not sent again.
-async function fetchAll ({ proxy: { store }, material: { tokens } }: RoutedContext): Promise<Material['tokens'] | undefined> {
+async function fetchAll ({ proxy: { store }, values: { tokens } }: RoutedContext): Promise<CredentialValues['tokens'] | undefined> {
   const replace = async (credential: string, token: Token): Promise<Token> => await store.another(credential, token) ?? await store.get(credential)
   try {
     return new Map(await Promise.all(Array.from(tokens, async ([credential, token]) => [credential, await replace(credential, token)] as const)))

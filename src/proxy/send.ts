@@ -50,13 +50,13 @@ export function requestOf (context: RoutedContext, { injections, spliced }: Atte
 }
 
 /** The body as the client sends it, or as it was held, in the client's own framing. */
-function bodyOf ({ message, body, route, material }: RoutedContext, length: number | undefined): BodySource | Buffer | null {
+function bodyOf ({ message, body, route, values }: RoutedContext, length: number | undefined): BodySource | Buffer | null {
   if (length === 0) return null
   if (body.whole !== undefined) return body.whole
   const upload = new Upload(message, route)
   // Stays: it breaks off with its client, which may be before anybody reads it, or once nobody does any more.
   upload.on('error', () => {})
-  if (material.tokens.size === 0) return upload
+  if (values.tokens.size === 0) return upload
   if (length !== undefined && length > LARGEST_HELD_BODY) body.gone = true
   else body.held = new ReplayBuffer(message, Math.min(LARGEST_HELD_BODY, route.maxBodyBytes ?? Infinity))
   return upload

@@ -46,7 +46,7 @@ export function checkSpliceable (headers: RawHeaders, announcedLength: number | 
   if (isForm(type) && !isLikeAscii(type)) throw unsupported(415, 'is a form whose letters are not those of ASCII; send it in UTF-8')
 }
 
-/** The answer for a body that grows beyond what a field is put into. */
+/** The response for a body that grows beyond what a field is put into. */
 export function tooLarge (): ProxyError {
   return unsupported(415, 'is larger than 1 MiB; send less, or set "postQuery": "url" to have the credential in the URL', true)
 }

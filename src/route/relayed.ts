@@ -29,12 +29,12 @@ function readHeader (headers: RawHeaders, name: string, kind: RelayKind): string
   const wanted = foldName(name)
   const values = headers.filter((_, index) => index % 2 === 1 && foldName(headers[index - 1] ?? '') === wanted)
   const [value] = values
-  if (value === undefined) throw refusal(`is missing the header ${name}`, kind)
-  if (values.length > 1) throw refusal(`has the header ${name} more than once`, kind)
-  if (!isRelayValue(kind, value)) throw refusal(`has a malformed header ${name}`, kind)
+  if (value === undefined) throw rejection(`is missing the header ${name}`, kind)
+  if (values.length > 1) throw rejection(`has the header ${name} more than once`, kind)
+  if (!isRelayValue(kind, value)) throw rejection(`has a malformed header ${name}`, kind)
   return value
 }
 
-function refusal (what: string, kind: RelayKind): ProxyError {
+function rejection (what: string, kind: RelayKind): ProxyError {
   return new ProxyError('CS_BAD_REQUEST', { message: `The request ${what}, from which this route takes ${kind}; send it once, as ${RELAY_EXAMPLES[kind]}.` })
 }

@@ -189,7 +189,7 @@ export function judgeUpgrade (route: Route, method: string): void {
   if (route.writesBody && method === 'POST') throw new ProxyError('CS_BODY_UNSUPPORTED', { message: 'A credential of this route goes into the request body, and an upgrade has none; send it as GET.' })
 }
 
-/** The answer to a browser that wants an upstream's service worker where that could answer in place of other routes. */
+/** The response to a browser that wants an upstream's service worker where that could answer in place of other routes. */
 export function judgeServiceWorker ({ sharesOrigin }: Route, headers: RawHeaders): ProxyError | undefined {
   if (!sharesOrigin || !isServiceWorkerScript(headers)) return undefined
   return new ProxyError('CS_NOT_ALLOWED', { message: 'A page wants to install a service worker, which would reach the other routes of this address; give its route a listen of its own if that is wanted.' })

@@ -18,7 +18,7 @@ export interface CredentialIdentity {
  * What a credential is to the one that had its name before: the same in every respect; the same identity with another
  * secret; or another one.
  */
-export type Kinship = 'same' | 'rotated' | 'other'
+export type IdentityChange = 'same' | 'rotated' | 'other'
 
 /** What a field of a credential may hold. */
 type FieldValue = string | number | Secret | readonly string[] | ReadonlyMap<string, Secret> | undefined
@@ -36,7 +36,7 @@ export function identityOf<Credential extends Readonly<Record<keyof Credential, 
   return { who: fields(false), proof: fields(true) }
 }
 
-export function kinshipOf (before: CredentialIdentity, now: CredentialIdentity): Kinship {
+export function identityChangeOf (before: CredentialIdentity, now: CredentialIdentity): IdentityChange {
   if (!equal(before.who, now.who)) return 'other'
   return equal(before.proof, now.proof) ? 'same' : 'rotated'
 }

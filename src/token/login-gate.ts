@@ -37,8 +37,8 @@ interface Waiting {
  * Makes a gate. The rate is a sliding window rather than a bucket that refills: a full bucket and its refill together would
  * let nearly twice `perSecond` start within one second.
  *
- * A login without an answer holds its turn for ten seconds, so a few of them would keep everybody waiting, again and again.
- * Therefore the doubtful, whose last attempt or whose identity provider gave no answer, come last and never hold more than
+ * A login without a response holds its turn for ten seconds, so a few of them would keep everybody waiting, again and again.
+ * Therefore the doubtful, whose last attempt or whose identity provider gave no response, come last and never hold more than
  * half of the turns. Of a single turn there is no half: with a concurrency of 1 they hold up the others.
  */
 export function createLoginGate ({ clock, ...limits }: LoginGateOptions): LoginGate {

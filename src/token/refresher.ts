@@ -5,14 +5,14 @@ import { fromCached, toCached } from './cache/cache.ts'
 import { unusableToken } from './cognito/classify.ts'
 import { createElapsed, waitAtMost } from './clock.ts'
 import { FAILURE_POLICIES, isRejection, UNCLEAR_RETRIES } from './failure-policy.ts'
-import { createReporter, stackFrames, toRfc3339 } from './report.ts'
+import { createCredentialLog, stackFrames, toRfc3339 } from './report.ts'
 import { backoffDelayMs, LONGEST_BACKOFF_MS, LONGEST_HOLD_MS, refreshDelayMs, rejectedDelayMs, TOLERATED_SKEW_MS, usableLifetimeMs } from './schedule.ts'
 import { isUsable, tokenState } from './state.ts'
 import { TokenError } from './token.ts'
 import type { CachedToken, Instants, TokenCache } from './cache/cache.ts'
 import type { Clock } from './clock.ts'
 import type { LoginGate } from './login-gate.ts'
-import type { CredentialStatus, FetchEvent, Reporter, TokenLog } from './report.ts'
+import type { CredentialStatus, FetchEvent, CredentialLog, TokenLog } from './report.ts'
 import type { FailureClass, Grant, Renewal, Token, TokenSource } from './token.ts'
 
 export interface RefresherOptions {
@@ -70,7 +70,7 @@ interface Flight {
  *     rejected ──────────▶ next after 5 s once (not after a lockout), then 15 min; the token serves while usable
  *     refresh refused ───▶ drop the renewal, log in at once
  *     upstream 401 ──────▶ same token? fetch once it is old enough, and it serves meanwhile : nothing
- *     stop ──────────────▶ abort; a late answer finds that its flight is no longer the current one, and is dropped
+ *     stop ──────────────▶ abort; a late response finds that its flight is no longer the current one, and is dropped
  *
  * Every attempt ends in #fly, which arms a timer or finds that it was stopped. Instants are elapsed milliseconds: the
  * monotonic clock and the time spent suspended.
@@ -82,7 +82,7 @@ export class TokenRefresher {
   readonly #elapsed: () => number
   readonly #random: () => number
   readonly #gate: Pick<LoginGate, 'enter'>
-  readonly #report: Reporter
+  readonly #report: CredentialLog
   readonly #cache: TokenCache | undefined
 
   #token: Token | undefined
@@ -116,7 +116,7 @@ export class TokenRefresher {
     this.#elapsed = createElapsed(options.clock)
     this.#random = options.random
     this.#gate = options.gate
-    this.#report = createReporter(options)
+    this.#report = createCredentialLog(options)
     this.#cache = options.cache
     this.#unread = options.cache
   }
@@ -325,10 +325,10 @@ export class TokenRefresher {
     if (renewal === undefined || refresh === undefined) return await this.#login(flight)
     try {
       flight.kind = 'refresh'
-      const exchange = (signal: AbortSignal): Promise<Grant> => refresh(renewal, signal)
+      const negotiate = (signal: AbortSignal): Promise<Grant> => refresh(renewal, signal)
       // After a start a thousand renewals of the cache would come at one instant.
       const isFirst = this.#logins + this.#refreshes === 0
-      const grant = await (isFirst ? this.#askInTurn(flight, exchange) : this.#ask(flight, exchange))
+      const grant = await (isFirst ? this.#askInTurn(flight, negotiate) : this.#ask(flight, negotiate))
       // Cognito gives no new refresh token unless rotation is on: the old one stays good.
       return { ...grant, renewal: grant.renewal ?? renewal }
     } catch (error) {
@@ -348,17 +348,17 @@ export class TokenRefresher {
     return await this.#askInTurn(flight, signal => this.#source.login(signal))
   }
 
-  async #askInTurn (flight: Flight, exchange: (signal: AbortSignal) => Promise<Grant>): Promise<Grant> {
+  async #askInTurn (flight: Flight, negotiate: (signal: AbortSignal) => Promise<Grant>): Promise<Grant> {
     const leave = await this.#gate.enter(flight.controller.signal, () => this.#failure?.class === 'transient')
     try {
-      return await this.#ask(flight, exchange)
+      return await this.#ask(flight, negotiate)
     } finally {
       leave()
     }
   }
 
   /** One exchange, which `stop` or the deadline ends, even where the source never settles: then it is left behind. */
-  async #ask (flight: Flight, exchange: (signal: AbortSignal) => Promise<Grant>): Promise<Grant> {
+  async #ask (flight: Flight, negotiate: (signal: AbortSignal) => Promise<Grant>): Promise<Grant> {
     const { signal } = flight.controller
     signal.throwIfAborted()
     flight.askedAt = this.#elapsed()
@@ -366,7 +366,7 @@ export class TokenRefresher {
     try {
       return await new Promise((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-        exchange(signal).then(resolve, reject)
+        negotiate(signal).then(resolve, reject)
       })
     } finally {
       disarm()
@@ -377,7 +377,7 @@ export class TokenRefresher {
     if (!(grant.value instanceof Secret)) throw new TokenError('transient', 'NoToken', 'The token source answered without a token.')
     if (!grant.value.matches(SENDABLE_TOKEN)) throw createUnusable(grant.clockSkewMs)
     const now = this.#elapsed()
-    // From the question, not from the answer: the provider may have counted since then.
+    // From the question, not from the response: the provider may have counted since then.
     const token: Token = { value: grant.value, obtainedAt: flight.askedAt, lifetimeMs: usableLifetimeMs(grant) }
     const dueAt = Math.max(now + SHORTEST_PAUSE_MS, token.obtainedAt + refreshDelayMs(token.lifetimeMs, this.#random))
 

@@ -36,12 +36,12 @@ export interface CredentialStatus {
 }
 
 /** Tells the log and the listener of one credential. Never throws: what an observer throws is not the token's business. */
-export interface Reporter extends TokenLog {
+export interface CredentialLog extends TokenLog {
   event (kind: FetchEvent['kind'], outcome: FetchEvent['outcome']): void
   token (): void
 }
 
-export interface ReporterOptions {
+export interface CredentialLogOptions {
   readonly name: string
   readonly clock: Clock
   readonly log: TokenLog
@@ -51,7 +51,7 @@ export interface ReporterOptions {
 }
 
 /** Makes the reporter of the credential `name`, which every line and event then names. */
-export function createReporter ({ name, clock, log, onFetch, onToken }: ReporterOptions): Reporter {
+export function createCredentialLog ({ name, clock, log, onFetch, onToken }: CredentialLogOptions): CredentialLog {
   return {
     info: (fields, sentence) => quietly(() => log.info({ credential: name, ...fields }, sentence)),
     warn: (fields, sentence) => quietly(() => log.warn({ credential: name, ...fields }, sentence)),

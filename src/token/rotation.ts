@@ -5,16 +5,16 @@ import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
 import type { Token, TokenSource } from './token.ts'
 
 /** What a refresher is made of: a source that has the secret, and where the token outlives the process. */
-export interface Material {
+export interface TokenSupply {
   readonly source: TokenSource
   readonly cache?: TokenCache
 }
 
 export interface RotationOptions {
   readonly name: string
-  readonly material: Material
+  readonly supply: TokenSupply
   /** Makes a refresher, not started. */
-  readonly create: (material: Material, onFetch: (event: FetchEvent) => void) => TokenRefresher
+  readonly create: (supply: TokenSupply, onFetch: (event: FetchEvent) => void) => TokenRefresher
   readonly log: TokenLog
   readonly onFetch: (event: FetchEvent) => void
 }
@@ -31,7 +31,7 @@ export interface RotationOptions {
  */
 export class RotatingRefresher {
   readonly #name: string
-  readonly #create: (material: Material) => TokenRefresher
+  readonly #create: (supply: TokenSupply) => TokenRefresher
   readonly #log: TokenLog
   #serving: TokenRefresher
   /** Has the newest secret, and gave no token yet. */
@@ -39,17 +39,17 @@ export class RotatingRefresher {
   /** What refreshers did that were stopped since. */
   #past = { logins: 0, refreshes: 0, failures: 0 }
 
-  constructor ({ name, material, create, log, onFetch }: RotationOptions) {
+  constructor ({ name, supply, create, log, onFetch }: RotationOptions) {
     this.#name = name
     this.#log = log
-    this.#create = material => {
-      const refresher: TokenRefresher = create(material, event => {
+    this.#create = supply => {
+      const refresher: TokenRefresher = create(supply, event => {
         this.#hear(refresher, event)
         onFetch(event)
       })
       return refresher
     }
-    this.#serving = this.#create(material)
+    this.#serving = this.#create(supply)
   }
 
   /** Begins to fetch and to keep fresh. Does not wait; a second call does nothing. */
@@ -64,8 +64,8 @@ export class RotatingRefresher {
   }
 
   /** The secret has changed: `material` has the new one. */
-  rotate (material: Material): void {
-    const next = this.#create(unread(material))
+  rotate (supply: TokenSupply): void {
+    const next = this.#create(unread(supply))
     if (this.#candidate !== undefined) this.#end(this.#candidate)
     const { state } = this.#serving.status()
     if (state === 'fresh' || state === 'stale') {
@@ -155,8 +155,8 @@ export class RotatingRefresher {
   }
 }
 
-// Nothing but an answer of the provider proves a secret.
-function unread ({ source, cache }: Material): Material {
+// Nothing but a response of the provider proves a secret.
+function unread ({ source, cache }: TokenSupply): TokenSupply {
   return cache === undefined ? { source } : { source, cache: { ...cache, read: async () => undefined } }
 }
 

@@ -1,9 +1,9 @@
 import { createLoginGate } from './login-gate.ts'
 import { TokenRefresher } from './refresher.ts'
-import { RotatingRefresher, type Material } from './rotation.ts'
+import { RotatingRefresher, type TokenSupply } from './rotation.ts'
 import type { Secret } from '../secret.ts'
 import type { Clock } from './clock.ts'
-import type { Kinship } from './identity.ts'
+import type { IdentityChange } from './identity.ts'
 import type { LoginGate, LoginLimits } from './login-gate.ts'
 import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
 import type { Token } from './token.ts'
@@ -11,7 +11,7 @@ import type { Token } from './token.ts'
 /** A credential as the store needs it: with a source, or with a value that never changes. */
 export type CredentialOptions =
   | { readonly name: string, readonly type: 'static', readonly value: Secret }
-  | Material & {
+  | TokenSupply & {
     readonly name: string
     readonly type: 'cognito' | 'defender-relayer' | 'defender-admin' | 'oauth2'
     /** What the credentials of one identity provider have in common; without it the credential is the only one of its provider. */
@@ -29,7 +29,7 @@ export interface StoreOptions {
   /** Hears of every exchange with an identity provider, for metrics. */
   readonly onFetch?: (event: FetchEvent) => void
   /** The store that this one takes over from with `start`: what is not `other` is handed over, with its token and timer. */
-  readonly previous?: { readonly store: CredentialStore, readonly kinship: (name: string) => Kinship }
+  readonly previous?: { readonly store: CredentialStore, readonly identityChange: (name: string) => IdentityChange }
 }
 
 /** What holds one credential's token: a refresher, or a fixed secret. */
@@ -48,12 +48,12 @@ interface Holder {
 type Entry =
   | { readonly type: 'static', readonly holder: Holder }
   /** `rotated` has the new secret, where the holder is handed over and has the old one. */
-  | { readonly type: Exclude<CredentialOptions['type'], 'static'>, readonly holder: RotatingRefresher, readonly rotated?: Material }
+  | { readonly type: Exclude<CredentialOptions['type'], 'static'>, readonly holder: RotatingRefresher, readonly rotated?: TokenSupply }
 
 /** What stores that follow each other have in common. */
-interface Lineage {
+interface SharedState {
   readonly gate: LoginGate
-  /** Providers whose last answer was none, or none that could be used. */
+  /** Providers whose last response was none, or none that could be used. */
   readonly silent: Set<string>
   /** The one that has taken over last. */
   current: CredentialStore
@@ -62,7 +62,7 @@ interface Lineage {
 /** Every credential of one configuration, by name. Each has its own life; one's trouble never touches another's. */
 export class CredentialStore {
   readonly #entries = new Map<string, Entry>()
-  readonly #lineage: Lineage
+  readonly #sharedState: SharedState
   readonly #logins: LoginLimits
   readonly #onFetch: StoreOptions['onFetch']
   readonly #ready: Promise<void>
@@ -77,7 +77,7 @@ export class CredentialStore {
     this.#logins = logins
     this.#onFetch = onFetch
     this.#previous = previous?.store
-    this.#lineage = this.#previous === undefined ? { gate: createLoginGate({ clock, ...logins }), silent: new Set(), current: this } : this.#previous.#lineage
+    this.#sharedState = this.#previous === undefined ? { gate: createLoginGate({ clock, ...logins }), silent: new Set(), current: this } : this.#previous.#sharedState
     const ready = createDeferred()
     this.#ready = ready.promise
     this.#becomeReady = ready.resolve
@@ -96,8 +96,8 @@ export class CredentialStore {
     const previous = this.#previous
     if (previous !== undefined) {
       this.#previous = undefined
-      this.#lineage.current = this
-      this.#lineage.gate.adjust(this.#logins)
+      this.#sharedState.current = this
+      this.#sharedState.gate.adjust(this.#logins)
       this.#wasAttempted = previous.attempted()
       const kept = new Set(Array.from(this.#entries.values(), ({ holder }) => holder))
       for (const { holder } of previous.#entries.values()) if (!kept.has(holder)) holder.stop()
@@ -109,7 +109,7 @@ export class CredentialStore {
 
   /** Ends every fetch and every timer. Tokens that are held still serve requests that drain. */
   async stop (): Promise<void> {
-    this.#lineage.gate.close()
+    this.#sharedState.gate.close()
     for (const { holder } of this.#entries.values()) holder.stop()
   }
 
@@ -169,21 +169,21 @@ export class CredentialStore {
     const { name } = credential
     if (credential.type === 'static') return { type: credential.type, holder: createFixed(name, credential.value) }
     const { type, source, cache, provider = name } = credential
-    const material = cache === undefined ? { source } : { source, cache }
-    const kinship = previous?.kinship(name) ?? 'other'
-    const before = previous === undefined || kinship === 'other' ? undefined : previous.store.#entries.get(name)
-    if (before !== undefined && before.type !== 'static') return { type, holder: before.holder, ...(kinship === 'rotated' && { rotated: material }) }
-    const lineage = this.#lineage
-    const gate: Pick<LoginGate, 'enter'> = { enter: (signal, isDoubtful) => lineage.gate.enter(signal, () => lineage.silent.has(provider) || isDoubtful?.() === true) }
+    const supply = cache === undefined ? { source } : { source, cache }
+    const identityChange = previous?.identityChange(name) ?? 'other'
+    const before = previous === undefined || identityChange === 'other' ? undefined : previous.store.#entries.get(name)
+    if (before !== undefined && before.type !== 'static') return { type, holder: before.holder, ...(identityChange === 'rotated' && { rotated: supply }) }
+    const sharedState = this.#sharedState
+    const gate: Pick<LoginGate, 'enter'> = { enter: (signal, isDoubtful) => sharedState.gate.enter(signal, () => sharedState.silent.has(provider) || isDoubtful?.() === true) }
     const holder = new RotatingRefresher({
       name,
-      material,
+      supply,
       log,
-      create: (material, onFetch) => new TokenRefresher({ ...material, name, clock, random, gate, log, onFetch, onToken: () => lineage.current.#checkReady() }),
+      create: (supply, onFetch) => new TokenRefresher({ ...supply, name, clock, random, gate, log, onFetch, onToken: () => sharedState.current.#checkReady() }),
       onFetch: event => {
-        if (event.outcome === 'transient') lineage.silent.add(provider)
-        else lineage.silent.delete(provider)
-        lineage.current.#onFetch?.(event)
+        if (event.outcome === 'transient') sharedState.silent.add(provider)
+        else sharedState.silent.delete(provider)
+        sharedState.current.#onFetch?.(event)
       }
     })
     return { type, holder }

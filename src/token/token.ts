@@ -10,7 +10,7 @@ export interface Renewal {
 /** What an identity provider gave. */
 export interface Grant {
   readonly value: Secret
-  /** Milliseconds, from the answer's `ExpiresIn`; absent where the answer and the token itself told none. */
+  /** Milliseconds, from the response's `ExpiresIn`; absent where the response and the token itself told none. */
   readonly lifetimeMs?: number
   readonly renewal?: Renewal
   /** The provider's clock minus ours, in milliseconds, from its `Date` header. */
@@ -28,7 +28,7 @@ export interface Token {
 /**
  * Why a fetch failed; what follows from each is in failure-policy.ts.
  *
- * - `transient`: the provider gave no answer that could be used
+ * - `transient`: the provider gave no response that could be used
  * - `ambiguous`: it refused name and password, for which throttling and a wrong clock can be the reason as well
  * - `lockout`: it locked the user after too many wrong passwords
  * - `refresh-dead`: it no longer takes the refresh token

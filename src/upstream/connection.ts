@@ -246,7 +246,7 @@ export class Connection implements Carrier {
       return
     }
     if (this.#uses > 1 && (this.#corked || this.#body?.begun === false)) {
-      // No byte of the request is on its way: this answers nothing either.
+      // No byte of the request is on its way: this responses nothing either.
       this.#break(incomplete(false))
       return
     }

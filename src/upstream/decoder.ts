@@ -5,7 +5,7 @@ import type { RawHeaders } from '../http/headers.ts'
 /** A content coding (RFC 9110 section 8.4.1) that Node decodes; zstd from 22.15 on. */
 export type ContentCoding = 'gzip' | 'deflate' | 'br' | 'zstd'
 
-/** The coding of an answer's body; undefined where it has none, `unknown` where nobody here can undo it, or where there is more than one. */
+/** The coding of a response's body; undefined where it has none, `unknown` where nobody here can undo it, or where there is more than one. */
 export function contentCodingOf (headers: RawHeaders): ContentCoding | 'unknown' | undefined {
   const named = headers
     .flatMap((value, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'content-encoding' ? value.toLowerCase().split(',') : [])
@@ -49,7 +49,7 @@ export function createDecoder (coding: ContentCoding, first: Buffer): Transform 
 const DIGESTS = new Set(['content-md5', 'digest', 'content-digest', 'repr-digest'])
 
 /**
- * An answer's headers as they are true of a body that was looked into: no digests, and where it was decoded no coding, no
+ * A response's headers as they are true of a body that was looked into: no digests, and where it was decoded no coding, no
  * length of the coded body, and a validator that no longer says "the same bytes" (RFC 9110 section 8.8.1).
  */
 export function decodedHeaders (headers: RawHeaders, coding: ContentCoding | undefined): string[] {

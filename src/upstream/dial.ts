@@ -36,7 +36,7 @@ export async function dial (endpoint: Endpoint, { signal, lookup = dns.lookup }:
 
 function resolve (host: string, lookup: LookupFunction, signal: AbortSignal): Promise<readonly LookupAddress[]> {
   return new Promise((resolve, reject) => {
-    // Nothing ends a lookup; its answer comes to nobody then.
+    // Nothing ends a lookup; its response comes to nobody then.
     const onAbort = (): void => { reject(signal.reason as Error) } // eslint-disable-line prefer-promise-reject-errors -- it is one
     signal.addEventListener('abort', onAbort, { once: true })
     // As Node asks: no addresses of a family that this machine has not; loopback counts for none there, and is always here.

@@ -3,27 +3,27 @@ import type { Duplex } from 'node:stream'
 import { ProxyError } from '../errors.ts'
 import { responseHeaders, type RawHeaders } from '../http/headers.ts'
 import { breakOff } from './break-off.ts'
-import { HeldAnswer } from './held-answer.ts'
+import { HeldResponse } from './held-response.ts'
 import { malformed } from './malformed.ts'
 import type { ResponseHead } from './response-head.ts'
 import type { ResponseHandler, Sender, Transfer, UpstreamRequest } from './sender.ts'
 
 export type { Sender, UpstreamRequest } from './sender.ts'
 
-/** What happens to the upstream's answer; `start` and `fail` are called at most once, and nothing after `fail`. */
+/** What happens to the upstream's response; `start` and `fail` are called at most once, and nothing after `fail`. */
 export interface ExchangeEvents {
-  /** An interim answer (1xx) other than 100 and 101. */
+  /** An interim response (1xx) other than 100 and 101. */
   readonly interim?: ((statusCode: number, rawHeaders: RawHeaders) => void) | undefined
   /** The headers are here; call {@link Exchange.relay} now, {@link Exchange.hold}, or {@link Exchange.abort}. */
   readonly start: (statusCode: number) => void
   /** The upstream has switched protocols: the connection, with what came behind the headers. Only where the request offers that. */
   readonly switched?: ((rawHeaders: RawHeaders, socket: Duplex) => void) | undefined
-  /** No answer, or none that can be passed on. Nothing was written to the client. */
+  /** No response, or none that can be passed on. Nothing was written to the client. */
   readonly fail: (error: unknown) => void
 }
 
 /**
- * One request to an upstream and its answer, written to the client as it comes: status, header bytes, chunks with
+ * One request to an upstream and its response, written to the client as it comes: status, header bytes, chunks with
  * backpressure, trailers.
  */
 export class Exchange implements ResponseHandler {
@@ -37,7 +37,7 @@ export class Exchange implements ResponseHandler {
   #settled = false
   /** The client takes no more for now. */
   #waits = false
-  #held: HeldAnswer | undefined
+  #held: HeldResponse | undefined
 
   constructor (events: ExchangeEvents) {
     this.#events = events
@@ -64,19 +64,19 @@ export class Exchange implements ResponseHandler {
     this.#transfer?.abort()
   }
 
-  /** Holds the answer back until {@link relay} or {@link discard} says what becomes of it. */
+  /** Holds the response back until {@link relay} or {@link discard} says what becomes of it. */
   hold (): void {
-    this.#held = new HeldAnswer()
+    this.#held = new HeldResponse()
   }
 
-  /** Drops an answer that was held: its connection is free where it is whole, and closed where it is not. */
+  /** Drops a response that was held: its connection is free where it is whole, and closed where it is not. */
   discard (): void {
     this.#settled = true
     if (this.#held?.over === false) this.#transfer?.abort()
   }
 
   /**
-   * Begins to write the answer to the client, with the given headers (given away: not copied) in place of the upstream's.
+   * Begins to write the response to the client, with the given headers (given away: not copied) in place of the upstream's.
    *
    * @returns why it cannot be passed on; nothing was written then
    */
@@ -166,7 +166,7 @@ export class Exchange implements ResponseHandler {
 
   onError (error: Error): void {
     if (this.#client === undefined) {
-      // Whoever holds the answer asks for it, and hears then that there is none.
+      // Whoever holds the response asks for it, and hears then that there is none.
       if (this.#held !== undefined) this.#held.break()
       else if (!this.#settled) this.#events.fail(error)
       this.#settled = true
@@ -174,7 +174,7 @@ export class Exchange implements ResponseHandler {
     }
     this.#settled = true
     this.#uncork()
-    // Half an answer is out: only a broken connection tells the client that it is half (RFC 9112 section 8).
+    // Half a response is out: only a broken connection tells the client that it is half (RFC 9112 section 8).
     if (isCloseDelimited(this.#client, this.rawHeaders)) breakOff(this.#client.socket)
     else this.#client.destroy()
   }
@@ -196,7 +196,7 @@ function isBodiless (statusCode: number): boolean {
   return statusCode === 204 || statusCode === 304
 }
 
-// Where the end of the connection is the end of the body (HTTP/1.0 clients), an orderly end would make half an answer a whole one.
+// Where the end of the connection is the end of the body (HTTP/1.0 clients), an orderly end would make half a response a whole one.
 function isCloseDelimited (client: ServerResponse, headers: RawHeaders): boolean {
   return !client.chunkedEncoding && !hasHeader(headers, 'content-length')
 }

@@ -26,7 +26,7 @@ function typed (type: string, ...codes: readonly string[]): Array<[string, strin
 }
 
 /**
- * The answer for a request that got no answer from the upstream. Its text is constant: the cause, which names hosts and
+ * The response for a request that got no response from the upstream. Its text is constant: the cause, which names hosts and
  * addresses, is kept for the log only.
  */
 export function upstreamFailure (cause: unknown): ProxyError {

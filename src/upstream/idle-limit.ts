@@ -1,4 +1,4 @@
-// An answer and the next request cross the network once each while the upstream's clock runs, and its clock is not exact.
+// A response and the next request cross the network once each while the upstream's clock runs, and its clock is not exact.
 const SAFE_SHARE = 0.5
 
 /**

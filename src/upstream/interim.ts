@@ -5,7 +5,7 @@ import type { RawHeaders } from '../http/headers.ts'
 export const MOST_INTERIM_RESPONSES = 64
 
 /**
- * Writes an interim answer (1xx) to a client, header bytes as they came.
+ * Writes an interim response (1xx) to a client, header bytes as they came.
  *
  * To the socket rather than by `writeEarlyHints`, which refuses Link values that RFC 8288 allows, several in one header
  * among them, and knows 103 alone. None goes to a client of HTTP/1.0 (RFC 9110 section 15.2), or to one that pipelines and

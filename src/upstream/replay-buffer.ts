@@ -4,7 +4,7 @@ import { Bytes } from '../http/bytes.ts'
 /** The most that is held of a request body while it streams (contract section 4). */
 export const LARGEST_HELD_BODY = 65_536
 
-/** The longest wait for the rest of a body that is wanted whole: a local client sends it at once, or waits for its answer first. */
+/** The longest wait for the rest of a body that is wanted whole: a local client sends it at once, or waits for its response first. */
 const PATIENCE_MS = 1000
 
 /**

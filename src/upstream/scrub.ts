@@ -9,13 +9,13 @@ import { contentCodingOf, createDecoder, decodedHeaders, type ContentCoding } fr
 import type { ResponseHead } from './response-head.ts'
 import type { ResponseHandler, Sender, Transfer } from './sender.ts'
 
-/** Masks what the answers of one route echo of its credentials. */
+/** Masks what the responses of one route echo of its credentials. */
 export class Scrubber {
   // By the secret itself, so that the spellings of a token are gone when it is.
   readonly #known = new WeakMap<Secret, Known>()
 
   /**
-   * Sends a request so that everything that comes back of it is masked: headers, trailers, interim answers, body.
+   * Sends a request so that everything that comes back of it is masked: headers, trailers, interim responses, body.
    *
    * @param sent what the request carries, and what an earlier attempt at it carried
    * @param onMasked called with the number of places, each time that some were masked
@@ -25,9 +25,9 @@ export class Scrubber {
     const sought = { patterns: known.flatMap(({ patterns }) => patterns), texts: known.flatMap(({ texts }) => texts) }
     return {
       dispatch: (request, handler) => {
-        const answer = new ScrubbedAnswer(handler, request.method, sought, onMasked)
-        answer.upstream = sender.dispatch(request, answer)
-        return answer
+        const response = new ScrubbedResponse(handler, request.method, sought, onMasked)
+        response.upstream = sender.dispatch(request, response)
+        return response
       }
     }
   }
@@ -55,11 +55,11 @@ function basicParts (encoded: string): string[] {
 }
 
 /**
- * Stands between a connection and the handler of an answer, which sees an answer that has no secret in it and needs to know
+ * Stands between a connection and the handler of a response, which sees a response that has no secret in it and needs to know
  * nothing of this. A coding that cannot be looked into is an error, since nothing unseen may pass (docs/decisions/0009-scrub.md).
  */
-class ScrubbedAnswer implements ResponseHandler, Transfer {
-  /** What carries the answer as it comes. */
+class ScrubbedResponse implements ResponseHandler, Transfer {
+  /** What carries the response as it comes. */
   upstream: Transfer | undefined
   readonly #handler: ResponseHandler
   readonly #method: string
@@ -192,4 +192,4 @@ class ScrubbedAnswer implements ResponseHandler, Transfer {
   }
 }
 
-const OPAQUE = 'The upstream compressed its answer although it was asked not to, and scrub of this route cannot look into it; set scrub to false if the answer may pass unseen.'
+const OPAQUE = 'The upstream compressed its response although it was asked not to, and scrub of this route cannot look into it; set scrub to false if the response may pass unseen.'

@@ -15,7 +15,7 @@ export interface UploadOptions {
  * or `error` and `close`.
  *
  * Not the message itself: the body of a request that fails or is answered early is destroyed, and destroying an
- * IncomingMessage destroys the client's socket, with the answer that is still to be written (nodejs/node `IncomingMessage._destroy`).
+ * IncomingMessage destroys the client's socket, with the response that is still to be written (nodejs/node `IncomingMessage._destroy`).
  * And not a stream: it keeps nothing, and a second buffer with its bookkeeping would cost half as much as all the rest.
  */
 export class Upload extends EventEmitter implements BodySource {

@@ -36,7 +36,7 @@ t.test('a proxy that refuses everything fails as well', async (t) => {
   const [attack] = CORPUS['browser'] ?? []
   const results = await runAttacks({ targets: [target], attacks: attack === undefined ? [] : [attack], deadlineMs: 2000 })
   t.ok(results.length > 0)
-  t.match(results.at(-1)?.faults, ['afterwards a plain request is not served any more'])
+  t.match(results.at(-1)?.problems, ['afterwards a plain request is not served any more'])
 })
 
 t.test('a proxy that is not there, or never answers, fails within the deadline', async (t) => {
@@ -44,21 +44,21 @@ t.test('a proxy that is not there, or never answers, fails within the deadline',
   for (const target of [dead, { ...dead, port: 1 }]) {
     const variant = { what: 'one', bytes: 'GET / HTTP/1.1\r\nHost: evil\r\n\r\n', must: { refused: { statuses: [421] } } }
     const [result] = await runAttacks({ targets: [target], attacks: [{ id: 'X1', name: 'x', why: 'x', variants: () => [variant] }], deadlineMs: 200 })
-    t.match(result?.faults, [target === dead ? /neither answered nor closed in time/ : /closed without an answer/])
-    t.match(result?.faults.at(-1), /afterwards a plain request is not served/)
+    t.match(result?.problems, [target === dead ? /neither answered nor closed in time/ : /closed without a response/])
+    t.match(result?.problems.at(-1), /afterwards a plain request is not served/)
   }
 })
 
 t.test('single faults are found: a second value, a lost credential, a leak, a route too far', async (t) => {
-  const faultsOf = async (path: string, headers: readonly string[], answer: Readonly<Record<string, string>> = {}): Promise<readonly string[]> => {
+  const problemsOf = async (path: string, headers: readonly string[], answer: Readonly<Record<string, string>> = {}): Promise<readonly string[]> => {
     const target = await startTarget(t, (message, response, recorder) => { pass(message, response, { port: recorder.port, path, headers: ['Host', `127.0.0.1:${recorder.port}`, ...headers] }, answer) })
     const plain = { what: 'plain', bytes: 'GET /api/plain HTTP/1.1\r\nHost: x\r\n\r\n', must: { passed: {} } }
     const [result] = await runAttacks({ targets: [{ ...target, injected: [{ in: 'header', name: 'X-Key', value: CANARY, inBody: false }, { in: 'cookie', name: 'sid', value: CANARY, inBody: false }, { in: 'query', name: 'key', value: CANARY, inBody: true }] }], attacks: [{ id: 'X1', name: 'x', why: 'x', variants: () => [plain] }], deadlineMs: 2000 })
-    return (result?.faults ?? []).filter((fault) => !fault.startsWith('afterwards'))
+    return (result?.problems ?? []).filter((problem) => !problem.startsWith('afterwards'))
   }
   const good = ['X-Key', CANARY, 'Cookie', `a=1; sid=${CANARY}`]
   const query = `?key=${CANARY}`
-  t.same(await faultsOf(`/base/x${query}`, good), [])
+  t.same(await problemsOf(`/base/x${query}`, good), [])
   const bad: ReadonlyArray<readonly [path: string, headers: readonly string[], fault: RegExp, answer?: Readonly<Record<string, string>>]> = [
     [`/base/x${query}`, good.slice(2), /0 times header X-Key/], [`/base/x${query}`, [...good, 'x_key', 'evil'], /2 times header X-Key/], [`/base/x${query}`, ['X-Key', 'evil', ...good.slice(2)], /X-Key that is not ours/],
     [`/base/x${query}`, [...good.slice(0, 2), 'Cookie', `sid=evil; sid=${CANARY}`], /2 times cookie sid/], [`/base/x${query}&k%65y=evil`, good, /2 times query key/], [`/base/x${query};key=evil`, good, /2 times query key/], ['/base/x', good, /0 times query key/],
@@ -66,7 +66,7 @@ t.test('single faults are found: a second value, a lost credential, a leak, a ro
     [`/other${query}`, good, /leaves its base path/], [`/base/%2e%2e/x${query}`, good, /leaves its base path/], [`/base/x${query}`, good, /CORS headers/, { 'Access-Control-Allow-Origin': '*' }], [`/base/x${query}`, good, /holds a secret/, { 'X-Echo': CANARY }],
     [`/base/x${query}`, good, /lacks X-Content-Type-Options/, { 'Proxy-Status': 'countersign; error=x' }]
   ]
-  for (const [path, headers, fault, answer] of bad) t.match((await faultsOf(path, headers, answer)).join('; '), fault)
+  for (const [path, headers, problem, response] of bad) t.match((await problemsOf(path, headers, response)).join('; '), problem)
 })
 
 const OWN = { 'Proxy-Status': 'countersign; error=x', 'X-Content-Type-Options': 'nosniff', 'Cross-Origin-Resource-Policy': 'same-origin', 'Content-Length': '0' }
@@ -101,11 +101,11 @@ async function startTarget (t: Test, handle: Naive): Promise<Target> {
   }
 }
 
-/** Forwards a request as it is told to. @param answer the headers of the answer; the upstream's where there are none */
-function pass (message: IncomingMessage, response: ServerResponse, { port, path, headers }: { readonly port: number, readonly path: string, readonly headers: readonly string[] }, answer?: Readonly<Record<string, string>>): void {
+/** Forwards a request as it is told to. @param given the headers of the response; the upstream's where there are none */
+function pass (message: IncomingMessage, response: ServerResponse, { port, path, headers }: { readonly port: number, readonly path: string, readonly headers: readonly string[] }, given?: Readonly<Record<string, string>>): void {
   try {
     const outgoing = forward({ host: '127.0.0.1', port, method: message.method, path, headers: headers as string[], agent: false }, (incoming) => {
-      response.writeHead(incoming.statusCode ?? 500, answer ?? incoming.headers)
+      response.writeHead(incoming.statusCode ?? 500, given ?? incoming.headers)
       incoming.pipe(response)
     })
     outgoing.on('error', () => { response.destroy() })

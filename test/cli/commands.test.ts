@@ -85,7 +85,7 @@ t.test('explain tells route, credential, what is removed and added, and why a re
   t.match(maps.stdout, /^removed +query k%65y\[\], cookie SID$/m)
   t.match(maps.stdout, /query key=\[Redacted\]\n +cookie sid=\[Redacted\]/)
   t.match(await explain('GET', '/other', '-H', 'Authorization: Bearer own'), { status: 0, stdout: /credential +none[^]*nothing that was sent[^]*added +nothing/ })
-  const refusals: ReadonlyArray<readonly [RegExp, ...string[]]> = [
+  const rejections: ReadonlyArray<readonly [RegExp, ...string[]]> = [
     [/^refused +403 CS_NOT_ALLOWED/, 'GET', '/relayer/txs'],
     [/^refused +400 CS_BAD_REQUEST .*dot segment/, 'GET', '/relayer/../x'],
     [/^refused +400 CS_BAD_REQUEST .*method/, 'LIST', '/other'],
@@ -105,7 +105,7 @@ t.test('explain tells route, credential, what is removed and added, and why a re
     [/^refused +403 CS_ORIGIN_NOT_ALLOWED/, 'POST', '/relayer/txs', '-H', 'Origin: https://evil.example']
   ]
   t.match(await runCommand(['explain', 'GET', '/relayer/txs', '-c', `${dir}/countersign.jsonc`]), { status: 1, stdout: /^refused +403/ }, 'the exit status of a process')
-  for (const [pattern, ...args] of refusals) t.match(await explain(...args), { status: 1, stdout: pattern })
+  for (const [pattern, ...args] of rejections) t.match(await explain(...args), { status: 1, stdout: pattern })
   t.notMatch(relayer.stdout + maps.stdout + maps.stderr, /CANARY/)
 })
 

@@ -179,7 +179,7 @@ t.test('SIGTERM during the first login ends it, whatever the login has come to',
     const waiting = start(t, ['serve', '-c', file])
     await connected
     waiting.kill('SIGTERM')
-    await ends(waiting, 'while it waits for an answer')
+    await ends(waiting, 'while it waits for a response')
     // At once, so that the modules of a login are still being read; and a little later.
     await Promise.all([0, 60].map(async (afterMs) => {
       const killing = `setTimeout(() => { process.kill(process.pid, 'SIGTERM') }, ${afterMs})`

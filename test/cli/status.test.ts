@@ -32,7 +32,7 @@ const WHOLE = { version: '1.0.0', startedAt: '2026-01-01T00:00:00Z', ready: true
 const EVIL = '\u001b[2J\u009b31mSQUATTER\u202e'
 
 t.test('what is no Countersign is said so, and nothing of it is printed', async (t) => {
-  const answers: ReadonlyArray<readonly [string, string | Buffer]> = [
+  const responses: ReadonlyArray<readonly [string, string | Buffer]> = [
     ['a page', http(`<html>${EVIL}</html>`)],
     ['nothing', http('')],
     ['JSON that is no object', http(JSON.stringify(EVIL))],
@@ -42,15 +42,15 @@ t.test('what is no Countersign is said so, and nothing of it is printed', async 
     ['parts of a status', http(JSON.stringify({ ...WHOLE, credentials: [{ name: EVIL }] }))],
     ['parts of the wrong type', http(JSON.stringify({ ...WHOLE, routes: 'SQUATTER' }))],
     ['another status code', http(JSON.stringify({ ...WHOLE, version: EVIL }), `HTTP/1.1 404 ${EVIL}`)],
-    ['half an answer', 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nSQUATTER'],
+    ['half a response', 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nSQUATTER'],
     ['no HTTP', `SSH-2.0-SQUATTER${EVIL}\r\n`],
     ['bytes', Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28])],
     ['an end', ''],
     ['other protocols', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SQUATTER\r\n\r\n'],
     ['long headers', `HTTP/1.1 200 OK\r\nX: ${'SQUATTER'.repeat(10_000)}\r\n\r\n{}`]
   ]
-  for (const [name, answer] of answers) {
-    const admin = await startSquatter(t, answer)
+  for (const [name, response] of responses) {
+    const admin = await startSquatter(t, response)
     // The rest of them need no process to be read by.
     const run = name === 'a page' ? runCommand : interpretCommand
     const { status, stdout, stderr } = await run(['status', ...(name === 'a page' ? ['--json'] : []), '--admin', admin])
@@ -97,7 +97,7 @@ t.test('wait and healthcheck do not take a stranger for the daemon', async (t) =
   const admin = await startSquatter(t, http(EVIL))
   for (const args of [['wait', '--max', '200ms'], ['healthcheck']]) {
     // The last time that `wait` asks may be too short for a busy machine.
-    const { status, stdout, stderr } = await until('an answer in time', async () => {
+    const { status, stdout, stderr } = await until('a response in time', async () => {
       const result = await runCommand([...args, '--admin', admin])
       return !result.stderr.includes('does not answer in time') && result
     })

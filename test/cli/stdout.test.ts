@@ -43,7 +43,7 @@ async function start (t: Test, stdout: number | 'pipe', under: readonly string[]
 // As much of a path as a line of the log shows.
 const LONG_PATH = `/${'x'.repeat(511)}`
 
-/** Makes lines of some 640 bytes, by requests that are sent without waiting for answers. Resolves once all of them are answered with 200. */
+/** Makes lines of some 640 bytes, by requests that are sent without waiting for responses. Resolves once all of them are answered with 200. */
 async function flood (address: string, count: number): Promise<void> {
   const socket = connect(address.slice('unix:'.length)).setEncoding('latin1')
   let text = ''

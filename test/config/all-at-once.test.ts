@@ -10,9 +10,9 @@ const GOOD = {
 }
 
 /** One fault: the text that it replaces in the file, by what, and what is said about it. */
-type Fault = readonly [name: string, from: string, to: string, told: RegExp]
+type Problem = readonly [name: string, from: string, to: string, told: RegExp]
 
-const FAULTS: readonly Fault[] = [
+const PROBLEMS: readonly Problem[] = [
   ['unknown key with a missing secret', '"limits":', '"colour": "${GONE_1}", "limits":', / colour {2}unknown key/],
   ['missing secret', '"password": "p"', '"password": "${GONE_2}"', / credentials\.b\.password {2}secret GONE_2 is not set/],
   ['unknown key of a credential', '"username": "u"', '"username": "u", "user": "${GONE_3}"', / credentials\.b\.user {2}unknown key/],
@@ -32,8 +32,8 @@ const FAULTS: readonly Fault[] = [
 t.test('of any two faults both are told', async (t) => {
   const text = `{ ${Object.entries(GOOD).map(([key, value]) => `"${key}": ${value}`).join(', ')} }`
   t.same(linesOf(loadFile(t, text)), [])
-  for (const one of FAULTS) {
-    for (const other of FAULTS) {
+  for (const one of PROBLEMS) {
+    for (const other of PROBLEMS) {
       const [[, from, to], [, otherFrom, otherTo]] = [one, other]
       const once = text.replace(from, () => to)
       // Where the one has taken the place of the other there is nothing to combine.

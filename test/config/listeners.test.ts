@@ -100,12 +100,12 @@ t.test('the address of a route is an ADDR, and not open to other machines withou
 })
 
 t.test('no two listeners have one address', async (t) => {
-  const faults = (...listens: string[]): string[] => linesOf(loadFile(t, withRoutes(...listens.map((listen) => ({ listen }))))).map((line) => line.split('  ').slice(1).join('  '))
-  t.same(faults('127.0.0.1:1'), ['routes[0].listen  is the address of the proxy itself too; give one of them another port'])
-  t.same(faults('localhost:2'), ['routes[0].listen  is the address of the admin listener too; give one of them another port'])
-  t.same(faults('127.0.0.1:3', '127.0.0.1:4', 'localhost:3'), ['routes[2].listen  is the address of routes[0] too; give one of them another port'])
-  t.match(faults('unix:/a', 'unix:/a'), [/^routes\[1\]\.listen {2}is the address of routes\[0\] too/])
-  t.same(faults('127.0.0.1:0', '127.0.0.1:0', '[::1]:1'), [])
+  const problems = (...listens: string[]): string[] => linesOf(loadFile(t, withRoutes(...listens.map((listen) => ({ listen }))))).map((line) => line.split('  ').slice(1).join('  '))
+  t.same(problems('127.0.0.1:1'), ['routes[0].listen  is the address of the proxy itself too; give one of them another port'])
+  t.same(problems('localhost:2'), ['routes[0].listen  is the address of the admin listener too; give one of them another port'])
+  t.same(problems('127.0.0.1:3', '127.0.0.1:4', 'localhost:3'), ['routes[2].listen  is the address of routes[0] too; give one of them another port'])
+  t.match(problems('unix:/a', 'unix:/a'), [/^routes\[1\]\.listen {2}is the address of routes\[0\] too/])
+  t.same(problems('127.0.0.1:0', '127.0.0.1:0', '[::1]:1'), [])
   const option = load(t, { files: { 'c.jsonc': JSON.stringify(withRoutes({ listen: '127.0.0.1:9' })) }, options: { listen: '127.0.0.1:9' } })
   t.match(linesOf(option), [/routes\[0\]\.listen {2}is the address of the proxy itself too/], 'the address that wins counts')
 })

@@ -115,7 +115,7 @@ app_configuration_is_clean() {
 }
 app_mounts_nothing() { [[ $(facts "$app" '{{len .Mounts}}') == 0 && $(status_of docker exec "$app" test -e /run/secrets) == 1 ]]; }
 files_are_clean() { docker export "$1" | has_none_of "$work/secrets"; }
-# By name and by address. curl says 6 for an unknown name, 7 for no way to connect, 28 for no answer.
+# By name and by address. curl says 6 for an unknown name, 7 for no way to connect, 28 for no response.
 app_cannot_reach_the_others() {
   local url status
   docker exec "$app" curl --silent --show-error --max-time 15 --output /dev/null http://countersign:8080/relayer/txs
@@ -141,7 +141,7 @@ more_answers_than() { (($(answers) > $1)); }
 tokens_seen() { log_of "$upstream" | grep -Eo ': 200, with token [^ ]+' | sort -u | wc -l; }
 requests_went_on() {
   eventually 30 more_answers_than "$(($(answers) + 3))"
-  # No answer since the first good one was another.
+  # No response since the first good one was another.
   log_of "$app" | awk '/^status / { if ($2 == 200) good = 1; else if (good) { print; bad = 1 } } END { exit bad || !good }'
   (($(tokens_seen) > 1))
 }
@@ -201,7 +201,7 @@ check 'the image holds nothing but what it runs, and no package manager' has_onl
 check 'its health check says healthy' eventually 30 is_healthy "$countersign"
 check 'its health check says when nothing is live' sees_that_nothing_is_live
 
-check 'the application gets its answers' eventually 60 app_was_let_in
+check 'the application gets its responses' eventually 60 app_was_let_in
 check 'the upstream saw an API key that it knows and a token that verifies' upstream_saw_both
 check 'the upstream keeps out who comes without' upstream_keeps_others_out
 check 'countersign status says ready' eventually 60 says_ready

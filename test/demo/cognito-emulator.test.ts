@@ -13,7 +13,7 @@ import type { ChallengeParameters, SrpClient } from '../helpers/srp-client.ts'
 const POOL_NAME = POOL_ID.split('_')[1] ?? ''
 const WRONG = { __type: 'NotAuthorizedException', message: 'Incorrect username or password.' }
 
-interface Answer {
+interface EmulatorResponse {
   readonly status: number
   readonly headers: Headers
   readonly body: Record<string, unknown>
@@ -28,7 +28,7 @@ interface Tokens {
   readonly NewDeviceMetadata?: { readonly DeviceKey: string, readonly DeviceGroupKey: string }
 }
 
-async function call (url: string, operation: string, body: object): Promise<Answer> {
+async function call (url: string, operation: string, body: object): Promise<EmulatorResponse> {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': `AWSCognitoIdentityProviderService.${operation}` },
@@ -39,30 +39,30 @@ async function call (url: string, operation: string, body: object): Promise<Answ
 }
 
 /** Step 1 of a login. */
-async function start (url: string, client: SrpClient, fields: Record<string, string> = {}): Promise<Answer> {
+async function start (url: string, client: SrpClient, fields: Record<string, string> = {}): Promise<EmulatorResponse> {
   return await call(url, 'InitiateAuth', { AuthFlow: 'USER_SRP_AUTH', ClientId: CLIENT_ID, AuthParameters: { USERNAME: USER.username, SRP_A: client.A, ...fields } })
 }
 
 /** Step 2 of a login. */
-async function respond (url: string, responses: Record<string, string>, clientId = CLIENT_ID): Promise<Answer> {
+async function respond (url: string, responses: Record<string, string>, clientId = CLIENT_ID): Promise<EmulatorResponse> {
   return await call(url, 'RespondToAuthChallenge', { ChallengeName: 'PASSWORD_VERIFIER', ClientId: clientId, ChallengeResponses: responses })
 }
 
-const challengeOf = (answer: Answer): ChallengeParameters => answer.body['ChallengeParameters'] as ChallengeParameters
-const tokensOf = (answer: Answer): Tokens => answer.body['AuthenticationResult'] as Tokens
+const challengeOf = (response: EmulatorResponse): ChallengeParameters => response.body['ChallengeParameters'] as ChallengeParameters
+const tokensOf = (response: EmulatorResponse): Tokens => response.body['AuthenticationResult'] as Tokens
 
-async function logIn (url: string, password = USER.password): Promise<Answer> {
+async function logIn (url: string, password = USER.password): Promise<EmulatorResponse> {
   const client = createSrpClient(POOL_NAME)
   return await respond(url, client.respond(challengeOf(await start(url, client)), password))
 }
 
-const refresh = (url: string, token: string | undefined, fields: object = {}): Promise<Answer> =>
+const refresh = (url: string, token: string | undefined, fields: object = {}): Promise<EmulatorResponse> =>
   call(url, 'InitiateAuth', { AuthFlow: 'REFRESH_TOKEN_AUTH', ClientId: CLIENT_ID, AuthParameters: { REFRESH_TOKEN: token, ...fields } })
 
-const refreshWithRotation = (url: string, token: string | undefined, fields: object = {}): Promise<Answer> =>
+const refreshWithRotation = (url: string, token: string | undefined, fields: object = {}): Promise<EmulatorResponse> =>
   call(url, 'GetTokensFromRefreshToken', { ClientId: CLIENT_ID, RefreshToken: token, ...fields })
 
-t.test('a login by the library as shipped verifies, and its answers look like the service', async t => {
+t.test('a login by the library as shipped verifies, and its responses look like the service', async t => {
   const emulator = await startEmulator(t)
   const client = createSrpClient(POOL_NAME)
   const first = await start(emulator.url, client)
@@ -129,11 +129,11 @@ t.test('a token that has expired no longer verifies', async t => {
 
 t.test('a wrong password is refused with 400, the type in the body and the header with its colon', async t => {
   const emulator = await startEmulator(t)
-  const answer = await logIn(emulator.url, 'wrong')
-  t.equal(answer.status, 400)
-  t.same(answer.body, WRONG)
-  t.equal(answer.headers.get('x-amzn-errortype'), 'NotAuthorizedException:')
-  t.ok(answer.headers.get('date'))
+  const response = await logIn(emulator.url, 'wrong')
+  t.equal(response.status, 400)
+  t.same(response.body, WRONG)
+  t.equal(response.headers.get('x-amzn-errortype'), 'NotAuthorizedException:')
+  t.ok(response.headers.get('date'))
 })
 
 t.test('a secret block serves once, for its user and its client, for three minutes', async t => {
@@ -170,7 +170,7 @@ t.test('a secret block serves once, for its user and its client, for three minut
 t.test('TIMESTAMP must be in the one form, and within five minutes', async t => {
   const emulator = await startEmulator(t, { now: () => Date.UTC(2026, 0, 3, 7, 8, 9) })
   const client = createSrpClient(POOL_NAME)
-  const attempt = async (timestamp: string): Promise<Answer> => await respond(emulator.url, client.respond(challengeOf(await start(emulator.url, client)), USER.password, timestamp))
+  const attempt = async (timestamp: string): Promise<EmulatorResponse> => await respond(emulator.url, client.respond(challengeOf(await start(emulator.url, client)), USER.password, timestamp))
   for (const good of ['Sat Jan 3 07:08:09 UTC 2026', 'Sat Jan 3 07:13:09 UTC 2026', 'Sat Jan 3 07:03:09 UTC 2026']) t.equal((await attempt(good)).status, 200, good)
   for (const bad of ['Sat Jan 03 07:08:09 UTC 2026', 'Sun Jan 3 07:08:09 UTC 2026', 'Sat Jan 3 07:13:10 UTC 2026', 'Sat Jan 3 07:03:08 UTC 2026']) t.same((await attempt(bad)).body, WRONG, bad)
   for (const unreadable of ['2026-01-03T07:08:09Z', 'Sa Jan 3 07:08:09 UTC 2026', 'Sat Jan 3 07:08:09 GMT 2026', 'Xyz Jan 3 07:08:09 UTC 2026']) {
@@ -206,7 +206,7 @@ t.test('users that may not log in are told why, once their password is right', a
 
 t.test('the plain password flow works, and knows a wrong password', async t => {
   const emulator = await startEmulator(t)
-  const attempt = (parameters: object): Promise<Answer> => call(emulator.url, 'InitiateAuth', { AuthFlow: 'USER_PASSWORD_AUTH', ClientId: CLIENT_ID, AuthParameters: parameters })
+  const attempt = (parameters: object): Promise<EmulatorResponse> => call(emulator.url, 'InitiateAuth', { AuthFlow: 'USER_PASSWORD_AUTH', ClientId: CLIENT_ID, AuthParameters: parameters })
   t.ok(tokensOf(await attempt({ USERNAME: USER.username, PASSWORD: USER.password })).AccessToken)
   t.same((await attempt({ USERNAME: USER.username, PASSWORD: 'wrong' })).body, WRONG)
   t.same((await attempt({ USERNAME: 'nobody', PASSWORD: USER.password })).body, WRONG)
@@ -221,8 +221,8 @@ t.test('a refresh keeps auth_time and origin_jti, and gives no new refresh token
   const emulator = await startEmulator(t, { now: () => now })
   const first = tokensOf(await logIn(emulator.url))
   now += 60_000
-  for (const answer of [await refresh(emulator.url, first.RefreshToken), await refreshWithRotation(emulator.url, first.RefreshToken)]) {
-    const second = tokensOf(answer)
+  for (const response of [await refresh(emulator.url, first.RefreshToken), await refreshWithRotation(emulator.url, first.RefreshToken)]) {
+    const second = tokensOf(response)
     t.equal(second.RefreshToken, undefined)
     const [before, after] = [emulator.verify(first.AccessToken), emulator.verify(second.AccessToken)]
     t.equal(after?.['auth_time'], before?.['auth_time'])
@@ -247,7 +247,7 @@ t.test('a refresh token that is unknown, of another client, revoked or expired i
   t.match((await refresh(emulator.url, again)).body, { message: 'Refresh Token has been revoked' })
 })
 
-async function logInAt (url: string, now: number): Promise<Answer> {
+async function logInAt (url: string, now: number): Promise<EmulatorResponse> {
   const client = createSrpClient(POOL_NAME)
   return await respond(url, client.respond(challengeOf(await start(url, client)), USER.password, formatTimestamp(now, undefined)))
 }
@@ -333,7 +333,7 @@ t.test('faults hit the calls they are for, as often as they say, and can be clea
   t.equal((await logIn(emulator.url)).status, 200)
 })
 
-t.test('faults that spoil an answer spoil it as they say', async t => {
+t.test('faults that spoil a response spoil it as they say', async t => {
   const emulator = await startEmulator(t)
   const { url, faults } = emulator
   faults.add({ type: 'challenge', name: 'SMS_MFA' })
@@ -365,7 +365,7 @@ t.test('faults that spoil an answer spoil it as they say', async t => {
   }
 })
 
-t.test('a connection that is dropped ends without an answer, once', async t => {
+t.test('a connection that is dropped ends without a response, once', async t => {
   const emulator = await startEmulator(t)
   emulator.faults.add({ type: 'drop' })
   await t.rejects(start(emulator.url, createSrpClient(POOL_NAME)))
@@ -399,11 +399,11 @@ t.test('requests that are no calls are refused, and large ones are not read to t
   t.teardown(() => { socket.destroy() })
   socket.write('POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: AWSCognitoIdentityProviderService.InitiateAuth\r\ncontent-length: 999999999\r\n\r\n')
   socket.write('x'.repeat(200_000))
-  let answer = ''
+  let response = ''
   for await (const chunk of socket as AsyncIterable<Buffer>) {
-    answer += chunk.toString('latin1')
-    if (answer.includes('SerializationException')) break
+    response += chunk.toString('latin1')
+    if (response.includes('SerializationException')) break
   }
-  t.match(answer, /^HTTP\/1\.1 400 /)
-  t.match(answer, /connection: close/i)
+  t.match(response, /^HTTP\/1\.1 400 /)
+  t.match(response, /connection: close/i)
 })

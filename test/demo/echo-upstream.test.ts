@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { startEchoUpstream, type EchoUpstream, type EchoUpstreamOptions } from '#src/demo/echo-upstream.ts'
-import { call, type PlainAnswer, type PlainRequest } from '../helpers/plain-client.ts'
+import { call, type PlainResponse, type PlainRequest } from '../helpers/plain-client.ts'
 
 const KEY = 'canary-key-0123456789abcdef'
 const TOKEN = 'canary.token.0123456789abcdef'
@@ -22,9 +22,9 @@ interface Facts {
   readonly arrived: { readonly method: string, readonly path: string, readonly headers: Readonly<Record<string, string>>, readonly body: string }
 }
 
-async function ask (upstream: EchoUpstream, path: string, request: PlainRequest = {}): Promise<PlainAnswer & { readonly facts: Facts }> {
-  const answer = await call(new URL(upstream.url).host, path, request)
-  return { ...answer, facts: JSON.parse(answer.body) as Facts }
+async function ask (upstream: EchoUpstream, path: string, request: PlainRequest = {}): Promise<PlainResponse & { readonly facts: Facts }> {
+  const response = await call(new URL(upstream.url).host, path, request)
+  return { ...response, facts: JSON.parse(response.body) as Facts }
 }
 
 t.test('a genuine token is let in, alone and with a known key', async (t) => {
@@ -72,7 +72,7 @@ t.test('a known key in the query is enough', async (t) => {
   t.equal(facts.arrived.path, '/tiles?zoom=3&key=canary…cdef (27 characters)&x=1')
 })
 
-t.test('no secret stands in an answer', async (t) => {
+t.test('no secret stands in a response', async (t) => {
   const upstream = await startEcho(t)
   const { body, facts } = await ask(upstream, `/txs?token=${TOKEN}&Secret=${KEY}&monkey=wrench&key=short`, {
     headers: { authorization: `Bearer ${TOKEN}`, 'x-api-key': KEY, cookie: `session=${TOKEN}`, 'x-request-id': 'kept as it is' }
@@ -95,7 +95,7 @@ t.test('method and body are shown, a long body by its beginning', async (t) => {
   t.equal(long.facts.arrived.body.length, 2048)
 })
 
-t.test('where verifying fails the connection ends without an answer, and the next request is served', async (t) => {
+t.test('where verifying fails the connection ends without a response, and the next request is served', async (t) => {
   let failing = true
   const upstream = await startEcho(t, { verify: async () => failing ? Promise.reject(new Error('no keys')) : { exp: 0 } })
   await t.rejects(ask(upstream, '/'), { code: 'ECONNRESET' })

@@ -24,7 +24,7 @@ interface Seen {
   readonly gzip: readonly [encoding: string | null | undefined, text: string]
   readonly deleted: Echo
   readonly empty: readonly [status: number, bytes: number]
-  /** Whether the client knew that half an answer is half: by its length, by its chunks. */
+  /** Whether the client knew that half a response is half: by its length, by its chunks. */
   readonly truncated: readonly [boolean, boolean]
 }
 
@@ -149,7 +149,7 @@ t.test('curl', { skip: missing('curl') }, async (t) => {
   t.match(await echo('-T', file, '/api/echo'), { method: 'PUT', sha256: sha256(BODY) })
   t.match(await echo('--http1.0', QUERY), { method: 'GET', url: '/echo?a=1&a=2&b=%20+%2B' })
   t.match(await echo('--http1.0', '--data-binary', `@${file}`, '/api/echo'), { method: 'POST', sha256: sha256(BODY) })
-  for (const path of ['/api/cut-length', '/api/cut-chunks']) t.not((await curl(['--http1.0', path])).status, 0, `HTTP/1.0 ${path}: half an answer is an error`)
+  for (const path of ['/api/cut-length', '/api/cut-chunks']) t.not((await curl(['--http1.0', path])).status, 0, `HTTP/1.0 ${path}: half a response is an error`)
   t.equal((await curl(['--http1.0', '/api/stream'])).stdout.toString(), 'one two', 'and a whole one is none')
   t.equal((await curl(['--output', '/dev/null', '--write-out', '%{http_code} %{num_connects} ', '/api/empty', '--next', '--silent', '--output', '/dev/null', '--write-out', '%{http_code} %{num_connects}', '/api/sized'])).stdout.toString(), '204 1 200 0', 'one connection')
 })
@@ -218,7 +218,7 @@ function check (t: Test, seen: Seen): void {
   t.same(seen.head, [200, '12345', 0])
   t.same(seen.gzip, ['gzip', TEXT])
   t.same(seen.empty, [204, 0])
-  t.same(seen.truncated, [true, true], 'half an answer is an error')
+  t.same(seen.truncated, [true, true], 'half a response is an error')
 }
 
 async function startPair (t: Test): Promise<TestProxy> {
@@ -335,8 +335,8 @@ async function * pieces (): AsyncGenerator<Buffer> {
   for (let start = 0; start < BODY.length; start += 100_000) yield BODY.subarray(start, start + 100_000)
 }
 
-async function fails (answer: Promise<unknown>): Promise<boolean> {
-  return await answer.then(() => false, () => true)
+async function fails (response: Promise<unknown>): Promise<boolean> {
+  return await response.then(() => false, () => true)
 }
 
 async function read (stream: Readable): Promise<Buffer> {

@@ -1,7 +1,7 @@
 import { METHODS } from 'node:http'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 
-/** How the upstream answers a case; Latin-1 text throughout. */
+/** How the upstream responses a case; Latin-1 text throughout. */
 export interface Reply {
   readonly bytes: string
   /** Ends the connection behind it. */
@@ -12,7 +12,7 @@ export interface Reply {
   readonly early?: boolean
 }
 
-/** A request as it stands on the wire, without `Host`, and what the upstream answers. */
+/** A request as it stands on the wire, without `Host`, and what the upstream responses. */
 export interface Case {
   readonly name: string
   readonly method: string
@@ -44,11 +44,11 @@ function chunked (chunks: readonly string[], end = '0\r\n\r\n'): string {
   return chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('') + end
 }
 
-function answer (status: string, lines: readonly string[] = [], body = ''): string {
+function respond (status: string, lines: readonly string[] = [], body = ''): string {
   return [`HTTP/1.1 ${status}`, ...lines, `Content-Length: ${body.length}`, '', body].join('\r\n')
 }
 
-function answerChunked (lines: readonly string[], body: string): string {
+function respondChunked (lines: readonly string[], body: string): string {
   return ['HTTP/1.1 200 OK', ...lines, 'Transfer-Encoding: chunked', '', body].join('\r\n')
 }
 
@@ -130,15 +130,15 @@ const STATUSES = ['200 OK', '201 Created', '202 Accepted', '203 Non-Authoritativ
   '501 Not', '502 Bad', '503 Busy', '504 Late', '505 Version', '511 Network', '599 Last']
 
 const responses = [
-  ...STATUSES.map((status) => make(`status ${status}`, { reply: answer(status, ['X-A: 1'], 'body') })),
+  ...STATUSES.map((status) => make(`status ${status}`, { reply: respond(status, ['X-A: 1'], 'body') })),
   make('an empty reason', { reply: 'HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nok' }),
   make('no reason at all', { reply: 'HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok' }),
-  make('a long reason', { reply: answer(`200 ${'so '.repeat(50)}it is`) }),
-  make('a reason of other bytes', { reply: answer('200 Caf\xe9') }),
+  make('a long reason', { reply: respond(`200 ${'so '.repeat(50)}it is`) }),
+  make('a reason of other bytes', { reply: respond('200 Caf\xe9') }),
   make('204', { reply: 'HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n' }),
   make('204 to a POST', { ...sized('abc'), reply: 'HTTP/1.1 204 No Content\r\n\r\n' }),
   make('204 to a DELETE', { method: 'DELETE', reply: 'HTTP/1.1 204 No Content\r\nETag: "x"\r\n\r\n' }),
-  make('205', { method: 'POST', reply: answer('205 Reset Content') }),
+  make('205', { method: 'POST', reply: respond('205 Reset Content') }),
   make('304 with a length', { reply: 'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\nContent-Length: 1000\r\n\r\n' }),
   make('304 without one', { reply: 'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\nCache-Control: max-age=1\r\n\r\n' }),
   make('HEAD with a length', { method: 'HEAD', reply: 'HTTP/1.1 200 OK\r\nContent-Length: 12345\r\nAccept-Ranges: bytes\r\n\r\n' }),
@@ -146,54 +146,54 @@ const responses = [
   make('HEAD with chunked', { method: 'HEAD', reply: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n' }),
   make('HEAD of a 404', { method: 'HEAD', reply: 'HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n' }),
   make('HEAD of a 304', { method: 'HEAD', reply: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n' }),
-  make('an empty body', { reply: answer('200 OK') }),
-  make('an empty chunked body', { reply: answerChunked([], '0\r\n\r\n') }),
-  make('chunks', { reply: answerChunked(['X-A: 1'], chunked(['abc', 'd', EVERY_BYTE])) }),
-  make('chunks with extensions', { reply: answerChunked([], '3;a=b\r\nabc\r\n0;last\r\n\r\n') }),
-  make('trailers', { reply: answerChunked(['Trailer: X-Sum, Grpc-Status'], chunked(['abc'], '0\r\nX-Sum: 1\r\nGrpc-Status: 0\r\n\r\n')) }),
-  make('trailers that nobody announced', { reply: answerChunked([], chunked(['abc'], '0\r\nX-Sum: a:b\r\nx-sum: 2\r\n\r\n')) }),
-  make('trailers that are hop-by-hop', { reply: answerChunked([], chunked(['abc'], '0\r\nConnection: X\r\nX-Sum: 1\r\n\r\n')) }),
-  make('trailers behind an empty body', { reply: answerChunked([], '0\r\ngrpc-status: 5\r\n\r\n') }),
+  make('an empty body', { reply: respond('200 OK') }),
+  make('an empty chunked body', { reply: respondChunked([], '0\r\n\r\n') }),
+  make('chunks', { reply: respondChunked(['X-A: 1'], chunked(['abc', 'd', EVERY_BYTE])) }),
+  make('chunks with extensions', { reply: respondChunked([], '3;a=b\r\nabc\r\n0;last\r\n\r\n') }),
+  make('trailers', { reply: respondChunked(['Trailer: X-Sum, Grpc-Status'], chunked(['abc'], '0\r\nX-Sum: 1\r\nGrpc-Status: 0\r\n\r\n')) }),
+  make('trailers that nobody announced', { reply: respondChunked([], chunked(['abc'], '0\r\nX-Sum: a:b\r\nx-sum: 2\r\n\r\n')) }),
+  make('trailers that are hop-by-hop', { reply: respondChunked([], chunked(['abc'], '0\r\nConnection: X\r\nX-Sum: 1\r\n\r\n')) }),
+  make('trailers behind an empty body', { reply: respondChunked([], '0\r\ngrpc-status: 5\r\n\r\n') }),
   make('delimited by the end', { reply: { bytes: 'HTTP/1.1 200 OK\r\nX-A: 1\r\n\r\nuntil the end', end: true } }),
   make('delimited by the end, empty', { reply: { bytes: 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n', end: true } }),
   make('delimited by the end, 300 kB', { reply: { bytes: `HTTP/1.1 200 OK\r\n\r\n${'z'.repeat(300_000)}`, end: true } }),
   make('HTTP/1.0', { reply: { bytes: 'HTTP/1.0 200 OK\r\nServer: old\r\n\r\nold', end: true } }),
   make('HTTP/1.0 with a length', { reply: { bytes: 'HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold', end: true } }),
   make('HTTP/1.0 with keep-alive', { reply: 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nold' }),
-  make('Connection: close with a length', { reply: { bytes: answer('200 OK', ['Connection: close'], 'bye'), end: true } }),
-  make('Connection: close in chunks', { reply: { bytes: answerChunked(['Connection: close'], chunked(['bye'])), end: true } }),
-  make('Connection: close both ways', { lines: ['Connection: close'], reply: { bytes: answer('200 OK', ['Connection: close'], 'bye'), end: true } }),
-  make('Connection that lists a header', { reply: answer('200 OK', ['Connection: X-Hop', 'X-Hop: 1', 'X-Kept: 1', 'Keep-Alive: timeout=5, max=10', 'Upgrade: h2', 'Proxy-Connection: close'], 'ok') }),
-  make('hop-by-hop for proxies', { reply: answer('407 No', ['Proxy-Authenticate: Basic realm="x"', 'Proxy-Authentication-Info: x'], 'ok') }),
-  make('CORS', { reply: answer('200 OK', ['Access-Control-Allow-Origin: *', 'access-control-expose-headers: X', 'Vary: Origin'], 'ok') }),
-  make('mixed case and order', { reply: answer('200 OK', ['x-b: 1', 'X-A: 2', 'ETAG: "x"', 'sErVeR: y'], 'ok') }),
-  make('Set-Cookie twice', { reply: answer('200 OK', ['Set-Cookie: a=1; Expires=Thu, 01 Jan 2099 00:00:00 GMT', 'X-A: 1', 'set-cookie: b=2', 'Set-Cookie: a=1'], 'ok') }),
-  make('duplicates', { reply: answer('200 OK', ['X-D: 1', 'x-d: 2', 'Vary: a', 'Vary: b', 'WWW-Authenticate: Basic', 'WWW-Authenticate: Bearer', 'Link: </a>', 'Link: </b>'], 'ok') }),
-  make('empty values and obs-text', { reply: answer('200 OK', ['X-Empty:', 'X-Latin: \xe9', 'X-Utf8: \xc3\xa9', 'X-Space:   a  ', 'X-Tab: a\tb'], 'ok') }),
-  make('a Date of its own', { reply: answer('200 OK', ['Date: Thu, 01 Jan 1970 00:00:00 GMT'], 'ok') }),
-  make('a Date that is none', { reply: answer('200 OK', ['date: then'], 'ok') }),
-  make('a header of 8 kB', { reply: answer('200 OK', [`X-Long: ${'v'.repeat(8000)}`], 'ok') }),
-  make('100 headers', { reply: answer('200 OK', Array.from({ length: 100 }, (_, index) => `X-N-${index}: ${index}`), 'ok') }),
-  make('Proxy-Status and Via of its own', { reply: answer('502 Bad', ['Proxy-Status: other; error=dns_error', 'Via: 1.1 other', 'Age: 5'], 'theirs') }),
-  make('gzip', { lines: ['Accept-Encoding: gzip'], reply: answer('200 OK', ['Content-Encoding: gzip', 'Vary: Accept-Encoding'], gzipSync('y'.repeat(5000)).toString('latin1')) }),
-  make('gzip in chunks', { reply: answerChunked(['Content-Encoding: gzip'], chunked([gzipSync('y'.repeat(5000)).toString('latin1')])) }),
-  make('br that nobody asked for', { reply: answer('200 OK', ['Content-Encoding: br'], brotliCompressSync('y').toString('latin1')) }),
-  make('a coding that is a lie', { reply: answer('200 OK', ['Content-Encoding: gzip'], 'plain') }),
-  make('every byte value', { reply: answer('200 OK', ['Content-Type: application/octet-stream'], EVERY_BYTE) }),
-  make('500 kB', { reply: answer('200 OK', [], EVERY_BYTE.repeat(2000)) }),
-  make('a partial one', { lines: ['Range: bytes=2-4'], reply: answer('206 Partial Content', ['Content-Range: bytes 2-4/10'], 'cde') }),
-  make('multipart/byteranges', { lines: ['Range: bytes=0-0,2-2'], reply: answer('206 Partial Content', ['Content-Type: multipart/byteranges; boundary=b'], '--b\r\nContent-Range: bytes 0-0/3\r\n\r\na\r\n--b\r\nContent-Range: bytes 2-2/3\r\n\r\nc\r\n--b--\r\n') }),
-  make('one byte at a time', { reply: { bytes: answer('200 OK', ['X-Slow: 1'], 'slowly'), drip: true } }),
-  make('chunks, one byte at a time', { reply: { bytes: answerChunked(['Trailer: X-T'], chunked(['slow', 'ly'], '0\r\nX-T: 1\r\n\r\n')), drip: true } }),
+  make('Connection: close with a length', { reply: { bytes: respond('200 OK', ['Connection: close'], 'bye'), end: true } }),
+  make('Connection: close in chunks', { reply: { bytes: respondChunked(['Connection: close'], chunked(['bye'])), end: true } }),
+  make('Connection: close both ways', { lines: ['Connection: close'], reply: { bytes: respond('200 OK', ['Connection: close'], 'bye'), end: true } }),
+  make('Connection that lists a header', { reply: respond('200 OK', ['Connection: X-Hop', 'X-Hop: 1', 'X-Kept: 1', 'Keep-Alive: timeout=5, max=10', 'Upgrade: h2', 'Proxy-Connection: close'], 'ok') }),
+  make('hop-by-hop for proxies', { reply: respond('407 No', ['Proxy-Authenticate: Basic realm="x"', 'Proxy-Authentication-Info: x'], 'ok') }),
+  make('CORS', { reply: respond('200 OK', ['Access-Control-Allow-Origin: *', 'access-control-expose-headers: X', 'Vary: Origin'], 'ok') }),
+  make('mixed case and order', { reply: respond('200 OK', ['x-b: 1', 'X-A: 2', 'ETAG: "x"', 'sErVeR: y'], 'ok') }),
+  make('Set-Cookie twice', { reply: respond('200 OK', ['Set-Cookie: a=1; Expires=Thu, 01 Jan 2099 00:00:00 GMT', 'X-A: 1', 'set-cookie: b=2', 'Set-Cookie: a=1'], 'ok') }),
+  make('duplicates', { reply: respond('200 OK', ['X-D: 1', 'x-d: 2', 'Vary: a', 'Vary: b', 'WWW-Authenticate: Basic', 'WWW-Authenticate: Bearer', 'Link: </a>', 'Link: </b>'], 'ok') }),
+  make('empty values and obs-text', { reply: respond('200 OK', ['X-Empty:', 'X-Latin: \xe9', 'X-Utf8: \xc3\xa9', 'X-Space:   a  ', 'X-Tab: a\tb'], 'ok') }),
+  make('a Date of its own', { reply: respond('200 OK', ['Date: Thu, 01 Jan 1970 00:00:00 GMT'], 'ok') }),
+  make('a Date that is none', { reply: respond('200 OK', ['date: then'], 'ok') }),
+  make('a header of 8 kB', { reply: respond('200 OK', [`X-Long: ${'v'.repeat(8000)}`], 'ok') }),
+  make('100 headers', { reply: respond('200 OK', Array.from({ length: 100 }, (_, index) => `X-N-${index}: ${index}`), 'ok') }),
+  make('Proxy-Status and Via of its own', { reply: respond('502 Bad', ['Proxy-Status: other; error=dns_error', 'Via: 1.1 other', 'Age: 5'], 'theirs') }),
+  make('gzip', { lines: ['Accept-Encoding: gzip'], reply: respond('200 OK', ['Content-Encoding: gzip', 'Vary: Accept-Encoding'], gzipSync('y'.repeat(5000)).toString('latin1')) }),
+  make('gzip in chunks', { reply: respondChunked(['Content-Encoding: gzip'], chunked([gzipSync('y'.repeat(5000)).toString('latin1')])) }),
+  make('br that nobody asked for', { reply: respond('200 OK', ['Content-Encoding: br'], brotliCompressSync('y').toString('latin1')) }),
+  make('a coding that is a lie', { reply: respond('200 OK', ['Content-Encoding: gzip'], 'plain') }),
+  make('every byte value', { reply: respond('200 OK', ['Content-Type: application/octet-stream'], EVERY_BYTE) }),
+  make('500 kB', { reply: respond('200 OK', [], EVERY_BYTE.repeat(2000)) }),
+  make('a partial one', { lines: ['Range: bytes=2-4'], reply: respond('206 Partial Content', ['Content-Range: bytes 2-4/10'], 'cde') }),
+  make('multipart/byteranges', { lines: ['Range: bytes=0-0,2-2'], reply: respond('206 Partial Content', ['Content-Type: multipart/byteranges; boundary=b'], '--b\r\nContent-Range: bytes 0-0/3\r\n\r\na\r\n--b\r\nContent-Range: bytes 2-2/3\r\n\r\nc\r\n--b--\r\n') }),
+  make('one byte at a time', { reply: { bytes: respond('200 OK', ['X-Slow: 1'], 'slowly'), drip: true } }),
+  make('chunks, one byte at a time', { reply: { bytes: respondChunked(['Trailer: X-T'], chunked(['slow', 'ly'], '0\r\nX-T: 1\r\n\r\n')), drip: true } }),
   make('until the end, one byte at a time', { reply: { bytes: 'HTTP/1.1 200 OK\r\n\r\nslowly', drip: true, end: true } }),
-  make('a redirect to elsewhere', { reply: answer('302 Found', ['Location: https://other.example/v2/x']) }),
-  make('a relative redirect', { reply: answer('302 Found', ['Location: y/../z?z#f']) }),
-  make('a redirect into the base', { reply: answer('302 Found', ['Location: /v2/y?z#f']) }),
-  make('a Content-Location in the base', { reply: answer('200 OK', ['Content-Location: /v2/y'], 'ok') }),
-  make('an early answer to a length', { method: 'POST', lines: ['Content-Length: 100'], body: 'part', reply: { bytes: answer('413 Too Large', ['X-A: 1'], 'no'), early: true } }),
-  make('an early answer to chunks', { method: 'POST', lines: ['Transfer-Encoding: chunked'], body: '4\r\npart\r\n', reply: { bytes: answer('401 Unauthorized', [], 'no'), early: true } }),
-  make('an early answer that closes', { method: 'PUT', lines: ['Content-Length: 100'], body: 'part', reply: { bytes: answer('400 Bad', ['Connection: close'], 'no'), early: true, end: true } }),
-  make('chunks to an HTTP/1.0 client', { version: '1.0', reply: answerChunked(['Trailer: X-T'], chunked(['abc'], '0\r\nX-T: 1\r\n\r\n')) }),
+  make('a redirect to elsewhere', { reply: respond('302 Found', ['Location: https://other.example/v2/x']) }),
+  make('a relative redirect', { reply: respond('302 Found', ['Location: y/../z?z#f']) }),
+  make('a redirect into the base', { reply: respond('302 Found', ['Location: /v2/y?z#f']) }),
+  make('a Content-Location in the base', { reply: respond('200 OK', ['Content-Location: /v2/y'], 'ok') }),
+  make('an early response to a length', { method: 'POST', lines: ['Content-Length: 100'], body: 'part', reply: { bytes: respond('413 Too Large', ['X-A: 1'], 'no'), early: true } }),
+  make('an early response to chunks', { method: 'POST', lines: ['Transfer-Encoding: chunked'], body: '4\r\npart\r\n', reply: { bytes: respond('401 Unauthorized', [], 'no'), early: true } }),
+  make('an early response that closes', { method: 'PUT', lines: ['Content-Length: 100'], body: 'part', reply: { bytes: respond('400 Bad', ['Connection: close'], 'no'), early: true, end: true } }),
+  make('chunks to an HTTP/1.0 client', { version: '1.0', reply: respondChunked(['Trailer: X-T'], chunked(['abc'], '0\r\nX-T: 1\r\n\r\n')) }),
   make('until the end to an HTTP/1.0 client', { version: '1.0', reply: { bytes: 'HTTP/1.1 200 OK\r\n\r\nabc', end: true } }),
   make('204 to an HTTP/1.0 client', { version: '1.0', reply: 'HTTP/1.1 204 No Content\r\n\r\n' }),
   make('HEAD of an HTTP/1.0 client', { version: '1.0', method: 'HEAD', reply: 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n' })
@@ -202,9 +202,9 @@ const responses = [
 /** Requests and answers that a proxy must leave as they are. */
 export const CORPUS: readonly Case[] = [...methods, ...framings, ...encodings, ...targets, ...headers, ...responses]
 
-/** Cases that share one connection, whose answers must come in their order. */
+/** Cases that share one connection, whose responses must come in their order. */
 export const SEQUENCES: ReadonlyArray<readonly Case[]> = [
-  [make('first', { reply: answer('200 OK', [], 'one') }), make('second', { ...sized('abc'), reply: answerChunked([], chunked(['two'])) }), make('third', { method: 'HEAD', reply: BODILESS_OK }), make('fourth', { reply: answer('404 Not Found', [], 'four') })],
-  [make('bodiless first', { reply: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n' }), make('then 204', { method: 'DELETE', reply: 'HTTP/1.1 204 No Content\r\n\r\n' }), make('then trailers', { reply: answerChunked([], chunked(['abc'], '0\r\nX-T: 1\r\n\r\n')) }), make('then a body', { reply: OK })],
+  [make('first', { reply: respond('200 OK', [], 'one') }), make('second', { ...sized('abc'), reply: respondChunked([], chunked(['two'])) }), make('third', { method: 'HEAD', reply: BODILESS_OK }), make('fourth', { reply: respond('404 Not Found', [], 'four') })],
+  [make('bodiless first', { reply: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n' }), make('then 204', { method: 'DELETE', reply: 'HTTP/1.1 204 No Content\r\n\r\n' }), make('then trailers', { reply: respondChunked([], chunked(['abc'], '0\r\nX-T: 1\r\n\r\n')) }), make('then a body', { reply: OK })],
   [make('GET with a body', { lines: ['Content-Length: 3'], body: 'abc' }), make('chunks', { method: 'PUT', lines: ['Transfer-Encoding: chunked'], body: chunked(['abc', 'd']) }), make('the last', { lines: ['Connection: close'] })]
 ].map((sequence) => sequence.map((asked, index) => ({ ...asked, target: `/${index}` })))

@@ -67,8 +67,8 @@ t.test('OAuth 2.0 client credentials', async (t) => {
   const scene = await start(t,
     `"billing": { "type": "oauth2", "tokenUrl": "${server.url}/oauth/token", "clientId": "batch", "clientSecret": "\${OAUTH_SECRET}", "scope": "invoices.read", "audience": "urn:api", "resource": "https://api.example.com/", "extra": { "tenant": "eu" } }`,
     (api) => `{ "prefix": "/billing", "upstream": "${api}", "credential": "billing" }`)
-  const answers = await Promise.all(Array.from({ length: 20 }, () => call(scene.address, '/billing/invoices')))
-  t.ok(answers.every(({ status }) => status === 200))
+  const responses = await Promise.all(Array.from({ length: 20 }, () => call(scene.address, '/billing/invoices')))
+  t.ok(responses.every(({ status }) => status === 200))
   t.ok(scene.api.seen.every(({ headers }) => headers.authorization === 'Bearer CANARY-access-token'))
   t.equal(server.calls.length, 1, 'one token for all')
   t.same(Object.fromEntries(server.calls[0]?.form ?? []), { grant_type: 'client_credentials', scope: 'invoices.read', audience: 'urn:api', resource: 'https://api.example.com/', tenant: 'eu' })
@@ -118,7 +118,7 @@ t.test('an OIS: several schemes, a value kept fresh, relayed metadata, its own p
   t.equal(posted.body, `{ "amount": 12345678901234567890,"access_key":"${SECRETS.PRICE_KEY}","chain":"1" }`)
   t.equal(posted.url, '/v1/convert')
   const before = scene.api.seen.length
-  const refusals: ReadonlyArray<readonly [status: number, path: string, request: Parameters<typeof call>[2]]> = [
+  const rejections: ReadonlyArray<readonly [status: number, path: string, request: Parameters<typeof call>[2]]> = [
     [400, '/prices/tickers/btc', {}],
     [400, '/prices/tickers/btc', { headers: { 'x-requester-address': '0x1' } }],
     [403, '/prices/tickers/btc/more', { headers: { 'x-requester-address': requester } }],
@@ -126,7 +126,7 @@ t.test('an OIS: several schemes, a value kept fresh, relayed metadata, its own p
     [422, '/prices/convert', { method: 'POST', body: '[1]', headers: { 'content-type': 'application/json', 'x-requester-address': requester } }],
     [415, '/prices/convert', { method: 'POST', body: 'x', headers: { 'content-type': 'text/plain', 'x-requester-address': requester } }]
   ]
-  for (const [status, path, request] of refusals) t.equal((await call(scene.address, path, request)).status, status, `${status} ${path}`)
+  for (const [status, path, request] of rejections) t.equal((await call(scene.address, path, request)).status, status, `${status} ${path}`)
   t.equal(scene.api.seen.length, before, 'nothing was sent')
   t.equal((await seen(scene, '/open-data/x')).url, '/x', 'an OIS that no route names has one by its title')
   await end(t, scene)

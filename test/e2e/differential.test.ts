@@ -77,7 +77,7 @@ const RESPONSE_RULES: ReadonlyArray<Rule<SeenResponse>> = [
     fields: response.fields.map(([name, value]) => [name, /^location$/i.test(name) ? value.replace(/^\/v2\//, '/api/') : value] as const)
   })),
   rule('a reason that is no ASCII text is left out', 'RFC 9112 section 4: clients should ignore it', (response) => /^[\t\x20-\x7e]*$/.test(response.reason) ? response : { ...response, reason: '' }),
-  rule('behind an early answer the connection ends', 'RFC 9112 section 9.6; fastify/fastify-http-proxy#474', (response, _, { reply }) => reply.early === true ? { ...response, fields: [...response.fields, ['Connection', 'close']] } : response),
+  rule('behind an early response the connection ends', 'RFC 9112 section 9.6; fastify/fastify-http-proxy#474', (response, _, { reply }) => reply.early === true ? { ...response, fields: [...response.fields, ['Connection', 'close']] } : response),
   rule('Date is added where there is none', 'RFC 9110 section 6.6.1', (response, through) => {
     const [date] = valuesOf(through.fields, 'date')
     return valuesOf(response.fields, 'date').length > 0 || date === undefined || Number.isNaN(Date.parse(date)) ? response : { ...response, fields: [...response.fields, ['Date', date]] }
@@ -142,18 +142,18 @@ async function sides (t: Test): Promise<{ readonly upstream: RecordingUpstream, 
 async function ask (upstream: RecordingUpstream, side: Side, asked: Case): Promise<{ readonly request: SeenRequest, readonly response: SeenResponse }> {
   // Connections are used again, so the newest request need not be on the newest connection.
   let seen: UpstreamExchange | undefined
-  const answer = (exchange: UpstreamExchange): Promise<undefined> => {
+  const respond = (exchange: UpstreamExchange): Promise<undefined> => {
     seen = exchange
     return play(asked.reply, exchange)
   }
-  upstream.early = asked.reply.early === true ? answer : undefined
-  upstream.answer = answer
+  upstream.early = asked.reply.early === true ? respond : undefined
+  upstream.respond = respond
   const client = await connectRaw(side.port)
   try {
     client.send(bytesOf(side, asked))
     const response = await readResponse(client, asked)
-    if (seen === undefined) throw new Error(`${asked.name} got an answer that the upstream did not give: ${response.statusCode} ${response.body}`)
-    // How much of a body has come by the time of an early answer is a matter of chance, and none of the proxy's.
+    if (seen === undefined) throw new Error(`${asked.name} got a response that the upstream did not give: ${response.statusCode} ${response.body}`)
+    // How much of a body has come by the time of an early response is a matter of chance, and none of the proxy's.
     const body = asked.reply.early === true ? '' : seen.body.toString('latin1')
     return { request: { startLine: seen.startLine, fields: seen.fields, body, trailers: seen.trailers }, response }
   } finally {
@@ -166,7 +166,7 @@ async function askAll (upstream: RecordingUpstream, side: Side, sequence: readon
   const seen: SeenResponse[] = []
   upstream.early = undefined
   // By their targets: pipelined requests may overtake each other on their way to the upstream, though never back.
-  upstream.answer = (exchange) => {
+  upstream.respond = (exchange) => {
     const asked = sequence.find(({ target }) => exchange.target.endsWith(target))
     return asked === undefined ? undefined : play(asked.reply, exchange)
   }

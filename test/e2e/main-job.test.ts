@@ -18,8 +18,8 @@ t.test('an app without credentials reaches a protected API', async (t) => {
   t.same(routes, [], 'no route has a listener of its own')
 
   await t.test('fifty concurrent first requests cause one login', async (t) => {
-    const answers = await Promise.all(Array.from({ length: 50 }, () => call(address, '/a/txs?x=1')))
-    t.ok(answers.every(({ status }) => status === 200))
+    const responses = await Promise.all(Array.from({ length: 50 }, () => call(address, '/a/txs?x=1')))
+    t.ok(responses.every(({ status }) => status === 200))
     const logins = world.emulator.record.filter(({ username, operation }) => username === world.secrets.KEY_A && operation === 'RespondToAuthChallenge')
     t.equal(logins.length, 1)
     t.equal(world.api.seen.length, 50)

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startApi } from '../helpers/api.ts'
 import { startDaemon, type Daemon } from '../helpers/daemon.ts'
-import { answer, issued, startScriptedServer, type Reply } from '../helpers/oauth2.ts'
-import { call, type PlainAnswer } from '../helpers/plain-client.ts'
+import { respond, issued, startScriptedServer, type Reply } from '../helpers/oauth2.ts'
+import { call, type PlainResponse } from '../helpers/plain-client.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 /** A token endpoint, an upstream, and a folder for the configurations of the daemons between them. */
@@ -39,7 +39,7 @@ async function startHouse (t: Test, reply?: Reply) {
   }
 }
 
-async function get (daemon: Daemon, path: string): Promise<PlainAnswer> {
+async function get (daemon: Daemon, path: string): Promise<PlainResponse> {
   return await call((await daemon.line('listening'))['address'] as string, path)
 }
 
@@ -54,7 +54,7 @@ t.test('two credentials that differ in one further field keep two tokens, on the
   t.equal(await first.exit, 0)
   t.equal(readdirSync(join(folder, 'tokens')).filter(name => name.endsWith('.token')).length, 2)
 
-  provider.reply = answer(503, '')
+  provider.reply = respond(503, '')
   const second = start(credentials, cache)
   for (const name of ['one', 'two']) {
     t.equal((await get(second, `/${name}`)).status, 200)
@@ -66,8 +66,8 @@ t.test('two credentials that differ in one further field keep two tokens, on the
 t.test('answers as Shopify and Apigee give them, and one of another type', async t => {
   const { provider, api, start } = await startHouse(t)
   const replies = {
-    shopify: answer(200, { access_token: 'shpat_1', scope: 'write_orders', expires_in: 86399 }),
-    apigee: answer(200, { access_token: 'apigee_1', token_type: 'BearerToken', expires_in: '1799', issued_at: '1700000000000' }),
+    shopify: respond(200, { access_token: 'shpat_1', scope: 'write_orders', expires_in: 86399 }),
+    apigee: respond(200, { access_token: 'apigee_1', token_type: 'BearerToken', expires_in: '1799', issued_at: '1700000000000' }),
     mac: issued({ access_token: 'mac_1', token_type: 'mac' })
   }
   provider.reply = socket => { socket.write(replies[(provider.calls.at(-1)?.form.get('who') ?? 'mac') as keyof typeof replies]) }

@@ -8,7 +8,7 @@ import { setCookies } from '#src/http/cookie.ts'
 import { loadOis, metadataHeaders, RELAYED, type Metadata, type OisCredential } from '../helpers/ois.ts'
 import { startProxy } from '../helpers/proxy.ts'
 import { rawRequest } from '../helpers/raw-client.ts'
-import { answerWith, startUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
+import { respondWith, startUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
 
 interface OperationParameter { readonly in: 'query' | 'header' | 'cookie', readonly name: string }
 
@@ -36,7 +36,7 @@ interface Vector {
   readonly countersign: { readonly verdict: string, readonly outcome?: string }
 }
 
-const all = JSON.parse(readFileSync(new URL('../vectors/ois.json', import.meta.url), 'utf8')) as Vector[]
+const all = JSON.parse(readFileSync(new URL('../../test/vectors/ois.json', import.meta.url), 'utf8')) as Vector[]
 const vectors = all.filter(({ layer, method, ois }) => ['auth-fragment', 'request-parameters', 'built-request', 'wire'].includes(layer) && method !== undefined && ois !== undefined)
 
 /** The requests that differ from the Airnode's on purpose: what arrives instead. */
@@ -64,13 +64,13 @@ t.test('http-client: a POST keeps its fields in the body, and a redirect is retu
   const cases = all.filter(({ layer, ois }) => layer === 'http-client' || (layer === 'wire' && ois === undefined))
   t.equal(cases.length, 3)
   const elsewhere = await startUpstream(t)
-  const upstream = await startUpstream(t, { answer: () => answerWith('302 Found', [`Location: ${elsewhere.origin}/next`]) })
+  const upstream = await startUpstream(t, { respond: () => respondWith('302 Found', [`Location: ${elsewhere.origin}/next`]) })
   const { routes } = loadOis(t.testdir({}), { servers: [{ url: upstream.origin }], components: { securitySchemes: { k: { type: 'apiKey', in: 'header', name: 'X-API-Key' } } }, security: { k: [] } }, [{ securitySchemeName: 'k', securitySchemeValue: 'K' }])
   const proxy = await startProxy(t, { routes })
   const body = '{"from":"ETH","to":"USD"}'
   for (const { method } of cases) {
-    const answer = await rawRequest(proxy.port, `${method.toUpperCase()} /ois/convert HTTP/1.1\r\nHost: 127.0.0.1:${proxy.port}\r\n${method === 'post' ? `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}` : '\r\n'}`)
-    t.match({ statusCode: answer.statusCode, location: answer.header('location') }, { statusCode: 302, location: `${elsewhere.origin}/next` })
+    const response = await rawRequest(proxy.port, `${method.toUpperCase()} /ois/convert HTTP/1.1\r\nHost: 127.0.0.1:${proxy.port}\r\n${method === 'post' ? `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}` : '\r\n'}`)
+    t.match({ statusCode: response.statusCode, location: response.header('location') }, { statusCode: 302, location: `${elsewhere.origin}/next` })
     const seen = seenBy(upstream.last)
     t.match(seen, { target: '/convert', headers: { 'x-api-key': 'K' }, body: method === 'post' ? body : '' })
   }
@@ -94,13 +94,13 @@ for (const vector of vectors) {
     const lines = [`${vector.method.toUpperCase()} /ois${sent.target} HTTP/1.1`, `Host: 127.0.0.1:${proxy.port}`]
     for (let index = 0; index < sent.headers.length; index += 2) lines.push(`${sent.headers[index] ?? ''}: ${sent.headers[index + 1] ?? ''}`)
     if (sent.body !== '') lines.push(`Content-Length: ${Buffer.byteLength(sent.body)}`)
-    const answer = await rawRequest(proxy.port, `${lines.join('\r\n')}\r\n\r\n${sent.body}`)
+    const response = await rawRequest(proxy.port, `${lines.join('\r\n')}\r\n\r\n${sent.body}`)
     if (outcome === '400' || outcome === '415') {
-      t.equal(answer.statusCode, Number(outcome))
+      t.equal(response.statusCode, Number(outcome))
       t.same(upstream.connections, [], 'nothing was sent')
       return
     }
-    t.equal(answer.statusCode, 200)
+    t.equal(response.statusCode, 200)
     const exchange = upstream.connections[0]?.exchanges[0]
     if (exchange === undefined) throw new Error('the upstream saw nothing')
     await exchange.whole

@@ -2,7 +2,7 @@ import { METHODS } from 'node:http'
 import t, { type Test } from 'tap'
 import { apiKey, BEARER, CANARY, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
-import { answerWith, OK, startUpstream, type RecordingUpstream, type UpstreamOptions } from '../helpers/recording-upstream.ts'
+import { respondWith, OK, startUpstream, type RecordingUpstream, type UpstreamOptions } from '../helpers/recording-upstream.ts'
 
 /*
  * What the test suites of other proxies assert, as scenarios of our own. Left out: what this program does not do (retry,
@@ -13,8 +13,8 @@ import { answerWith, OK, startUpstream, type RecordingUpstream, type UpstreamOpt
  * | golang/go `net/http/httputil` | reverseproxy_test.go | hop-by-hop, Connection lists, empty Connection, trailers, hang-up, X-Forwarded-For, User-Agent, query, flushed headers, cancellation, 1 MB POST, short body |
  * | fastify/fastify-reply-from | get-with-body, head-with-body, full-delete-http2, http-retry, http-timeout, fix-338, fix-GHSA-v2v2-hph8-q5xp, fix-GHSA-2q7r-29rg-6m5h, fastify-multipart-incompatibility, http-invalid-target, http1-aborted-request-fix-428, disable-request-logging | bodies, content types, no retry, timeouts, base path, dead upstream |
  * | http-party/node-http-proxy | lib-http-proxy-passes-web-incoming-test.js, lib-http-proxy-passes-web-outgoing-test.js, lib-http-proxy-common-test.js, core/simple/test-http-many-keep-alive-connections.js, core/simple/test-http-set-cookies.js, core/simple/test-http-host-headers.js | DELETE and OPTIONS without a body, redirects, connection of HTTP/1.0, cookies, Host, paths |
- * | unjs/httpxy | early-response.test.ts, request-smuggling.test.ts | early answers, smuggling in chunks |
- * | nginx/nginx-tests | proxy.t, proxy_extra_data.t, proxy_duplicate_headers.t, proxy_chunked.t, proxy_unfinished.t, proxy_keepalive.t, proxy_redirect.t, proxy_request_buffering_chunked.t, body_chunked.t, http_headers_multi.t | hostile and broken answers, connections that may not be used again, chunks in pieces |
+ * | unjs/httpxy | early-response.test.ts, request-smuggling.test.ts | early responses, smuggling in chunks |
+ * | nginx/nginx-tests | proxy.t, proxy_extra_data.t, proxy_duplicate_headers.t, proxy_chunked.t, proxy_unfinished.t, proxy_keepalive.t, proxy_redirect.t, proxy_request_buffering_chunked.t, body_chunked.t, http_headers_multi.t | hostile and broken responses, connections that may not be used again, chunks in pieces |
  *
  * Failed at first, and fixed: an unknown Transfer-Encoding of a response (nginx proxy_duplicate_headers.t; Go's transport) lost its
  * label and reached the client as if it were plain.
@@ -22,7 +22,7 @@ import { answerWith, OK, startUpstream, type RecordingUpstream, type UpstreamOpt
 
 t.test('golang: TestReverseProxy', async (t) => {
   const { upstream, send } = await pair(t)
-  upstream.answer = () => 'HTTP/1.1 404 Not Found\r\nTrailers: not a special header field name\r\nTrailer: X-Trailer\r\nX-Foo: bar\r\nUpgrade: foo\r\nConnection: X-Hop\r\nX-Hop: foo\r\nX-Multi-Value: foo\r\nX-Multi-Value: bar\r\nSet-Cookie: flavor=chocolateChip\r\n' +
+  upstream.respond = () => 'HTTP/1.1 404 Not Found\r\nTrailers: not a special header field name\r\nTrailer: X-Trailer\r\nX-Foo: bar\r\nUpgrade: foo\r\nConnection: X-Hop\r\nX-Hop: foo\r\nX-Multi-Value: foo\r\nX-Multi-Value: bar\r\nSet-Cookie: flavor=chocolateChip\r\n' +
     'Transfer-Encoding: chunked\r\n\r\n10\r\nI am the backend\r\n0\r\nX-Trailer: trailer_value\r\nX-Unannounced-Trailer: unannounced_trailer_value\r\n\r\n'
   const response = await send('GET / HTTP/1.1', ['Connection: close', 'TE: trailers', 'Proxy-Connection: should be deleted', 'Upgrade: foo'])
   for (const name of ['te', 'proxy-connection', 'upgrade', 'transfer-encoding']) t.same(upstream.last.all(name), [], name)
@@ -33,7 +33,7 @@ t.test('golang: TestReverseProxy', async (t) => {
   t.equal(response.header('trailer'), 'X-Trailer')
   t.equal(response.header('x-hop'), undefined)
   t.same(response.trailers, [['X-Trailer', 'trailer_value'], ['X-Unannounced-Trailer', 'unannounced_trailer_value']])
-  upstream.answer = ({ connection }) => {
+  upstream.respond = ({ connection }) => {
     connection.socket.destroy()
     return undefined
   }
@@ -42,7 +42,7 @@ t.test('golang: TestReverseProxy', async (t) => {
 
 t.test('golang: StripHeadersPresentInConnection, StripEmptyConnection', async (t) => {
   const { upstream, send } = await pair(t)
-  upstream.answer = () => answerWith('200 OK', ['Connection: Upgrade, X-Fake-Connection-Token', 'Connection: X-Some-Conn-Header', 'X-Some-Conn-Header: x', 'X-Fake-Connection-Token: x', 'Connection:'], 'ok')
+  upstream.respond = () => respondWith('200 OK', ['Connection: Upgrade, X-Fake-Connection-Token', 'Connection: X-Some-Conn-Header', 'X-Some-Conn-Header: x', 'X-Fake-Connection-Token: x', 'Connection:'], 'ok')
   const response = await send('GET / HTTP/1.1', ['Connection: Upgrade, X-Fake-Connection-Token', 'Connection: X-Some-Conn-Header', 'X-Some-Conn-Header: x', 'X-Fake-Connection-Token: x'])
   for (const name of ['x-some-conn-header', 'x-fake-connection-token', 'upgrade']) {
     t.same(upstream.last.all(name), [], name)
@@ -74,7 +74,7 @@ t.test('golang: Query, JoinURLPath; node-http-proxy: setupOutgoing paths', async
 
 t.test('golang: FlushIntervalHeaders, Cancellation', async (t) => {
   const { proxy, upstream } = await pair(t)
-  upstream.answer = () => 'HTTP/1.1 200 OK\r\nMyHeader: hi\r\nContent-Length: 10\r\n\r\n'
+  upstream.respond = () => 'HTTP/1.1 200 OK\r\nMyHeader: hi\r\nContent-Length: 10\r\n\r\n'
   const client = await connectRaw(proxy.port)
   client.send(message('GET / HTTP/1.1', [host(proxy)]))
   t.match((await client.head()).fields.find(([name]) => name === 'MyHeader'), ['MyHeader', 'hi'])
@@ -87,7 +87,7 @@ t.test('golang: Post of 1 MB, CopyBuffer and PanicBodyError', async (t) => {
   const body = 'a'.repeat(1 << 20)
   t.equal((await send('POST / HTTP/1.1', [`Content-Length: ${body.length}`], body)).statusCode, 200)
   t.ok(upstream.last.body.equals(Buffer.from(body)))
-  upstream.answer = ({ connection }) => {
+  upstream.respond = ({ connection }) => {
     connection.socket.end('HTTP/1.1 200 OK\r\nContent-Length: 84\r\n\r\nthis call was relayed by the reverse proxy')
     return undefined
   }
@@ -96,7 +96,7 @@ t.test('golang: Post of 1 MB, CopyBuffer and PanicBodyError', async (t) => {
 
 t.test('reply-from: bodies of GET, HEAD, DELETE and OPTIONS; node-http-proxy: deleteLength', async (t) => {
   const { upstream, send } = await pair(t)
-  upstream.answer = ({ method }) => method === 'HEAD' ? 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n' : OK
+  upstream.respond = ({ method }) => method === 'HEAD' ? 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n' : OK
   for (const method of ['GET', 'HEAD', 'DELETE', 'OPTIONS']) {
     for (const [lines, body, expected] of [[['Content-Length: 13'], '{"hello":"w"}', '{"hello":"w"}'], [['Transfer-Encoding: chunked'], '3\r\nabc\r\n0\r\n\r\n', 'abc'], [[], '', '']] as const) {
       t.equal((await send(`${method} / HTTP/1.1`, lines, body)).statusCode, 200, `${method} ${lines.join()}`)
@@ -116,12 +116,12 @@ t.test('reply-from: GHSA-v2v2-hph8-q5xp, multipart, plain text, own content type
   }
 })
 
-t.test('reply-from: http-retry: nothing is sent twice, but a GET whose reused connection broke before any answer', async (t) => {
+t.test('reply-from: http-retry: nothing is sent twice, but a GET whose reused connection broke before any response', async (t) => {
   const { upstream, send } = await pair(t)
   for (const [method, status, times] of [['GET', 503, 1], ['PUT', 503, 1], ['GET', 0, 2], ['GET', 0, 1], ['POST', 0, 1], ['GET', 500, 1], ['GET', 429, 1]] as const) {
     const seen = upstream.exchanges.length
-    upstream.answer = ({ connection }) => {
-      if (status > 0) return answerWith(`${status} X`, ['Retry-After: 0'], 'x')
+    upstream.respond = ({ connection }) => {
+      if (status > 0) return respondWith(`${status} X`, ['Retry-After: 0'], 'x')
       connection.socket.resetAndDestroy()
       return undefined
     }
@@ -146,7 +146,7 @@ t.test('reply-from: http-invalid-target, fix-338: an upstream that is not there,
 
 t.test('reply-from: http1-aborted-request-fix-428: a client that leaves harms nobody else', async (t) => {
   const { upstream, proxy, send } = await pair(t)
-  upstream.answer = ({ target }) => target === '/stay' ? OK : undefined
+  upstream.respond = ({ target }) => target === '/stay' ? OK : undefined
   for (let turn = 0; turn < 20; turn++) {
     const seen = upstream.exchanges.length
     const client = await connectRaw(proxy.port)
@@ -160,9 +160,9 @@ t.test('reply-from: http1-aborted-request-fix-428: a client that leaves harms no
 t.test('node-http-proxy: redirects are rewritten for their own host only, by status', async (t) => {
   const { upstream, send } = await pair(t, { prefix: '/in', path: '/base' })
   for (const status of ['201 Created', '301 Moved', '302 Found', '307 Temporary', '308 Permanent']) {
-    upstream.answer = () => answerWith(status, [`Location: ${upstream.origin}/base/x`])
+    upstream.respond = () => respondWith(status, [`Location: ${upstream.origin}/base/x`])
     t.equal((await send('GET /in HTTP/1.1')).header('location'), '/in/x', status)
-    upstream.answer = () => answerWith(status, ['Location: http://f.com/base/x'])
+    upstream.respond = () => respondWith(status, ['Location: http://f.com/base/x'])
     t.equal((await send('GET /in HTTP/1.1')).header('location'), 'http://f.com/base/x', status)
   }
 })
@@ -172,7 +172,7 @@ t.test('node-http-proxy: the connection of HTTP/1.0, 1.1, keep-alive and close',
   for (const [version, lines, answer, expected] of [
     ['1.0', [], 'close', 'close'], ['1.0', [], 'keep-alive', 'close'], ['1.0', ['Connection: keep-alive'], 'close', 'keep-alive'], ['1.1', [], 'close', 'keep-alive'], ['1.1', ['Connection: close'], 'keep-alive', 'close'], ['1.1', ['Connection: hola'], 'x', 'keep-alive']
   ] as const) {
-    upstream.answer = () => answerWith('200 OK', [`Connection: ${answer}`], 'ok')
+    upstream.respond = () => respondWith('200 OK', [`Connection: ${answer}`], 'ok')
     const response = await rawRequest(proxy.port, message(`GET / HTTP/${version}`, [host(proxy), ...lines]))
     t.same(response.all('connection').map((value) => value.toLowerCase()), [expected], `${version} ${lines.join()} ${answer}`)
   }
@@ -180,7 +180,7 @@ t.test('node-http-proxy: the connection of HTTP/1.0, 1.1, keep-alive and close',
 
 t.test('node-http-proxy: set-cookies, host-headers, many-keep-alive-connections', async (t) => {
   const { upstream, proxy } = await pair(t)
-  upstream.answer = ({ target }) => answerWith('200 OK', ['Set-Cookie: A', 'Set-Cookie: B', 'set-cookie: C'], target)
+  upstream.respond = ({ target }) => respondWith('200 OK', ['Set-Cookie: A', 'Set-Cookie: B', 'set-cookie: C'], target)
   await Promise.all(Array.from({ length: 30 }, async (_, index) => {
     const client = await connectRaw(proxy.port)
     for (let turn = 0; turn < 5; turn++) {
@@ -195,10 +195,10 @@ t.test('node-http-proxy: set-cookies, host-headers, many-keep-alive-connections'
   t.ok(upstream.exchanges.every(({ all }) => all('host').join() === `127.0.0.1:${upstream.port}`))
 })
 
-t.test('httpxy: the upstream answers early and stops reading; answers early and reads on', async (t) => {
+t.test('httpxy: the upstream responses early and stops reading; answers early and reads on', async (t) => {
   const { upstream, proxy } = await pair(t, {}, { keepBodies: false })
   const total = 8 << 20
-  upstream.early = () => answerWith('413 Too Large', [], 'too large')
+  upstream.early = () => respondWith('413 Too Large', [], 'too large')
   const client = await connectRaw(proxy.port)
   client.send(message('POST /big HTTP/1.1', [host(proxy), `Content-Length: ${total}`]))
   client.send(Buffer.alloc(total, 'x'))
@@ -220,7 +220,7 @@ t.test('httpxy: the upstream answers early and stops reading; answers early and 
     echo.upstream.last.send(`1\r\n${part}\r\n`)
     await both.until((unread) => unread.toString('latin1').endsWith(`1\r\n${part}\r\n`))
   }
-  t.equal(await echo.upstream.last.whole, true, 'the upload goes on behind the headers of its answer')
+  t.equal(await echo.upstream.last.whole, true, 'the upload goes on behind the headers of its response')
   echo.upstream.last.send('0\r\n\r\n')
   await both.until((unread) => unread.toString('latin1').endsWith('0\r\n\r\n'))
   both.destroy()
@@ -232,7 +232,7 @@ t.test('httpxy: GHSA-ggv3-7p47-pfv8: what hides in a chunked body stays a body',
   for (const connection of ['keep-alive', 'keep-alive, upgrade', 'Transfer-Encoding, upgrade', 'Transfer-Encoding', 'Content-Length, close']) {
     for (const method of METHODS.filter((name) => ['DELETE', 'OPTIONS', 'GET', 'HEAD', 'POST'].includes(name))) {
       const bytes = message(`${method} /poc HTTP/1.1`, [host(proxy), 'Transfer-Encoding: chunked', `Connection: ${connection}`, ...(connection.includes('upgrade') ? ['Upgrade: foo'] : [])], `${hidden.length.toString(16).toUpperCase()}\r\n${hidden}\r\n0\r\n\r\n`)
-      upstream.answer = () => method === 'HEAD' ? 'HTTP/1.1 200 OK\r\n\r\n' : OK
+      upstream.respond = () => method === 'HEAD' ? 'HTTP/1.1 200 OK\r\n\r\n' : OK
       const response = await rawRequest(proxy.port, bytes, { method })
       t.equal(response.statusCode, 200, `${method} ${connection}`)
       await upstream.last.whole
@@ -242,20 +242,20 @@ t.test('httpxy: GHSA-ggv3-7p47-pfv8: what hides in a chunked body stays a body',
   }
 })
 
-t.test('nginx: proxy_extra_data.t: what follows an answer never reaches a client, nor the next one', async (t) => {
+t.test('nginx: proxy_extra_data.t: what follows a response never reaches a client, nor the next one', async (t) => {
   const { upstream, proxy } = await pair(t)
   const evil = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-Evil: 1\r\n\r\nevil'
   for (const [method, bytes] of [
     ['GET', `HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok${evil}`], ['GET', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay and more'], ['GET', `HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n${evil}`], ['GET', `HTTP/1.1 204 No Content\r\n\r\n${evil}`],
     ['GET', `HTTP/1.1 304 Not Modified\r\n\r\n${evil}`], ['HEAD', `HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil${evil}`], ['HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil'], ['GET', `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n${evil}`]
   ] as const) {
-    upstream.answer = () => bytes
+    upstream.respond = () => bytes
     const client = await connectRaw(proxy.port)
     client.send(message(`${method} / HTTP/1.1`, [host(proxy)]))
     const response = await client.response({ method }).catch(() => undefined)
     if (response !== undefined) t.notMatch(response.text, 'evil', `${method} ${JSON.stringify(bytes)}`)
     t.equal(client.unread.length, 0)
-    upstream.answer = () => answerWith('200 OK', [], 'good')
+    upstream.respond = () => respondWith('200 OK', [], 'good')
     t.match(await rawRequest(proxy.port, message('GET /next HTTP/1.1', [host(proxy)])), { statusCode: 200, text: 'good' })
     client.destroy()
   }
@@ -270,7 +270,7 @@ t.test('nginx: proxy_duplicate_headers.t, proxy.t, header_filter_sanitize.t: ans
     'HTTP/1.1 200 OK\nContent-Length: 2\n\nok', 'HTTP/1.1 200 OK\r\nX-Null: a\0b\r\nContent-Length: 2\r\n\r\nok', 'HTTP/1.1 200 OK\r\nX Space: 1\r\nContent-Length: 2\r\n\r\nok', 'HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok', 'HTTP/1.1 200 OK\r\n: 1\r\nContent-Length: 2\r\n\r\nok', 'HTTP/1.1 101 Switching\r\n\r\n'
   ]) {
     const seen = upstream.exchanges.length
-    upstream.answer = ({ connection }) => {
+    upstream.respond = ({ connection }) => {
       connection.socket.end(Buffer.from(head, 'latin1'))
       return undefined
     }
@@ -278,15 +278,15 @@ t.test('nginx: proxy_duplicate_headers.t, proxy.t, header_filter_sanitize.t: ans
     t.match(response, { statusCode: 502, complete: true }, JSON.stringify(head))
     t.match(response.text, 'CS_UPSTREAM_UNREACHABLE', JSON.stringify(head))
     t.equal(upstream.exchanges.length, seen + 1)
-    upstream.answer = () => OK
+    upstream.respond = () => OK
     t.match(await send('GET / HTTP/1.1'), { statusCode: 200, text: 'ok' })
   }
 })
 
-t.test('nginx: proxy_chunked.t, proxy_unfinished.t: broken chunks break the answer', async (t) => {
+t.test('nginx: proxy_chunked.t, proxy_unfinished.t: broken chunks break the response', async (t) => {
   const { upstream, send } = await pair(t)
   for (const chunks of ['zz\r\nok\r\n0\r\n\r\n', '2\r\nokay\r\n0\r\n\r\n', '-2\r\nok\r\n0\r\n\r\n', 'ffffffffffffffffff\r\nok', '2\r\nok', '2\r\nok\r\n', '2\r\nok\r\n0', '2\r\nok\r\n0\r\n', '2\r\nok\r\n0\r\nX-T', '2 ok\r\n']) {
-    upstream.answer = ({ connection }) => {
+    upstream.respond = ({ connection }) => {
       connection.socket.end(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`)
       return undefined
     }
@@ -295,16 +295,16 @@ t.test('nginx: proxy_chunked.t, proxy_unfinished.t: broken chunks break the answ
   }
 })
 
-t.test('nginx: proxy_keepalive.t: a connection is used again only where its answer was whole', async (t) => {
+t.test('nginx: proxy_keepalive.t: a connection is used again only where its response was whole', async (t) => {
   const { upstream, send } = await pair(t)
   for (const [bytes, reused] of [
     [OK, true], ['HTTP/1.1 304 Not Modified\r\n\r\n', true], ['HTTP/1.1 204 No Content\r\n\r\n', true], ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', true], ['HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok', false],
     ['HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok', false]
   ] as const) {
-    upstream.answer = () => bytes
+    upstream.respond = () => bytes
     await send('GET / HTTP/1.1')
     const before = upstream.accepted
-    upstream.answer = () => OK
+    upstream.respond = () => OK
     t.equal((await send('GET / HTTP/1.1')).statusCode, 200)
     t.equal(upstream.accepted - before, reused ? 0 : 1, JSON.stringify(bytes))
   }
@@ -330,7 +330,7 @@ t.test('nginx: body_chunked.t, proxy_request_buffering_chunked.t: chunks of a re
 
 t.test('nginx: http_headers_multi.t: headers of one name keep their number and order', async (t) => {
   const { upstream, send } = await pair(t)
-  upstream.answer = () => answerWith('200 OK', ['X-Multi: a', 'X-Other: 1', 'X-Multi: b, c', 'WWW-Authenticate: a', 'WWW-Authenticate: b', 'Cache-Control: no-cache', 'Cache-Control: private'])
+  upstream.respond = () => respondWith('200 OK', ['X-Multi: a', 'X-Other: 1', 'X-Multi: b, c', 'WWW-Authenticate: a', 'WWW-Authenticate: b', 'Cache-Control: no-cache', 'Cache-Control: private'])
   const response = await send('GET / HTTP/1.1', ['X-Multi: a', 'Cookie: a', 'X-Multi: b', 'Cookie: b', 'Cache-Control: c', 'Cache-Control: d'])
   t.same(response.all('x-multi'), ['a', 'b, c'])
   t.same(response.all('www-authenticate'), ['a', 'b'])

@@ -28,9 +28,9 @@ t.test('two keys on one client id stay apart through ten refreshes', async (t) =
   const pace = setInterval(BETWEEN_ROUNDS_MS)[Symbol.asyncIterator]()
   while (refreshesOf(world, KEY_A) < 10 || refreshesOf(world, KEY_B) < 10) {
     await pace.next()
-    const answers = await Promise.all(['/a', '/b', '/b', '/a'].map((path) => call(address, path)))
-    requests += answers.length
-    if (answers.some(({ status }) => status !== 200)) t.fail('a request was not answered by the API', { answers })
+    const responses = await Promise.all(['/a', '/b', '/b', '/a'].map((path) => call(address, path)))
+    requests += responses.length
+    if (responses.some(({ status }) => status !== 200)) t.fail('a request was not answered by the API', { responses })
   }
   await pace.return?.()
   t.equal(world.api.seen.length, requests)

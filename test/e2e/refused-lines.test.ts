@@ -80,7 +80,7 @@ t.test('a body that is malformed ends the line of its own request, with the stat
   t.notMatch(daemon.stdout(), SECRET)
 })
 
-t.test('what becomes of the rest of a body, once its request has an answer, is no request: no second answer, no line', async (t) => {
+t.test('what becomes of the rest of a body, once its request has a response, is no request: no second response, no line', async (t) => {
   for (const [lines, rest] of [
     [['Content-Length: 100'], 'half'],
     [['Transfer-Encoding: chunked'], '5\r\nab'],

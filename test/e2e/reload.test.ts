@@ -29,15 +29,15 @@ t.test('bursts of fifty requests meet ten reloads, and every one is answered by 
   const fire = async (): Promise<void> => {
     while (!over.signal.aborted) {
       bursts++
-      const answers = await Promise.all(Array.from({ length: 50 }, async (_, index) => {
+      const responses = await Promise.all(Array.from({ length: 50 }, async (_, index) => {
         if (index % 2 === 0) return (await call(address, '/a/x')).status
         return await new Promise<number>((resolve, reject) => {
           get(`http://${address}/orders/x`, { agent }, (response) => {
             response.resume().on('end', () => { resolve(response.statusCode ?? 0) }).on('error', reject)
           }).on('error', reject)
         })
-      }).map((answer) => answer.catch((error: Error) => error.message)))
-      for (const answer of answers) if (answer !== 200) failures.add(String(answer))
+      }).map((response) => response.catch((error: Error) => error.message)))
+      for (const response of responses) if (response !== 200) failures.add(String(response))
     }
   }
   const firing = fire()
@@ -57,10 +57,10 @@ t.test('bursts of fifty requests meet ten reloads, and every one is answered by 
 })
 
 t.test('a stream and a WebSocket go on under the configuration that they began with', async (t) => {
-  const answers: ServerResponse[] = []
+  const responses: ServerResponse[] = []
   const streaming = createServer((_request, response) => {
     response.write('first ')
-    answers.push(response)
+    responses.push(response)
   }).listen(0, '127.0.0.1')
   await once(streaming, 'listening')
   t.teardown(() => {
@@ -78,7 +78,7 @@ t.test('a stream and a WebSocket go on under the configuration that they began w
   const received = call(address, '/stream')
   const sockets = [openWebSocket(`ws://${address}/chat`), openWebSocket(`ws+unix://${socketPath}:/chat`)]
   await Promise.all(sockets.map((socket) => once(socket, 'open')))
-  await until('the stream to begin', () => answers.length === 1)
+  await until('the stream to begin', () => responses.length === 1)
 
   await configure({ ...ANY_PORT, routes: [{ prefix: '/other', upstream: chat.url }] })
   t.equal((await call(address, '/stream')).status, 404)
@@ -90,7 +90,7 @@ t.test('a stream and a WebSocket go on under the configuration that they began w
       t.equal(String((await once(socket, 'message'))[0]), `round ${round}`)
     }
   }
-  answers[0]?.end('last')
+  responses[0]?.end('last')
   t.equal((await received).body, 'first last')
   for (const socket of sockets) socket.close()
   await Promise.all(sockets.map((socket) => once(socket, 'close')))

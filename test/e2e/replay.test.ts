@@ -1,13 +1,13 @@
 import t from 'tap'
 import { startDaemon } from '../helpers/daemon.ts'
-import { call, type PlainAnswer } from '../helpers/plain-client.ts'
+import { call, type PlainResponse } from '../helpers/plain-client.ts'
 import { canariesIn, startWorld, type World } from '../helpers/world.ts'
 
 const BODY = JSON.stringify({ to: '0x1', data: 'x'.repeat(10_000) })
 
 t.test('an API that revokes tokens early', async (t) => {
   const revoked = new Set<string>()
-  const world = await startWorld({ answer: ({ headers }) => revoked.has(headers.authorization ?? '') ? { status: 401, body: '{"message":"revoked"}' } : { status: 200, body: '{}' } })
+  const world = await startWorld({ respond: ({ headers }) => revoked.has(headers.authorization ?? '') ? { status: 401, body: '{"message":"revoked"}' } : { status: 200, body: '{}' } })
   const dir = t.testdir({ 'countersign.jsonc': world.config })
   const daemon = startDaemon(['serve', '-c', `${dir}/countersign.jsonc`], { env: { ...world.secrets, COUNTERSIGN_LOG_LEVEL: 'trace' } })
   t.teardown(async () => {
@@ -17,15 +17,15 @@ t.test('an API that revokes tokens early', async (t) => {
   })
   const { address, admin } = await daemon.line('listening')
   await daemon.line('ready')
-  const post = (): Promise<PlainAnswer> => call(address, '/a/txs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: BODY })
+  const post = (): Promise<PlainResponse> => call(address, '/a/txs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: BODY })
   const revoke = (): void => { revoked.add(world.api.seen.at(-1)?.headers.authorization ?? '') }
 
   await t.test('costs no caller an error, and the identity provider one refresh', async (t) => {
     t.equal((await post()).status, 200)
     revoke()
     const before = world.api.seen.length
-    const answers = await Promise.all(Array.from({ length: 50 }, post))
-    t.ok(answers.every(({ status }) => status === 200))
+    const responses = await Promise.all(Array.from({ length: 50 }, post))
+    t.ok(responses.every(({ status }) => status === 200))
     t.equal(refreshesOf(world, world.secrets.KEY_A), 1)
     t.equal(refreshesOf(world, world.secrets.KEY_B), 0, 'another key on the same client id is another credential')
     const seen = world.api.seen.slice(before)
@@ -43,7 +43,7 @@ t.test('an API that revokes tokens early', async (t) => {
     }
   })
 
-  await t.test('while the identity provider is down the API\'s own answer is passed on', async (t) => {
+  await t.test('while the identity provider is down the API\'s own response is passed on', async (t) => {
     world.emulator.faults.add({ type: 'bad-gateway', times: Infinity })
     t.equal((await call(address, '/orders/1')).status, 200)
     revoke()

@@ -9,19 +9,19 @@ import { until } from '../helpers/until.ts'
 import { openWebSocket, startWebSocketUpstream } from '../helpers/websocket.ts'
 import { startWorld } from '../helpers/world.ts'
 
-/** An upstream whose answers the test ends. */
-async function startStreams (t: Test): Promise<{ readonly url: string, readonly answers: readonly ServerResponse[] }> {
-  const answers: ServerResponse[] = []
+/** An upstream whose responses the test ends. */
+async function startStreams (t: Test): Promise<{ readonly url: string, readonly responses: readonly ServerResponse[] }> {
+  const responses: ServerResponse[] = []
   const server = createServer((_request, response) => {
     response.write('first ')
-    answers.push(response)
+    responses.push(response)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => {
     server.closeAllConnections()
     server.close()
   })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, answers }
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, responses }
 }
 
 t.test('SIGTERM during the first login ends it at once, and whoever waits for it is told', async (t) => {
@@ -41,36 +41,36 @@ t.test('SIGTERM during the first login ends it at once, and whoever waits for it
 t.test('SIGTERM during a refresh and a stream: the stream ends in its own time, with exit 0', async (t) => {
   const world = await startWorld({ lifetimeSeconds: 5 })
   t.teardown(() => world.close())
-  const { url, answers } = await startStreams(t)
+  const { url, responses } = await startStreams(t)
   const { address, daemon } = await startReloadable(t, world.config.replaceAll(world.api.url, url), { env: world.secrets })
   await daemon.line('ready')
   world.emulator.faults.add({ type: 'hang', operation: 'InitiateAuth', flow: 'REFRESH_TOKEN_AUTH', times: Infinity })
   const streaming = call(address, '/a')
-  await until('the stream to begin', () => answers.length === 1)
+  await until('the stream to begin', () => responses.length === 1)
   await until('a refresh to hang', () => world.emulator.record.some(({ outcome }) => outcome === 'hang'))
   daemon.kill('SIGTERM')
   await daemon.line('draining')
-  answers[0]?.end('last')
+  responses[0]?.end('last')
   t.equal((await streaming).body, 'first last')
   t.equal(await daemon.exit, 0)
   t.equal(daemon.lines().at(-1)?.['msg'], 'stopped')
 })
 
 t.test('what outlasts shutdownTimeoutMs is cut off: a stream and a WebSocket, also of an earlier configuration', async (t) => {
-  const { url, answers } = await startStreams(t)
+  const { url, responses } = await startStreams(t)
   const chat = await startWebSocketUpstream(t)
   const config = { ...ANY_PORT, shutdownTimeoutMs: 300, routes: [{ prefix: '/stream', upstream: url }, { prefix: '/chat', upstream: chat.url }] }
   const { address, daemon, configure } = await startReloadable(t, config)
   const streams = [call(address, '/stream')]
   const sockets = [openWebSocket(`ws://${address}/chat`)]
   await Promise.all(sockets.map((socket) => once(socket, 'open')))
-  await until('the stream to begin', () => answers.length === 1)
+  await until('the stream to begin', () => responses.length === 1)
   await configure({ ...config, accessLog: false })
   streams.push(call(address, '/stream'))
   const second = openWebSocket(`ws://${address}/chat`)
   sockets.push(second)
   await once(second, 'open')
-  await until('the second stream to begin', () => answers.length === 2)
+  await until('the second stream to begin', () => responses.length === 2)
   const cut = streams.map((stream) => t.rejects(stream, 'a stream that is cut off is never completed'))
   const closed = sockets.map((socket) => once(socket, 'close'))
   daemon.kill('SIGINT')
@@ -92,10 +92,10 @@ t.test('SIGHUP and SIGTERM together, in either order, end it in order', async (t
 })
 
 t.test('a reload while it drains is ignored, and a second signal ends it at once', async (t) => {
-  const { url, answers } = await startStreams(t)
+  const { url, responses } = await startStreams(t)
   const { address, daemon, status } = await startReloadable(t, { ...ANY_PORT, routes: [{ prefix: '/', upstream: url }] })
   const streaming = call(address, '/').then(() => 'whole', () => 'cut off')
-  await until('the stream to begin', () => answers.length === 1)
+  await until('the stream to begin', () => responses.length === 1)
   daemon.kill('SIGTERM')
   await daemon.line('draining')
   daemon.kill('SIGHUP')

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { startDaemon } from '../helpers/daemon.ts'
 import { PatternReader, pumpPattern } from '../helpers/pattern.ts'
 import { connectRaw, message, rawRequest, type RawClient } from '../helpers/raw-client.ts'
-import { OK, startUpstream, type Answer, type RecordingUpstream, type UpstreamOptions } from '../helpers/recording-upstream.ts'
+import { OK, startUpstream, type ScriptedResponse, type RecordingUpstream, type UpstreamOptions } from '../helpers/recording-upstream.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const MIB = 1_048_576
@@ -40,7 +40,7 @@ const stages = await startStages(t, {
   bounded: { maxBodyBytes: 100_000 },
   clock: { timeoutMs: TICK_MS }
 })
-stages.clock.upstream.answer = () => undefined
+stages.clock.upstream.respond = () => undefined
 
 t.test('R2: bodies of any size stream both ways byte for byte, in the same memory', { skip: existsSync('/proc/self/clear_refs') ? false : 'no /proc to read a process\'s peak memory from' }, async (t) => {
   const { pid, port, upstream } = await start(t, ({ method, target, send, connection }) => {
@@ -129,7 +129,7 @@ t.test('an upstream that does not read stops the client, in bounded memory', asy
   await upstream.until(() => upstream.exchanges.length > 0)
   for (let last = -1; last !== sent;) {
     last = sent
-    await refusals(port, TURNS)
+    await rejections(port, TURNS)
   }
   t.ok(sent < 64 * MIB, `${mib(sent)} MiB left the client`)
   t.ok(residentSet(pid) - before < 3 * EXTRA_MEMORY, `grew by ${mib(residentSet(pid) - before)} MiB`)
@@ -142,7 +142,7 @@ t.test('an upstream that does not read stops the client, in bounded memory', asy
 
 t.test('R3: each event of a stream is there before the next one is sent', async (t) => {
   const { port, upstream } = stages.events
-  upstream.answer = () => 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
+  upstream.respond = () => 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
   for (const lines of [[], ['Accept-Encoding: gzip', 'Accept: text/event-stream', 'Cache-Control: no-cache']]) {
     const client = await connectRaw(port)
     client.send(message('GET /events HTTP/1.1', [host(port), ...lines]))
@@ -180,7 +180,7 @@ t.test('each byte of an upload is there before the next one is sent', async (t) 
 
 t.test('a client that goes away ends the upstream\'s request, wherever it is', async (t) => {
   const { port, upstream } = stages.leaving
-  upstream.answer = ({ target, send }) => {
+  upstream.respond = ({ target, send }) => {
     if (target === '/body') send('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc')
     if (target === '/chunks') send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n')
     if (target === '/end') send('HTTP/1.1 200 OK\r\n\r\nabc')
@@ -207,7 +207,7 @@ t.test('S7: an upstream that dies in the middle of a body never makes a whole on
   let die: 'destroy' | 'resetAndDestroy' | 'end' = 'end'
   let head = ''
   const { port, upstream } = stages.dying
-  upstream.answer = ({ connection: { socket } }) => {
+  upstream.respond = ({ connection: { socket } }) => {
     socket.write(`HTTP/1.1 200 OK\r\n${head}`, () => { socket[die]() })
     return undefined
   }
@@ -218,7 +218,7 @@ t.test('S7: an upstream that dies in the middle of a body never makes a whole on
       for (const version of head.includes('Length') ? ['1.1', '1.0'] : ['1.1']) {
         const client = await connectRaw(port)
         client.send(message(`GET / HTTP/${version}`, [host(port)]))
-        // With RST the headers may be lost as well: nobody takes an error, or none at all, for a whole answer.
+        // With RST the headers may be lost as well: nobody takes an error, or none at all, for a whole response.
         const response = await client.response().catch(() => undefined)
         t.ok(response === undefined || !response.complete || response.statusCode === 502, `${die} ${JSON.stringify(head)} HTTP/${version}`)
         client.destroy()
@@ -229,14 +229,14 @@ t.test('S7: an upstream that dies in the middle of a body never makes a whole on
 
 t.test('timeoutMs is for the headers alone', async (t) => {
   const { port, upstream } = stages.late
-  upstream.answer = () => undefined
+  upstream.respond = () => undefined
   const late = await rawRequest(port, message('GET /late HTTP/1.1', [host(port)]))
   t.match(late, { statusCode: 504, complete: true })
   t.match(JSON.parse(late.text), { code: 'CS_UPSTREAM_TIMEOUT' })
   t.match(late.header('proxy-status'), 'http_response_timeout')
   await upstream.last.connection.closed
 
-  upstream.answer = () => 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+  upstream.respond = () => 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
   const client = await connectRaw(port)
   client.send(message('GET /drip HTTP/1.1', [host(port)]))
   await client.head()
@@ -254,7 +254,7 @@ t.test('timeoutMs is for the headers alone', async (t) => {
 t.test('an upload that still moves is not waiting, and one that is whole is', async (t) => {
   const { port, upstream } = stages.upload
   for (const answered of [true, false]) {
-    upstream.answer = () => answered ? OK : undefined
+    upstream.respond = () => answered ? OK : undefined
     const seen = upstream.exchanges.length
     const client = await connectRaw(port)
     client.send(message('POST /up HTTP/1.1', [host(port), 'Transfer-Encoding: chunked']))
@@ -272,7 +272,7 @@ t.test('an upload that still moves is not waiting, and one that is whole is', as
 
 t.test('idleTimeoutMs cuts a body that went silent, and the client sees that it is cut', async (t) => {
   const { port, upstream } = stages.silent
-  upstream.answer = ({ target }) => target === '/length' ? 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc' : 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n'
+  upstream.respond = ({ target }) => target === '/length' ? 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc' : 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n'
   for (const target of ['/length', '/chunks']) {
     const response = await rawRequest(port, message(`GET ${target} HTTP/1.1`, [host(port)]))
     t.match(response, { statusCode: 200, complete: false }, target)
@@ -283,7 +283,7 @@ t.test('idleTimeoutMs cuts a body that went silent, and the client sees that it 
 t.test('a reader that takes longer than idleTimeoutMs is not silence of the upstream', async (t) => {
   const total = 64 * MIB
   const { port, upstream } = stages.slow
-  upstream.answer = ({ send, connection }) => {
+  upstream.respond = ({ send, connection }) => {
     send(`HTTP/1.1 200 OK\r\nContent-Length: ${total}\r\n\r\n`)
     pumpPattern(connection.socket, total)
     return undefined
@@ -317,8 +317,8 @@ t.test('maxBodyBytes is counted while a body streams', async (t) => {
 })
 
 /** A daemon of its own: its memory is what one test made of it. */
-async function start (t: Test, answer: Answer, options: UpstreamOptions = {}): Promise<Stage> {
-  const { stage } = await startStages(t, { stage: {} }, { answer, ...options })
+async function start (t: Test, respond: ScriptedResponse, options: UpstreamOptions = {}): Promise<Stage> {
+  const { stage } = await startStages(t, { stage: {} }, { respond, ...options })
   return stage
 }
 
@@ -381,7 +381,7 @@ function drain (client: RawClient): { readonly reach: (bytes: number) => Promise
   }
 }
 
-/** Requests that the upstream answers, one after the other. */
+/** Requests that the upstream responses, one after the other. */
 async function roundTrips (port: number, count: number): Promise<void> {
   const client = await connectRaw(port)
   for (let turn = 0; turn < count; turn++) {
@@ -392,7 +392,7 @@ async function roundTrips (port: number, count: number): Promise<void> {
 }
 
 /** Requests that the daemon answers by itself. */
-async function refusals (port: number, count: number): Promise<void> {
+async function rejections (port: number, count: number): Promise<void> {
   const client = await connectRaw(port)
   for (let turn = 0; turn < count; turn++) {
     client.send(message('GET /../turn HTTP/1.1', [host(port)]))

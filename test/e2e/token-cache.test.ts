@@ -16,7 +16,7 @@ const HOUR_S = 3600
 async function startHouse (t: Test, { lifetimeSeconds = HOUR_S, begin = interpretDaemon }: { readonly lifetimeSeconds?: number, readonly begin?: typeof startDaemon | typeof interpretDaemon } = {}) {
   const refused = new Set<string | undefined>()
   // eslint-disable-next-line no-template-curly-in-string
-  const world = await startWorld({ lifetimeSeconds, answer: ({ headers }) => ({ status: refused.has(headers.authorization) ? 401 : 200, body: '{}' }), extra: '"tokenCache": { "directory": "state/tokens", "key": "${CACHE_KEY}" }' })
+  const world = await startWorld({ lifetimeSeconds, respond: ({ headers }) => ({ status: refused.has(headers.authorization) ? 401 : 200, body: '{}' }), extra: '"tokenCache": { "directory": "state/tokens", "key": "${CACHE_KEY}" }' })
   const folder = temporaryFolder(t)
   const config = join(folder, 'countersign.jsonc')
   writeFileSync(config, world.config)
@@ -48,7 +48,7 @@ async function stop (t: Test, daemon: Daemon): Promise<void> {
   t.equal(await daemon.exit, 0)
 }
 
-/** From now on the identity provider answers 503 to everything. */
+/** From now on the identity provider responses 503 to everything. */
 function fail ({ emulator }: World): void {
   emulator.faults.add({ type: 'error', code: 'ServiceUnavailableException', message: 'away', status: 503, times: Infinity })
 }
@@ -166,12 +166,12 @@ t.test('a token that one upstream refused, with no other to be had, serves the o
   await second.line('token fetch failed')
   t.equal(await readyStatus(second), 200)
   // It was that upstream's fault.
-  const [refusal] = refused
+  const [rejection] = refused
   refused.clear()
   t.equal((await call(again, '/a')).status, 200)
   await stop(t, second)
 
-  refused.add(refusal)
+  refused.add(rejection)
   const third = start()
   await third.line('ready')
   world.emulator.faults.clear()
@@ -185,7 +185,7 @@ t.test('a token that one upstream refused, with no other to be had, serves the o
   const { address: end } = await fourth.line('listening')
   t.equal((await call(end, '/a')).status, 200)
   t.equal(bearers(world).at(-1), bearers(world).at(-2), 'the newer one was kept')
-  t.not(bearers(world).at(-1), refusal)
+  t.not(bearers(world).at(-1), rejection)
   await stop(t, fourth)
 })
 

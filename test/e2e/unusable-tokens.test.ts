@@ -7,14 +7,14 @@ import { join } from 'node:path'
 import t from 'tap'
 import { startApi } from '../helpers/api.ts'
 import { startDaemon } from '../helpers/daemon.ts'
-import { answer, issued, startScriptedServer } from '../helpers/oauth2.ts'
+import { respond, issued, startScriptedServer } from '../helpers/oauth2.ts'
 import { call } from '../helpers/plain-client.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const UNSENDABLE = ['a\r\nX-Evil: 1', 'a\nb', 'a\0b', ' ', ' a', 'a b', 'caf\u00e9', '\u20ac', 'x'.repeat(100_000)]
 
 /** What a provider says of a user pool's user, as the flow without SRP has it: all in one answer. */
-const authenticated = (token: string): string => answer(200, { AuthenticationResult: { AccessToken: token, IdToken: token, RefreshToken: 'refresh', ExpiresIn: 3600, TokenType: 'Bearer' } })
+const authenticated = (token: string): string => respond(200, { AuthenticationResult: { AccessToken: token, IdToken: token, RefreshToken: 'refresh', ExpiresIn: 3600, TokenType: 'Bearer' } })
 
 const KINDS = {
   oauth2: { give: (token: string) => issued({ access_token: token }), credential: (url: string) => ({ type: 'oauth2', tokenUrl: `${url}/token`, clientId: 'batch', clientSecret: 'hush' }) },

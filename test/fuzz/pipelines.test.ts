@@ -9,7 +9,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { startProxy, type TestProxy } from '../helpers/proxy.ts'
 import { connectRaw, message, rawRequest } from '../helpers/raw-client.ts'
-import { answerWith, startUpstream, type RecordingUpstream } from '../helpers/recording-upstream.ts'
+import { respondWith, startUpstream, type RecordingUpstream } from '../helpers/recording-upstream.ts'
 import { until } from '../helpers/until.ts'
 import { pipeline, type Pipeline } from './pipelines.ts'
 
@@ -27,11 +27,11 @@ let exchanges = 0
 for (let first = 0; first < RUNS; first += PER_STAGE) {
   const runs = Math.min(PER_STAGE, RUNS - first)
   t.test(`exchanges ${first + 1} to ${first + runs}`, async (t) => {
-    const upstream = await startUpstream(t, { answer })
+    const upstream = await startUpstream(t, { respond })
     const proxy = await startProxy(t, { config: { accessLog: false, limits: { connections: 1000, requests: AT_ONCE } }, routes: [{ prefix: '/open', upstream: upstream.origin }], timeouts: { headersMs: 20_000 } })
     await fc.assert(fc.asyncProperty(fc.array(pipeline, { minLength: 1, maxLength: AT_ONCE, size: 'max' }), async (clients) => {
-      const faults = await Promise.all(clients.map((client) => run(proxy, upstream, client)))
-      const found = faults.flatMap((fault, index) => fault === undefined ? [] : [`${fault}\n${JSON.stringify(clients[index])}`])
+      const failures = await Promise.all(clients.map((client) => run(proxy, upstream, client)))
+      const found = failures.flatMap((failure, index) => failure === undefined ? [] : [`${failure}\n${JSON.stringify(clients[index])}`])
       if (found.length > 0) throw new Error(found.join('\n'))
       await allFree(proxy)
     }), { numRuns: Math.ceil(runs / EXCHANGES_PER_CLIENT / (AT_ONCE / 2)), seed: SEED + first })
@@ -46,7 +46,7 @@ t.test('in all', async (t) => {
 })
 
 /** The upstream does what the path says. */
-function answer ({ target, method, send, connection }: RecordingUpstream['exchanges'][number]): string | undefined {
+function respond ({ target, method, send, connection }: RecordingUpstream['exchanges'][number]): string | undefined {
   const [path = '', id = ''] = target.split('?')
   const line = `X-Answer-To: ${id}`
   if (method === 'HEAD') return `HTTP/1.1 200 OK\r\n${line}\r\nContent-Length: 2\r\n\r\n`
@@ -57,18 +57,18 @@ function answer ({ target, method, send, connection }: RecordingUpstream['exchan
       setImmediate(() => { connection.socket.destroy() })
       return undefined
     case '/later':
-      setTimeout(() => { send(answerWith('200 OK', [line], 'ok')) }, 5)
+      setTimeout(() => { send(respondWith('200 OK', [line], 'ok')) }, 5)
       return undefined
-    case '/large': return answerWith('200 OK', [line], 'x'.repeat(200_000))
+    case '/large': return respondWith('200 OK', [line], 'x'.repeat(200_000))
     case '/chunked': return `HTTP/1.1 200 OK\r\n${line}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n`
     case '/empty': return `HTTP/1.1 204 No Content\r\n${line}\r\n\r\n`
-    case '/interim': return `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${answerWith('200 OK', [line], 'ok')}`
-    default: return answerWith('200 OK', [line], 'ok')
+    case '/interim': return `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${respondWith('200 OK', [line], 'ok')}`
+    default: return respondWith('200 OK', [line], 'ok')
   }
 }
 
 /** Plays a client; returns what is wrong with what came of it. */
-async function run (proxy: TestProxy, upstream: RecordingUpstream, { requests, cuts, answers, end }: Pipeline): Promise<string | undefined> {
+async function run (proxy: TestProxy, upstream: RecordingUpstream, { requests, cuts, responses, end }: Pipeline): Promise<string | undefined> {
   const numbered = requests.map((request) => ({ ...request, id: `id${++newest}` }))
   exchanges += numbered.length
   const bytes = numbered.map(({ bytes, id }) => bytes.replaceAll('PORT', String(proxy.port)).replace('?ID', `?${id}`)).join('')
@@ -79,18 +79,18 @@ async function run (proxy: TestProxy, upstream: RecordingUpstream, { requests, c
       client.send(bytes.slice(from, places[index] ?? bytes.length))
       await new Promise((resolve) => { setImmediate(resolve) })
     }
-    for (const [index, { id, kind, method }] of numbered.slice(0, answers).entries()) {
+    for (const [index, { id, kind, method }] of numbered.slice(0, responses).entries()) {
       if (kind === 'half') return undefined
       const response = await client.response({ method }).catch((error: unknown) => String(error))
       if (typeof response === 'string') return `request ${index} (${kind}): ${response}`
       const own = response.header('proxy-status') !== undefined
       if (own !== (kind !== 'served')) return `request ${index} (${kind}): ${response.statusCode} ${response.text.slice(0, 200)}`
-      if (!own && response.header('x-answer-to') !== id) return `request ${index}: the answer to ${response.header('x-answer-to') ?? 'nobody'}`
+      if (!own && response.header('x-answer-to') !== id) return `request ${index}: the response to ${response.header('x-answer-to') ?? 'nobody'}`
       if (!response.complete) return `request ${index}: cut`
       // Behind half a request nothing can have had its turn.
       const early = numbered[index + 1]?.kind !== 'half' ? undefined : numbered.slice(index + 2).find((later) => upstream.exchanges.some(({ target }) => target.endsWith(`?${later.id}`)))
       if (early !== undefined) return `${early.id} reached the upstream before its turn`
-      if (kind === 'last') return (await client.rest()).length === 0 ? undefined : 'bytes behind the last answer'
+      if (kind === 'last') return (await client.rest()).length === 0 ? undefined : 'bytes behind the last response'
     }
     return undefined
   } finally {

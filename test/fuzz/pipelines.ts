@@ -13,8 +13,8 @@ export interface Pipeline {
   readonly requests: readonly PipelinedRequest[]
   /** Where the bytes are cut, as shares of their length. */
   readonly cuts: readonly number[]
-  /** How many answers it waits for before it leaves; more than there are requests: all that come. */
-  readonly answers: number
+  /** How many responses it waits for before it leaves; more than there are requests: all that come. */
+  readonly responses: number
   readonly end: 'reset' | 'destroy' | 'half-close'
 }
 
@@ -25,7 +25,7 @@ function of (kind: PipelinedRequest['kind'], line: string, lines: readonly strin
   return { kind, method: line.split(' ')[0] ?? '', bytes: [line, ...lines, '', body].join('\r\n') }
 }
 
-/** `ID` becomes the number of the request. The upstream answers as the path says. */
+/** `ID` becomes the number of the request. The upstream responses as the path says. */
 const SERVED = [
   ...['/now', '/later', '/large', '/chunked', '/empty', '/interim'].map((path) => of('served', `GET /open${path}?ID HTTP/1.1`, [HOST])),
   of('served', 'HEAD /open/now?ID HTTP/1.1', [HOST]),
@@ -72,6 +72,6 @@ const request = fc.oneof(
 export const pipeline: fc.Arbitrary<Pipeline> = fc.record({
   requests: fc.array(request, { minLength: 1, maxLength: 12, size: 'max' }),
   cuts: fc.oneof({ arbitrary: fc.constant([]), weight: 2 }, { arbitrary: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 4 }), weight: 1 }),
-  answers: fc.oneof({ arbitrary: fc.constant(99), weight: 2 }, { arbitrary: fc.nat({ max: 6 }), weight: 1 }),
+  responses: fc.oneof({ arbitrary: fc.constant(99), weight: 2 }, { arbitrary: fc.nat({ max: 6 }), weight: 1 }),
   end: fc.constantFrom('reset' as const, 'destroy' as const, 'half-close' as const)
 })

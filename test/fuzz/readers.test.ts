@@ -41,7 +41,7 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
     const { origin, port, scripts } = await startStage(t)
     const pool = connect(origin)
     t.teardown(() => pool.destroy())
-    const faults: string[] = []
+    const failures: string[] = []
     const samples = fc.sample(fc.tuple(fuzzedResponse, fc.array(fc.nat(), { maxLength: 4 }), fc.nat({ max: 9 })), { numRuns: runs, seed: SEED + first })
     for (let at = 0; at < samples.length; at += AT_ONCE) {
       await Promise.all(samples.slice(at, at + AT_ONCE).map(async ([response, cuts, dice], index) => {
@@ -49,13 +49,13 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
         const keep = response.body !== undefined && response.end === 'keep'
         const script: Script = { pieces: inPieces(marked(response.pieces.join(''), id), cuts, dice), keep, playing: 0 }
         scripts.set(id, script)
-        const fault = await judge(pool, port, origin, id, script)
-        if (fault !== undefined && faults.length < 5) faults.push(`${fault}: ${JSON.stringify(script)}`)
+        const failure = await judge(pool, port, origin, id, script)
+        if (failure !== undefined && failures.length < 5) failures.push(`${failure}: ${JSON.stringify(script)}`)
         scripts.delete(id)
       }))
     }
     totals.responses += samples.length
-    t.same(faults, [])
+    t.same(failures, [])
   })
 }
 

@@ -24,11 +24,11 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
     const { judge, figures, proxy } = await startStage(t)
     await fc.assert(fc.asyncProperty(fc.array(fuzzedRequest, { minLength: 1, maxLength: 2 * AT_ONCE - 1, size: 'max' }), async (requests) => {
       totals.requests += requests.length
-      const faults = (await Promise.all(requests.map(async (request) => {
-        const fault = await judge(request)
-        return fault === undefined ? [] : [`${fault}\n${JSON.stringify(request)}`]
+      const failures = (await Promise.all(requests.map(async (request) => {
+        const failure = await judge(request)
+        return failure === undefined ? [] : [`${failure}\n${JSON.stringify(request)}`]
       }))).flat()
-      if (faults.length > 0) throw new Error(faults.join('\n'))
+      if (failures.length > 0) throw new Error(failures.join('\n'))
     }), { numRuns: Math.ceil(runs / AT_ONCE), seed: SEED + first })
     totals.reached += figures.reached
     for (const [status, count] of figures.statuses) totals.statuses.set(status, (totals.statuses.get(status) ?? 0) + count)
@@ -39,7 +39,7 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
 }
 
 t.test('in all', async (t) => {
-  const answers = [...totals.statuses].sort(([one], [other]) => one - other).map(([status, count]) => `${status} × ${count}`)
-  t.comment(`${totals.requests} requests, ${totals.reached} reached an upstream; answers: ${answers.join(', ')}`)
+  const responses = [...totals.statuses].sort(([one], [other]) => one - other).map(([status, count]) => `${status} × ${count}`)
+  t.comment(`${totals.requests} requests, ${totals.reached} reached an upstream; answers: ${responses.join(', ')}`)
   t.ok(totals.requests > 0)
 })

@@ -1,12 +1,12 @@
 /**
  * Any answer at all: a whole one reaches the client whole, one that breaks off never looks whole, and behind every one
- * the next request gets its own answer. Nothing crashes or hangs. `npm run fuzz -- RUNS [SEED]` does many.
+ * the next request gets its own response. Nothing crashes or hangs. `npm run fuzz -- RUNS [SEED]` does many.
  */
 import fc from 'fast-check'
 import t from 'tap'
 import { BEARER, startProxy } from '../helpers/proxy.ts'
 import { connectRaw, message, type RawResponse } from '../helpers/raw-client.ts'
-import { answerWith, startUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
+import { respondWith, startUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
 import { fuzzedResponse, type FuzzedResponse } from './responses.ts'
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 600)
@@ -15,16 +15,16 @@ const SEED = Number(process.env['FUZZ_SEED'] ?? 20261120)
 const AT_ONCE = 16
 const PER_STAGE = 5000
 
-const totals = { answers: 0, whole: 0, cut: 0, refused: 0 }
+const totals = { responses: 0, whole: 0, cut: 0, refused: 0 }
 
 for (let first = 0; first < RUNS; first += PER_STAGE) {
   const runs = Math.min(PER_STAGE, RUNS - first)
   t.test(`answers ${first + 1} to ${first + runs}`, async (t) => {
     const scripts = new Map<string, FuzzedResponse>()
     const upstream = await startUpstream(t, {
-      answer: (exchange) => {
+      respond: (exchange) => {
         const script = scripts.get(exchange.target)
-        return script === undefined ? answerWith('200 OK', [], `clean ${exchange.target}`) : play(exchange, script)
+        return script === undefined ? respondWith('200 OK', [], `clean ${exchange.target}`) : play(exchange, script)
       }
     })
     const proxy = await startProxy(t, { config: { accessLog: false }, routes: [{ upstream: upstream.origin, bindings: [BEARER], timeoutMs: 300, idleTimeoutMs: 300 }] })
@@ -38,8 +38,8 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
         client.send(message(`GET /${id} HTTP/1.1`, [`Host: localhost:${proxy.port}`]))
         const response = await client.response().catch((error: unknown) => client.ended ? 'broken' as const : String(error))
         if (typeof response === 'string' && response !== 'broken') return response
-        const fault = faultOf(response, script)
-        if (fault !== undefined) return fault
+        const failure = failureOf(response, script)
+        if (failure !== undefined) return failure
       } finally {
         client.destroy()
         scripts.delete(`/${id}`)
@@ -55,12 +55,12 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
     }
 
     await fc.assert(fc.asyncProperty(fc.array(fuzzedResponse, { minLength: 1, maxLength: 2 * AT_ONCE - 1, size: 'max' }), async (list) => {
-      totals.answers += list.length
-      const faults = (await Promise.all(list.map(async (script) => {
-        const fault = await judge(script)
-        return fault === undefined ? [] : [`${fault}\n${JSON.stringify(script)}`]
+      totals.responses += list.length
+      const failures = (await Promise.all(list.map(async (script) => {
+        const failure = await judge(script)
+        return failure === undefined ? [] : [`${failure}\n${JSON.stringify(script)}`]
       }))).flat()
-      if (faults.length > 0) throw new Error(faults.join('\n'))
+      if (failures.length > 0) throw new Error(failures.join('\n'))
     }), { numRuns: Math.ceil(runs / AT_ONCE), seed: SEED + first })
     t.same(proxy.lines().filter(({ level }) => level === 'error'), [])
     t.notMatch(proxy.logged(), 'CANARY')
@@ -68,8 +68,8 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
 }
 
 t.test('in all', async (t) => {
-  t.comment(`${totals.answers} answers: ${totals.whole} reached the client whole, ${totals.cut} broken off, ${totals.refused} as 502 or 504`)
-  t.ok(totals.answers > 0)
+  t.comment(`${totals.responses} answers: ${totals.whole} reached the client whole, ${totals.cut} broken off, ${totals.refused} as 502 or 504`)
+  t.ok(totals.responses > 0)
 })
 
 /** Each piece leaves by itself; the one before has left the process then. */
@@ -84,18 +84,18 @@ function play ({ connection: { socket } }: UpstreamExchange, { pieces, end }: Fu
   return undefined
 }
 
-function faultOf (response: RawResponse | 'broken', { body, cut, end }: FuzzedResponse): string | undefined {
+function failureOf (response: RawResponse | 'broken', { body, cut, end }: FuzzedResponse): string | undefined {
   if (response === 'broken' || !response.complete) {
     totals.cut++
-    return body === undefined || end === 'reset' ? undefined : 'a whole answer arrived broken'
+    return body === undefined || end === 'reset' ? undefined : 'a whole response arrived broken'
   }
   const ours = response.header('proxy-status')?.startsWith('countersign; error=') === true && (response.statusCode === 502 || response.statusCode === 504) && response.text.includes('"code":"CS_UPSTREAM_')
   if (ours) {
     totals.refused++
-    return body === undefined ? undefined : `a whole answer became ${response.statusCode}`
+    return body === undefined ? undefined : `a whole response became ${response.statusCode}`
   }
   totals.whole++
-  if (cut) return `an answer that breaks off looks whole: ${response.statusCode} ${response.text.slice(0, 60)}`
+  if (cut) return `a response that breaks off looks whole: ${response.statusCode} ${response.text.slice(0, 60)}`
   if (body !== undefined && response.body.toString('latin1') !== body) return 'another body'
   return undefined
 }

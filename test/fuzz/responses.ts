@@ -43,7 +43,7 @@ const places = fc.array(fc.nat(), { maxLength: 3 })
 const end = fc.constantFrom('keep' as const, 'end' as const, 'reset' as const)
 const change = fc.tuple(fc.nat(), fc.nat({ max: 3 }), fc.constantFrom(...PUNCTUATION))
 
-/** Any answer: whole ones, ones that break off, ones with a few bytes changed, and plain nonsense. */
+/** Any response: whole ones, ones that break off, ones with a few bytes changed, and plain nonsense. */
 export const fuzzedResponse: fc.Arbitrary<FuzzedResponse> = fc.oneof(
   fc.tuple(whole, places, end).map(([{ bytes, body: text, framed }, at, how]) => ({ pieces: inPieces(bytes, at), end: framed && how !== 'reset' ? how : 'end' as const, body: text, cut: false })),
   fc.tuple(whole.filter(({ framed }) => framed), places, fc.nat(), fc.constantFrom('end' as const, 'reset' as const)).map(([{ bytes }, at, length, how]) => ({ pieces: inPieces(bytes.slice(0, length % bytes.length), at), end: how, cut: true })),

@@ -12,7 +12,7 @@ const [count = only === undefined ? '100000' : '1000000', seed = String(Date.now
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const tenth = String(Math.ceil(Number(count) / 10))
 if (only === undefined) {
-  console.error(`${count} requests, as many exchanges in pipelines, and a tenth as many answers of an upstream, seed ${seed}`)
+  console.error(`${count} requests, as many exchanges in pipelines, and a tenth as many responses of an upstream, seed ${seed}`)
   await run('requests', count)
   await run('pipelines', count)
   await run('readers', tenth)

@@ -3,7 +3,7 @@ import type { Binding } from '#src/auth/scheme.ts'
 import { Secret } from '#src/secret.ts'
 import { apiKey, startProxy, type TestProxy } from '../helpers/proxy.ts'
 import { connectRaw, type RawClient, type RawResponse } from '../helpers/raw-client.ts'
-import { answerWith, startUpstream, type RecordingUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
+import { respondWith, startUpstream, type RecordingUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
 import { EVIL, type FuzzedRequest } from './requests.ts'
 
 type Place = 'header' | 'bearer' | 'query' | 'cookie'
@@ -38,13 +38,13 @@ export interface Stage {
   readonly proxy: TestProxy
   /** Sends a request; resolves to what is wrong with what came of it, undefined where nothing is. */
   readonly judge: (request: FuzzedRequest) => Promise<string | undefined>
-  /** How many requests reached an upstream, and how many answers of each status there were. */
+  /** How many requests reached an upstream, and how many responses of each status there were. */
   readonly figures: { reached: number, readonly statuses: Map<number, number> }
 }
 
 /** Starts the stage; it ends with the test. */
 export async function startStage (t: Teardown): Promise<Stage> {
-  const upstreams = await Promise.all([0, 1].map(() => startUpstream(t, { answer: ({ method, header }) => method === 'HEAD' ? 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n' : answerWith('200 OK', [`X-Answer-To: ${header('x-fuzz-id') ?? ''}`], 'ok') })))
+  const upstreams = await Promise.all([0, 1].map(() => startUpstream(t, { respond: ({ method, header }) => method === 'HEAD' ? 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n' : respondWith('200 OK', [`X-Answer-To: ${header('x-fuzz-id') ?? ''}`], 'ok') })))
   const proxy = await startProxy(t, {
     config: { accessLog: false },
     timeouts: { headersMs: 2000, stillMs: 2000 },
@@ -67,7 +67,7 @@ export async function startStage (t: Teardown): Promise<Stage> {
     try {
       const text = [request.startLine, `Host: ${(request.host === 'right' ? 'localhost:PORT' : request.host).replaceAll('PORT', String(proxy.port))}`, `X-Fuzz-Id: ${id}`, ...request.lines, '', request.body].join('\r\n')
       client.send(text)
-      const response = await answerOf(client, request.method)
+      const response = await responseOf(client, request.method)
       if (response === 'hang') return 'neither answered nor closed'
       if (typeof response === 'string') return response
       const news = upstreams.flatMap(({ exchanges }, index) => exchanges.slice(seen[index]).map((exchange) => ({ exchange, upstream: index })))
@@ -77,12 +77,12 @@ export async function startStage (t: Teardown): Promise<Stage> {
       if (mine.length > 1) return 'sent twice'
       for (const { exchange, upstream } of mine) {
         figures.reached++
-        const fault = faultOf(exchange, upstreams, upstream, request.method)
-        if (fault !== undefined) return fault
+        const failure = failureOf(exchange, upstreams, upstream, request.method)
+        if (failure !== undefined) return failure
       }
       if (response === undefined) return undefined
       figures.statuses.set(response.statusCode, (figures.statuses.get(response.statusCode) ?? 0) + 1)
-      return answerFault(response, id, mine.map(({ exchange }) => exchange), request)
+      return responseFailure(response, id, mine.map(({ exchange }) => exchange), request)
     } finally {
       client.destroy()
     }
@@ -90,8 +90,8 @@ export async function startStage (t: Teardown): Promise<Stage> {
   return { proxy, judge, figures }
 }
 
-/** The answer; undefined where the connection was closed without one, which is an answer to what is no HTTP/1.1. */
-async function answerOf (client: RawClient, method: string): Promise<RawResponse | string | undefined> {
+/** The response; undefined where the connection was closed without one, which is a response to what is no HTTP/1.1. */
+async function responseOf (client: RawClient, method: string): Promise<RawResponse | string | undefined> {
   let timer: NodeJS.Timeout | undefined
   // What is incomplete is completed somehow: as a header, as a body, as chunks.
   const filler = setTimeout(() => { client.send(`\r\n0\r\n\r\n${'x'.repeat(40_000)}\r\n\r\n`) }, PATIENCE_MS)
@@ -99,7 +99,7 @@ async function answerOf (client: RawClient, method: string): Promise<RawResponse
   try {
     return await Promise.race([client.response({ method: method.trim() }).then(
       // A HEAD that cannot be read is answered like anything else that cannot, and the connection closed.
-      (response) => client.unread.length > 0 && response.header('connection') !== 'close' && !client.unread.toString('latin1').startsWith('HTTP/1.1 '.slice(0, client.unread.length)) ? `bytes behind the answer: ${client.unread.toString('latin1').slice(0, 60)}` : response,
+      (response) => client.unread.length > 0 && response.header('connection') !== 'close' && !client.unread.toString('latin1').startsWith('HTTP/1.1 '.slice(0, client.unread.length)) ? `bytes behind the response: ${client.unread.toString('latin1').slice(0, 60)}` : response,
       (error: unknown) => client.ended ? undefined : String(error)
     ), hang])
   } finally {
@@ -108,14 +108,14 @@ async function answerOf (client: RawClient, method: string): Promise<RawResponse
   }
 }
 
-function answerFault (response: RawResponse, id: string, reached: readonly UpstreamExchange[], { method, body }: FuzzedRequest): string | undefined {
+function responseFailure (response: RawResponse, id: string, reached: readonly UpstreamExchange[], { method, body }: FuzzedRequest): string | undefined {
   const { statusCode, text } = response
   if (!Number.isInteger(statusCode) || statusCode < 200 || statusCode > 599) return `status ${statusCode}`
   const ours = response.header('proxy-status') !== undefined
   if (!ours) {
-    if (statusCode !== 200) return `an answer of nobody: ${statusCode}`
-    if (reached.length !== 1) return 'an answer to nothing that was sent'
-    return method === 'HEAD' || response.header('x-answer-to') === id ? undefined : 'the answer to another request'
+    if (statusCode !== 200) return `a response of nobody: ${statusCode}`
+    if (reached.length !== 1) return 'a response to nothing that was sent'
+    return method === 'HEAD' || response.header('x-answer-to') === id ? undefined : 'the response to another request'
   }
   if (!response.complete) return 'a refusal that is cut'
   if (method !== 'HEAD' && !/^\{"statusCode":\d+,"code":"CS_[A-Z_]+","error":"[^"]+","message":"/.test(text)) return `a refusal of another form: ${text.slice(0, 100)}`
@@ -125,7 +125,7 @@ function answerFault (response: RawResponse, id: string, reached: readonly Upstr
   return undefined
 }
 
-function faultOf (exchange: UpstreamExchange, upstreams: readonly RecordingUpstream[], index: number, method: string): string | undefined {
+function failureOf (exchange: UpstreamExchange, upstreams: readonly RecordingUpstream[], index: number, method: string): string | undefined {
   const { target, fields, all } = exchange
   const [path = '', ...rest] = target.split('?')
   const route = ROUTES.find(({ base }) => path === base || path.startsWith(`${base}/`))

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { Secret } from '#src/secret.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { BEARER, CANARY, startProxy, type ProxyOptions, type TestProxy } from '../helpers/proxy.ts'
-import { answerWith, startUpstream, type RecordingUpstream } from '../helpers/recording-upstream.ts'
+import { respondWith, startUpstream, type RecordingUpstream } from '../helpers/recording-upstream.ts'
 
 const TOKEN = CANARY.password
 
@@ -96,7 +96,7 @@ t.test('B5, B7: what a browser sends for another site is refused, for every meth
 
 t.test('B8: no preflight of a foreign origin succeeds, and the upstream\'s CORS headers stay behind', async (t) => {
   const { proxy, upstream } = await pair(t)
-  upstream.answer = () => answerWith('200 OK', ['Access-Control-Allow-Origin: *', 'Access-Control-Allow-Credentials: true'])
+  upstream.respond = () => respondWith('200 OK', ['Access-Control-Allow-Origin: *', 'Access-Control-Allow-Credentials: true'])
   const response = await send(proxy, 'OPTIONS /x HTTP/1.1', ['Origin: https://evil.example', 'Access-Control-Request-Method: POST', 'Access-Control-Request-Private-Network: true'])
   refused(t, response, 403, 'CS_ORIGIN_NOT_ALLOWED')
   noCors(t, response)
@@ -104,9 +104,9 @@ t.test('B8: no preflight of a foreign origin succeeds, and the upstream\'s CORS 
   noCors(t, await send(proxy, 'GET /x HTTP/1.1'))
 })
 
-t.test('a listed origin gets its preflight answered here, and CORS headers on answers and errors', async (t) => {
+t.test('a listed origin gets its preflight answered here, and CORS headers on responses and errors', async (t) => {
   const { proxy, upstream } = await pair(t, { config: { allowedOrigins: ['https://app.example'], callerToken: new Secret(TOKEN) }, routes: [{ prefix: '/api', upstream: '', bindings: [BEARER] }] })
-  upstream.answer = () => answerWith('200 OK', ['Access-Control-Allow-Origin: *', 'Vary: Accept'], 'ok')
+  upstream.respond = () => respondWith('200 OK', ['Access-Control-Allow-Origin: *', 'Vary: Accept'], 'ok')
   const preflight = await send(proxy, 'OPTIONS /api/x HTTP/1.1', ['Origin: https://app.example', 'Sec-Fetch-Site: cross-site', 'Access-Control-Request-Method: PUT', 'Access-Control-Request-Headers: x-countersign-token, content-type'])
   t.equal(preflight.statusCode, 204)
   t.same(preflight.all('access-control-allow-origin'), ['https://app.example'])
@@ -118,10 +118,10 @@ t.test('a listed origin gets its preflight answered here, and CORS headers on an
   t.equal(preflight.header('cross-origin-resource-policy'), 'same-origin')
   t.equal(upstream.accepted, 0)
 
-  const answer = await send(proxy, 'PUT /api/x HTTP/1.1', ['Origin: https://app.example', 'Sec-Fetch-Site: cross-site', `X-Countersign-Token: ${TOKEN}`])
-  t.match(answer, { statusCode: 200, text: 'ok' })
-  t.same(answer.all('access-control-allow-origin'), ['https://app.example'])
-  t.same(answer.all('vary'), ['Accept', 'Origin'])
+  const response = await send(proxy, 'PUT /api/x HTTP/1.1', ['Origin: https://app.example', 'Sec-Fetch-Site: cross-site', `X-Countersign-Token: ${TOKEN}`])
+  t.match(response, { statusCode: 200, text: 'ok' })
+  t.same(response.all('access-control-allow-origin'), ['https://app.example'])
+  t.same(response.all('vary'), ['Accept', 'Origin'])
   const missing = await send(proxy, 'GET /other HTTP/1.1', ['Origin: https://app.example', `X-Countersign-Token: ${TOKEN}`])
   refused(t, missing, 404, 'CS_NO_ROUTE')
   t.same(missing.all('access-control-allow-origin'), ['https://app.example'])

@@ -1,4 +1,4 @@
-import { interpret, type Surroundings } from '#src/cli/main.ts'
+import { interpret, type ProcessContext } from '#src/cli/main.ts'
 import type { Signals } from '#src/cli/signals.ts'
 import { LineWriter } from '#src/line-writer.ts'
 import { createTranscript, type Daemon, type DaemonOptions, type Transcript } from './daemon.ts'
@@ -28,7 +28,7 @@ export function interpretDaemon (args: readonly string[], options: HereOptions =
   return { ...transcript.reader, pid: process.pid, kill: send, exit }
 }
 
-function surroundingsOf ({ say, complain }: Transcript, signals: Signals, { env = {}, cwd = process.cwd() }: HereOptions): Surroundings {
+function surroundingsOf ({ say, complain }: Transcript, signals: Signals, { env = {}, cwd = process.cwd() }: HereOptions): ProcessContext {
   const openOutput = (descriptor: 1 | 2): LineWriter => new LineWriter((bytes) => {
     const hear = descriptor === 1 ? say : complain
     hear(Buffer.from(bytes).toString('utf8'))

@@ -24,7 +24,7 @@ export interface TokenCall {
   readonly closed: Promise<void>
 }
 
-/** What a scripted server does with a request: the bytes of an answer, or anything at all with the connection. */
+/** What a scripted server does with a request: the bytes of a response, or anything at all with the connection. */
 export type Reply = string | Buffer | ((socket: Socket) => void)
 
 export interface ScriptedServer {
@@ -38,16 +38,16 @@ export interface ScriptedServer {
   readonly called: (count: number) => Promise<void>
 }
 
-/** The bytes of an answer. A string as body goes out as it is, anything else as JSON. */
-export function answer (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): string {
+/** The bytes of a response. A string as body goes out as it is, anything else as JSON. */
+export function respond (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): string {
   const text = typeof body === 'string' ? body : JSON.stringify(body)
   const lines = Object.entries({ 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)), ...headers })
   return `HTTP/1.1 ${status} Whatever\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${text}`
 }
 
-/** An answer with a token, and whatever the fields say beside it. */
+/** A response with a token, and whatever the fields say beside it. */
 export function issued (fields: Readonly<Record<string, unknown>> = {}, headers: Readonly<Record<string, string>> = {}): string {
-  return answer(200, { access_token: 'token-1', token_type: 'Bearer', expires_in: 3600, ...fields }, headers)
+  return respond(200, { access_token: 'token-1', token_type: 'Bearer', expires_in: 3600, ...fields }, headers)
 }
 
 /** A token endpoint that does what a test tells it to, over TLS where it gets a certificate. It ends with the test. */

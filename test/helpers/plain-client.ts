@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 
-export interface PlainAnswer {
+export interface PlainResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly body: string
@@ -13,7 +13,7 @@ export interface PlainRequest {
 }
 
 /** What a legacy app does: one plain HTTP request on a connection of its own. */
-export function call (address: unknown, path: string, { method = 'GET', headers = {}, body }: PlainRequest = {}): Promise<PlainAnswer> {
+export function call (address: unknown, path: string, { method = 'GET', headers = {}, body }: PlainRequest = {}): Promise<PlainResponse> {
   return new Promise((resolve, reject) => {
     const [, socketPath] = /^unix:(.*)$/.exec(String(address)) ?? []
     const outgoing = request(`http://${socketPath === undefined ? String(address) : 'localhost'}${path}`, { method, headers, agent: false, ...(socketPath !== undefined && { socketPath }) }, (response) => {

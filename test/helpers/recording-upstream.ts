@@ -41,13 +41,13 @@ export interface UpstreamConnection {
 }
 
 /** Answers a request: the text of a response, or undefined where the function sends by itself, or never. */
-export type Answer = (exchange: UpstreamExchange) => string | Buffer | undefined | Promise<string | Buffer | undefined>
+export type ScriptedResponse = (exchange: UpstreamExchange) => string | Buffer | undefined | Promise<string | Buffer | undefined>
 
 export interface UpstreamOptions {
   /** Called once a request is whole. */
-  readonly answer?: Answer
+  readonly respond?: ScriptedResponse
   /** Called as soon as a request's head is here; what it returns is sent at once, and `answer` is not asked. */
-  readonly early?: Answer
+  readonly early?: ScriptedResponse
   /** Certificate and key: makes it a TLS server. */
   readonly tls?: TlsOptions
   /** False: bodies are counted and compared with the pattern, not kept. */
@@ -67,7 +67,7 @@ interface Teardown {
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 /** The text of a response with a Content-Length. */
-export function answerWith (status: string, lines: readonly string[] = [], body = ''): string {
+export function respondWith (status: string, lines: readonly string[] = [], body = ''): string {
   return [`HTTP/1.1 ${status}`, ...lines, `Content-Length: ${Buffer.byteLength(body, 'latin1')}`, '', body].join('\r\n')
 }
 
@@ -85,8 +85,8 @@ export class RecordingUpstream {
   /** In the order in which they came, whatever connection they took. */
   readonly #arrived: Exchange[] = []
   /** How each new request is answered; may be changed at any time. */
-  answer: Answer
-  early: Answer | undefined
+  respond: ScriptedResponse
+  early: ScriptedResponse | undefined
   readonly #server: Server
   readonly #options: UpstreamOptions
   readonly #listeners = new Set<() => void>()
@@ -94,7 +94,7 @@ export class RecordingUpstream {
 
   constructor (options: UpstreamOptions) {
     this.#options = options
-    this.answer = options.answer ?? (() => OK)
+    this.respond = options.respond ?? (() => OK)
     this.early = options.early
     const accept = (socket: Socket): void => { this.#accept(socket) }
     this.#server = options.tls === undefined ? createTcpServer(accept) : createTlsServer(options.tls, accept)
@@ -169,8 +169,8 @@ export class RecordingUpstream {
   #reply (exchange: UpstreamExchange, stage: 'head' | 'whole'): void {
     const early = this.early
     if (stage === 'head' ? early === undefined : early !== undefined) return
-    const answer = (stage === 'head' ? early : undefined) ?? this.answer
-    Promise.resolve(answer(exchange)).then((bytes) => { if (bytes !== undefined) exchange.send(bytes) }, (error: unknown) => { exchange.connection.socket.destroy(error as Error) })
+    const respond = (stage === 'head' ? early : undefined) ?? this.respond
+    Promise.resolve(respond(exchange)).then((bytes) => { if (bytes !== undefined) exchange.send(bytes) }, (error: unknown) => { exchange.connection.socket.destroy(error as Error) })
   }
 }
 

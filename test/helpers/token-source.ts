@@ -6,14 +6,14 @@ import type { TokenCache } from '#src/token/cache/cache.ts'
 import type { FetchEvent, TokenLog } from '#src/token/report.ts'
 import type { FailureClass, Grant, Renewal, TokenSource } from '#src/token/token.ts'
 
-type Answer = Grant | Error | (() => Promise<Grant>)
+type ScriptedResponse = Grant | Error | (() => Promise<Grant>)
 
 /** An identity provider that answers what a test tells it to, and writes down what it was asked. */
 export class FakeSource implements TokenSource {
   readonly calls: Array<{ readonly kind: 'login' | 'refresh', readonly at: number, readonly signal: AbortSignal, readonly renewal?: Renewal }> = []
   /** What the next exchanges answer, first to last; after that `answer`. */
-  readonly script: Answer[] = []
-  answer: () => Answer
+  readonly script: ScriptedResponse[] = []
+  respond: () => ScriptedResponse
   running = 0
   mostRunning = 0
   readonly #clock: FakeClock
@@ -21,7 +21,7 @@ export class FakeSource implements TokenSource {
 
   constructor (clock: FakeClock, lifetimeMs = 3_600_000) {
     this.#clock = clock
-    this.answer = () => this.grant({ lifetimeMs })
+    this.respond = () => this.grant({ lifetimeMs })
   }
 
   /** A grant with a token and a renewal that no other has. */
@@ -47,9 +47,9 @@ export class FakeSource implements TokenSource {
     this.running += 1
     this.mostRunning = Math.max(this.mostRunning, this.running)
     try {
-      const answer = this.script.shift() ?? this.answer()
-      if (answer instanceof Error) throw answer
-      return typeof answer === 'function' ? await answer() : answer
+      const respond = this.script.shift() ?? this.respond()
+      if (respond instanceof Error) throw respond
+      return typeof respond === 'function' ? await respond() : respond
     } finally {
       this.running -= 1
     }
@@ -65,15 +65,15 @@ export function failure (failureClass: FailureClass, details: { retryAfterMs?: n
   return new TokenError(failureClass, `Code-${failureClass}`, `a ${failureClass} failure`, details)
 }
 
-/** An answer that comes when the test calls `give` or `fail`. */
-export function createLateAnswer (): { readonly answer: () => Promise<Grant>, readonly give: (grant: Grant) => void, readonly fail: (error: unknown) => void } {
+/** A response that comes when the test calls `give` or `fail`. */
+export function createLateResponse (): { readonly respond: () => Promise<Grant>, readonly give: (grant: Grant) => void, readonly fail: (error: unknown) => void } {
   let give = (_grant: Grant): void => {}
   let fail = (_error: unknown): void => {}
   const promise = new Promise<Grant>((resolve, reject) => {
     give = resolve
     fail = reject
   })
-  return { answer: () => promise, give, fail }
+  return { respond: () => promise, give, fail }
 }
 
 /** A log that remembers its lines. */

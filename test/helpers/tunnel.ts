@@ -5,7 +5,7 @@ import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { headEnd } from './http-reader.ts'
 import { message } from './raw-client.ts'
 
-/** The head of a handshake's answer. */
+/** The head of a handshake's response. */
 export const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x-test\r\nConnection: Upgrade\r\n\r\n'
 
 /** An upstream that takes every upgrade and leaves the connection to a test. */
@@ -19,7 +19,7 @@ export interface SwitchingUpstream {
 export interface SwitchingOptions {
   readonly tls?: TlsOptions
   /** What is sent as the 101, and right behind it. */
-  readonly answer?: string | Buffer
+  readonly response?: string | Buffer
 }
 
 interface Teardown {
@@ -27,14 +27,14 @@ interface Teardown {
 }
 
 /** Starts an upstream on a free port; `handle` gets each connection behind its 101, with bytes that came early still in it. */
-export async function startSwitching (t: Teardown, handle: (socket: Socket, head: string) => void, { tls, answer = SWITCH }: SwitchingOptions = {}): Promise<SwitchingUpstream> {
+export async function startSwitching (t: Teardown, handle: (socket: Socket, head: string) => void, { tls, response = SWITCH }: SwitchingOptions = {}): Promise<SwitchingUpstream> {
   const sockets = new Set<Socket>()
   let heads = ''
   const accept = (socket: Socket): void => {
     socket.on('error', () => {})
     readUpTo(socket).then((head) => {
       heads += head
-      socket.write(answer)
+      socket.write(response)
       handle(socket, head)
     }, () => {})
   }

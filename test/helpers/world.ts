@@ -21,14 +21,14 @@ export interface WorldOptions {
   /** Further members of the configuration's top level, as JSON text without braces. */
   readonly extra?: string
   /** What the API answers; default 200 `{}`. */
-  readonly answer?: Parameters<typeof startApi>[0]
+  readonly respond?: Parameters<typeof startApi>[0]
 }
 
 // Searching primes for an RSA key costs as much as a whole test, and no test depends on which it is.
 let signer: Promise<TokenSigner> | undefined
 
 /** Starts an identity provider and an upstream, and writes a configuration for a proxy between them. */
-export async function startWorld ({ lifetimeSeconds = 3600, extra = '', answer }: WorldOptions = {}): Promise<World> {
+export async function startWorld ({ lifetimeSeconds = 3600, extra = '', respond }: WorldOptions = {}): Promise<World> {
   const secrets = {
     KEY_A: `CANARYKEYA${randomBytes(11).toString('hex')}`,
     SECRET_A: `CANARYPWA${randomBytes(28).toString('hex')}`,
@@ -48,7 +48,7 @@ export async function startWorld ({ lifetimeSeconds = 3600, extra = '', answer }
       { id: 'eu-west-1_Orders1', clients: [{ id: 'orders', lifetimeSeconds }], users: [{ username: 'orders-batch', password: secrets.PASSWORD }] }
     ]
   })
-  const api = await startApi(answer)
+  const api = await startApi(respond)
   const relayer = (letter: string): string => `{ "type": "defender-relayer", "apiKey": "\${KEY_${letter}}", "apiSecret": "\${SECRET_${letter}}", "userPoolId": "us-west-2_Relayers1", "clientId": "relayers", "endpoint": "${emulator.url}" }`
   const config = `{
   "listen": "127.0.0.1:0", "admin": "127.0.0.1:0",${extra === '' ? '' : ` ${extra},`}

@@ -52,7 +52,7 @@ t.test('a Path moves from the base to the prefix', async (t) => {
   table(t, [['a=1; Path=/a', 'a=1; Path=/orders'], ['a=1; Path=/a/', 'a=1; Path=/orders'], ['a=1; Path=/a/b', 'a=1; Path=/orders']], { ...RULE, basePath: '/a/b' })
 })
 
-t.test('the answer to a request for the prefix itself gets the path that a client would miss', async (t) => {
+t.test('the response to a request for the prefix itself gets the path that a client would miss', async (t) => {
   t.equal(rewriteSetCookie('a=1; HttpOnly', RULE, true), 'a=1; HttpOnly; Path=/orders')
   t.equal(rewriteSetCookie('a=1; Path=x', RULE, true), 'a=1; Path=/orders')
   t.equal(rewriteSetCookie('a=1; Path=/v2/x', RULE, true), 'a=1; Path=/orders/x')

@@ -81,7 +81,7 @@ t.test('what only begins like a secret goes on at once, and other escapes stay',
   t.equal(mask.end().toString(), '*'.repeat(16), 'the end ends a reference')
 })
 
-t.test('masking takes time in proportion to the answer, whole or in single bytes', async (t) => {
+t.test('masking takes time in proportion to the response, whole or in single bytes', async (t) => {
   const secret = 'CANARY/KEY+4711=='
   const [patterns, texts] = [patternsOf(spellingsOf(secret)), textsOf(secret)]
   for (const unit of ['\\', '&', '&amp;', '%', '%25', '=', '=\n', 'C', 'C=\n', 'CANARY/KEY', 'CANARY&amp;', '&#', '&#0', '\\u{0', '{"a":"b"},']) {

@@ -93,7 +93,7 @@ t.test('nothing that is accepted leaves the base path when a server decodes it t
   t.pass()
 })
 
-t.test('whatever bytes come, the answer is a target or a 400', async (t) => {
+t.test('whatever bytes come, the response is a target or a 400', async (t) => {
   fc.assert(fc.property(fc.string({ unit: 'binary-ascii', maxLength: 40 }), (text) => {
     for (const raw of [text, `/${text}`]) {
       if (!accepts(raw)) continue

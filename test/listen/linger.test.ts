@@ -1,5 +1,5 @@
 /**
- * Behind the last answer of a connection its client may still be sending, and closing on unread bytes takes that answer back.
+ * Behind the last response of a connection its client may still be sending, and closing on unread bytes takes that answer back.
  * However the connection came to its end, whoever goes on sending is borne with for as long, and whoever is silent is not.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
@@ -11,7 +11,7 @@ import { connectRaw, message } from '../helpers/raw-client.ts'
 const HOST = 'Host: localhost'
 
 const ENDS: ReadonlyArray<readonly [name: string, status: number, request: string]> = [
-  ['an answer in front of the body', 200, message('POST / HTTP/1.1', [HOST, 'Content-Length: 100000'])],
+  ['a response in front of the body', 200, message('POST / HTTP/1.1', [HOST, 'Content-Length: 100000'])],
   ['a refused upgrade', 200, message('GET / HTTP/1.1', [HOST, 'Connection: Upgrade', 'Upgrade: websocket'])],
   ['a refusal of the parser', 400, message('GET / HTTP/9.9', [HOST])],
   ['a header that is too long', 431, message('GET / HTTP/1.1', [HOST, `X: ${'x'.repeat(50_000)}`])],

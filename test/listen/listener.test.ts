@@ -184,9 +184,9 @@ t.test('the longest header is what the configuration says, counted on the wire, 
   for (const [headerBytes, good, bad] of [[100_000, 100_000, 100_001], [1000, 1000, 1001]] as const) {
     listener.change({ handle: hello, maxConnections: 1000, headerBytes })
     t.equal(await statusOf(of(good)), 200)
-    const refusal = await rawRequest(port, of(bad))
-    refused(t, refusal, 431, 'CS_HEADERS_TOO_LARGE')
-    t.match(refusal.text, `longer than ${headerBytes} bytes`)
+    const rejection = await rawRequest(port, of(bad))
+    refused(t, rejection, 431, 'CS_HEADERS_TOO_LARGE')
+    t.match(rejection.text, `longer than ${headerBytes} bytes`)
   }
   const drip = await connectRaw(port)
   for (let turn = 0; turn < 40 && !drip.ended; turn++) {
@@ -231,7 +231,7 @@ t.test('CONNECT is refused', async (t) => {
   await client.closed()
 })
 
-t.test('garbage behind a request that is being answered does not get into its answer', async (t) => {
+t.test('garbage behind a request that is being answered does not get into its response', async (t) => {
   let arrived = (_response: ServerResponse): void => {}
   const there = new Promise<ServerResponse>((resolve) => { arrived = resolve })
   const { port } = await open(t, (_message, response) => { arrived(response) })
@@ -247,7 +247,7 @@ t.test('garbage behind a request that is being answered does not get into its an
   await client.closed()
 })
 
-t.test('a CONNECT behind a request that is being answered is refused behind its answer', async (t) => {
+t.test('a CONNECT behind a request that is being answered is refused behind its response', async (t) => {
   let arrived = (_response: ServerResponse): void => {}
   const there = new Promise<ServerResponse>((resolve) => { arrived = resolve })
   const { port } = await open(t, (_message, response) => { arrived(response) })
@@ -263,7 +263,7 @@ t.test('a CONNECT behind a request that is being answered is refused behind its 
   t.equal((await client.rest()).length, 0)
 })
 
-t.test('no request is read behind an answer that closes the connection', async (t) => {
+t.test('no request is read behind a response that closes the connection', async (t) => {
   const seen: string[] = []
   const { port } = await open(t, (incoming, response) => {
     seen.push(incoming.url ?? '')

@@ -57,12 +57,12 @@ t.test('the next request is handed over when the response to the one before has 
       client.send(whole.slice(from, cuts[index] ?? whole.length))
       if (cuts.length < 2) await new Promise((resolve) => { setImmediate(resolve) })
     }
-    const answers: string[] = []
+    const responses: string[] = []
     for (let count = 1; count <= requests.length; count++) {
       const response = await client.response({ method: count === 8 ? 'HEAD' : 'GET' })
-      answers.push(response.text)
+      responses.push(response.text)
     }
-    t.same(answers, ['/1 ', '/2 a\r\n\r\n', '/3 \r\n\r\nx', '/4 ', '/5 ', '/6 abc', '/7 GET / HTTP/1.1\r\n\r\n', ''], `cut at ${cuts.join().slice(0, 20)}`)
+    t.same(responses, ['/1 ', '/2 a\r\n\r\n', '/3 \r\n\r\nx', '/4 ', '/5 ', '/6 abc', '/7 GET / HTTP/1.1\r\n\r\n', ''], `cut at ${cuts.join().slice(0, 20)}`)
     client.destroy()
   }
 })
@@ -112,7 +112,7 @@ t.test('while a response takes its time, what is behind it is not parsed: no req
   }
 })
 
-t.test('an upgrade behind a request that is being answered begins behind the answer, with all of its bytes', async (t) => {
+t.test('an upgrade behind a request that is being answered begins behind the response, with all of its bytes', async (t) => {
   const { port, nth, served } = await open(t, ({ url }, response) => {
     if (!(response instanceof Handshake)) return
     const socket = response.switch()
@@ -150,7 +150,7 @@ t.test('a client that leaves before its upgrade is answered is noticed, also beh
   }
 })
 
-t.test('an upgrade that is refused behind an answer ends the connection, and nothing behind it is a request', async (t) => {
+t.test('an upgrade that is refused behind a response ends the connection, and nothing behind it is a request', async (t) => {
   const { port, served } = await open(t, ({ url }, response) => { response.end(url) })
   const client = await connectRaw(port)
   client.send(message('GET /1 HTTP/1.1', [HOST]) + message('GET /2 HTTP/1.1', UPGRADE) + message('GET /3 HTTP/1.1', [HOST]))
@@ -160,7 +160,7 @@ t.test('an upgrade that is refused behind an answer ends the connection, and not
   t.equal(served.length, 2)
 })
 
-t.test('what does not keep the connection is the last: Connection: close, HTTP/1.0, an answer that closes', async (t) => {
+t.test('what does not keep the connection is the last: Connection: close, HTTP/1.0, a response that closes', async (t) => {
   const { port, served } = await open(t, ({ url }, response) => {
     if (url === '/closing') response.shouldKeepAlive = false
     if (url !== '/unframed') response.setHeader('Content-Length', (url ?? '').length)
@@ -192,12 +192,12 @@ t.test('what is held behind a request is bounded in bytes and in pieces, and non
   await new Promise((resolve) => { setTimeout(resolve, 50) })
   t.ok(count.bytes < 1_000_000, `${count.bytes} of ${one.length * requests} bytes are held`)
   response.end()
-  let answers = 0
-  client.socket.on('data', (chunk: Buffer) => { answers += chunk.toString('latin1').split('HTTP/1.1 200 OK').length - 1 })
+  let responses = 0
+  client.socket.on('data', (chunk: Buffer) => { responses += chunk.toString('latin1').split('HTTP/1.1 200 OK').length - 1 })
   await sent
   await until('all of them', () => served.length === requests + 1)
   await until('nothing held', () => count.bytes === 0)
-  await until('every answer', () => answers > requests / 2)
+  await until('every response', () => responses > requests / 2)
   client.destroy()
 
   const drip = await connectRaw(port)
@@ -304,7 +304,7 @@ t.test('what Node tells of messages, responses and sockets that are dead ends no
   client.destroy()
 })
 
-t.test('a client that reads nothing of many answers gets them all, one after the other', async (t) => {
+t.test('a client that reads nothing of many responses gets them all, one after the other', async (t) => {
   const { port, served } = await open(t, (_message, response) => { response.end('x'.repeat(200_000)) })
   const client = await connectRaw(port)
   client.pause(true)
@@ -316,7 +316,7 @@ t.test('a client that reads nothing of many answers gets them all, one after the
   client.destroy()
 })
 
-t.test('a drain serves what came before its answer said that it is the last', async (t) => {
+t.test('a drain serves what came before its response said that it is the last', async (t) => {
   const { port, nth, listener } = await open(t, ({ url }, response) => { if (url === '/2') response.end('second') })
   const client = await connectRaw(port)
   client.send(message('GET /1 HTTP/1.1', [HOST]) + message('GET /2 HTTP/1.1', [HOST]) + message('GET /3 HTTP/1.1', [HOST]))

@@ -72,11 +72,11 @@ t.test('a line is the one that pino would have written, whatever a client sends'
 t.test('so is the line of a request that the listener refused', async (t) => {
   const { log, write, taken } = start()
   const record = fc.record({ method: fc.option(hostile, { nil: undefined }), client: fc.constantFrom('127.0.0.1', '::1', 'fe80::1%eth0', undefined), bytes: fc.nat(), ms: milliseconds })
-  const refusal = { statusCode: 431, code: 'CS_HEADERS_TOO_LARGE' }
+  const rejection = { statusCode: 431, code: 'CS_HEADERS_TOO_LARGE' }
   fc.assert(fc.property(record, ({ method, client, bytes, ms }) => {
     log.info({ method, status: 431, code: 'CS_HEADERS_TOO_LARGE', client, bytes, ms: Math.round(ms * 10) / 10 }, 'request')
     const expected = taken()
-    write(refusedMembers({ refusal, ...(method !== undefined && { method }), client, bytes, durationMs: ms }))
+    write(refusedMembers({ rejection, ...(method !== undefined && { method }), client, bytes, durationMs: ms }))
     same(t, taken(), expected)
   }))
 })

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { apiKey, startProxy, type ProxyOptions, type TestProxy } from '../helpers/proxy.ts'
 import { message, rawRequest } from '../helpers/raw-client.ts'
-import { answerWith, startUpstream } from '../helpers/recording-upstream.ts'
+import { respondWith, startUpstream } from '../helpers/recording-upstream.ts'
 import { createTokenCredential } from '../helpers/token-credential.ts'
 import { until } from '../helpers/until.ts'
 
@@ -44,7 +44,7 @@ t.test('levels above info leave the lines out, those below do not; requests are 
 
 t.test('routes that share a label, and those of a listener of their own, are counted and named by it', async (t) => {
   const upstream = await startUpstream(t)
-  upstream.answer = () => answerWith('204 No Content')
+  upstream.respond = () => respondWith('204 No Content')
   const own = { listen: { type: 'tcp', host: '127.0.0.1', port: 0 }, upstream: upstream.origin, bindings: [apiKey('header', 'X-Key')] } as const
   const proxy = await startProxy(t, { routes: [own, { prefix: '/api', upstream: upstream.origin }, own] })
   const ports = [...proxy.own.map(({ address }) => address.type === 'tcp' ? address.port : 0), proxy.port]

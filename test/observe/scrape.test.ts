@@ -3,7 +3,7 @@
 import t, { type Test } from 'tap'
 import { startApi } from '../helpers/api.ts'
 import { readExposition, valueOf } from '../helpers/exposition-reader.ts'
-import { call, type PlainAnswer } from '../helpers/plain-client.ts'
+import { call, type PlainResponse } from '../helpers/plain-client.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { startReloadable, type Reloadable } from '../helpers/reloadable.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
@@ -15,7 +15,7 @@ interface Scene {
   readonly admin: string
   /** Writes the configuration for these prefixes, and resolves once it has taken over. */
   readonly configure: (prefixes: readonly string[]) => Promise<unknown>
-  readonly scrape: (accept?: string) => Promise<PlainAnswer>
+  readonly scrape: (accept?: string) => Promise<PlainResponse>
 }
 
 const OPENMETRICS = 'application/openmetrics-text'

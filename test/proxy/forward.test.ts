@@ -1,7 +1,7 @@
 import t from 'tap'
 import { BEARER, startProxy } from '../helpers/proxy.ts'
 import { connectRaw, message } from '../helpers/raw-client.ts'
-import { answerWith, OK, startUpstream } from '../helpers/recording-upstream.ts'
+import { respondWith, OK, startUpstream } from '../helpers/recording-upstream.ts'
 
 t.test('a body that came with its header leaves with the header; one in pieces streams', async (t) => {
   const atHead: number[] = []
@@ -33,7 +33,7 @@ t.test('a body that came with its header leaves with the header; one in pieces s
 })
 
 t.test('small bodies that are pipelined keep to their requests, and the connection goes on', async (t) => {
-  const upstream = await startUpstream(t, { answer: (exchange) => answerWith('200 OK', [], exchange.body.toString()) })
+  const upstream = await startUpstream(t, { respond: (exchange) => respondWith('200 OK', [], exchange.body.toString()) })
   const proxy = await startProxy(t, { routes: [{ prefix: '/api', upstream: upstream.origin, bindings: [BEARER] }] })
   const client = await connectRaw(proxy.port)
   const bodies = ['a', 'bb', '{"c":3}', 'd'.repeat(20_000), '']
@@ -45,7 +45,7 @@ t.test('small bodies that are pipelined keep to their requests, and the connecti
 })
 
 t.test('a client that is gone before its request left costs the upstream nothing', async (t) => {
-  const upstream = await startUpstream(t, { answer: () => OK })
+  const upstream = await startUpstream(t, { respond: () => OK })
   const proxy = await startProxy(t, { routes: [{ prefix: '/api', upstream: upstream.origin, bindings: [BEARER] }] })
   const client = await connectRaw(proxy.port)
   client.send(`${message('POST /api/x HTTP/1.1', [`Host: 127.0.0.1:${proxy.port}`, 'Content-Length: 10'])}01234`)

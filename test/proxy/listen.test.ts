@@ -3,7 +3,7 @@ import t from 'tap'
 import { formatAddress, type Address } from '#src/http/address.ts'
 import { message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { BEARER, startProxy, type TestProxy } from '../helpers/proxy.ts'
-import { answerWith, startUpstream } from '../helpers/recording-upstream.ts'
+import { respondWith, startUpstream } from '../helpers/recording-upstream.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const FREE: Address = { type: 'tcp', host: '127.0.0.1', port: 0 }
@@ -54,7 +54,7 @@ t.test('the guards take the port of the listener that was called, and no other',
 
 t.test('a Location into the base leads back to the listener that was called', async (t) => {
   const upstream = await startUpstream(t)
-  upstream.answer = () => answerWith('302 Found', [`Location: ${upstream.origin}/v2/next?a=b`, 'Content-Location: /v2'])
+  upstream.respond = () => respondWith('302 Found', [`Location: ${upstream.origin}/v2/next?a=b`, 'Content-Location: /v2'])
   const proxy = await startProxy(t, { routes: [{ prefix: '/api', listen: FREE, upstream: `${upstream.origin}/v2` }] })
   const own = await send(proxy, 'GET / HTTP/1.1')
   t.equal(own.header('location'), '/next?a=b')

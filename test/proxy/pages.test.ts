@@ -2,17 +2,17 @@ import t, { type Test } from 'tap'
 import type { Address } from '#src/http/address.ts'
 import { message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { startProxy, type TestProxy } from '../helpers/proxy.ts'
-import { answerWith, startUpstream } from '../helpers/recording-upstream.ts'
+import { respondWith, startUpstream } from '../helpers/recording-upstream.ts'
 
 const FREE: Address = { type: 'tcp', host: '127.0.0.1', port: 0 }
 const NAVIGATION = ['Sec-Fetch-Site: none', 'Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document', 'Accept: text/html,*/*']
 const ORIGIN = 'https://app.example'
-const ANSWER = ['Content-Type: text/html', 'Content-Security-Policy: default-src *', 'Service-Worker-Allowed: /', 'clear-site-data: "*"', 'X-One: 1', 'x-one: 2', 'Set-Cookie: a=1', 'Vary: Accept']
+const RESPONSE = ['Content-Type: text/html', 'Content-Security-Policy: default-src *', 'Service-Worker-Allowed: /', 'clear-site-data: "*"', 'X-One: 1', 'x-one: 2', 'Set-Cookie: a=1', 'Vary: Accept']
 
 /** A proxy with two routes at its own listener, and a third that has one to itself. */
 async function start (t: Test, prefixes: readonly string[] = ['/a', '/b']): Promise<{ proxy: TestProxy, upstream: Awaited<ReturnType<typeof startUpstream>>, ask: (port: number, path: string, lines: readonly string[], method?: string) => Promise<RawResponse>, own: number }> {
   const upstream = await startUpstream(t)
-  upstream.answer = () => answerWith('200 OK', ANSWER)
+  upstream.respond = () => respondWith('200 OK', RESPONSE)
   const proxy = await startProxy(t, { routes: [...prefixes.map((prefix) => ({ prefix, upstream: upstream.origin })), { listen: FREE, upstream: upstream.origin }], config: { allowedOrigins: [ORIGIN] } })
   const [listener] = proxy.own
   const own = listener?.address.type === 'tcp' ? listener.address.port : 0
@@ -28,9 +28,9 @@ t.test('where routes share a listener, a page is sandboxed, and nothing speaks f
     t.same([page.header('service-worker-allowed'), page.header('clear-site-data')], [undefined, undefined])
   }
   for (const lines of [[], ['Sec-Fetch-Site: same-origin', 'Sec-Fetch-Mode: cors', 'Sec-Fetch-Dest: empty', 'Accept: text/html'], ['Accept: */*']]) {
-    const answer = await ask(port, '/a/x', lines)
-    t.same(answer.all('content-security-policy'), ['default-src *'], lines.join())
-    t.same([answer.header('service-worker-allowed'), answer.header('clear-site-data')], [undefined, undefined])
+    const response = await ask(port, '/a/x', lines)
+    t.same(response.all('content-security-policy'), ['default-src *'], lines.join())
+    t.same([response.header('service-worker-allowed'), response.header('clear-site-data')], [undefined, undefined])
   }
 })
 
@@ -48,23 +48,23 @@ t.test('a route with a listener of its own, or alone at one, passes all of it', 
 t.test('service worker scripts are refused where routes share a listener', async (t) => {
   const { proxy: { port }, ask, upstream } = await start(t)
   for (const lines of [['Service-Worker: script'], ['SERVICE-worker: script', 'Sec-Fetch-Site: same-origin'], ['Sec-Fetch-Dest: serviceworker']]) {
-    const answer = await ask(port, '/a/sw.js', lines)
-    t.equal(answer.statusCode, 403)
-    t.match(JSON.parse(answer.text), { code: 'CS_NOT_ALLOWED', message: /service worker/ })
+    const response = await ask(port, '/a/sw.js', lines)
+    t.equal(response.statusCode, 403)
+    t.match(JSON.parse(response.text), { code: 'CS_NOT_ALLOWED', message: /service worker/ })
   }
   t.equal(upstream.accepted, 0)
 })
 
 t.test('a listed origin may send credentials and read every header, each by its name', async (t) => {
   const { proxy: { port }, ask } = await start(t)
-  const answer = await ask(port, '/a/x', [`Origin: ${ORIGIN}`, 'Sec-Fetch-Site: cross-site'])
-  t.same(answer.all('access-control-allow-origin'), [ORIGIN])
-  t.same(answer.all('access-control-allow-credentials'), ['true'])
-  const exposed = (answer.header('access-control-expose-headers') ?? '').split(', ').map((name) => name.toLowerCase())
+  const response = await ask(port, '/a/x', [`Origin: ${ORIGIN}`, 'Sec-Fetch-Site: cross-site'])
+  t.same(response.all('access-control-allow-origin'), [ORIGIN])
+  t.same(response.all('access-control-allow-credentials'), ['true'])
+  const exposed = (response.header('access-control-expose-headers') ?? '').split(', ').map((name) => name.toLowerCase())
   t.notOk(exposed.includes('*') || exposed.includes('set-cookie'))
   t.equal(new Set(exposed).size, exposed.length, 'each once')
   for (const name of ['content-type', 'x-one']) t.ok(exposed.includes(name), name)
-  t.ok(answer.all('vary').includes('Origin') && answer.all('vary').includes('Accept'))
+  t.ok(response.all('vary').includes('Origin') && response.all('vary').includes('Accept'))
   const refused = await ask(port, '/none', [`Origin: ${ORIGIN}`])
   t.equal(refused.statusCode, 404)
   t.match(refused.header('access-control-expose-headers'), /proxy-status/)
@@ -79,16 +79,16 @@ t.test('a followed link is told that the address must be typed, and a proxy clie
   const link = await ask(port, '/a/x', ['Sec-Fetch-Site: cross-site', 'Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document'])
   t.match([link.statusCode, JSON.parse(link.text)], [403, { code: 'CS_ORIGIN_NOT_ALLOWED', message: /type this address/ }])
   for (const target of ['http://evil.example/a/x', `http://localhost:${port}/a/x`, 'https://evil.example/']) {
-    const answer = await rawRequest(port, message(`GET ${target} HTTP/1.1`, ['Host: evil.example']))
-    t.match([answer.statusCode, JSON.parse(answer.text)], [400, { code: 'CS_BAD_REQUEST', message: /no forward proxy/ }], target)
+    const response = await rawRequest(port, message(`GET ${target} HTTP/1.1`, ['Host: evil.example']))
+    t.match([response.statusCode, JSON.parse(response.text)], [400, { code: 'CS_BAD_REQUEST', message: /no forward proxy/ }], target)
   }
   t.equal(upstream.accepted, 0)
 })
 
 t.test('a client can tell whose Proxy-Status it is', async (t) => {
   const { proxy: { port }, ask, upstream } = await start(t)
-  upstream.answer = () => answerWith('503 Busy', ['Proxy-Status: countersign; error=destination_unavailable', 'Proxy-Status: edge; error=dns_error'])
-  const answer = await ask(port, '/a/x', [])
-  t.same(answer.all('proxy-status'), ['edge; error=dns_error'])
-  t.same(answer.all('upstream-proxy-status'), ['countersign; error=destination_unavailable'])
+  upstream.respond = () => respondWith('503 Busy', ['Proxy-Status: countersign; error=destination_unavailable', 'Proxy-Status: edge; error=dns_error'])
+  const response = await ask(port, '/a/x', [])
+  t.same(response.all('proxy-status'), ['edge; error=dns_error'])
+  t.same(response.all('upstream-proxy-status'), ['countersign; error=destination_unavailable'])
 })

@@ -4,13 +4,13 @@ import { TokenError, type TokenSource } from '#src/token/token.ts'
 import { createAgingClock } from '../helpers/clock.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { apiKey, BEARER, startProxy, type ProxyOptions, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
-import { answerWith, OK, startUpstream, type Answer, type RecordingUpstream, type UpstreamExchange, type UpstreamOptions } from '../helpers/recording-upstream.ts'
+import { respondWith, OK, startUpstream, type ScriptedResponse, type RecordingUpstream, type UpstreamExchange, type UpstreamOptions } from '../helpers/recording-upstream.ts'
 import { createTokenCredential, type TokenCredential } from '../helpers/token-credential.ts'
 
-const DENIED = answerWith('401 Unauthorized', ['WWW-Authenticate: Bearer', 'X-First: yes'], 'who are you')
+const DENIED = respondWith('401 Unauthorized', ['WWW-Authenticate: Bearer', 'X-First: yes'], 'who are you')
 
 /** Refuses every token before `api-N`. */
-const wants = (least: number): Answer => (exchange) => tokenOf(exchange) >= least ? OK : DENIED
+const wants = (least: number): ScriptedResponse => (exchange) => tokenOf(exchange) >= least ? OK : DENIED
 
 t.test('a 401 is answered by one more try with a new token', async (t) => {
   const { proxy, upstream, credential } = await scene(t, wants(2))
@@ -19,7 +19,7 @@ t.test('a 401 is answered by one more try with a new token', async (t) => {
   t.same(tries.map(tokenOf), [1, 2])
   t.same(upstream.exchanges.filter(({ target }) => target === '/c').map(tokenOf), [2])
   t.equal(credential.logins(), 2)
-  t.notOk(upstream.connections.some(({ socket }) => socket.destroyed), 'the connection of the first answer is kept')
+  t.notOk(upstream.connections.some(({ socket }) => socket.destroyed), 'the connection of the first response is kept')
   const [first, second] = tries
   const others = ({ fields }: UpstreamExchange): unknown => fields.filter(([name]) => name !== 'authorization')
   t.same(first && others(first), second && others(second), 'nothing else differs')
@@ -33,8 +33,8 @@ t.test('T8: two hundred simultaneous 401s with one token cause one refresh and o
     if (tokenOf(exchange) === 1) await upstream.until(() => upstream.exchanges.length >= 200)
     return wants(2)(exchange)
   })
-  const answers = await Promise.all(Array.from({ length: 200 }, (_, index) => send(proxy, `GET /${index} HTTP/1.1`)))
-  t.ok(answers.every(({ statusCode }) => statusCode === 200))
+  const responses = await Promise.all(Array.from({ length: 200 }, (_, index) => send(proxy, `GET /${index} HTTP/1.1`)))
+  t.ok(responses.every(({ statusCode }) => statusCode === 200))
   t.equal(credential.logins(), 2)
   t.equal(upstream.exchanges.length, 400)
   const tries = new Map<string, number[]>()
@@ -53,7 +53,7 @@ t.test('a permanent 401 is passed on with its body after one more try, and does 
   t.equal(credential.logins(), 2, 'a token that young is not replaced again')
   t.equal(upstream.exchanges.length, 21)
   const line = { level: 'warn', msg: 'upstream answered 401, which is passed on', route: '/', credential: 'api' }
-  t.match(proxy.lines().filter(({ reason }) => reason !== undefined), [{ ...line, reason: 'the answer to the second attempt' }, ...Array.from({ length: 19 }, () => ({ ...line, reason: 'no other token' }))])
+  t.match(proxy.lines().filter(({ reason }) => reason !== undefined), [{ ...line, reason: 'the response to the second attempt' }, ...Array.from({ length: 19 }, () => ({ ...line, reason: 'no other token' }))])
 })
 
 t.test('bodies of up to 64 KiB are sent once more, byte for byte, in their own framing', async (t) => {
@@ -93,13 +93,13 @@ t.test('a larger body is not sent again, but the next request has a new token', 
 })
 
 t.test('what is neither a 401 nor answered is never sent twice', async (t) => {
-  for (const [answer, statusCode] of [
-    [() => answerWith('403 Forbidden'), 403], [() => answerWith('429 Slow Down', ['Retry-After: 0']), 429], [() => answerWith('500 No'), 500], [() => answerWith('502 No'), 502],
-    [() => answerWith('503 No', ['Retry-After: 0']), 503], [() => answerWith('407 Proxy'), 407],
+  for (const [respond, statusCode] of [
+    [() => respondWith('403 Forbidden'), 403], [() => respondWith('429 Slow Down', ['Retry-After: 0']), 429], [() => respondWith('500 No'), 500], [() => respondWith('502 No'), 502],
+    [() => respondWith('503 No', ['Retry-After: 0']), 503], [() => respondWith('407 Proxy'), 407],
     [({ connection }) => { connection.socket.resetAndDestroy(); return undefined }, 502], [({ connection }) => { connection.socket.end(); return undefined }, 502],
     [({ connection }) => { connection.socket.end('HTTP/1.1 401 Unauthorized\r\nX: '); return undefined }, 502]
-  ] as ReadonlyArray<readonly [Answer, number]>) {
-    const { proxy, upstream, credential } = await scene(t, answer)
+  ] as ReadonlyArray<readonly [ScriptedResponse, number]>) {
+    const { proxy, upstream, credential } = await scene(t, respond)
     for (const body of ['', 'money']) t.match(await rawRequest(proxy.port, post(proxy, Buffer.from(body), false)), { statusCode })
     t.equal(upstream.exchanges.length, 2, 'each once')
     t.equal(credential.logins(), 1)
@@ -108,8 +108,8 @@ t.test('what is neither a 401 nor answered is never sent twice', async (t) => {
 
 t.test('a second attempt that fails is not repeated', async (t) => {
   for (const [second, statusCode] of [
-    [() => answerWith('503 No'), 503], [({ connection }) => { connection.socket.resetAndDestroy(); return undefined }, 502]
-  ] as ReadonlyArray<readonly [Answer, number]>) {
+    [() => respondWith('503 No'), 503], [({ connection }) => { connection.socket.resetAndDestroy(); return undefined }, 502]
+  ] as ReadonlyArray<readonly [ScriptedResponse, number]>) {
     const { proxy, upstream } = await scene(t, (exchange) => tokenOf(exchange) === 1 ? DENIED : second(exchange))
     t.match(await rawRequest(proxy.port, post(proxy, Buffer.from('money'), false)), { statusCode })
     t.equal(upstream.exchanges.length, 2)
@@ -164,7 +164,7 @@ t.test('a body that is gone is no reason to wait for the token', async (t) => {
   }
 })
 
-t.test('a client that waits for its answer before it sends the rest gets it', async (t) => {
+t.test('a client that waits for its response before it sends the rest gets it', async (t) => {
   const { proxy, upstream } = await scene(t, () => OK)
   upstream.early = () => DENIED
   const client = await connectRaw(proxy.port)
@@ -188,7 +188,7 @@ t.test('Expect: 100-continue is asked for once, and its body held', async (t) =>
 t.test('the new token goes wherever the old one was: query, cookie, header, body', async (t) => {
   const key = (place: 'header' | 'query' | 'cookie'): Binding => ({ scheme: { type: 'apiKey', in: place, name: 'key' }, value: { type: 'token', credential: 'api' } })
   const credential = createTokenCredential()
-  const upstream = await startUpstream(t, { answer: ({ header, target, body }) => `${header('key') ?? ''}${target}${body.toString()}`.includes('api-2') ? OK : DENIED })
+  const upstream = await startUpstream(t, { respond: ({ header, target, body }) => `${header('key') ?? ''}${target}${body.toString()}`.includes('api-2') ? OK : DENIED })
   const proxy = await startAged(t, { routes: [{ upstream: upstream.origin, bindings: [key('header'), key('query'), key('cookie'), apiKey('header', 'X-Fixed')] }], credentials: [credential.options] })
   t.match(await send(proxy, 'GET /?a=1&key=evil HTTP/1.1', ['Cookie: a=1; key=evil']), { statusCode: 200 })
   t.same(upstream.exchanges.map(({ target, header }) => [target, header('cookie'), header('key')]), [['/?a=1&key=api-1', 'a=1; key=api-1', 'api-1'], ['/?a=1&key=api-2', 'a=1; key=api-2', 'api-2']])
@@ -203,7 +203,7 @@ t.test('a body that fields go into is sent once more with the new token in it', 
     [['Content-Type: application/json'], `{"pad":"${'x'.repeat(300_000)}"}`, '"key":"api-1"', '"key":"api-2"']
   ] as const) {
     const credential = createTokenCredential()
-    const upstream = await startUpstream(t, { answer: ({ body }) => body.toString().includes('api-2') ? OK : DENIED })
+    const upstream = await startUpstream(t, { respond: ({ body }) => body.toString().includes('api-2') ? OK : DENIED })
     const proxy = await startAged(t, { routes: [{ upstream: upstream.origin, bindings: [{ scheme: { type: 'apiKey', in: 'query', name: 'key' }, value: { type: 'token', credential: 'api' } }] }], credentials: [credential.options] })
     t.match(await send(proxy, 'POST /x HTTP/1.1', [...lines, `Content-Length: ${body.length}`], body), { statusCode: 200 })
     t.equal(upstream.exchanges.length, 2)
@@ -227,7 +227,7 @@ t.test('a generated request id stays the same: it is the same request', async (t
 
 t.test('several token credentials: all that were sent are rejected, and counted', async (t) => {
   const other = createTokenCredential('other')
-  const upstream = await startUpstream(t, { answer: ({ header }) => header('x-other') === 'other-2' ? OK : DENIED })
+  const upstream = await startUpstream(t, { respond: ({ header }) => header('x-other') === 'other-2' ? OK : DENIED })
   const credential = createTokenCredential()
   const proxy = await startAged(t, {
     routes: [{ upstream: upstream.origin, bindings: [credential.bearer, { scheme: { type: 'apiKey', in: 'header', name: 'X-Other' }, value: { type: 'token', credential: 'other' } }] }],
@@ -259,28 +259,28 @@ t.test('an identity provider that is down leaves the client the upstream\'s own 
 t.test('a 401 that is held reaches the client whole, whatever its size, framing and trailers', async (t) => {
   const large = 'x'.repeat(3_000_000)
   for (const [bytes, text, trailers] of [
-    [answerWith('401 Unauthorized', [], large), large, []],
-    [answerWith('401 Unauthorized'), '', []],
+    [respondWith('401 Unauthorized', [], large), large, []],
+    [respondWith('401 Unauthorized'), '', []],
     ['HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n', 'abc', [['X-T', '1']]]
   ] as const) {
     const { proxy, credential } = await scene(t, () => bytes)
     credential.fail(new TokenError('transient', 'Down', 'The identity provider is down.'))
     credential.hold()
-    const answer = send(proxy, 'GET / HTTP/1.1')
+    const response = send(proxy, 'GET / HTTP/1.1')
     await proxy.line(({ msg }) => msg === 'token fetched')
     credential.release()
-    t.match(await answer, { statusCode: 401, text, complete: true, trailers })
+    t.match(await response, { statusCode: 401, text, complete: true, trailers })
     t.match(await send(proxy, 'HEAD / HTTP/1.1'), { statusCode: 401 }, 'the token serves on')
   }
 })
 
-t.test('an answer to HEAD is held too', async (t) => {
+t.test('a response to HEAD is held too', async (t) => {
   const { proxy, upstream } = await scene(t, (exchange) => tokenOf(exchange) === 1 ? 'HTTP/1.1 401 No\r\nContent-Length: 5\r\n\r\n' : 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n')
   t.match(await send(proxy, 'HEAD / HTTP/1.1'), { statusCode: 200 })
   t.equal(upstream.exchanges.length, 2)
 })
 
-t.test('a first answer that never ends is let go, and its connection closed', async (t) => {
+t.test('a first response that never ends is let go, and its connection closed', async (t) => {
   const { proxy, upstream } = await scene(t, (exchange) => {
     if (tokenOf(exchange) > 1) return OK
     exchange.send('HTTP/1.1 401 Unauthorized\r\nContent-Length: 1000\r\n\r\nabc')
@@ -292,13 +292,13 @@ t.test('a first answer that never ends is let go, and its connection closed', as
 })
 
 t.test('a held 401 whose connection breaks is a 502 when it has to be passed on, and no matter when not', async (t) => {
-  const answer: Answer = (exchange) => {
+  const respond: ScriptedResponse = (exchange) => {
     if (tokenOf(exchange) > 1) return OK
     exchange.connection.socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 1000\r\n\r\nabc')
     return undefined
   }
   for (const down of [false, true]) {
-    const { proxy, upstream, credential } = await scene(t, answer)
+    const { proxy, upstream, credential } = await scene(t, respond)
     await proxy.line(({ msg }) => msg === 'token fetched')
     credential.hold()
     if (down) credential.fail(new TokenError('transient', 'Down', 'The identity provider is down.'))
@@ -332,8 +332,8 @@ t.test('revocations one after the other cost no caller an error, however soon th
   for (let turn = 1; turn <= 5; turn++) {
     t.match(await send(proxy, 'GET /taken HTTP/1.1'), { statusCode: 200 })
     revoked = turn
-    const answers = await Promise.all(Array.from({ length: 10 }, () => send(proxy, 'GET /revoked HTTP/1.1')))
-    t.ok(answers.every(({ statusCode }) => statusCode === 200), `revocation ${turn}`)
+    const responses = await Promise.all(Array.from({ length: 10 }, () => send(proxy, 'GET /revoked HTTP/1.1')))
+    t.ok(responses.every(({ statusCode }) => statusCode === 200), `revocation ${turn}`)
     t.equal(credential.logins(), turn + 1)
   }
   t.ok(upstream.exchanges.length > 10)
@@ -341,13 +341,13 @@ t.test('revocations one after the other cost no caller an error, however soon th
 
 t.test('a token that is young and was never accepted is replaced once it is two seconds old, and the request waits for that', async (t) => {
   const credential = createTokenCredential()
-  const upstream = await startUpstream(t, { answer: wants(2) })
+  const upstream = await startUpstream(t, { respond: wants(2) })
   const ages: number[] = []
   const started = performance.now()
   const source = { login: async (signal: AbortSignal) => { ages.push(performance.now() - started); return await sourceOf(credential).login(signal) } }
   const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [credential.bearer] }], credentials: [{ name: 'api', type: 'oauth2', source }] })
-  const answers = await Promise.all(Array.from({ length: 20 }, () => send(proxy, 'GET / HTTP/1.1')))
-  t.ok(answers.every(({ statusCode }) => statusCode === 200))
+  const responses = await Promise.all(Array.from({ length: 20 }, () => send(proxy, 'GET / HTTP/1.1')))
+  t.ok(responses.every(({ statusCode }) => statusCode === 200))
   t.equal(credential.logins(), 2)
   const [first = NaN, second = NaN] = ages
   t.ok(second - first >= 1_999, 'not before')
@@ -382,7 +382,7 @@ t.test('a 401 that somebody provokes while the provider is down, or refuses, tak
 
 t.test('an upstream that refuses every token is no reason for the others, and does not count what they accept as its own', async (t) => {
   const credential = createTokenCredential()
-  const [good, bad] = [await startUpstream(t, { answer: () => OK }), await startUpstream(t, { answer: () => DENIED })]
+  const [good, bad] = [await startUpstream(t, { respond: () => OK }), await startUpstream(t, { respond: () => DENIED })]
   const proxy = await startAged(t, {
     routes: [{ prefix: '/good', upstream: good.origin, bindings: [credential.bearer] }, { prefix: '/bad', upstream: bad.origin, bindings: [credential.bearer] }],
     credentials: [credential.options]
@@ -429,9 +429,9 @@ async function startAged (t: Test, options: ProxyOptions): Promise<TestProxy> {
   return proxy
 }
 
-async function scene (t: Test, answer: Answer, route: Partial<TestRoute> = {}, options: UpstreamOptions = {}): Promise<Scene> {
+async function scene (t: Test, respond: ScriptedResponse, route: Partial<TestRoute> = {}, options: UpstreamOptions = {}): Promise<Scene> {
   const credential = createTokenCredential()
-  const upstream = await startUpstream(t, { answer, ...options })
+  const upstream = await startUpstream(t, { respond, ...options })
   const proxy = await startAged(t, { routes: [{ upstream: upstream.origin, bindings: [credential.bearer], ...route }], credentials: [credential.options] })
   return { proxy, upstream, credential }
 }

@@ -4,7 +4,7 @@ import type { Binding } from '#src/auth/scheme.ts'
 import { Secret } from '#src/secret.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { apiKey, BEARER, CANARY, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
-import { answerWith, startUpstream, type RecordingUpstream } from '../helpers/recording-upstream.ts'
+import { respondWith, startUpstream, type RecordingUpstream } from '../helpers/recording-upstream.ts'
 
 const FORWARDED = METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE')
 
@@ -17,7 +17,7 @@ t.test('the prefix is removed, the base path kept, and the credential set', asyn
   t.same(upstream.last.all('x-api-key'), [CANARY.key])
   t.same(upstream.last.all('host'), [`127.0.0.1:${upstream.port}`])
   t.same(upstream.last.all('x-client'), ['yes'])
-  t.equal(response.header('proxy-status'), undefined, 'the answer is the upstream\'s own')
+  t.equal(response.header('proxy-status'), undefined, 'the response is the upstream\'s own')
 })
 
 t.test('paths and queries arrive byte for byte', async (t) => {
@@ -186,7 +186,7 @@ t.test('routes share nothing: the longest prefix takes its own credential to its
 
 t.test('an upstream 503 with Retry-After is passed on after exactly one request', async (t) => {
   const { proxy, upstream } = await pair(t, { bindings: [BEARER] })
-  upstream.answer = () => answerWith('503 Service Unavailable', ['Retry-After: 120'], 'later')
+  upstream.respond = () => respondWith('503 Service Unavailable', ['Retry-After: 120'], 'later')
   for (const method of ['GET', 'POST']) {
     const response = await send(proxy, `${method} / HTTP/1.1`)
     t.match(response, { statusCode: 503, text: 'later' })
@@ -202,7 +202,7 @@ t.test('redirects are returned, and a Location leads into the route or to the up
     [`${upstream.origin}/v2/a?b`, '/orders/a?b'], ['/v2/a', '/orders/a'], [`//127.0.0.1:${upstream.port}/v2/a`, '/orders/a'], ['a/b', 'a/b'], ['/v2x', `${upstream.origin}/v2x`], [`//127.0.0.1:${upstream.port}/v2x`, `${upstream.origin}/v2x`], ['https://evil.example/v2/a', 'https://evil.example/v2/a'],
     [`${upstream.origin.replace('http', 'https')}/v2/a`, `${upstream.origin.replace('http', 'https')}/v2/a`], [`http://user@127.0.0.1:${upstream.port}/v2`, `http://user@127.0.0.1:${upstream.port}/v2`], ['/v2/../x', `${upstream.origin}/v2/../x`], ['../pay', `${upstream.origin}/pay`]
   ] as const) {
-    for (const status of [201, 301, 302, 303, 307, 308]) upstream.answer = () => answerWith(`${status} X`, [`Location: ${location}`])
+    for (const status of [201, 301, 302, 303, 307, 308]) upstream.respond = () => respondWith(`${status} X`, [`Location: ${location}`])
     const response = await send(proxy, 'GET /orders/x HTTP/1.1')
     t.same(response.all('location'), [expected], location)
   }
@@ -211,7 +211,7 @@ t.test('redirects are returned, and a Location leads into the route or to the up
 
 t.test('cookies of the upstream work at the local address, below the prefix, or are dropped', async (t) => {
   const { proxy, upstream } = await pair(t, { prefix: '/orders', path: '/v2' })
-  upstream.answer = () => answerWith('200 OK', ['set-cookie: a=1; Path=/v2/x; Secure; HttpOnly', 'Set-Cookie: b=2; Domain=evil.example', 'Set-Cookie: c=3; Domain=127.0.0.1; Path=/; SameSite=None; Secure', 'Set-Cookie: d=4'], 'ok')
+  upstream.respond = () => respondWith('200 OK', ['set-cookie: a=1; Path=/v2/x; Secure; HttpOnly', 'Set-Cookie: b=2; Domain=evil.example', 'Set-Cookie: c=3; Domain=127.0.0.1; Path=/; SameSite=None; Secure', 'Set-Cookie: d=4'], 'ok')
   t.same((await send(proxy, 'GET /orders/x HTTP/1.1')).all('set-cookie'), ['a=1; HttpOnly; Path=/orders/x', 'c=3; Path=/orders', 'd=4'])
   t.same((await send(proxy, 'GET /orders?x HTTP/1.1')).all('set-cookie'), ['a=1; HttpOnly; Path=/orders/x', 'c=3; Path=/orders', 'd=4; Path=/orders'])
 })

@@ -3,9 +3,9 @@ import { Secret } from '#src/secret.ts'
 import type { Binding } from '#src/auth/scheme.ts'
 import { connectRaw, message, rawRequest, type RawClient, type RawResponse } from '../helpers/raw-client.ts'
 import { apiKey, BEARER, CANARY, startProxy, type ProxyOptions, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
-import { answerWith, startUpstream, type Answer, type RecordingUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
+import { respondWith, startUpstream, type ScriptedResponse, type RecordingUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
 import { createTokenCredential, type TokenCredential } from '../helpers/token-credential.ts'
-import { createLateAnswer, failure, FakeSource } from '../helpers/token-source.ts'
+import { createLateResponse, failure, FakeSource } from '../helpers/token-source.ts'
 import { createAgingClock, FakeClock } from '../helpers/clock.ts'
 
 const UPGRADE = ['Connection: keep-alive, Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13']
@@ -51,12 +51,12 @@ t.test('every placement: exactly one of each injected field, and none of the cli
   t.notMatch(proxy.logged(), /CANARY|evil/)
 })
 
-t.test('what the upstream answers instead of 101 reaches the client as it is, and the connection ends', async (t) => {
+t.test('what the upstream responses instead of 101 reaches the client as it is, and the connection ends', async (t) => {
   const body = '{"why":"no"}'
   for (const [status, lines] of [
     ['401 Unauthorized', ['WWW-Authenticate: Bearer']], ['403 Forbidden', []], ['500 Oops', ['Retry-After: 1']], ['200 OK', []], ['404 Nothing Here', ['Content-Encoding: x']], ['302 Found', ['Location: /v2/elsewhere']]
   ] as const) {
-    const { proxy, upstream } = await pair(t, { prefix: '/api', upstream: '/v2', bindings: [BEARER] }, () => answerWith(status, ['X-Own: 1', 'Access-Control-Allow-Origin: *', 'Keep-Alive: timeout=5', ...lines], body))
+    const { proxy, upstream } = await pair(t, { prefix: '/api', upstream: '/v2', bindings: [BEARER] }, () => respondWith(status, ['X-Own: 1', 'Access-Control-Allow-Origin: *', 'Keep-Alive: timeout=5', ...lines], body))
     const client = await open(proxy, '/api/chat')
     const response = await client.response()
     t.equal(`${response.statusCode} ${response.reason}`, status)
@@ -71,7 +71,7 @@ t.test('what the upstream answers instead of 101 reaches the client as it is, an
 })
 
 t.test('a 426 keeps its Upgrade header, which is its whole point', async (t) => {
-  const { proxy } = await pair(t, {}, () => answerWith('426 Upgrade Required', ['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 8'], 'x'))
+  const { proxy } = await pair(t, {}, () => respondWith('426 Upgrade Required', ['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 8'], 'x'))
   const response = await (await open(proxy)).response()
   t.match(response, { statusCode: 426, text: 'x' })
   t.same([response.all('upgrade'), response.all('connection'), response.all('sec-websocket-version')], [['websocket'], ['Upgrade, close'], ['8']])
@@ -87,7 +87,7 @@ t.test('a refusal in every framing arrives whole, as it comes, and a broken one 
   t.match(await chunked.response(), { statusCode: 403, text: 'abcde', framing: 'chunked', complete: true, trailers: [['X-End', '1']] })
 
   const large = Buffer.alloc(5_000_000, 'x')
-  upstream.answer = ({ send, connection }) => {
+  upstream.respond = ({ send, connection }) => {
     send('HTTP/1.1 500 No\r\n\r\n')
     send(large)
     connection.socket.end()
@@ -96,7 +96,7 @@ t.test('a refusal in every framing arrives whole, as it comes, and a broken one 
   const closed = await open(proxy)
   t.equal((await closed.response()).body.length, large.length)
 
-  upstream.answer = ({ send, connection }) => {
+  upstream.respond = ({ send, connection }) => {
     send('HTTP/1.1 500 No\r\nContent-Length: 10\r\n\r\nhalf')
     connection.socket.end()
     return undefined
@@ -104,8 +104,8 @@ t.test('a refusal in every framing arrives whole, as it comes, and a broken one 
   t.match(await (await open(proxy)).response(), { statusCode: 500, complete: false })
 })
 
-t.test('frames that came with a handshake that is refused do not take the answer back, and are never read as a request', async (t) => {
-  const { proxy, upstream } = await pair(t, {}, () => answerWith('403 Forbidden', [], 'no'))
+t.test('frames that came with a handshake that is refused do not take the response back, and are never read as a request', async (t) => {
+  const { proxy, upstream } = await pair(t, {}, () => respondWith('403 Forbidden', [], 'no'))
   const client = await connectRaw(proxy.port)
   client.send(handshake(proxy, '/') + 'GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n' + 'x'.repeat(300_000))
   t.match(await client.response(), { statusCode: 403, text: 'no' })
@@ -138,7 +138,7 @@ t.test('B9: the guards, the route and its limits stand before an upgrade, and no
 })
 
 t.test('websocket: false refuses every upgrade, and nothing else', async (t) => {
-  const { proxy, upstream } = await pair(t, { websocket: false }, () => answerWith('200 OK', [], 'ok'))
+  const { proxy, upstream } = await pair(t, { websocket: false }, () => respondWith('200 OK', [], 'ok'))
   refused(t, await send(proxy, handshake(proxy, '/')), 403, 'CS_NOT_ALLOWED')
   t.equal(upstream.accepted, 0)
   t.match(await send(proxy, message('GET / HTTP/1.1', [host(proxy)])), { statusCode: 200 })
@@ -147,8 +147,8 @@ t.test('websocket: false refuses every upgrade, and nothing else', async (t) => 
 
 t.test('an upgrade waits for its token, and is refused without one', async (t) => {
   const source = new FakeSource(new FakeClock())
-  const late = createLateAnswer()
-  source.script.push(late.answer)
+  const late = createLateResponse()
+  source.script.push(late.respond)
   const binding: Binding = { scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: 'late' } }
   const { proxy, upstream } = await pair(t, { bindings: [binding] }, undefined, { credentials: [{ name: 'late', type: 'cognito', source }] })
   const client = await open(proxy)
@@ -160,7 +160,7 @@ t.test('an upgrade waits for its token, and is refused without one', async (t) =
   client.destroy()
 
   const broken = new FakeSource(new FakeClock())
-  broken.answer = () => failure('permanent')
+  broken.respond = () => failure('permanent')
   const other = await pair(t, { bindings: [binding] }, undefined, { credentials: [{ name: 'late', type: 'cognito', source: broken }] })
   refused(t, await send(other.proxy, handshake(other.proxy, '/')), 502, 'CS_CREDENTIAL_REJECTED')
   t.equal(other.upstream.accepted, 0)
@@ -168,7 +168,7 @@ t.test('an upgrade waits for its token, and is refused without one', async (t) =
 
 t.test('a 401 to an upgrade renews the token, and the upgrade is sent once more', async (t) => {
   let revoked = 1
-  const { proxy, upstream, credential } = await renewable(t, (exchange) => tokenOf(exchange) > revoked ? `${SWITCH}frames` : answerWith('401 Unauthorized', ['X-First: yes'], 'who are you'))
+  const { proxy, upstream, credential } = await renewable(t, (exchange) => tokenOf(exchange) > revoked ? `${SWITCH}frames` : respondWith('401 Unauthorized', ['X-First: yes'], 'who are you'))
   const client = await connectRaw(proxy.port)
   client.send(handshake(proxy, '/chat?room=1') + 'early')
   t.match((await client.head()).startLine, ' 101 ')
@@ -192,7 +192,7 @@ t.test('many upgrades that meet 401 at once cost one login and one more try each
   const { proxy, upstream, credential } = await renewable(t, async (exchange) => {
     if (tokenOf(exchange) > 1) return SWITCH
     await upstream.until(() => upstream.exchanges.length >= 20)
-    return answerWith('401 Unauthorized')
+    return respondWith('401 Unauthorized')
   })
   const clients = await Promise.all(Array.from({ length: 20 }, () => open(proxy)))
   for (const client of clients) {
@@ -205,7 +205,7 @@ t.test('many upgrades that meet 401 at once cost one login and one more try each
 
 t.test('a second 401 to an upgrade is passed on, and so is the first where no token can be had', async (t) => {
   for (const down of [undefined, 'transient', 'permanent'] as const) {
-    const { proxy, upstream, credential } = await renewable(t, () => answerWith('401 Unauthorized', ['WWW-Authenticate: Bearer'], 'who are you'))
+    const { proxy, upstream, credential } = await renewable(t, () => respondWith('401 Unauthorized', ['WWW-Authenticate: Bearer'], 'who are you'))
     if (down !== undefined) credential.fail(failure(down))
     const client = await open(proxy)
     const response = await client.response()
@@ -214,13 +214,13 @@ t.test('a second 401 to an upgrade is passed on, and so is the first where no to
     await client.closed()
     t.equal(upstream.exchanges.length, down === undefined ? 2 : 1)
     t.equal(credential.logins(), 2)
-    t.match(await proxy.line(({ msg }) => msg === 'upstream answered 401, which is passed on'), { level: 'warn', reason: down === undefined ? 'the answer to the second attempt' : 'no other token' })
+    t.match(await proxy.line(({ msg }) => msg === 'upstream answered 401, which is passed on'), { level: 'warn', reason: down === undefined ? 'the response to the second attempt' : 'no other token' })
     t.match(proxy.store.ready(), { ready: true }, 'the old token stays')
   }
 })
 
 t.test('a client that leaves while the token of its upgrade is fetched costs the upstream nothing more', async (t) => {
-  const { proxy, upstream, credential } = await renewable(t, () => answerWith('401 Unauthorized'))
+  const { proxy, upstream, credential } = await renewable(t, () => respondWith('401 Unauthorized'))
   credential.hold()
   const client = await open(proxy)
   await upstream.until(() => upstream.exchanges.length === 1)
@@ -250,7 +250,7 @@ t.test('any protocol is relayed: SPDY by POST, several on offer', async (t) => {
 })
 
 t.test('H11: what is no upgrade for a proxy is the ordinary request that it also is, on a connection that goes on', async (t) => {
-  const { proxy, upstream } = await pair(t, {}, ({ target, body }) => answerWith('200 OK', [], `${target} ${body.toString()}`))
+  const { proxy, upstream } = await pair(t, {}, ({ target, body }) => respondWith('200 OK', [], `${target} ${body.toString()}`))
   const client = await connectRaw(proxy.port)
   for (const [start, lines, body, sent] of [
     ['POST /java HTTP/1.1', ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAEAAEAA', 'Content-Length: 5'], 'hello', 'hello'],
@@ -269,8 +269,8 @@ t.test('H11: what is no upgrade for a proxy is the ordinary request that it also
   client.destroy()
 })
 
-t.test('a pipelined upgrade is taken up behind the answers in front of it', async (t) => {
-  const { proxy, upstream } = await pair(t, {}, ({ method, target }) => method === 'GET' && target === '/ws' ? `${SWITCH}frames` : answerWith('200 OK', [], 'x'.repeat(3_000_000)))
+t.test('a pipelined upgrade is taken up behind the responses in front of it', async (t) => {
+  const { proxy, upstream } = await pair(t, {}, ({ method, target }) => method === 'GET' && target === '/ws' ? `${SWITCH}frames` : respondWith('200 OK', [], 'x'.repeat(3_000_000)))
   const client = await connectRaw(proxy.port)
   client.send(message('GET /1 HTTP/1.1', [host(proxy)]) + handshake(proxy, '/ws') + 'up')
   t.equal((await client.response()).body.length, 3_000_000)
@@ -280,7 +280,7 @@ t.test('a pipelined upgrade is taken up behind the answers in front of it', asyn
   client.destroy()
 })
 
-t.test('a client that leaves before the answer costs the upstream nothing more', async (t) => {
+t.test('a client that leaves before the response costs the upstream nothing more', async (t) => {
   const { proxy, upstream } = await pair(t, {}, () => undefined)
   for (const leave of [(client: RawClient) => { client.destroy() }, (client: RawClient) => { client.reset() }, (client: RawClient) => { client.socket.end() }]) {
     const client = await open(proxy)
@@ -357,17 +357,17 @@ t.test('draining ends as soon as the last upgraded connection does', async (t) =
   await draining
 })
 
-async function pair (t: Test, route: Partial<TestRoute>, answer: Answer = () => SWITCH, options: Partial<ProxyOptions> = {}): Promise<{ proxy: TestProxy, upstream: RecordingUpstream }> {
-  const upstream = await startUpstream(t, { answer })
+async function pair (t: Test, route: Partial<TestRoute>, respond: ScriptedResponse = () => SWITCH, options: Partial<ProxyOptions> = {}): Promise<{ proxy: TestProxy, upstream: RecordingUpstream }> {
+  const upstream = await startUpstream(t, { respond })
   const proxy = await startProxy(t, { ...options, routes: [{ ...route, upstream: upstream.origin + (route.upstream ?? '') }] })
   return { proxy, upstream }
 }
 
 /** A proxy with tokens `api-1`, `api-2`, …, the first of which is old enough to be replaced. */
-async function renewable (t: Test, answer: Answer): Promise<{ proxy: TestProxy, upstream: RecordingUpstream, credential: TokenCredential }> {
+async function renewable (t: Test, respond: ScriptedResponse): Promise<{ proxy: TestProxy, upstream: RecordingUpstream, credential: TokenCredential }> {
   const credential = createTokenCredential()
   const clock = createAgingClock()
-  const { proxy, upstream } = await pair(t, { bindings: [credential.bearer] }, answer, { credentials: [credential.options], clock })
+  const { proxy, upstream } = await pair(t, { bindings: [credential.bearer] }, respond, { credentials: [credential.options], clock })
   await proxy.fetched(1)
   clock.age(3_000)
   return { proxy, upstream, credential }

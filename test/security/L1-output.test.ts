@@ -1,4 +1,4 @@
-// L1: whoever reads logs, metrics, status pages, process lists or error answers must not learn a secret, a token, or a part
+// L1: whoever reads logs, metrics, status pages, process lists or error responses must not learn a secret, a token, or a part
 // of one, however it is written down. Everything that the executable prints or answers is searched for canaries.
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { startWorld } from '../helpers/world.ts'
 const random = (): string => randomBytes(18).toString('hex')
 
 t.test('nothing that the executable says holds a secret, a token, or a part of one', async (t) => {
-  const world = await startWorld({ answer: ({ url }) => ({ status: url.startsWith('/status/') ? Number(url.slice(8, 11)) : 200, body: '{}' }) })
+  const world = await startWorld({ respond: ({ url }) => ({ status: url.startsWith('/status/') ? Number(url.slice(8, 11)) : 200, body: '{}' }) })
   const secrets = {
     ...world.secrets,
     STATIC: `static+/&"${random()}`,
@@ -53,9 +53,9 @@ t.test('nothing that the executable says holds a secret, a token, or a part of o
   const body = JSON.stringify({ secret: sent.BODY })
   for (const path of ['/a/txs', '/b/txs', '/orders/1', '/static/x', '/basic/ok', '/basic/no', '/oauth/x', '/rejected/x', '/nobody/x', '/none', '/a/%zz', '/a/../b', '//x', '/a/status/401', '/a/status/500']) {
     for (const method of ['GET', 'POST']) {
-      const answer = await call(address, `${path}?secret=${sent.QUERY}`, { method, headers, ...(method === 'POST' && { body }) })
+      const response = await call(address, `${path}?secret=${sent.QUERY}`, { method, headers, ...(method === 'POST' && { body }) })
       // What the API of this test answers is `{}`; all else is said by the proxy.
-      if (answer.headers['proxy-status'] !== undefined) said[`${method} ${path}`] = JSON.stringify(answer.headers) + answer.body
+      if (response.headers['proxy-status'] !== undefined) said[`${method} ${path}`] = JSON.stringify(response.headers) + response.body
     }
   }
   said['without a caller token'] = (await call(address, '/a/x')).body

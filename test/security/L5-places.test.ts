@@ -1,6 +1,6 @@
 /**
  * What an error gives away (L5): host, port or address of an upstream, a path of this machine, or a library's own words,
- * in the answer to a client that may call but not know where to.
+ * in the response to a client that may call but not know where to.
  */
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { once } from 'node:events'
@@ -14,7 +14,7 @@ t.test('refused, unknown, reset, silent, malformed: the client\'s answer names n
   await new Promise((resolve) => { closed.server.close(resolve) })
   const plain = await listen(t, createServer((socket) => { socket.on('error', () => {}).once('data', () => { socket.end('HTTP/1.1 400 Bad Request\r\n\r\n') }) }))
   const [reset, silent, malformed] = await Promise.all([
-    startUpstream(t, { answer: ({ connection }) => { connection.socket.resetAndDestroy(); return undefined } }), startUpstream(t, { answer: () => undefined }), startUpstream(t, { answer: () => 'nonsense\r\n\r\n' })
+    startUpstream(t, { respond: ({ connection }) => { connection.socket.resetAndDestroy(); return undefined } }), startUpstream(t, { respond: () => undefined }), startUpstream(t, { respond: () => 'nonsense\r\n\r\n' })
   ])
   const upstreams: ReadonlyArray<readonly [name: string, upstream: string, status: number]> = [
     ['refused', `http://127.0.0.1:${closed.port}/base`, 502], ['refused6', `http://[::1]:${closed.port}`, 502], ['unknown', 'http://secret-name.invalid:8443/base', 502], ['reset', `${reset.origin}/base`, 502],

@@ -16,7 +16,7 @@ const IDLE = 5000
 const skip = (readOpenFileLimit() ?? Infinity) < IDLE + 3000 ? 'ulimit -n is too low' : false
 
 t.test(`${IDLE} idle sockets, and others are served as before`, { skip }, async (t) => {
-  const upstream = await startUpstream(t, { answer: () => OK })
+  const upstream = await startUpstream(t, { respond: () => OK })
   const folder = temporaryFolder(t)
   const file = join(folder, 'countersign.jsonc')
   writeFileSync(file, `{ "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "accessLog": false, "limits": { "connections": ${IDLE + 1}, "requests": 100 },

@@ -47,7 +47,7 @@ t.test('a crowd over ulimit -n hears 503, probes do not notice it', { skip }, as
 
 t.test('without a single descriptor left nothing crashes or spins, and it recovers', { skip }, async (t) => {
   const { daemon, upstream, port, adminPort } = await start(t)
-  upstream.answer = ({ target }) => target === '/held' ? undefined : OK
+  upstream.respond = ({ target }) => target === '/held' ? undefined : OK
   const [held, client, probe] = await Promise.all([connectRaw(port), connectRaw(port), connectRaw(adminPort)])
   held.send(get(port, '/held'))
   await upstream.until(() => upstream.exchanges.length === 1)
@@ -105,11 +105,11 @@ function cpuMs (pid: number): number {
 }
 
 async function isServed (t: Test, port: number): Promise<void> {
-  const answer = await until('it to serve', async () => {
+  const response = await until('it to serve', async () => {
     const response = await rawRequest(port, get(port, '/x')).catch(() => undefined)
     return response?.statusCode === 200 && response
   })
-  t.equal(answer.statusCode, 200, 'as before')
+  t.equal(response.statusCode, 200, 'as before')
 }
 
 function get (port: number, path: string): string {

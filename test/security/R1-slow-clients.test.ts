@@ -1,13 +1,13 @@
 /**
  * Slowloris (R1): a client opens many connections and keeps each just alive, with a byte of a header now and then, a body
- * that never comes, or an answer that it never reads. None of them is malformed; together they take every place.
+ * that never comes, or a response that it never reads. None of them is malformed; together they take every place.
  *
  * Each of them has its limit, after which its place is free, and while they last everybody else is served.
  */
 import t, { type Test } from 'tap'
 import { connectRaw, message, rawRequest, type RawClient } from '../helpers/raw-client.ts'
 import { BEARER, startProxy, type ProxyOptions, type TestProxy } from '../helpers/proxy.ts'
-import { answerWith, OK, startUpstream, type RecordingUpstream } from '../helpers/recording-upstream.ts'
+import { respondWith, OK, startUpstream, type RecordingUpstream } from '../helpers/recording-upstream.ts'
 import { until } from '../helpers/until.ts'
 
 const MEGABYTE = 1_000_000
@@ -73,9 +73,9 @@ t.test('a body that nobody wants and that never comes does not hold its place', 
   t.equal(upstream.accepted, 0)
 })
 
-t.test('a kept connection that owes nothing, an answer that is late and a stream that is silent stay', async (t) => {
+t.test('a kept connection that owes nothing, a response that is late and a stream that is silent stay', async (t) => {
   const { proxy, upstream } = await pair(t, { timeouts: { stillMs: 60 } })
-  upstream.answer = ({ target, send }) => {
+  upstream.respond = ({ target, send }) => {
     if (target === '/') return OK
     if (target === '/stream') send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\na\n\r\n')
     return undefined
@@ -90,7 +90,7 @@ t.test('a kept connection that owes nothing, an answer that is late and a stream
   // Many times as long as what is still may last, told by others that are cut off.
   for (let turn = 0; turn < 5; turn++) await isCutOff(await refusedUpload(proxy))
   for (const { target, send } of upstream.exchanges) {
-    if (target === '/late') send(answerWith('200 OK', [], 'late'))
+    if (target === '/late') send(respondWith('200 OK', [], 'late'))
     if (target === '/stream') send('0\r\n\r\n')
   }
   t.match(await late.response(), { statusCode: 200, text: 'late' })
@@ -100,10 +100,10 @@ t.test('a kept connection that owes nothing, an answer that is late and a stream
   for (const client of [idle, late, stream]) client.destroy()
 })
 
-t.test('a client that never reads its answer is cut off, with its connection upstream, and one that reads slowly is not', async (t) => {
+t.test('a client that never reads its response is cut off, with its connection upstream, and one that reads slowly is not', async (t) => {
   const { proxy, upstream } = await pair(t, { timeouts: { stillMs: 400 }, config: { limits: { connections: 100, requests: 2 } } })
   const total = 20 * MEGABYTE
-  upstream.answer = ({ target, send }) => {
+  upstream.respond = ({ target, send }) => {
     if (target === '/large') send(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${total}\r\n\r\n`), Buffer.alloc(total, 'x')]))
     return target === '/large' ? undefined : OK
   }

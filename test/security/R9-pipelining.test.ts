@@ -65,8 +65,8 @@ t.test('the admin listener waits 5 s for a header, not a minute', async (t) => {
   const { adminPort } = await start(t, { connections: 10, requests: 10 })
   const client = await connectRaw(adminPort)
   client.send('GET /live HTTP/1.1\r\n')
-  const refusal = await client.response()
-  t.match(refusal, { statusCode: 408, text: /within 5 s/ })
+  const rejection = await client.response()
+  t.match(rejection, { statusCode: 408, text: /within 5 s/ })
 })
 
 t.test('a client that leaves in the middle of a pipeline costs nothing: no place, no upstream work, no process', async (t) => {
@@ -80,7 +80,7 @@ t.test('a client that leaves in the middle of a pipeline costs nothing: no place
     message('GET /held HTTP/1.1', [`Host: 127.0.0.1:${port}`, ...UPGRADE]) + held,
     'nonsense\r\n\r\n'
   ]
-  upstream.answer = ({ target }) => target === '/held' ? undefined : OK
+  upstream.respond = ({ target }) => target === '/held' ? undefined : OK
   for (const how of ['reset', 'destroy'] as const) {
     for (const bytes of behind) {
       const before = upstream.exchanges.length

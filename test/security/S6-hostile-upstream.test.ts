@@ -1,21 +1,21 @@
 /**
  * A hostile or broken upstream (S6) answers with something that two readers could read differently, or with more, less or
- * other than was asked for. Whoever guesses what it meant may give one client's answer to another: response splitting and
+ * other than was asked for. Whoever guesses what it meant may give one client's response to another: response splitting and
  * desynchronisation, as in CVE-2022-32213 to CVE-2022-32215 and CVE-2023-30589 on the other side of the connection.
  *
- * Nothing is guessed: 502 where no answer can be passed on, a broken connection where half of one is out, and in both
+ * Nothing is guessed: 502 where no response can be passed on, a broken connection where half of one is out, and in both
  * cases the connection to the upstream is never used again.
  */
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { connectRaw, message, rawRequest } from '../helpers/raw-client.ts'
 import { BEARER, CANARY, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
-import { answerWith, OK, startUpstream, type Answer, type RecordingUpstream } from '../helpers/recording-upstream.ts'
+import { respondWith, OK, startUpstream, type ScriptedResponse, type RecordingUpstream } from '../helpers/recording-upstream.ts'
 
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
 const MEGABYTE = 1_000_000
 
-t.test('an answer that cannot be read in one way only is 502, and its connection is not used again', async (t) => {
+t.test('a response that cannot be read in one way only is 502, and its connection is not used again', async (t) => {
   const { proxy, upstream } = await pair(t)
   for (const [what, bytes] of [
     ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!'],
@@ -56,7 +56,7 @@ t.test('an answer that cannot be read in one way only is 502, and its connection
     ['a name of a megabyte', `HTTP/1.1 200 OK\r\n${'a'.repeat(MEGABYTE)}: b\r\nContent-Length: 2\r\n\r\nok`],
     ['100,000 headers', `HTTP/1.1 200 OK\r\n${'X-A: b\r\n'.repeat(100_000)}Content-Length: 2\r\n\r\nok`]
   ] as const) {
-    upstream.answer = ({ connection }) => {
+    upstream.respond = ({ connection }) => {
       connection.socket.end(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
       return undefined
     }
@@ -66,18 +66,18 @@ t.test('an answer that cannot be read in one way only is 502, and its connection
   notShown(t, proxy)
 })
 
-t.test('what never ends is ended: headers, interim answers, a line that drips', async (t) => {
+t.test('what never ends is ended: headers, interim responses, a line that drips', async (t) => {
   const { proxy, upstream } = await pair(t, { timeoutMs: 700 })
   for (const [what, first, more, codes] of [
     ['endless headers', 'HTTP/1.1 200 OK\r\n', 'X-A: b\r\n'.repeat(1000), ['CS_UPSTREAM_UNREACHABLE']],
     ['an endless header', 'HTTP/1.1 200 OK\r\nX-A: ', 'a'.repeat(8000), ['CS_UPSTREAM_UNREACHABLE']],
-    ['endless interim answers', '', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(100), ['CS_UPSTREAM_UNREACHABLE']],
+    ['endless interim responses', '', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(100), ['CS_UPSTREAM_UNREACHABLE']],
     ['endless empty lines in front', '', '\r\n'.repeat(4000), ['CS_UPSTREAM_UNREACHABLE', 'CS_UPSTREAM_TIMEOUT']],
     ['a header line that drips', 'HTTP/1.1 200 OK\r\nX-A: ', 'a', ['CS_UPSTREAM_TIMEOUT']],
     ['headers that drip', 'HTTP/1.1 200 OK\r\n', 'X: y\r\n', ['CS_UPSTREAM_TIMEOUT']],
-    ['interim answers that drip', '', 'HTTP/1.1 103 Early Hints\r\n\r\n', ['CS_UPSTREAM_TIMEOUT']]
+    ['interim responses that drip', '', 'HTTP/1.1 103 Early Hints\r\n\r\n', ['CS_UPSTREAM_TIMEOUT']]
   ] as const) {
-    upstream.answer = ({ connection: { socket } }) => {
+    upstream.respond = ({ connection: { socket } }) => {
       socket.write(first)
       const timer = setInterval(() => { socket.write(more) }, 100)
       socket.once('close', () => { clearInterval(timer) })
@@ -93,23 +93,23 @@ t.test('what never ends is ended: headers, interim answers, a line that drips', 
 })
 
 t.test('more than was announced stays where it is: no other client ever gets it', async (t) => {
-  const evil = answerWith('200 OK', ['X-Evil: 1'], 'evil')
+  const evil = respondWith('200 OK', ['X-Evil: 1'], 'evil')
   const { proxy, upstream } = await pair(t)
   for (const [what, method, bytes, text] of [
-    ['behind a length', 'GET', `${answerWith('200 OK', [], 'mine')}${evil}`, 'mine'],
-    ['behind a length, no answer of its own', 'GET', `${answerWith('200 OK', [], 'mine')}evil`, 'mine'],
+    ['behind a length', 'GET', `${respondWith('200 OK', [], 'mine')}${evil}`, 'mine'],
+    ['behind a length, no response of its own', 'GET', `${respondWith('200 OK', [], 'mine')}evil`, 'mine'],
     ['behind chunks', 'GET', `${CHUNKED}4\r\nmine\r\n0\r\n\r\n${evil}`, 'mine'],
     ['behind trailers', 'GET', `${CHUNKED}4\r\nmine\r\n0\r\nX-T: 1\r\n\r\n${evil}`, 'mine'],
     ['behind 204', 'GET', `HTTP/1.1 204 No Content\r\n\r\n${evil}`, ''],
     ['a body of 204', 'GET', 'HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nevil', ''],
     ['behind 304', 'GET', `HTTP/1.1 304 Not Modified\r\n\r\n${evil}`, ''],
     ['behind HEAD', 'HEAD', `HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n${evil}`, ''],
-    ['a body of HEAD', 'HEAD', answerWith('200 OK', [], 'evil'), ''],
+    ['a body of HEAD', 'HEAD', respondWith('200 OK', [], 'evil'), ''],
     ['a chunked body of HEAD', 'HEAD', `${CHUNKED}4\r\nevil\r\n0\r\n\r\n`, '']
   ] as const) {
     // At once, and a moment later: the second finds a connection that waits for its next request.
     for (const split of [false, true]) {
-      upstream.answer = ({ connection, send }) => {
+      upstream.respond = ({ connection, send }) => {
         const at = bytes.indexOf(split ? 'evil' : '\0')
         send(at === -1 ? bytes : bytes.slice(0, at))
         if (at !== -1) setImmediate(() => { connection.socket.write(bytes.slice(at)) })
@@ -128,18 +128,18 @@ t.test('more than was announced stays where it is: no other client ever gets it'
   }
 })
 
-t.test('an answer that comes before its request belongs to nobody', async (t) => {
+t.test('a response that comes before its request belongs to nobody', async (t) => {
   const { proxy, upstream } = await pair(t)
   t.match(await rawRequest(proxy.port, get(proxy)), { statusCode: 200, text: 'ok' })
-  upstream.last.connection.socket.write(answerWith('200 OK', [], 'evil'))
+  upstream.last.connection.socket.write(respondWith('200 OK', [], 'evil'))
   await upstream.last.connection.closed
   await isClean(t, proxy, upstream, 'unasked')
 })
 
-t.test('chunks that are none break the answer, and their connection', async (t) => {
+t.test('chunks that are none break the response, and their connection', async (t) => {
   const { proxy, upstream } = await pair(t)
   for (const chunks of ['zz\r\nevil\r\n0\r\n\r\n', '-2\r\nok\r\n0\r\n\r\n', '0x2\r\nok\r\n0\r\n\r\n', ' 2\r\nok\r\n0\r\n\r\n', '2\nok\n0\n\n', '2\r\nokay\r\n0\r\n\r\n', '10000000000000000\r\nok\r\n0\r\n\r\n', '2;a\nb\r\nok\r\n0\r\n\r\n', '2\r\nok\r\n0\r\nX Y: 1\r\n\r\n', '2\r\nok\r\n0\r\nContent-Length: 4\r\n\r\nevil', '2\r\nok\r\n0\r\nX-T: 1\n\r\n\r\n']) {
-    upstream.answer = () => `${CHUNKED}${chunks}`
+    upstream.respond = () => `${CHUNKED}${chunks}`
     const client = await connectRaw(proxy.port)
     client.send(get(proxy))
     isCut(t, await client.rest(), JSON.stringify(chunks))
@@ -153,7 +153,7 @@ t.test('a compressed bomb passes as it is: nobody here unpacks it', async (t) =>
   // 10 MB of zeros in 10 kB: unpacked by a proxy that looks into answers, passed by one that does not.
   const bomb = gzipSync(Buffer.alloc(10 * MEGABYTE))
   const { proxy, upstream } = await pair(t)
-  upstream.answer = () => Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${bomb.length}\r\n\r\n`), bomb])
+  upstream.respond = () => Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${bomb.length}\r\n\r\n`), bomb])
   const response = await rawRequest(proxy.port, get(proxy))
   t.equal(response.header('content-encoding'), 'gzip')
   t.ok(response.body.equals(bomb))
@@ -162,14 +162,14 @@ t.test('a compressed bomb passes as it is: nobody here unpacks it', async (t) =>
 t.test('a reason that would not fit into a client\'s buffers is left out', async (t) => {
   const { proxy, upstream } = await pair(t)
   for (const length of [20_000, MEGABYTE]) {
-    upstream.answer = () => `HTTP/1.1 200 ${'a'.repeat(length)}\r\nContent-Length: 2\r\n\r\nok`
+    upstream.respond = () => `HTTP/1.1 200 ${'a'.repeat(length)}\r\nContent-Length: 2\r\n\r\nok`
     t.match(await rawRequest(proxy.port, get(proxy)), { statusCode: 200, reason: /^$/, text: 'ok', complete: true }, `${length}`)
   }
 })
 
 t.test('what an upstream hides in headers and trailers does not change the client\'s connection', async (t) => {
   const { proxy, upstream } = await pair(t)
-  upstream.answer = () => 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close, X-Gone\r\nKeep-Alive: timeout=1\r\nX-Gone: 1\r\nProxy-Connection: close\r\nTrailer: Connection, X-T\r\n\r\n2\r\nok\r\n0\r\nConnection: close\r\nX-T: 1\r\n\r\n'
+  upstream.respond = () => 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close, X-Gone\r\nKeep-Alive: timeout=1\r\nX-Gone: 1\r\nProxy-Connection: close\r\nTrailer: Connection, X-T\r\n\r\n2\r\nok\r\n0\r\nConnection: close\r\nX-T: 1\r\n\r\n'
   const client = await connectRaw(proxy.port)
   for (let turn = 0; turn < 2; turn++) {
     client.send(get(proxy))
@@ -193,15 +193,15 @@ async function isRefused (t: Test, proxy: TestProxy, what: string): Promise<void
   t.match(response.header('proxy-status'), /^countersign; error=\w+$/, what)
 }
 
-/** The next request is served, on a connection that no other request has used, and gets its own answer. */
+/** The next request is served, on a connection that no other request has used, and gets its own response. */
 async function isClean (t: Test, proxy: TestProxy, upstream: RecordingUpstream, what: string): Promise<void> {
-  const hostile: Answer = upstream.answer
+  const hostile: ScriptedResponse = upstream.respond
   const { connection } = upstream.last
-  upstream.answer = ({ target }) => answerWith('200 OK', ['Connection: close'], `clean ${target}`)
+  upstream.respond = ({ target }) => respondWith('200 OK', ['Connection: close'], `clean ${target}`)
   t.match(await rawRequest(proxy.port, message('GET /next HTTP/1.1', [host(proxy)])), { statusCode: 200, text: 'clean /next', complete: true }, `${what}: the next request`)
   t.not(upstream.last.connection, connection, `${what}: another connection`)
   t.equal(upstream.last.connection.exchanges.length, 1, `${what}: a new one`)
-  upstream.answer = hostile
+  upstream.respond = hostile
 }
 
 function isCut (t: Test, received: Buffer, what: string): void {

@@ -8,7 +8,7 @@
 import t from 'tap'
 import { message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { BEARER, CANARY, startProxy } from '../helpers/proxy.ts'
-import { answerWith, startUpstream } from '../helpers/recording-upstream.ts'
+import { respondWith, startUpstream } from '../helpers/recording-upstream.ts'
 
 t.test('U3: no redirect is followed, whatever its status, target and method', async (t) => {
   const [upstream, evil] = await Promise.all([startUpstream(t), startUpstream(t)])
@@ -16,7 +16,7 @@ t.test('U3: no redirect is followed, whatever its status, target and method', as
   for (const status of [300, 301, 302, 303, 305, 307, 308]) {
     for (const location of [`${evil.origin}/x`, `//127.0.0.1:${evil.port}/x`, `http://user@127.0.0.1:${evil.port}/v2`, `${upstream.origin}@127.0.0.1:${evil.port}/`, `${upstream.origin.replace('http:', 'https:')}/v2/x`]) {
       for (const method of ['GET', 'POST']) {
-        upstream.answer = () => answerWith(`${status} X`, [`Location: ${location}`])
+        upstream.respond = () => respondWith(`${status} X`, [`Location: ${location}`])
         const response = await rawRequest(proxy.port, message(`${method} /x HTTP/1.1`, [`Host: localhost:${proxy.port}`]))
         // One without a scheme gets the upstream's: resolved here, it would be called by the local one.
         const absolute = location.startsWith('//') ? `http:${location}` : location
@@ -32,14 +32,14 @@ t.test('U3: only a Location within the base leads back here', async (t) => {
   const upstream = await startUpstream(t)
   const proxy = await startProxy(t, { routes: [{ prefix: '/orders', upstream: `${upstream.origin}/v2`, bindings: [BEARER] }] })
   for (const [location, expected] of [[`${upstream.origin}/v2/a`, '/orders/a'], [`${upstream.origin}/v2/../admin`, `${upstream.origin}/v2/../admin`], [`${upstream.origin}/v2evil`, `${upstream.origin}/v2evil`]] as const) {
-    upstream.answer = () => answerWith('302 Found', [`Location: ${location}`])
+    upstream.respond = () => respondWith('302 Found', [`Location: ${location}`])
     t.equal((await rawRequest(proxy.port, message('GET /orders/x HTTP/1.1', [`Host: localhost:${proxy.port}`]))).header('location'), expected)
   }
 })
 
 t.test('U6: an echo shows the credential of its own upstream, and of no other', async (t) => {
   const [one, two] = await Promise.all([startUpstream(t), startUpstream(t)])
-  one.answer = two.answer = ({ connection }) => answerWith('200 OK', [], connection.received)
+  one.respond = two.respond = ({ connection }) => respondWith('200 OK', [], connection.received)
   const proxy = await startProxy(t, { routes: [{ prefix: '/one', upstream: one.origin, bindings: [BEARER] }, { prefix: '/two', upstream: two.origin }] })
   const ask = (path: string): Promise<RawResponse> => rawRequest(proxy.port, message(`GET ${path} HTTP/1.1`, [`Host: localhost:${proxy.port}`]))
   t.match((await ask('/one')).text, CANARY.token)

@@ -6,7 +6,7 @@ import type { Binding } from '#src/auth/scheme.ts'
 import { Secret } from '#src/secret.ts'
 import { apiKey, BEARER, CANARY, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
-import { startUpstream, type Answer, type RecordingUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
+import { startUpstream, type ScriptedResponse, type RecordingUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
 import { createTokenCredential } from '../helpers/token-credential.ts'
 
 const STARS = '*'.repeat(CANARY.token.length)
@@ -110,7 +110,7 @@ t.test('a coding that nobody can look into is 502, and nothing of it passes', as
   t.equal(response.header('x-echo'), undefined)
 })
 
-t.test('HEAD, 204, 304 and interim answers are masked in their headers', async (t) => {
+t.test('HEAD, 204, 304 and interim responses are masked in their headers', async (t) => {
   for (const [start, bytes, status] of [
     ['HEAD / HTTP/1.1', `HTTP/1.1 200 OK\r\nX-Echo: ${CANARY.token}\r\nContent-Length: 1000\r\n\r\n`, 200],
     ['GET / HTTP/1.1', `HTTP/1.1 204 No Content\r\nX-Echo: ${CANARY.token}\r\n\r\n`, 204],
@@ -162,7 +162,7 @@ t.test('an upstream that breaks off is seen as broken, and a client that leaves 
   t.equal(broken.complete, false)
   t.notMatch(broken.text, 'CANARY', 'nor is the beginning of one let out at the end')
 
-  upstream.answer = () => `HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n${'x'.repeat(1000)}`
+  upstream.respond = () => `HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n${'x'.repeat(1000)}`
   const client = await connectRaw(proxy.port)
   client.send(message('GET / HTTP/1.1', [host(proxy)]))
   await client.head()
@@ -237,8 +237,8 @@ function echo ({ fields, body, target }: UpstreamExchange): string {
   ].join('\r\n')
 }
 
-async function pair (t: Test, answer: Answer, route: Partial<TestRoute> = {}, credentials: Parameters<typeof startProxy>[1]['credentials'] = CREDENTIALS): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
-  const upstream = await startUpstream(t, { answer })
+async function pair (t: Test, respond: ScriptedResponse, route: Partial<TestRoute> = {}, credentials: Parameters<typeof startProxy>[1]['credentials'] = CREDENTIALS): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
+  const upstream = await startUpstream(t, { respond })
   const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER], scrub: true, ...route }], credentials: credentials ?? [] })
   return { proxy, upstream }
 }

@@ -8,7 +8,7 @@ import { CORPUS } from '#src/attack/corpus.ts'
 import { startRecorder } from '#src/attack/recorder.ts'
 import { createReport } from '#src/attack/report.ts'
 import { runAttacks } from '#src/attack/runner.ts'
-import { stage, targetsOf } from '#src/attack/staging.ts'
+import { setUp, targetsOf } from '#src/attack/test-bed.ts'
 import { loadConfig } from '#src/config/load.ts'
 import type { Config } from '#src/config/config.ts'
 import { parseAddress } from '#src/http/address.ts'
@@ -31,7 +31,7 @@ export interface ResistOptions {
 /**
  * Tries an attack of the corpus (`src/attack`), in all its spellings, on a proxy with a route of every kind. Pass means:
  * the status that the attack wants, zero bytes at every upstream (or exactly one request with exactly one of each
- * injected field, where it may pass), a plain request served behind each try, and no secret in any answer or log.
+ * injected field, where it may pass), a plain request served behind each try, and no secret in any response or log.
  */
 export async function resist (t: Test, id: string, { spawned }: ResistOptions = {}): Promise<void> {
   const attacks = Object.values(CORPUS).flat().filter((attack) => attack.id === id)
@@ -59,7 +59,7 @@ interface Subject {
 }
 
 async function startStaged (t: Test): Promise<Subject> {
-  const staged = await stage(load(t, configText()))
+  const staged = await setUp(load(t, configText()))
   t.teardown(() => staged.close())
   let logged = ''
   const stream = new Writable({

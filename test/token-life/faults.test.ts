@@ -26,9 +26,9 @@ for (const kind of ['cognito', 'oauth2'] as const) {
           const scene = await createScene(t, kind, worker)
           scene.suffer(fault)
           scene.start()
-          const answers = burst(scene, traffic)
+          const responses = burst(scene, traffic)
           await scene.idle()
-          isRefused(t, await answers, error)
+          isRefused(t, await responses, error)
           t.match(scene.status(), { state: fault.class === 'transient' ? 'pending' : 'rejected', expiresAt: null, lastError: { code } })
           await scene.pass(16 * MINUTE)
           isRefused(t, await burst(scene, traffic), error)
@@ -128,11 +128,11 @@ async function isServed (t: Test, scene: Scene, traffic: typeof TRAFFIC[number])
   t.ok((await burst(scene, traffic)).every(({ status }) => status === 200), 'clients are served')
 }
 
-function isRefused (t: Test, answers: Awaited<ReturnType<typeof burst>>, { status, code }: { readonly status: number, readonly code: string }): void {
-  for (const answer of answers) {
-    t.match(answer, { status, headers: { 'proxy-status': /^countersign; error=/ } })
-    t.match(JSON.parse(answer.body), { statusCode: status, code })
-    t.equal(Number(answer.headers['retry-after']) >= 1, status === 503, 'Retry-After with 503 and only there')
+function isRefused (t: Test, responses: Awaited<ReturnType<typeof burst>>, { status, code }: { readonly status: number, readonly code: string }): void {
+  for (const response of responses) {
+    t.match(response, { status, headers: { 'proxy-status': /^countersign; error=/ } })
+    t.match(JSON.parse(response.body), { statusCode: status, code })
+    t.equal(Number(response.headers['retry-after']) >= 1, status === 503, 'Retry-After with 503 and only there')
   }
 }
 

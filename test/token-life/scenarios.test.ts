@@ -13,7 +13,7 @@ import { createScene, HOUR, MINUTE, REFRESH_AT, SPENT_AT, type Scene } from './s
 const worker = startWorker(t)
 const UNAVAILABLE = { status: 503, headers: { 'retry-after': /^[1-9]\d*$/ }, body: /CS_TOKEN_UNAVAILABLE/ }
 const REJECTED = { status: 502, body: /CS_CREDENTIAL_REJECTED/ }
-const DOWN = faultNamed('a connection that is closed without an answer')
+const DOWN = faultNamed('a connection that is closed without a response')
 
 type Scenario = (t: Test, scene: Scene, kind: Kind) => Promise<void>
 
@@ -42,7 +42,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     scene.suffer(DOWN)
     scene.start()
     await scene.idle()
-    for (const answer of await Promise.all(Array.from({ length: 10 }, scene.request))) t.match(answer, UNAVAILABLE)
+    for (const response of await Promise.all(Array.from({ length: 10 }, scene.request))) t.match(response, UNAVAILABLE)
     t.same(scene.upstream.seen, [])
   },
 
@@ -80,7 +80,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   },
 
   'T4, envoyproxy/envoy#42009: a 200 that is rubbish is tried again, and the credential is not called wrong': async (t, scene) => {
-    const rubbish = ['an empty 200', 'a 200 without a token', 'half an answer', 'a captive portal\'s 200 in HTML']
+    const rubbish = ['an empty 200', 'a 200 without a token', 'half a response', 'a captive portal\'s 200 in HTML']
     for (const [index, name] of rubbish.entries()) {
       scene.recover()
       scene.suffer(faultNamed(name))
@@ -112,8 +112,8 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     // Nobody had a reason to wake: the machine slept past the end of the token.
     scene.clock.sleep(2 * HOUR)
     for (let round = 0; round < 4; round++) {
-      const answers = await Promise.all(Array.from({ length: 500 }, scene.request))
-      if (!answers.every(({ status }) => status === 200)) t.fail('a request was not served', { answers })
+      const responses = await Promise.all(Array.from({ length: 500 }, scene.request))
+      if (!responses.every(({ status }) => status === 200)) t.fail('a request was not served', { responses })
     }
     t.equal(scene.provider.calls().length - before, 1, `one ${kind === 'cognito' ? 'refresh' : 'login'}`)
     t.equal(new Set(scene.sent()).size, 1)
@@ -219,12 +219,12 @@ for (const kind of ['cognito', 'oauth2'] as const) {
       const waited = async (): Promise<undefined> => {
         for (let turn = 0; turn < 5; turn++) await scene.ready()
       }
-      let answer
+      let response
       do {
-        answer = await Promise.race([request, waited()])
+        response = await Promise.race([request, waited()])
         await scene.pass(1_000)
-      } while (answer === undefined)
-      t.equal(answer.status, 401)
+      } while (response === undefined)
+      t.equal(response.status, 401)
     }
     t.ok(scene.provider.calls().length - before <= 8, `${scene.provider.calls().length - before} exchanges in a minute`)
   })

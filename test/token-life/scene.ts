@@ -3,7 +3,7 @@ import type { CredentialStatus, FetchEvent } from '#src/token/report.ts'
 import { startApi, type RecordingApi } from '../helpers/api.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
 import type { startWorker } from '../helpers/cognito.ts'
-import { call, type PlainAnswer } from '../helpers/plain-client.ts'
+import { call, type PlainResponse } from '../helpers/plain-client.ts'
 import { startProxy } from '../helpers/proxy.ts'
 import { startProvider, type Fault, type Kind, type Provider } from './provider.ts'
 
@@ -31,17 +31,17 @@ export interface Scene {
   readonly idle: () => Promise<void>
   /** Lets so much time pass, and every fetch that falls due within it come to its end. */
   readonly pass: (ms: number) => Promise<void>
-  readonly request: () => Promise<PlainAnswer>
+  readonly request: () => Promise<PlainResponse>
   /** `/ready` of the admin listener. */
-  readonly ready: () => Promise<PlainAnswer>
+  readonly ready: () => Promise<PlainResponse>
   /** The bearer tokens that reached the upstream. */
   readonly sent: () => string[]
 }
 
 /** Builds a scene that ends with the test; nothing is fetched before `start`. */
-export async function createScene (t: Test, kind: Kind, worker: ReturnType<typeof startWorker>, answer?: Parameters<typeof startApi>[0]): Promise<Scene> {
+export async function createScene (t: Test, kind: Kind, worker: ReturnType<typeof startWorker>, respond?: Parameters<typeof startApi>[0]): Promise<Scene> {
   const provider = await startProvider(t, kind, worker)
-  const upstream = await startApi(answer)
+  const upstream = await startApi(respond)
   t.teardown(() => upstream.close())
   const clock = new FakeClock()
   const events: FetchEvent[] = []

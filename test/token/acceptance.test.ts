@@ -19,17 +19,17 @@ t.test('a token that was accepted is replaced at once, however often that happen
 
 t.test('tokens that were never accepted must be older with each in a row, and an accepted one ends the row', async t => {
   const { accept, refuse } = createAcceptance()
-  const refusals = (from: number): number[] => [0, 1, 2, 3, 4, 5, 6].map(step => {
+  const rejections = (from: number): number[] => [0, 1, 2, 3, 4, 5, 6].map(step => {
     const token = tokenAt(from + step)
     refuse('orders', token)
     return refuse('orders', token)
   })
-  t.same(refusals(0), [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
+  t.same(rejections(0), [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
   accept('orders', tokenAt(100))
-  t.same(refusals(200).slice(0, 2), [2_000, 4_000])
+  t.same(rejections(200).slice(0, 2), [2_000, 4_000])
 })
 
-t.test('late answers to an earlier token change nothing for the newer ones', async t => {
+t.test('late responses to an earlier token change nothing for the newer ones', async t => {
   const { accept, refuse } = createAcceptance()
   const [first, second, third] = [tokenAt(1), tokenAt(2), tokenAt(3)]
   accept('orders', second)

@@ -3,14 +3,14 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { CREDENTIAL_SHAPES } from '#src/config/schema.ts'
 import { createCacheSeal } from '#src/token/cache/seal.ts'
-import { identityOf, kinshipOf, type CredentialIdentity, type Kinship } from '#src/token/identity.ts'
+import { identityOf, identityChangeOf, type CredentialIdentity, type IdentityChange } from '#src/token/identity.ts'
 import { Secret } from '#src/secret.ts'
 import { configOf, loadFile } from '../config/load-fixture.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
 /** Two values of each field of a type, and what a change of it makes of the credential; `same` for those that no provider hears of. */
-type Table = Readonly<Record<string, readonly [one: unknown, other: unknown, kinship: Kinship]>>
+type Table = Readonly<Record<string, readonly [one: unknown, other: unknown, kinship: IdentityChange]>>
 
 const PERMISSION: Table[string] = [false, true, 'same']
 
@@ -64,13 +64,13 @@ function load (t: Test, credential: Fields): CredentialIdentity {
 }
 
 /** The kinship, after a look at what a reload and a cache make of it: they must be of one mind. */
-function compare (t: Test, before: CredentialIdentity, now: CredentialIdentity, what: string): Kinship {
-  const kinship = kinshipOf(before, now)
-  t.equal(kinshipOf(now, before), kinship, what)
-  t.equal(SEAL.nameOf(before) === SEAL.nameOf(now), kinship !== 'other', `${what}: an entry of its own in the cache`)
+function compare (t: Test, before: CredentialIdentity, now: CredentialIdentity, what: string): IdentityChange {
+  const identityChange = identityChangeOf(before, now)
+  t.equal(identityChangeOf(now, before), identityChange, what)
+  t.equal(SEAL.nameOf(before) === SEAL.nameOf(now), identityChange !== 'other', `${what}: an entry of its own in the cache`)
   const sealed = SEAL.seal(before, { value: new Secret('token'), issuedAt: 1, lifetimeMs: 1 })
-  t.equal(SEAL.open(now, sealed) !== undefined, kinship === 'same', `${what}: nobody else's token`)
-  return kinship
+  t.equal(SEAL.open(now, sealed) !== undefined, identityChange === 'same', `${what}: nobody else's token`)
+  return identityChange
 }
 
 for (const [type, table] of Object.entries(TABLES)) {
@@ -87,8 +87,8 @@ for (const [type, table] of Object.entries(TABLES)) {
 
   t.test(`${type}: a change of any one field makes another identity of it; of a secret, the same with another proof`, async t => {
     const before = load(t, whole)
-    for (const [key, [, other, kinship]] of Object.entries(table)) {
-      t.equal(compare(t, before, load(t, { ...whole, [key]: other }), key), kinship, key)
+    for (const [key, [, other, identityChange]] of Object.entries(table)) {
+      t.equal(compare(t, before, load(t, { ...whole, [key]: other }), key), identityChange, key)
     }
   })
 
@@ -97,10 +97,10 @@ for (const [type, table] of Object.entries(TABLES)) {
     for (const [key, schema] of Object.entries(CREDENTIAL_SHAPES[type as keyof typeof TABLES].shape)) {
       if (!schema.safeParse(undefined).success) continue
       const without = Object.fromEntries(Object.entries(whole).filter(([name]) => name !== key))
-      const [, , kinship] = table[key] ?? []
+      const [, , identityChange] = table[key] ?? []
       // What is written is the default of some.
       if (key === 'tokenUse' || key === 'authFlow' || key === 'clientAuth' || key === 'tokenType' || key === 'allowInsecureEndpoint') t.equal(compare(t, before, load(t, without), key), 'same', key)
-      else t.equal(compare(t, before, load(t, without), key), kinship, key)
+      else t.equal(compare(t, before, load(t, without), key), identityChange, key)
     }
   })
 }
@@ -129,6 +129,6 @@ t.test('CVE-2026-33496: no two credentials that differ anywhere are one, however
   const spell = ({ extra, clientSecret, ...rest }: { extra: ReadonlyMap<string, Secret>, clientSecret: Secret }): string =>
     JSON.stringify([Object.entries(rest).filter(([, value]) => value !== undefined).sort(), [...extra].map(([name, value]) => [name, value.reveal()]).sort(), clientSecret.reveal()])
   fc.assert(fc.property(credential, credential, (one, other) => {
-    t.equal(kinshipOf(identityOf(one), identityOf(other)) === 'same', spell(one) === spell(other))
+    t.equal(identityChangeOf(identityOf(one), identityOf(other)) === 'same', spell(one) === spell(other))
   }), { numRuns: 500 })
 })

@@ -38,9 +38,9 @@ class World {
   problem: string | undefined
   readonly #lifetimeMs: number
   readonly #random: () => number
-  /** Timers of the refresher; the clock has those of late answers as well. */
+  /** Timers of the refresher; the clock has those of late responses as well. */
   readonly #timers = new Set<object>()
-  readonly #exchanges = new Set<AbortSignal>()
+  readonly #negotiations = new Set<AbortSignal>()
   readonly #diesAt = new Map<Secret, number>()
   #suspendedMs = 0
   /** When logins were refused, since the last success or anything else that begins anew. */
@@ -50,8 +50,8 @@ class World {
     this.#lifetimeMs = lifetimeMs
     this.#random = () => random
     this.source = {
-      login: async signal => await this.#exchange('login', signal),
-      refresh: async (_renewal, signal) => await this.#exchange('refresh', signal)
+      login: async signal => await this.#negotiation('login', signal),
+      refresh: async (_renewal, signal) => await this.#negotiation('refresh', signal)
     }
     this.refresher = this.#create()
   }
@@ -82,7 +82,7 @@ class World {
   }
 
   check ({ running, explained }: Model): void {
-    const inFlight = [...this.#exchanges].filter(signal => !signal.aborted).length
+    const inFlight = [...this.#negotiations].filter(signal => !signal.aborted).length
     if (this.problem !== undefined) throw new Error(this.problem)
     if (inFlight > 1) throw new Error('two fetches at once')
     if (running && this.#timers.size === 0) throw new Error('no next step')
@@ -120,24 +120,24 @@ class World {
     return this.clock.monotonic() + this.#suspendedMs
   }
 
-  async #exchange (kind: 'login' | 'refresh', signal: AbortSignal): Promise<Grant> {
-    if ([...this.#exchanges].some(other => !other.aborted)) this.problem = 'two fetches at once'
+  async #negotiation (kind: 'login' | 'refresh', signal: AbortSignal): Promise<Grant> {
+    if ([...this.#negotiations].some(other => !other.aborted)) this.problem = 'two fetches at once'
     const { verdict } = this
     // The login behind a refresh that was refused belongs to the same attempt.
     if (!(kind === 'login' && this.#refused)) this.attempts++
     this.#refused = kind === 'refresh' && (['ambiguous', 'refresh-dead', 'permanent', 'challenge'] as Verdict[]).includes(verdict)
     if (kind === 'login') this.#checkPause()
-    this.#exchanges.add(signal)
+    this.#negotiations.add(signal)
     try {
-      return await this.#answer(kind, verdict)
+      return await this.#respond(kind, verdict)
     } finally {
-      this.#exchanges.delete(signal)
+      this.#negotiations.delete(signal)
     }
   }
 
   #refused = false
 
-  async #answer (kind: 'login' | 'refresh', verdict: Verdict): Promise<Grant> {
+  async #respond (kind: 'login' | 'refresh', verdict: Verdict): Promise<Grant> {
     switch (verdict) {
       case 'never': return await new Promise<Grant>(() => {})
       case 'nothing': return { value: undefined as never } // as a source would that breaks its promise

@@ -5,7 +5,7 @@ import { createAcceptance } from '#src/token/acceptance.ts'
 import { TokenRefresher } from '#src/token/refresher.ts'
 import { minimumLifeMs } from '#src/token/schedule.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
-import { createLateAnswer, createRenewal, createScene, failure } from '../helpers/token-source.ts'
+import { createLateResponse, createRenewal, createScene, failure } from '../helpers/token-source.ts'
 import type { Grant } from '#src/token/token.ts'
 
 const HOUR = 3_600_000
@@ -57,8 +57,8 @@ t.test('the old token serves while its refresh is running', async t => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   await settle()
-  const late = createLateAnswer()
-  source.script.push(late.answer)
+  const late = createLateResponse()
+  source.script.push(late.respond)
   const first = refresher.current()
   await clock.advance(REFRESH_AT)
   t.equal(refresher.status().state, 'stale')
@@ -80,7 +80,7 @@ t.test('a refresh without a new renewal keeps the old one, with one it takes it'
 
 t.test('a login without a renewal leaves none, so the next fetch is a login', async t => {
   const { clock, source, refresher } = createScene()
-  source.answer = () => ({ value: new Secret('x'), lifetimeMs: HOUR })
+  source.respond = () => ({ value: new Secret('x'), lifetimeMs: HOUR })
   refresher.start()
   await clock.advance(REFRESH_AT)
   t.equal(source.kinds, 'login login')
@@ -102,8 +102,8 @@ t.test('a refresh that is refused leads to a login at once, while the old token 
     refresher.start()
     await settle()
     const first = refresher.current()
-    const late = createLateAnswer()
-    source.script.push(failure(verdict), late.answer)
+    const late = createLateResponse()
+    source.script.push(failure(verdict), late.respond)
     await clock.advance(REFRESH_AT)
     t.equal(source.kinds, 'login refresh login')
     t.equal(await refresher.get(), first)
@@ -133,8 +133,8 @@ t.test('transient failures back off, the token serves while usable, and then rec
   refresher.start()
   await settle()
   const first = refresher.current()
-  const answer = source.answer
-  source.answer = () => failure('transient')
+  const respond = source.respond
+  source.respond = () => failure('transient')
   const refreshAt = HOUR * 0.8 * 0.95
   await clock.advance(refreshAt + 3 * MINUTE)
   const start = source.calls[1]?.at ?? NaN
@@ -147,7 +147,7 @@ t.test('transient failures back off, the token serves while usable, and then rec
   t.match(refresher.status(), { state: 'expired' })
   await t.rejects(refresher.get(), UNAVAILABLE)
 
-  source.answer = answer
+  source.respond = respond
   await clock.advance(60_000)
   t.match(refresher.status(), { state: 'fresh', lastError: null })
   t.not(await refresher.get(), first)
@@ -184,7 +184,7 @@ t.test('Retry-After is honoured', async t => {
 t.test('a refused credential is tried again after 5 s once, then every 15 min', async t => {
   for (const verdict of ['ambiguous', 'permanent', 'refresh-dead'] as const) {
     const { clock, source, refresher, log } = createScene()
-    source.answer = () => failure(verdict)
+    source.respond = () => failure(verdict)
     refresher.start()
     await clock.advance(HOUR)
     const start = source.calls[0]?.at ?? NaN
@@ -205,7 +205,7 @@ t.test('after a success the early second try is there again', async t => {
 
 t.test('a lockout is waited out without a try in between', async t => {
   const { clock, source, refresher } = createScene()
-  source.answer = () => failure('lockout')
+  source.respond = () => failure('lockout')
   refresher.start()
   await clock.advance(31 * MINUTE)
   const start = source.calls[0]?.at ?? NaN
@@ -217,8 +217,8 @@ t.test('a refused credential without a token answers at once, also while the nex
   source.script.push(failure('ambiguous'))
   refresher.start()
   await t.rejects(refresher.get(), REJECTED)
-  const late = createLateAnswer()
-  source.script.push(late.answer)
+  const late = createLateResponse()
+  source.script.push(late.respond)
   await clock.advance(5_000)
   t.equal(source.running, 1)
   await t.rejects(refresher.get(), REJECTED)
@@ -232,7 +232,7 @@ t.test('a refused credential with a usable token keeps serving, until the token 
   const { clock, source, refresher } = createScene()
   refresher.start()
   await settle()
-  source.answer = () => failure('permanent')
+  source.respond = () => failure('permanent')
   await clock.advance(REFRESH_AT)
   t.equal(refresher.status().state, 'stale')
   t.ok(await refresher.get())
@@ -245,7 +245,7 @@ t.test('a refused credential with a usable token keeps serving, until the token 
 
 t.test('a request waits for the fetch in flight, at most 10 s', async t => {
   const { clock, source, refresher } = createScene()
-  source.script.push(createLateAnswer().answer)
+  source.script.push(createLateResponse().respond)
   refresher.start()
   const waiting = t.rejects(refresher.get(), { ...UNAVAILABLE, retryAfter: 1 })
   let over = false
@@ -258,7 +258,7 @@ t.test('a request waits for the fetch in flight, at most 10 s', async t => {
 
 t.test('a request that is gone waits no longer', async t => {
   const { source, refresher } = createScene()
-  source.script.push(createLateAnswer().answer)
+  source.script.push(createLateResponse().respond)
   refresher.start()
   const controller = new AbortController()
   const waiting = t.rejects(refresher.get(controller.signal), { message: 'client gone' })
@@ -267,10 +267,10 @@ t.test('a request that is gone waits no longer', async t => {
   await t.rejects(refresher.get(controller.signal), { message: 'client gone' })
 })
 
-t.test('a late answer after stop is dropped', async t => {
+t.test('a late response after stop is dropped', async t => {
   const { clock, source, refresher, log, events } = createScene()
-  const late = createLateAnswer()
-  source.script.push(late.answer)
+  const late = createLateResponse()
+  source.script.push(late.respond)
   refresher.start()
   const waiting = t.rejects(refresher.get(), UNAVAILABLE)
   await settle()
@@ -287,8 +287,8 @@ t.test('a late answer after stop is dropped', async t => {
 
 t.test('a late failure after stop is dropped', async t => {
   const { clock, source, refresher } = createScene()
-  const late = createLateAnswer()
-  source.script.push(late.answer)
+  const late = createLateResponse()
+  source.script.push(late.respond)
   refresher.start()
   await settle()
   refresher.stop()
@@ -309,14 +309,14 @@ t.test('a refresh that is refused after stop does not lead to a login', async t 
   t.equal(source.kinds, 'login refresh')
 })
 
-t.test('from stop on nothing changes, at whichever step between the answer and its end it comes', async t => {
+t.test('from stop on nothing changes, at whichever step between the response and its end it comes', async t => {
   for (const end of ['grant', 'refresh-dead', 'transient', 'permanent'] as const) {
     for (let steps = 0; steps < 15; steps++) {
       const { clock, source, refresher, events, log } = createScene()
       refresher.start()
       await settle()
-      const late = createLateAnswer()
-      source.script.push(late.answer, createLateAnswer().answer)
+      const late = createLateResponse()
+      source.script.push(late.respond, createLateResponse().respond)
       await clock.advance(REFRESH_AT)
       if (end === 'grant') late.give(source.grant())
       else late.fail(failure(end))
@@ -358,10 +358,10 @@ t.test('after stop a usable token still serves what drains, and nothing is fetch
   t.equal(clock.armed, 0)
 })
 
-t.test('started again after stop, it fetches again, and the answer of the first life is dropped', async t => {
+t.test('started again after stop, it fetches again, and the response of the first life is dropped', async t => {
   const { source, refresher } = createScene()
-  const late = createLateAnswer()
-  source.script.push(late.answer)
+  const late = createLateResponse()
+  source.script.push(late.respond)
   refresher.start()
   await settle()
   refresher.stop()
@@ -391,8 +391,8 @@ t.test('a rejected token serves others until the new one is here, and who met th
   const { source, refresher } = createScene()
   refresher.start()
   const first = await refresher.get()
-  const late = createLateAnswer()
-  source.script.push(late.answer)
+  const late = createLateResponse()
+  source.script.push(late.respond)
   refresher.reject(first, 0)
   const waiting = refresher.another(first)
   t.equal(refresher.current(), first)
@@ -410,8 +410,8 @@ t.test('where no other token can be had the old one stays until its life ends, a
     const { clock, source, refresher } = createScene()
     refresher.start()
     const first = await refresher.get()
-    const { answer } = source
-    source.answer = () => failure(verdict)
+    const { respond } = source
+    source.respond = () => failure(verdict)
     refresher.reject(first, 0)
     t.equal(await refresher.another(first), undefined, verdict)
     t.equal(refresher.current(), first)
@@ -427,7 +427,7 @@ t.test('where no other token can be had the old one stays until its life ends, a
     t.equal(refresher.current(), first)
     await clock.advance(1)
     t.equal(refresher.current(), undefined)
-    source.answer = answer
+    source.respond = respond
     await clock.advance(16 * MINUTE)
     t.equal(refresher.status().state, 'fresh')
   }
@@ -437,7 +437,7 @@ t.test('a provider that hangs holds a 401 for ten seconds, and the old token ser
   const { clock, source, refresher } = createScene()
   refresher.start()
   const first = await refresher.get()
-  source.script.push(createLateAnswer().answer)
+  source.script.push(createLateResponse().respond)
   refresher.reject(first, 0)
   let found: unknown = 'none yet'
   refresher.another(first).then(token => { found = token }, () => {})
@@ -468,8 +468,8 @@ t.test('a 401 while a refresh is running waits for that one', async t => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   const first = await refresher.get()
-  const late = createLateAnswer()
-  source.script.push(late.answer)
+  const late = createLateResponse()
+  source.script.push(late.respond)
   await clock.advance(REFRESH_AT)
   refresher.reject(first, 0)
   const waiting = refresher.another(first)
@@ -518,7 +518,7 @@ t.test('a 401 does not bring a fetch forward that waits out a failure', async t 
   const { clock, source, refresher } = createScene()
   refresher.start()
   const token = await refresher.get()
-  source.answer = () => failure('ambiguous')
+  source.respond = () => failure('ambiguous')
   source.script.push(failure('refresh-dead'))
   await clock.advance(REFRESH_AT)
   const count = source.calls.length
@@ -530,7 +530,7 @@ t.test('a 401 does not bring a fetch forward that waits out a failure', async t 
 
 t.test('a source that never settles is left behind after 11 s, and tried again', async t => {
   const { clock, source, refresher } = createScene()
-  source.answer = () => async () => await new Promise<Grant>(() => {})
+  source.respond = () => async () => await new Promise<Grant>(() => {})
   refresher.start()
   await clock.advance(10_999)
   t.equal(source.calls[0]?.signal.aborted, false)
@@ -543,8 +543,8 @@ t.test('a source that never settles is left behind after 11 s, and tried again',
 
 t.test('a source that answers after it was left behind changes nothing', async t => {
   const { clock, source, refresher } = createScene()
-  const late = createLateAnswer()
-  source.script.push(late.answer)
+  const late = createLateResponse()
+  source.script.push(late.respond)
   refresher.start()
   await clock.advance(13_000)
   const token = await refresher.get()
@@ -580,10 +580,10 @@ t.test('refreshes do not pass the login gate', async t => {
   t.equal(turns, 1)
 })
 
-t.test('the life of a token counts from the question, however late the answer', async t => {
+t.test('the life of a token counts from the question, however late the response', async t => {
   const { clock, source, refresher } = createScene()
-  const late = createLateAnswer()
-  source.script.push(late.answer)
+  const late = createLateResponse()
+  source.script.push(late.respond)
   refresher.start()
   const asked = clock.wall()
   await clock.advance(9_000)
@@ -661,7 +661,7 @@ t.test('no timer is longer than a minute, however long a token lives or a provid
     const { source, refresher } = createScene({ clock, lifetimeMs })
     refresher.start()
     await settle()
-    if (retryAfterMs !== undefined) source.answer = () => failure('transient', { retryAfterMs })
+    if (retryAfterMs !== undefined) source.respond = () => failure('transient', { retryAfterMs })
     await clock.advance(2 * HOUR)
     t.ok(Math.max(...longest) <= MINUTE, `${Math.max(...longest)} ms`)
     refresher.stop()
@@ -671,8 +671,8 @@ t.test('no timer is longer than a minute, however long a token lives or a provid
 
 t.test('a suspend in the middle of a fetch: the token that comes at last is as old as its question', async t => {
   const { clock, source, refresher } = createScene()
-  const late = createLateAnswer()
-  source.script.push(late.answer)
+  const late = createLateResponse()
+  source.script.push(late.respond)
   refresher.start()
   await settle()
   clock.sleep(2 * HOUR)
@@ -686,11 +686,11 @@ t.test('a suspend in the middle of a fetch: the token that comes at last is as o
 
 t.test('waking ends a wait for the next try: nobody sits out 15 minutes of a machine that slept', async t => {
   const { clock, source, refresher } = createScene()
-  source.answer = () => failure('permanent')
+  source.respond = () => failure('permanent')
   refresher.start()
   await clock.advance(6_000)
   t.equal(source.calls.length, 2)
-  source.answer = () => source.grant()
+  source.respond = () => source.grant()
   clock.sleep(8 * HOUR)
   await clock.advance(MINUTE)
   t.equal(refresher.status().state, 'fresh')
@@ -712,7 +712,7 @@ t.test('clocks that differ by more than a minute are told when that begins, and 
   t.match(log.lines.find(({ sentence }) => sentence.startsWith('the clocks')), { level: 'warn', fields: { credential: 'orders', clockSkewMs: -61_000 } })
 })
 
-t.test('an answer without a token is a transient failure', async t => {
+t.test('a response without a token is a transient failure', async t => {
   for (const grant of [undefined, null, {}, { value: '' }, { value: undefined, lifetimeMs: 5 }]) {
     const { clock, source, refresher } = createScene()
     source.script.push(async () => grant as unknown as Grant)
@@ -821,8 +821,8 @@ t.test('a token that no header can carry is none, from whichever source it comes
 
 t.test('an unclear refusal is tried again like a transient failure five times, then it counts; a success begins anew', async t => {
   const { clock, source, refresher, events } = createScene()
-  const { answer } = source
-  source.answer = () => failure('unclear')
+  const { respond } = source
+  source.respond = () => failure('unclear')
   refresher.start()
   await clock.advance(4_000)
   t.match(refresher.status(), { state: 'pending', failures: 5, lastError: { code: 'Code-unclear' } })
@@ -836,10 +836,10 @@ t.test('an unclear refusal is tried again like a transient failure five times, t
   t.same(events.map(({ outcome }) => outcome), [...Array<string>(6).fill('transient'), 'rejected'])
   await clock.advance(5_000 + 15 * MINUTE - 1)
   t.equal(source.calls.length, 8, 'after 5 s once, then every 15 min')
-  source.answer = answer
+  source.respond = respond
   await clock.advance(1)
   t.equal(refresher.status().state, 'fresh')
-  source.answer = () => failure('unclear')
+  source.respond = () => failure('unclear')
   await clock.advance(REFRESH_AT + 4_000)
   t.match(refresher.status(), { state: 'stale', failures: 8 + 5 })
   t.equal(events.at(-1)?.outcome, 'transient')
@@ -860,7 +860,7 @@ t.test('never is a token given out under its minimum life, whatever the provider
     waitMs: fc.oneof(fc.nat(2_000), fc.nat(600_000), fc.nat(5 * HOUR)),
     action: fc.constantFrom('get', 'reject', 'sleep', 'jump back', 'jump forward'),
     amountMs: fc.nat(3 * HOUR),
-    answer: fc.constantFrom('ok', 'ok', 'slow', 'never', 'transient', 'ambiguous', 'lockout', 'refresh-dead', 'permanent')
+    response: fc.constantFrom('ok', 'ok', 'slow', 'never', 'transient', 'ambiguous', 'lockout', 'refresh-dead', 'permanent')
   })
   await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 30 * 24 * HOUR }), fc.array(step, { maxLength: 25 }), fc.double({ min: 0, max: 0.999, noNaN: true }), async (lifetimeMs, steps, random) => {
     const { clock, source, refresher } = createScene({ lifetimeMs, random: () => random })
@@ -873,15 +873,15 @@ t.test('never is a token given out under its minimum life, whatever the provider
       diesAt.set(made.value, realNow() + lifetimeMs)
       return made
     }
-    source.answer = grant
+    source.respond = grant
     refresher.start()
     await settle()
     let last = refresher.current()
-    for (const { waitMs, action, amountMs, answer } of steps) {
-      if (answer === 'ok') source.answer = grant
-      else if (answer === 'never') source.answer = () => async () => await new Promise<Grant>(() => {})
-      else if (answer === 'slow') source.answer = () => async () => await new Promise(resolve => { const made = grant(); clock.setTimer(() => resolve(made), 8_000) })
-      else source.answer = () => failure(answer)
+    for (const { waitMs, action, amountMs, response } of steps) {
+      if (response === 'ok') source.respond = grant
+      else if (response === 'never') source.respond = () => async () => await new Promise<Grant>(() => {})
+      else if (response === 'slow') source.respond = () => async () => await new Promise(resolve => { const made = grant(); clock.setTimer(() => resolve(made), 8_000) })
+      else source.respond = () => failure(response)
       // The fetches of a month at one a second are not what is tested here.
       await clock.advance(lifetimeMs < 60_000 ? waitMs % 5_000 : waitMs % (lifetimeMs * 3))
       if (action === 'sleep' && amountMs >= 60_000) {
@@ -906,7 +906,7 @@ t.test('never is a token given out under its minimum life, whatever the provider
 
 t.test('single flight holds whatever happens', async t => {
   const { clock, source, refresher } = createScene({ lifetimeMs: 10_000 })
-  source.answer = () => async () => await new Promise(resolve => { clock.setTimer(() => resolve(source.grant({ lifetimeMs: 10_000 })), 3_000) })
+  source.respond = () => async () => await new Promise(resolve => { clock.setTimer(() => resolve(source.grant({ lifetimeMs: 10_000 })), 3_000) })
   refresher.start()
   for (let step = 0; step < 200; step++) {
     const token = refresher.current()

@@ -3,7 +3,7 @@ import { Secret } from '#src/secret.ts'
 import { TokenRefresher } from '#src/token/refresher.ts'
 import { RotatingRefresher } from '#src/token/rotation.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
-import { createLateAnswer, createTestLog, failure, FakeSource } from '../helpers/token-source.ts'
+import { createLateResponse, createTestLog, failure, FakeSource } from '../helpers/token-source.ts'
 import type { FetchEvent } from '#src/token/report.ts'
 
 const HOUR = 3_600_000
@@ -15,7 +15,7 @@ function createRotation () {
   const log = createTestLog()
   const credential = new RotatingRefresher({
     name: 'orders',
-    material: { source: old },
+    supply: { source: old },
     create: (material, onFetch) => new TokenRefresher({ ...material, name: 'orders', clock, random: () => 0, gate: { enter: async () => () => {} }, log, onFetch }),
     log,
     onFetch: event => { events.push(event) }
@@ -28,8 +28,8 @@ t.test('the old secret serves until the new one has given a token, which then se
   credential.start()
   await settle()
   const first = credential.current()
-  const late = createLateAnswer()
-  next.script.push(late.answer)
+  const late = createLateResponse()
+  next.script.push(late.respond)
   credential.rotate({ source: next })
   await settle()
   t.equal(next.kinds, 'login')
@@ -54,7 +54,7 @@ t.test('a new secret that is refused is seen and tried rarely, and the old one g
   const { credential, clock, old, next, events, sentences } = createRotation()
   credential.start()
   await settle()
-  next.answer = () => failure('permanent')
+  next.respond = () => failure('permanent')
   credential.rotate({ source: next })
   await clock.advance(5000)
   t.equal(next.kinds, 'login login', 'at once, and after 5 s')
@@ -82,7 +82,7 @@ t.test('a new secret that is refused is seen and tried rarely, and the old one g
 
 t.test('without a usable token the new secret takes over at once', async t => {
   const { credential, clock, old, next } = createRotation()
-  old.answer = () => failure('permanent')
+  old.respond = () => failure('permanent')
   credential.start()
   await clock.advance(60_000)
   t.equal(old.kinds, 'login login')
@@ -96,7 +96,7 @@ t.test('without a usable token the new secret takes over at once', async t => {
 
 t.test('who waits for the token of a secret that is replaced gets the new one\'s', async t => {
   const { credential, clock, old, next } = createRotation()
-  old.script.push(createLateAnswer().answer)
+  old.script.push(createLateResponse().respond)
   credential.start()
   const waiting = credential.get()
   await settle()
@@ -104,7 +104,7 @@ t.test('who waits for the token of a secret that is replaced gets the new one\'s
   t.ok(await waiting)
   t.equal(old.calls[0]?.signal.aborted, true)
 
-  next.answer = createLateAnswer().answer as never
+  next.respond = createLateResponse().respond as never
   const impatient = new AbortController()
   clock.sleep(2 * HOUR)
   const left = credential.get(impatient.signal)
@@ -116,17 +116,17 @@ t.test('while neither secret has a usable token, the first that brings one serve
   const { credential, clock, old, next } = createRotation()
   credential.start()
   await settle()
-  next.answer = () => failure('permanent')
-  old.answer = () => failure('transient')
+  next.respond = () => failure('permanent')
+  old.respond = () => failure('transient')
   credential.rotate({ source: next })
   await clock.advance(2 * HOUR)
   t.match(credential.status(), { state: 'expired', lastError: { code: 'Code-permanent' } })
   await t.rejects(credential.get(), { code: 'CS_TOKEN_UNAVAILABLE' }, 'the provider may yet give the old one a token')
-  old.answer = () => failure('permanent')
+  old.respond = () => failure('permanent')
   await clock.advance(2 * 60_000)
   t.match(credential.status(), { state: 'rejected' })
   await t.rejects(credential.get(), { code: 'CS_CREDENTIAL_REJECTED' })
-  old.answer = () => old.grant()
+  old.respond = () => old.grant()
   await clock.advance(15 * 60_000)
   t.ok(await credential.get(), 'the new secret was a mistake, and the old one is good again')
 })
@@ -135,7 +135,7 @@ t.test('an upstream\'s 401 to the old token brings another one from the old secr
   const { credential, old, next } = createRotation()
   credential.start()
   await settle()
-  next.answer = () => failure('permanent')
+  next.respond = () => failure('permanent')
   credential.rotate({ source: next })
   await settle()
   const first = credential.current()
@@ -152,9 +152,9 @@ t.test('a secret and its token that are revoked together: who met 401 gets the t
     const { credential, old, next } = createRotation()
     credential.start()
     const first = await credential.get()
-    const late = createLateAnswer()
-    next.script.push(late.answer)
-    old.answer = end === 'refused' ? () => failure('permanent') : createLateAnswer().answer as never
+    const late = createLateResponse()
+    next.script.push(late.respond)
+    old.respond = end === 'refused' ? () => failure('permanent') : createLateResponse().respond as never
     credential.rotate({ source: next })
     credential.reject(first, 0)
     const waiting = credential.another(first)
@@ -167,12 +167,12 @@ t.test('a secret and its token that are revoked together: who met 401 gets the t
   }
 })
 
-t.test('stop ends both secrets, and a late answer of either changes nothing', async t => {
+t.test('stop ends both secrets, and a late response of either changes nothing', async t => {
   const { credential, clock, old, next, events } = createRotation()
   credential.start()
   await settle()
-  const late = createLateAnswer()
-  next.script.push(late.answer)
+  const late = createLateResponse()
+  next.script.push(late.respond)
   credential.rotate({ source: next })
   await settle()
   const held = credential.current()

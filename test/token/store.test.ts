@@ -2,7 +2,7 @@ import t from 'tap'
 import { Secret } from '#src/secret.ts'
 import { CredentialStore } from '#src/token/store.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
-import { createLateAnswer, createTestLog, failure, FakeSource } from '../helpers/token-source.ts'
+import { createLateResponse, createTestLog, failure, FakeSource } from '../helpers/token-source.ts'
 import type { FetchEvent } from '#src/token/report.ts'
 import type { CredentialOptions } from '#src/token/store.ts'
 import type { Grant, TokenSource } from '#src/token/token.ts'
@@ -34,7 +34,7 @@ t.test('get gives a promise while the login is running, and the token itself aft
 t.test('get passes the signal of the request on', async t => {
   const clock = new FakeClock()
   const source = new FakeSource(clock)
-  source.script.push(createLateAnswer().answer)
+  source.script.push(createLateResponse().respond)
   const { store } = createStoreScene({ orders: source }, clock)
   store.start()
   await t.rejects(async () => await store.get('orders', AbortSignal.abort(new Error('client gone'))), { message: 'client gone' })
@@ -72,8 +72,8 @@ t.test('reject replaces a token of that credential only', async t => {
 t.test('one credential in trouble does not touch another', async t => {
   const clock = new FakeClock()
   const [good, bad, mute] = [new FakeSource(clock), new FakeSource(clock), new FakeSource(clock)]
-  bad.answer = () => failure('permanent')
-  mute.answer = createLateAnswer().answer as never
+  bad.respond = () => failure('permanent')
+  mute.respond = createLateResponse().respond as never
   const { store } = createStoreScene({ bad, mute, good }, clock, ['maps'])
   store.start()
   await clock.advance(10 * HOUR)
@@ -89,7 +89,7 @@ t.test('ready names the credentials that cannot serve now', async t => {
   store.start()
   await settle()
   t.same(store.ready(), { ready: true, missing: [] })
-  billing.answer = () => failure('permanent')
+  billing.respond = () => failure('permanent')
   await clock.advance(50 * 60_000)
   t.same(store.ready(), { ready: true, missing: [] }, 'a refused credential with a usable token can serve')
   await clock.advance(10 * 60_000)
@@ -121,15 +121,15 @@ t.test('whenReady resolves at the start where there is nothing to fetch', async 
 t.test('attempted once the first fetch of every credential is over, however it ended', async t => {
   const clock = new FakeClock()
   const [good, bad, late] = [new FakeSource(clock), new FakeSource(clock), new FakeSource(clock)]
-  const answer = createLateAnswer()
+  const response = createLateResponse()
   bad.script.push(failure('permanent'))
-  late.script.push(answer.answer)
+  late.script.push(response.respond)
   const { store } = createStoreScene({ good, bad, late }, clock)
   t.equal(store.attempted(), false)
   store.start()
   await settle()
   t.equal(store.attempted(), false)
-  answer.fail(failure('transient'))
+  response.fail(failure('transient'))
   await settle()
   t.equal(store.attempted(), true)
 })
@@ -141,7 +141,7 @@ t.test('a thousand credentials log in four at a time and twenty a second', async
   const starts: number[] = []
   const sources = Object.fromEntries(Array.from({ length: 1000 }, (_, id) => {
     const source = new FakeSource(clock)
-    source.answer = () => async () => {
+    source.respond = () => async () => {
       starts.push(clock.monotonic())
       most = Math.max(most, ++running)
       await new Promise<void>(resolve => clock.setTimer(resolve, 100))
@@ -165,7 +165,7 @@ t.test('credentials whose logins hang never keep the others from theirs', async 
   const hang = (): Promise<Grant> => new Promise((_resolve, reject) => { clock.setTimer(() => reject(failure('transient')), 10_000) })
   const hung = Array.from({ length: 100 }, (_, id) => {
     const source = new FakeSource(clock)
-    source.answer = () => hang
+    source.respond = () => hang
     return { name: `hung-${id}`, type: 'oauth2' as const, provider: 'https://away.example', source: loginOnly(source) }
   })
   const good = Array.from({ length: 10 }, (_, id) => {
@@ -214,7 +214,7 @@ t.test('stop ends every fetch, every wait and every timer; held tokens still ser
   const clock = new FakeClock()
   const sources = Object.fromEntries(Array.from({ length: 8 }, (_, id) => [`key-${id}`, new FakeSource(clock)]))
   const names = Object.keys(sources)
-  for (const [id, source] of Object.values(sources).entries()) if (id > 0) source.answer = () => createLateAnswer().answer
+  for (const [id, source] of Object.values(sources).entries()) if (id > 0) source.respond = () => createLateResponse().respond
   const { store, events } = createStoreScene(sources, clock, ['maps'])
   store.start()
   await settle()
@@ -254,8 +254,8 @@ t.test('a store takes over from another: same, rotated, removed, new and replace
   old.start()
   await settle()
   const before = Object.fromEntries(await Promise.all(Object.keys(sources).map(async name => [name, await old.get(name)] as const)))
-  const late = createLateAnswer()
-  sources['removed']?.script.push(late.answer)
+  const late = createLateResponse()
+  sources['removed']?.script.push(late.respond)
   const { removed } = before
   if (removed === undefined) throw new Error('it has a token')
   old.reject('removed', removed, 0)
@@ -263,8 +263,8 @@ t.test('a store takes over from another: same, rotated, removed, new and replace
   await settle()
 
   const next = Object.fromEntries(['same', 'rotated', 'replaced', 'new'].map(name => [name, new FakeSource(clock)]))
-  const proof = createLateAnswer()
-  next['rotated']?.script.push(proof.answer)
+  const proof = createLateResponse()
+  next['rotated']?.script.push(proof.respond)
   const heard: FetchEvent[] = []
   const store = new CredentialStore({
     credentials: Object.entries(next).map(([name, source]) => ({ name, type: 'cognito' as const, source })),
@@ -273,7 +273,7 @@ t.test('a store takes over from another: same, rotated, removed, new and replace
     log: createTestLog(),
     logins: { concurrency: 4, perSecond: 20 },
     onFetch: event => { heard.push(event) },
-    previous: { store: old, kinship: name => name === 'same' || name === 'rotated' ? name : 'other' }
+    previous: { store: old, identityChange: name => name === 'same' || name === 'rotated' ? name : 'other' }
   })
   await settle()
   t.same(Object.values(next).map(source => source.kinds).join(''), '', 'nothing begins before start')
@@ -316,7 +316,7 @@ t.test('a store that never takes over changes nothing', async t => {
   await settle()
   const next = new FakeSource(clock)
   const unused = new CredentialStore({
-    credentials: [{ name: 'orders', type: 'cognito', source: next }], clock, random: () => 0, log: createTestLog(), logins: { concurrency: 1, perSecond: 1 }, previous: { store, kinship: () => 'rotated' }
+    credentials: [{ name: 'orders', type: 'cognito', source: next }], clock, random: () => 0, log: createTestLog(), logins: { concurrency: 1, perSecond: 1 }, previous: { store, identityChange: () => 'rotated' }
   })
   t.equal(unused.get('orders'), store.get('orders'))
   await clock.advance(HOUR)
@@ -329,15 +329,15 @@ t.test('a store that never takes over changes nothing', async t => {
 t.test('readiness is told by the store that has taken over', async t => {
   const clock = new FakeClock()
   const bad = new FakeSource(clock)
-  bad.answer = () => failure('permanent')
+  bad.respond = () => failure('permanent')
   const { store: old } = createStoreScene({ orders: bad }, clock)
   old.start()
   await settle()
-  const late = createLateAnswer()
+  const late = createLateResponse()
   const next = new FakeSource(clock)
-  next.script.push(late.answer)
+  next.script.push(late.respond)
   const store = new CredentialStore({
-    credentials: [{ name: 'orders', type: 'cognito', source: next }], clock, random: () => 0, log: createTestLog(), logins: { concurrency: 4, perSecond: 20 }, previous: { store: old, kinship: () => 'rotated' }
+    credentials: [{ name: 'orders', type: 'cognito', source: next }], clock, random: () => 0, log: createTestLog(), logins: { concurrency: 4, perSecond: 20 }, previous: { store: old, identityChange: () => 'rotated' }
   })
   store.start()
   let ready = false

@@ -73,10 +73,10 @@ function runTests (folder: string): void {
   t.test('an upstream that speaks no TLS, or too old a one, is unreachable and gets no HTTP', async (t) => {
     const plain = await startUpstream(t, { http: false })
     const proxy = await startProxy(t, { routes: [{ upstream: plain.origin.replace('http', 'https'), bindings: [BEARER], timeoutMs: 2000 }] })
-    const answer = send(proxy)
+    const response = send(proxy)
     await plain.until(() => plain.received.length > 0)
     for (const { socket } of plain.connections) socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')
-    t.match(JSON.parse((await answer).text), { statusCode: 502, code: 'CS_UPSTREAM_UNREACHABLE' })
+    t.match(JSON.parse((await response).text), { statusCode: 502, code: 'CS_UPSTREAM_UNREACHABLE' })
     t.notMatch(plain.received, 'HTTP/1.1')
 
     const old = await pair(t, { ...good, maxVersion: 'TLSv1.1', minVersion: 'TLSv1' })
@@ -124,7 +124,7 @@ function runTests (folder: string): void {
     for (const orderly of [true, false]) {
       const forward = await startUpstream(t, {
         tls: good,
-        answer: ({ method, connection: { socket } }) => {
+        respond: ({ method, connection: { socket } }) => {
           if (method === 'CONNECT') return 'HTTP/1.1 200 OK\r\n\r\n'
           socket.write('HTTP/1.1 200 OK\r\n\r\nbody', () => { if (orderly) socket.end(); else socket.destroy() })
           return undefined
@@ -164,7 +164,7 @@ function runTests (folder: string): void {
 }
 
 async function pair (t: Test, tls: Tls): Promise<{ proxy: TestProxy, received: () => string, accepted: () => number }> {
-  const upstream = await startUpstream(t, { tls, answer: () => OK })
+  const upstream = await startUpstream(t, { tls, respond: () => OK })
   const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER] }] })
   return { proxy, received: () => upstream.received, accepted: () => upstream.accepted }
 }

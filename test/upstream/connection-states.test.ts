@@ -167,11 +167,11 @@ async function startScripted (t: Test, tls: boolean): Promise<Scripted> {
         text = text.slice(match[0].length)
         const [, path = '', mark = ''] = match
         if (path === '/odd') play(socket, mark)
-        else answer(socket, path, mark)
+        else respond(socket, path, mark)
       }
     })
   }
-  const answer = (socket: Socket, path: string, mark: string): void => {
+  const respond = (socket: Socket, path: string, mark: string): void => {
     socket.write(`HTTP/1.1 200 OK\r\nX-Mark: ${mark}\r\nContent-Length: 2\r\n\r\n${path === '/slow' ? 'o' : 'ok'}`)
     if (path === '/slow') finish = () => { socket.write('k') }
   }

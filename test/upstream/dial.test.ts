@@ -24,7 +24,7 @@ t.test('the first address is slow and the second fails: the first goes on, and i
   t.equal((await closing(t, socket)).remoteAddress, '127.0.0.2')
 })
 
-t.test('the first address is slow and the second answers: the second is taken, the first given up', LINUX, async (t) => {
+t.test('the first address is slow and the second responses: the second is taken, the first given up', LINUX, async (t) => {
   const upstream = await startUpstream(t)
   const slow = await startSlowAddress(t, '127.0.0.2', upstream.port)
   const quick = await listen(t, '127.0.0.3', slow.port)
@@ -80,10 +80,10 @@ t.test('an upstream, and a forward proxy, with a slow first address and a second
       origin, timeoutMs: 60_000, idleTimeoutMs: 60_000, lookup: resolving('127.0.0.2', '127.0.0.3'), proxies: proxied ? { httpProxy: `http://proxy.example:${slow.port}` } : {}
     })
     const second = secondFails()
-    const answer = ask(dispatcher)
+    const response = ask(dispatcher)
     await second
     slow.goOn()
-    t.equal((await answer).head.statusCode, 200)
+    t.equal((await response).head.statusCode, 200)
     await dispatcher.destroy()
   }
   t.same(forward.targets, ['x.example:80'])

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { patternBytes } from '../helpers/pattern.ts'
 import { connectRaw, message, rawRequest, type RawClient, type RawResponse } from '../helpers/raw-client.ts'
 import { startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
-import { answerWith, OK, startUpstream, type Answer, type RecordingUpstream, type UpstreamOptions } from '../helpers/recording-upstream.ts'
+import { respondWith, OK, startUpstream, type ScriptedResponse, type RecordingUpstream, type UpstreamOptions } from '../helpers/recording-upstream.ts'
 
 const MB = 1_048_576
 
@@ -15,21 +15,21 @@ t.test('status, reason, header names, order and multiplicity reach the client as
 })
 
 t.test('hop-by-hop headers and CORS headers of the upstream stay behind', async (t) => {
-  const { get } = await pair(t, () => answerWith('200 OK', ['Connection: X-Internal, close', 'X-Internal: 1', 'Keep-Alive: timeout=5', 'Proxy-Authenticate: Basic', 'Access-Control-Allow-Origin: *', 'access-control-allow-credentials: true', 'Upgrade: h2', 'X-Kept: 1'], 'ok'))
+  const { get } = await pair(t, () => respondWith('200 OK', ['Connection: X-Internal, close', 'X-Internal: 1', 'Keep-Alive: timeout=5', 'Proxy-Authenticate: Basic', 'Access-Control-Allow-Origin: *', 'access-control-allow-credentials: true', 'Upgrade: h2', 'X-Kept: 1'], 'ok'))
   const response = await get()
   t.same(response.fields.map(([name]) => name), ['X-Kept', 'Content-Length', 'Date', 'Connection', 'Keep-Alive'])
   t.equal(response.header('connection'), 'keep-alive', 'the client\'s connection is another one')
 })
 
 t.test('a client that asks for close gets it', async (t) => {
-  const { proxy } = await pair(t, () => answerWith('200 OK', ['Connection: keep-alive', 'Keep-Alive: timeout=5']))
+  const { proxy } = await pair(t, () => respondWith('200 OK', ['Connection: keep-alive', 'Keep-Alive: timeout=5']))
   const client = await connectRaw(proxy.port)
   client.send(message('GET / HTTP/1.1', [host(proxy), 'Connection: close']))
   t.same((await client.response()).all('connection'), ['close'])
   await client.closed()
 })
 
-t.test('a reason that is no plain text does not cost the answer', async (t) => {
+t.test('a reason that is no plain text does not cost the response', async (t) => {
   for (const reason of ['', ' ', 'Caf\xe9', 'Caf\xc3\xa9', 'a\tb']) {
     const { get } = await pair(t, () => `HTTP/1.1 200 ${reason}\r\nContent-Length: 2\r\n\r\nok`)
     t.match(await get(), { statusCode: 200, text: 'ok', complete: true }, JSON.stringify(reason))
@@ -131,7 +131,7 @@ t.test('connections to the upstream are used again', async (t) => {
 })
 
 t.test('pipelined requests are answered in order', async (t) => {
-  const { proxy } = await pair(t, ({ target }) => answerWith('200 OK', [], target))
+  const { proxy } = await pair(t, ({ target }) => respondWith('200 OK', [], target))
   const client = await connectRaw(proxy.port)
   client.send(['/1', '/2', '/3'].map((target) => message(`GET ${target} HTTP/1.1`, [host(proxy)])).join(''))
   for (const target of ['/1', '/2', '/3']) t.equal((await client.response()).text, target)
@@ -200,7 +200,7 @@ t.test('a slow reader slows the upstream down, and gets every byte', async (t) =
   client.destroy()
 })
 
-t.test('an answer in many small chunks that comes at once arrives whole, however slowly it is read, and warns of nothing', async (t) => {
+t.test('a response in many small chunks that comes at once arrives whole, however slowly it is read, and warns of nothing', async (t) => {
   const warnings: string[] = []
   const warn = ({ name }: Error): void => { warnings.push(name) }
   process.on('warning', warn)
@@ -223,9 +223,9 @@ t.test('an answer in many small chunks that comes at once arrives whole, however
   t.same(warnings, [])
 })
 
-t.test('S5: an early answer to a large upload reaches the client, and the next request does not hang', async (t) => {
+t.test('S5: an early response to a large upload reaches the client, and the next request does not hang', async (t) => {
   const { proxy, upstream } = await pair(t, () => OK, {}, { keepBodies: false })
-  upstream.early = ({ method }) => method === 'POST' ? answerWith('413 Too Large', [], 'too much') : OK
+  upstream.early = ({ method }) => method === 'POST' ? respondWith('413 Too Large', [], 'too much') : OK
   for (const framing of ['Content-Length: 50000000', 'Transfer-Encoding: chunked']) {
     const client = await connectRaw(proxy.port)
     client.send(message('POST /up HTTP/1.1', [host(proxy), framing], framing.startsWith('C') ? '' : '2faf080\r\n'))
@@ -241,10 +241,10 @@ t.test('S5: an early answer to a large upload reaches the client, and the next r
   }
 })
 
-t.test('an early answer of 5 MB to an upload that is still running arrives whole', async (t) => {
+t.test('an early response of 5 MB to an upload that is still running arrives whole', async (t) => {
   const body = 'x'.repeat(5 * MB)
   const { proxy, upstream } = await pair(t, () => OK, {}, { keepBodies: false })
-  upstream.early = () => answerWith('200 OK', [], body)
+  upstream.early = () => respondWith('200 OK', [], body)
   const client = await connectRaw(proxy.port)
   client.pause(true)
   client.send(message('POST /up HTTP/1.1', [host(proxy), 'Content-Length: 1000000'], 'x'.repeat(1000)))
@@ -257,10 +257,10 @@ t.test('an early answer of 5 MB to an upload that is still running arrives whole
   client.destroy()
 })
 
-t.test('an early answer on a connection that the upstream then closes reaches the client', async (t) => {
+t.test('an early response on a connection that the upstream then closes reaches the client', async (t) => {
   const { proxy, upstream } = await pair(t, () => OK, {}, { keepBodies: false })
   upstream.early = ({ connection }) => {
-    connection.socket.end(answerWith('401 Unauthorized', ['Connection: close'], 'who are you'))
+    connection.socket.end(respondWith('401 Unauthorized', ['Connection: close'], 'who are you'))
     return undefined
   }
   const client = await connectRaw(proxy.port)
@@ -332,8 +332,8 @@ interface Pair {
   readonly get: () => Promise<RawResponse>
 }
 
-async function pair (t: Test, answer: Answer, route: Partial<TestRoute> = {}, options: UpstreamOptions = {}): Promise<Pair> {
-  const upstream = await startUpstream(t, { answer, ...options })
+async function pair (t: Test, respond: ScriptedResponse, route: Partial<TestRoute> = {}, options: UpstreamOptions = {}): Promise<Pair> {
+  const upstream = await startUpstream(t, { respond, ...options })
   const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, ...route }] })
   return { upstream, proxy, get: () => rawRequest(proxy.port, message('GET / HTTP/1.1', [host(proxy)])) }
 }

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { upstreamFailure } from '#src/upstream/failure.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { BEARER, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
-import { answerWith, startUpstream, type Answer } from '../helpers/recording-upstream.ts'
+import { respondWith, startUpstream, type ScriptedResponse } from '../helpers/recording-upstream.ts'
 
 const PLACES = /127\.0\.0\.1|localhost|::1|[\w\]]:\d{2,5}|ECONN|ENOTFOUND|EAI_|undici|UND_ERR|HPE_|invalid\.|node:/
 
@@ -31,21 +31,21 @@ t.test('a name that does not resolve is a 502', async (t) => {
 })
 
 t.test('an upstream that closes or resets before it answers is a 502', async (t) => {
-  for (const [how, type, answer] of [
+  for (const [how, type, respond] of [
     ['close', 'connection_terminated', ({ connection }) => { connection.socket.end(); return undefined }],
     ['reset', 'connection_terminated', ({ connection }) => { connection.socket.resetAndDestroy(); return undefined }],
     ['half a protocol', 'http_response_incomplete', ({ connection }) => { connection.socket.end('HTT'); return undefined }],
     ['half a status line', 'http_response_incomplete', ({ connection }) => { connection.socket.end('HTTP/1.1 20'); return undefined }],
     ['half a header', 'http_response_incomplete', ({ connection }) => { connection.socket.end('HTTP/1.1 200 OK\r\nX-A: b'); return undefined }],
-    ['an interim answer', 'http_response_incomplete', ({ connection }) => { connection.socket.end('HTTP/1.1 103 Early Hints\r\n\r\n'); return undefined }]
-  ] as ReadonlyArray<readonly [string, string, Answer]>) {
-    const { proxy, upstream } = await pair(t, answer)
+    ['an interim response', 'http_response_incomplete', ({ connection }) => { connection.socket.end('HTTP/1.1 103 Early Hints\r\n\r\n'); return undefined }]
+  ] as ReadonlyArray<readonly [string, string, ScriptedResponse]>) {
+    const { proxy, upstream } = await pair(t, respond)
     for (const request of [get(proxy), post(proxy)]) isFailure(t, await rawRequest(proxy.port, request), 502, 'CS_UPSTREAM_UNREACHABLE', type, how)
     t.equal(upstream.exchanges.length, 2, 'sent once each')
   }
 })
 
-t.test('an answer that is no HTTP, or that two readers could frame differently, is a 502', async (t) => {
+t.test('a response that is no HTTP, or that two readers could frame differently, is a 502', async (t) => {
   for (const bytes of [
     'SSH-2.0-OpenSSH_9.0\r\n\r\n',
     '<html></html>\r\n\r\n',
@@ -67,9 +67,9 @@ t.test('an answer that is no HTTP, or that two readers could frame differently, 
   }
 })
 
-t.test('bytes behind an answer never become the answer to another request', async (t) => {
+t.test('bytes behind a response never become the response to another request', async (t) => {
   for (const poison of ['HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison', 'poison']) {
-    const { proxy } = await pair(t, ({ target }) => answerWith('200 OK', [], target) + poison)
+    const { proxy } = await pair(t, ({ target }) => respondWith('200 OK', [], target) + poison)
     for (const target of ['/1', '/2', '/3', '/4']) {
       const response = await rawRequest(proxy.port, message(`GET ${target} HTTP/1.1`, [host(proxy)]))
       t.match(response, { statusCode: 200, text: target })
@@ -106,7 +106,7 @@ t.test('every way to fail has its RFC 9209 type', async (t) => {
   ] as ReadonlyArray<readonly [Error, string]>) t.equal(upstreamFailure(error).proxyStatus, type, `${error.name} ${error.message} ${'code' in error ? String(error.code) : ''}`)
 })
 
-t.test('a flood of interim answers is a 502, and the connection is not used again', async (t) => {
+t.test('a flood of interim responses is a 502, and the connection is not used again', async (t) => {
   const { proxy, upstream } = await pair(t, ({ send }) => {
     for (let count = 0; count < 2000; count++) send('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n')
     return undefined
@@ -117,18 +117,18 @@ t.test('a flood of interim answers is a 502, and the connection is not used agai
   await upstream.last.connection.closed
 })
 
-t.test('interim answers do not count as the answer that timeoutMs waits for', async (t) => {
+t.test('interim responses do not count as the response that timeoutMs waits for', async (t) => {
   const { proxy, upstream } = await pair(t, () => 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', { timeoutMs: 300 })
   isFailure(t, await rawRequest(proxy.port, get(proxy)), 504, 'CS_UPSTREAM_TIMEOUT', 'http_response_timeout')
   await upstream.last.connection.closed
 })
 
-t.test('an upstream that closes its connection behind each answer, unannounced, gets no request twice', async (t) => {
+t.test('an upstream that closes its connection behind each response, unannounced, gets no request twice', async (t) => {
   const { proxy, upstream } = await pair(t, ({ connection }) => {
-    connection.socket.end(answerWith('200 OK', [], 'ok'))
+    connection.socket.end(respondWith('200 OK', [], 'ok'))
     return undefined
   })
-  const answers = await Promise.all(Array.from({ length: 8 }, async (_, lane) => {
+  const responses = await Promise.all(Array.from({ length: 8 }, async (_, lane) => {
     const client = await connectRaw(proxy.port)
     const statuses: number[] = []
     for (let turn = 0; turn < 25; turn++) {
@@ -138,7 +138,7 @@ t.test('an upstream that closes its connection behind each answer, unannounced, 
     client.destroy()
     return statuses
   }))
-  t.ok(answers.flat().every((status) => status === 200 || status === 502))
+  t.ok(responses.flat().every((status) => status === 200 || status === 502))
   const targets = upstream.exchanges.map(({ target }) => target)
   t.equal(new Set(targets).size, targets.length)
 })
@@ -151,7 +151,7 @@ t.test('no response headers within timeoutMs is a 504, and the upstream sees its
   }
 })
 
-t.test('an upload that takes longer than timeoutMs but moves is no timeout, and its answer is waited for timeoutMs more', async (t) => {
+t.test('an upload that takes longer than timeoutMs but moves is no timeout, and its response is waited for timeoutMs more', async (t) => {
   const { proxy, upstream } = await pair(t, () => undefined, { timeoutMs: 1000 })
   const client = await connectRaw(proxy.port)
   client.send(message('POST /x HTTP/1.1', [host(proxy), 'Transfer-Encoding: chunked']))
@@ -204,8 +204,8 @@ t.test('an upstream that dies in the middle of a body leaves the client a trunca
   }
 })
 
-async function pair (t: Test, answer: Answer, route: Partial<TestRoute> = {}): Promise<{ proxy: TestProxy, upstream: Awaited<ReturnType<typeof startUpstream>> }> {
-  const upstream = await startUpstream(t, { answer })
+async function pair (t: Test, respond: ScriptedResponse, route: Partial<TestRoute> = {}): Promise<{ proxy: TestProxy, upstream: Awaited<ReturnType<typeof startUpstream>> }> {
+  const upstream = await startUpstream(t, { respond })
   return { upstream, proxy: await startProxy(t, { routes: [{ upstream: upstream.origin, ...route }] }) }
 }
 

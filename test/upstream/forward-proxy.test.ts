@@ -81,11 +81,11 @@ t.test('a tunnel that is not open yet is given up when the proxy stops', async (
   const forward = await startForwardProxy(t, { silent: true })
   const dispatcher = connectUpstream({ origin: 'https://api.example.com', timeoutMs: 60_000, idleTimeoutMs: 60_000, proxies: { httpsProxy: forward.url } })
   const asked = forward.asked()
-  const answer = ask(dispatcher)
-  answer.catch(() => {})
+  const response = ask(dispatcher)
+  response.catch(() => {})
   const { closed } = await asked
   await dispatcher.destroy()
-  await t.rejects(answer)
+  await t.rejects(response)
   await closed
 })
 

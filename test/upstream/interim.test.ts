@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
 import { connectRaw, message, rawRequest } from '../helpers/raw-client.ts'
 import { startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
-import { OK, startUpstream, type Answer } from '../helpers/recording-upstream.ts'
+import { OK, startUpstream, type ScriptedResponse } from '../helpers/recording-upstream.ts'
 
-t.test('interim answers reach the client with their headers, in order, before the answer', async (t) => {
+t.test('interim responses reach the client with their headers, in order, before the response', async (t) => {
   const link = '</a.css>; rel=preload; as=style, </b.js>; rel="preload"; nopush'
   const proxy = await proxyTo(t, () => `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLINK: ${link}\r\nlink: </c>\r\nX-Latin: \xe9\r\nX-Empty:\r\n\r\nHTTP/1.1 110 Odd\r\n\r\n${OK}`)
   const client = await connectRaw(proxy.port)
@@ -17,17 +17,17 @@ t.test('interim answers reach the client with their headers, in order, before th
   client.destroy()
 })
 
-t.test('one arrives while the answer is still being made', async (t) => {
-  let answer = (): void => {}
+t.test('one arrives while the response is still being made', async (t) => {
+  let respond = (): void => {}
   const proxy = await proxyTo(t, ({ send }) => {
     send('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n')
-    answer = () => { send(OK) }
+    respond = () => { send(OK) }
     return undefined
   })
   const client = await connectRaw(proxy.port)
   client.send(get(proxy))
   t.match(await client.head(), { startLine: 'HTTP/1.1 103 Early Hints' })
-  answer()
+  respond()
   t.match(await client.response(), { statusCode: 200 })
   client.destroy()
 })
@@ -47,7 +47,7 @@ t.test('a client of HTTP/1.0 gets none, and HEAD does', async (t) => {
   t.match(await rawRequest(proxy.port, message('HEAD / HTTP/1.1', [`Host: localhost:${proxy.port}`]), { method: 'HEAD' }), { statusCode: 200, interim: [103] })
 })
 
-t.test('interim answers to pipelined requests never get into another answer', async (t) => {
+t.test('interim responses to pipelined requests never get into another response', async (t) => {
   const proxy = await proxyTo(t, ({ target, send }) => {
     send(`HTTP/1.1 103 Early Hints\r\nLink: <${target}>\r\n\r\n`)
     return `HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n${target}`
@@ -65,8 +65,8 @@ t.test('64 are passed on', async (t) => {
   t.equal(response.interim.length, 64)
 })
 
-async function proxyTo (t: Test, answer: Answer, route: Partial<TestRoute> = {}): Promise<TestProxy> {
-  const upstream = await startUpstream(t, { answer })
+async function proxyTo (t: Test, respond: ScriptedResponse, route: Partial<TestRoute> = {}): Promise<TestProxy> {
+  const upstream = await startUpstream(t, { respond })
   return await startProxy(t, { routes: [{ upstream: upstream.origin, ...route }] })
 }
 

@@ -22,17 +22,17 @@ t.test('requests that follow one another share a connection, also from different
 t.test('requests at the same time get a connection each, which later ones use again', async (t) => {
   const waiting: UpstreamExchange[] = []
   const upstream = await startUpstream(t, {
-    answer: (exchange) => {
+    respond: (exchange) => {
       waiting.push(exchange)
       return undefined
     }
   })
   const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin }] })
   for (let turn = 1; turn <= 2; turn++) {
-    const answers = Array.from({ length: 8 }, () => get(proxy))
+    const responses = Array.from({ length: 8 }, () => get(proxy))
     await upstream.until(() => waiting.length === 8)
     for (const exchange of waiting.splice(0)) exchange.send(OK)
-    t.same((await Promise.all(answers)).map(({ statusCode }) => statusCode), Array(8).fill(200))
+    t.same((await Promise.all(responses)).map(({ statusCode }) => statusCode), Array(8).fill(200))
   }
   t.equal(upstream.accepted, 8)
 })
@@ -45,7 +45,7 @@ t.test('routes to one upstream never share a connection: a credential belongs to
 })
 
 t.test('closing ends every connection to an upstream, idle or not', async (t) => {
-  const upstream = await startUpstream(t, { answer: ({ target }) => target === '/held' ? undefined : OK })
+  const upstream = await startUpstream(t, { respond: ({ target }) => target === '/held' ? undefined : OK })
   const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin }] })
   const held = get(proxy, '/held').catch(() => {})
   await upstream.until(() => upstream.exchanges.length === 1)
@@ -58,7 +58,7 @@ t.test('closing ends every connection to an upstream, idle or not', async (t) =>
 t.test('a process that was stopped takes its own silence for nobody else\'s', async (t) => {
   const stop = (ms: number): void => { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms) }
   const upstream = await startUpstream(t, {
-    answer: (exchange) => {
+    respond: (exchange) => {
       // The clock has looked at the connection by then.
       setTimeout(() => {
         setImmediate(() => { exchange.send(OK) })
@@ -72,7 +72,7 @@ t.test('a process that was stopped takes its own silence for nobody else\'s', as
 })
 
 t.test('after a while the name is looked up again, though connections are idle or busy', async (t) => {
-  const upstream = await startUpstream(t, { answer: ({ target }) => target === '/stream' ? 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n12' : OK })
+  const upstream = await startUpstream(t, { respond: ({ target }) => target === '/stream' ? 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n12' : OK })
   let lookups = 0
   const lookup: LookupFunction = (_name, { all }, done) => {
     lookups++

@@ -5,15 +5,15 @@ import { IdleLimit } from '#src/upstream/idle-limit.ts'
 import { until } from '../helpers/until.ts'
 import { BEARER, startProxy, type TestProxy } from '../helpers/proxy.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
-import { answerWith, OK, startUpstream, type Answer, type RecordingUpstream } from '../helpers/recording-upstream.ts'
+import { respondWith, OK, startUpstream, type ScriptedResponse, type RecordingUpstream } from '../helpers/recording-upstream.ts'
 
 // What a connection that was closed meanwhile does to the second request on it.
-const BREAKS: ReadonlyArray<readonly [string, Answer]> = [
+const BREAKS: ReadonlyArray<readonly [string, ScriptedResponse]> = [
   ['end', ({ connection }) => { connection.socket.end(); return undefined }],
   ['reset', ({ connection }) => { connection.socket.resetAndDestroy(); return undefined }]
 ]
 
-t.test('GET, HEAD and OPTIONS are sent once more, on a new connection, where a reused one fails before its answer', async (t) => {
+t.test('GET, HEAD and OPTIONS are sent once more, on a new connection, where a reused one fails before its response', async (t) => {
   for (const [how, fail] of BREAKS) {
     for (const method of ['GET', 'HEAD', 'OPTIONS']) {
       const { proxy, upstream } = await pair(t, (exchange) => exchange.connection.exchanges.length > 1 ? fail(exchange) : OK)
@@ -36,7 +36,7 @@ t.test('once, and never on a connection that was not used before', async (t) => 
   }
 })
 
-t.test('other methods and requests with a body are not, nor one of which an answer has begun', async (t) => {
+t.test('other methods and requests with a body are not, nor one of which a response has begun', async (t) => {
   for (const [how, fail] of BREAKS) {
     for (const [method, body] of [['POST', ''], ['POST', 'x'], ['PUT', 'x'], ['DELETE', ''], ['PATCH', 'x'], ['PROPFIND', ''], ['GET', 'x'], ['OPTIONS', 'x']] as const) {
       const { proxy, upstream } = await pair(t, (exchange) => exchange.connection.exchanges.length > 1 ? fail(exchange) : OK)
@@ -57,12 +57,12 @@ t.test('other methods and requests with a body are not, nor one of which an answ
   }
 })
 
-t.test('what an idle connection brings is no answer to a request of which nothing has left: that goes over another one', async (t) => {
+t.test('what an idle connection brings is no response to a request of which nothing has left: that goes over another one', async (t) => {
   const POISON = 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison'
   for (const [what, happens] of [
-    ['an answer', (socket) => { socket.write(POISON) }],
-    ['half an answer', (socket) => { socket.write('HTTP/1.1 2') }],
-    ['an answer, and its end', (socket) => { socket.end(POISON.replace('200 OK', '408 Request Timeout\r\nConnection: close')) }],
+    ['a response', (socket) => { socket.write(POISON) }],
+    ['half a response', (socket) => { socket.write('HTTP/1.1 2') }],
+    ['a response, and its end', (socket) => { socket.end(POISON.replace('200 OK', '408 Request Timeout\r\nConnection: close')) }],
     ['no HTTP', (socket) => { socket.write('bye') }],
     ['an end', (socket) => { socket.end() }],
     ['a reset', (socket) => { socket.resetAndDestroy() }]
@@ -113,7 +113,7 @@ t.test('a client that leaves, or breaks its body off, while its request moves to
 })
 
 t.test('a deadline is no broken connection: nothing is sent once more', async (t) => {
-  const upstream = await startUpstream(t, { answer: ({ connection }) => connection.exchanges.length > 1 ? undefined : OK })
+  const upstream = await startUpstream(t, { respond: ({ connection }) => connection.exchanges.length > 1 ? undefined : OK })
   const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, timeoutMs: 300 }] })
   await send(proxy, 'GET')
   t.match(await send(proxy, 'GET'), { statusCode: 504 })
@@ -122,7 +122,7 @@ t.test('a deadline is no broken connection: nothing is sent once more', async (t
 
 t.test('a connection that the upstream says it will close soon is not used again', async (t) => {
   for (const hint of ['Keep-Alive: timeout=1', 'Keep-Alive: timeout=1, max=100', 'keep-alive: max=5, timeout=0', 'Connection: close']) {
-    const { proxy, upstream } = await pair(t, () => answerWith('200 OK', [hint], 'ok'))
+    const { proxy, upstream } = await pair(t, () => respondWith('200 OK', [hint], 'ok'))
     for (let turn = 0; turn < 3; turn++) t.match(await send(proxy, 'POST', 'x'), { statusCode: 200 }, hint)
     t.equal(upstream.connections.length, 3, hint)
   }
@@ -147,10 +147,10 @@ t.test('how long an upstream keeps idle connections is learned, and unlearned', 
   t.ok(limit.allows(3900))
 })
 
-t.test('an end that an answer announced teaches nothing, and one that came at once is unlearned', async (t) => {
+t.test('an end that a response announced teaches nothing, and one that came at once is unlearned', async (t) => {
   for (const headers of ['Connection: close\r\n', '']) {
     const { proxy, upstream } = await pair(t, ({ connection: { socket } }) => {
-      // Once the answer is out, so that the connection is idle for a moment.
+      // Once the response is out, so that the connection is idle for a moment.
       if (upstream.connections.length === 1) setImmediate(() => { socket.end() })
       return OK.replace('\r\n', `\r\n${upstream.connections.length === 1 ? headers : ''}`)
     })
@@ -183,7 +183,7 @@ t.test('a POST does not take a connection that the upstream is about to close', 
 })
 
 t.test('connections are used again after HEAD, 204, 304 and bodies of any method', async (t) => {
-  for (const [method, body, answer] of [
+  for (const [method, body, response] of [
     ['HEAD', '', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n'],
     ['HEAD', '', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'],
     ['HEAD', '', 'HTTP/1.1 304 Not Modified\r\n\r\n'],
@@ -191,16 +191,16 @@ t.test('connections are used again after HEAD, 204, 304 and bodies of any method
     ['GET', '', 'HTTP/1.1 204 No Content\r\n\r\n'],
     ['GET', 'query', OK], ['DELETE', 'query', OK], ['OPTIONS', 'query', OK], ['REPORT', 'query', OK], ['POST', 'query', OK], ['PUT', '', OK]
   ] as const) {
-    const { proxy, upstream } = await pair(t, () => answer)
+    const { proxy, upstream } = await pair(t, () => response)
     for (let turn = 0; turn < 3; turn++) await send(proxy, method, body)
-    t.equal(upstream.connections.length, 1, `${method} ${body} ${answer.slice(0, 40)}`)
+    t.equal(upstream.connections.length, 1, `${method} ${body} ${response.slice(0, 40)}`)
     if (body !== '') t.equal(upstream.last.body.toString(), body)
   }
 })
 
 t.test('connections are used again after HEAD without a length, and 304 with one', async (t) => {
-  for (const [method, answer] of [['HEAD', 'HTTP/1.1 200 OK\r\nETag: "a"\r\n\r\n'], ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n']] as const) {
-    const { proxy, upstream } = await pair(t, () => answer)
+  for (const [method, response] of [['HEAD', 'HTTP/1.1 200 OK\r\nETag: "a"\r\n\r\n'], ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n']] as const) {
+    const { proxy, upstream } = await pair(t, () => response)
     for (let turn = 0; turn < 3; turn++) await send(proxy, method)
     t.equal(upstream.connections.length, 1, method)
   }
@@ -208,7 +208,7 @@ t.test('connections are used again after HEAD without a length, and 304 with one
 
 t.test('NTLM and Negotiate get an upstream connection that only their client connection uses', async (t) => {
   for (const scheme of ['NTLM', 'Negotiate', 'ntlm', 'NEGOTIATE']) {
-    const { proxy, upstream } = await pair(t, ({ all, connection }) => answerWith('200 OK', [], all('authorization').length > 0 ? 'proof' : connection.exchanges.some((one) => one.all('authorization').length > 0) ? 'known' : 'nobody'))
+    const { proxy, upstream } = await pair(t, ({ all, connection }) => respondWith('200 OK', [], all('authorization').length > 0 ? 'proof' : connection.exchanges.some((one) => one.all('authorization').length > 0) ? 'known' : 'nobody'))
     const [a, b] = [await connectRaw(proxy.port), await connectRaw(proxy.port)]
     const ask = async (client: typeof a, ...lines: string[]): Promise<string> => {
       client.send(message('GET / HTTP/1.1', [`Host: localhost:${proxy.port}`, ...lines]))
@@ -264,8 +264,8 @@ t.test('no GET fails at an upstream far away that closes connections whenever it
   t.same(statuses, Array(40).fill(200))
 })
 
-async function pair (t: Test, answer: Answer): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
-  const upstream = await startUpstream(t, { answer })
+async function pair (t: Test, respond: ScriptedResponse): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
+  const upstream = await startUpstream(t, { respond })
   return { upstream, proxy: await startProxy(t, { routes: [{ upstream: upstream.origin }] }) }
 }
 

@@ -19,7 +19,7 @@ const CODINGS: ReadonlyArray<readonly [coding: string, encode: (bytes: Buffer) =
   ['gzip', gzipSync], ['x-gzip', gzipSync], ['GZip', gzipSync], ['deflate', deflateSync], ['deflate', deflateRawSync], ['br', brotliCompressSync]
 ]
 
-/** What a connection does with an answer, one step at a time, and what the handler behind the scrubber saw of it. */
+/** What a connection does with a response, one step at a time, and what the handler behind the scrubber saw of it. */
 class Script extends EventEmitter implements Transfer {
   aborted = false
   paused = false
@@ -84,7 +84,7 @@ class Script extends EventEmitter implements Transfer {
     return this
   }
 
-  /** Waits until the handler has heard the last of the answer. */
+  /** Waits until the handler has heard the last of the response. */
   async over (): Promise<this> {
     if (!this.seen.ended && this.seen.error === undefined) await once(this, 'over')
     return this
@@ -131,7 +131,7 @@ t.test('a body is masked wherever its chunks are cut', async (t) => {
   t.equal(script.text, `{"a":"Bearer ${STARS}","b":1}`)
 })
 
-t.test('headers, their names, the reason, interim answers and trailers are masked', async (t) => {
+t.test('headers, their names, the reason, interim responses and trailers are masked', async (t) => {
   const script = new Script().start(103, ['Link', `</${TOKEN}>`])
   t.same(script.seen.headers, ['Link', `</${STARS}>`])
   script.start(200, ['X-Echo', `Bearer ${TOKEN}`, `x-${TOKEN}`, '1', 'Set-Cookie', `s=${TOKEN}; HttpOnly`, 'Location', `/?k=${TOKEN}`, 'X-Latin', '\xe9'], `OK ${TOKEN}`)

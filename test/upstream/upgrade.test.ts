@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { createSelfSigned } from '../helpers/certificates.ts'
 import { message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { BEARER, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
-import { startUpstream, type Answer, type RecordingUpstream } from '../helpers/recording-upstream.ts'
+import { startUpstream, type ScriptedResponse, type RecordingUpstream } from '../helpers/recording-upstream.ts'
 import { hashOf, openTunnel, pump, readAll, startSwitching, still, SWITCH, type SwitchingOptions } from '../helpers/tunnel.ts'
 
 const MB = 1024 * 1024
@@ -15,7 +15,7 @@ t.test('bytes that come with the handshake, and with the 101, are not lost', asy
     const early = Buffer.alloc(size, 'client')
     const first = Buffer.alloc(size, 'upstream')
     const ends: Socket[] = []
-    const proxy = await front(t, (socket) => { ends.push(socket) }, { answer: Buffer.concat([Buffer.from(SWITCH), first]) })
+    const proxy = await front(t, (socket) => { ends.push(socket) }, { response: Buffer.concat([Buffer.from(SWITCH), first]) })
     const client = await openTunnel(proxy.port, early)
     client.end()
     const [upstream] = ends
@@ -134,23 +134,23 @@ t.test('S6: a 101 that cannot be passed on is a 502, and its connection is close
   }
 })
 
-t.test('an answer that is no HTTP, or none, is a 502', async (t) => {
-  for (const answer of [
+t.test('a response that is no HTTP, or none, is a 502', async (t) => {
+  for (const respond of [
     () => 'SSH-2.0-OpenSSH_9.0\r\n\r\n', () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!', () => 'HTTP/1.1 1000 Odd\r\nContent-Length: 0\r\n\r\n',
     ({ connection }) => { connection.socket.end(); return undefined },
     ({ connection }) => { connection.socket.resetAndDestroy(); return undefined },
     ({ connection }) => { connection.socket.end('HTTP/1.1 101 Swi'); return undefined }
-  ] satisfies Answer[]) {
-    const { proxy } = await pair(t, answer)
-    failed(t, await send(proxy), 502, 'CS_UPSTREAM_UNREACHABLE', String(answer))
+  ] satisfies ScriptedResponse[]) {
+    const { proxy } = await pair(t, respond)
+    failed(t, await send(proxy), 502, 'CS_UPSTREAM_UNREACHABLE', String(respond))
   }
 })
 
-t.test('a few interim answers are passed over, a flood of them is a 502', async (t) => {
+t.test('a few interim responses are passed over, a flood of them is a 502', async (t) => {
   const early = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'
   const { proxy, upstream } = await pair(t, () => early.repeat(3) + SWITCH)
   t.match(await send(proxy), { statusCode: 101 })
-  upstream.answer = () => early.repeat(5000)
+  upstream.respond = () => early.repeat(5000)
   failed(t, await send(proxy), 502, 'CS_UPSTREAM_UNREACHABLE')
   await upstream.last.connection.closed
 })
@@ -171,7 +171,7 @@ t.test('U1: an upstream whose certificate does not verify is a 502, and no byte 
 
 t.test('the next request to an upstream gets a connection of its own', async (t) => {
   const { proxy, upstream } = await pair(t, ({ target }) => target === '/tunnel' ? SWITCH : undefined)
-  upstream.answer = ({ target }) => target === '/tunnel' ? SWITCH : 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+  upstream.respond = ({ target }) => target === '/tunnel' ? SWITCH : 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
   const plain = (): Promise<RawResponse> => rawRequest(proxy.port, message('GET /plain HTTP/1.1', [`Host: localhost:${proxy.port}`]))
   t.match(await plain(), { statusCode: 200 })
   const client = await openTunnel(proxy.port, 'frames')
@@ -217,8 +217,8 @@ async function front (t: Test, handle: (socket: Socket) => void, options: Switch
   return await startProxy(t, { routes: [{ upstream: upstream.origin, ...route }] })
 }
 
-async function pair (t: Test, answer: Answer, route: Partial<TestRoute> = {}): Promise<{ proxy: TestProxy, upstream: RecordingUpstream }> {
-  const upstream = await startUpstream(t, { answer })
+async function pair (t: Test, respond: ScriptedResponse, route: Partial<TestRoute> = {}): Promise<{ proxy: TestProxy, upstream: RecordingUpstream }> {
+  const upstream = await startUpstream(t, { respond })
   return { proxy: await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER], ...route }] }), upstream }
 }
 

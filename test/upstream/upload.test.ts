@@ -105,7 +105,7 @@ t.test('a body whose chunks are malformed is 400, and the upstream sees a broken
 })
 
 async function pair (t: Test, route: Partial<TestRoute>): Promise<{ proxy: TestProxy, upstream: RecordingUpstream }> {
-  const upstream = await startUpstream(t, { answer: () => OK })
+  const upstream = await startUpstream(t, { respond: () => OK })
   return { upstream, proxy: await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER], ...route }] }) }
 }
 

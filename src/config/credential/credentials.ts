@@ -1,6 +1,6 @@
 import { Secret } from '../../secret.ts'
 import { readBaseUrl } from '../route/base-url.ts'
-import { faultOfEnds, oddities } from '../checks.ts'
+import { problemOfEnds, oddities } from '../checks.ts'
 import type { CognitoCredential, CredentialConfig } from '../config.ts'
 import { resolveOAuth2 } from './oauth2.ts'
 import { PRESETS } from './presets.ts'
@@ -44,10 +44,10 @@ const PASTED: ReadonlySet<string> = new Set(['clientId', 'username', 'password',
 
 /** What another check refuses, with better words, is left to it: control characters of OAuth 2.0, and what no header can carry. */
 function checkPasted (text: string, type: CredentialShape['type'], path: Path, reporter: Reporter): void {
-  const fault = path.at(-1) === 'clientId' ? undefined : faultOfEnds(text)
+  const problem = path.at(-1) === 'clientId' ? undefined : problemOfEnds(text)
   // eslint-disable-next-line no-control-regex -- the very thing to find
   const hasControl = /[\0-\x1f\x7f]/.test(text)
-  if (fault !== undefined && type !== 'static' && !(type === 'oauth2' && hasControl)) reporter.error(path, fault)
+  if (problem !== undefined && type !== 'static' && !(type === 'oauth2' && hasControl)) reporter.error(path, problem)
   // An API may want what no identity provider takes; what is said of a value depends on where it goes (bindings.ts).
   else if (path.at(-1) !== 'value' && !hasControl) for (const oddity of oddities(text)) reporter.warning(path, oddity)
 }
@@ -69,7 +69,7 @@ function resolveCognito (shape: CognitoShape | DefenderShape, path: Path, report
   if (clientId !== '' && !/^[\x21-\x7e]{1,128}$/.test(clientId)) reporter.error([...path, 'clientId'], 'is no app client id; copy it from the user pool\'s app client (no white space)')
   const [region = ''] = userPoolId.split('_')
   const endpoint = readBaseUrl(shape.endpoint ?? `https://cognito-idp.${region}.amazonaws.com`, shape.allowInsecureEndpoint, 'allowInsecureEndpoint')
-  if (!endpoint.ok && shape.endpoint !== undefined) reporter.error([...path, 'endpoint'], endpoint.fault)
+  if (!endpoint.ok && shape.endpoint !== undefined) reporter.error([...path, 'endpoint'], endpoint.problem)
   // By a rule of our own: Node 24 takes `xn--` for a host name, Node 20 does not.
   const isRegion = /^[a-z\d]+(?:-[a-z\d]+)*$/i.test(region)
   if (shape.endpoint === undefined && !isRegion && !badPool && userPoolId !== '') reporter.error([...path, 'userPoolId'], 'has no region in front of its _, so there is no endpoint; write REGION_ID, or set endpoint')

@@ -1,12 +1,12 @@
 import { customCleanEnv, EnvError, makeExactValidator, makeValidator } from 'envalid'
 import { parseAddress, type Address } from '../../http/address.ts'
-import { faultOfHeaderValue } from '../../http/header-value.ts'
+import { problemOfHeaderValue } from '../../http/header-value.ts'
 import { nameInUse, readNoProxy } from '../../http/proxies.ts'
 import { PROXY_HELP, readProxyUrl } from '../../http/proxy-url.ts'
 import { Secret } from '../../secret.ts'
 import { oddities } from '../checks.ts'
 import type { LogLevel, Problem } from '../config.ts'
-import { hostFault } from '../hosts.ts'
+import { hostProblem } from '../hosts.ts'
 import { quote } from '../problem.ts'
 import { readText, type TextResult } from '../read/text.ts'
 import { createSecretLookup, type Environment } from '../read/secrets.ts'
@@ -83,10 +83,10 @@ export function readSettings (env: Environment, cwd: string, read: (path: string
       error(name, token.reason)
       return {}
     }
-    const fault = faultOfHeaderValue(token.value)
-    if (fault !== undefined) error(name, fault)
+    const problem = problemOfHeaderValue(token.value)
+    if (problem !== undefined) error(name, problem)
     else for (const message of doubtsOfCallerToken(token.value)) problems.push({ severity: 'warning', source: name, message })
-    return fault === undefined ? { callerToken: new Secret(token.value) } : {}
+    return problem === undefined ? { callerToken: new Secret(token.value) } : {}
   }
 }
 
@@ -122,8 +122,8 @@ const flag = makeExactValidator<boolean>((input) => {
 })
 const hosts = makeExactValidator<readonly string[]>((input) => nonBlank(input).split(',').map((entry) => {
   const host = entry.trim()
-  const fault = hostFault(host)
-  return fault === undefined ? host.toLowerCase() : fail(`holds an entry that ${fault}`)
+  const problem = hostProblem(host)
+  return problem === undefined ? host.toLowerCase() : fail(`holds an entry that ${problem}`)
 }))
 
 function nonBlank (input: string): string {

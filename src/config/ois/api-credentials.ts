@@ -7,7 +7,7 @@ import type { ResolvedCredential } from '../credential/credentials.ts'
 import { ApiCredentialSchema, type ApiCredentialShape } from './schema.ts'
 import { formatPath, quote, type Path } from '../problem.ts'
 import { readPart, valueAt } from '../shape.ts'
-import { faultOfValue, nameScheme } from '../route/targets.ts'
+import { problemOfValue, nameScheme } from '../route/targets.ts'
 
 /** A scheme that is turned on and wants its value. */
 export interface SchemeInNeed {
@@ -123,8 +123,8 @@ function checkValue (value: string, path: Path, { scheme, onPath }: SchemeInNeed
   const bare = inHeader ? value.replace(/^[\t ]+|[\t ]+$/g, '') : value
   // RFC 9110 section 5.5: blanks around a field's value are no part of it. An Airnode sends them, and its API never sees them.
   if (bare !== value) reporter.warning(valuePath, 'begins or ends with a blank, which is no part of a header\'s value, so it is sent without; remove it')
-  const fault = faultOfValue(scheme, bare, BASIC_REMEDY)
-  if (fault !== undefined) reporter.error(valuePath, `${fault} (${formatPath(onPath)} sends it as ${nameScheme(scheme)})`)
+  const problem = problemOfValue(scheme, bare, BASIC_REMEDY)
+  if (problem !== undefined) reporter.error(valuePath, `${problem} (${formatPath(onPath)} sends it as ${nameScheme(scheme)})`)
   // What a shell's $(cat FILE) or a text editor leaves behind: no error where it can be sent.
   else for (const oddity of oddities(bare)) reporter.warning(valuePath, oddity)
   return bare
@@ -138,8 +138,8 @@ function checkCredential (name: string, { sends, fields }: ResolvedCredential, p
   if (sends === 'token' && basic) reporter.error(at, `is a token, and ${formatPath(onPath)} sends Basic authentication; name a static credential, or define the scheme as bearer`)
   if (sends === 'basic' && !basic) reporter.error(at, `has username and password, and ${formatPath(onPath)} sends one value; name a credential with a token or a value`)
   if (sends !== 'value') return
-  const fault = faultOfValue(scheme, fields.get('value') ?? '')
-  if (fault !== undefined) reporter.error(['credentials', name, 'value'], `${fault} (${formatPath(onPath)} sends it as ${nameScheme(scheme)})`)
+  const problem = problemOfValue(scheme, fields.get('value') ?? '')
+  if (problem !== undefined) reporter.error(['credentials', name, 'value'], `${problem} (${formatPath(onPath)} sends it as ${nameScheme(scheme)})`)
 }
 
 /** Names a value in metrics and `explain`. A scheme's name may be any text. */

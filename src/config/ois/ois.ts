@@ -5,10 +5,10 @@ import { readApiCredentials, type ApiCredentials, type SchemeState } from './api
 import { readBaseUrl } from '../route/base-url.ts'
 import type { Context } from '../context.ts'
 import { ApiSpecificationsSchema, OisSchema, OisSchemeSchema, ScopesSchema, SecuritySchema, ServerSchema } from './schema.ts'
-import { faultOfOisPath, type OisPath } from './paths.ts'
+import { problemOfOisPath, type OisPath } from './paths.ts'
 import { formatPath, quote, type Path, type Reporter } from '../problem.ts'
 import { checkPart, isObject, readPart, valueAt } from '../shape.ts'
-import { createTargets, faultOfTarget } from '../route/targets.ts'
+import { createTargets, problemOfTarget } from '../route/targets.ts'
 
 /** An OIS as routes use it. */
 export interface Ois {
@@ -137,7 +137,7 @@ function resolveServer (specification: object, path: Path, reporter: Reporter): 
   if (server === undefined) return none
   const result = readBaseUrl(server.url, true, '')
   if (!result.ok) {
-    reporter.error(upstreamPath, result.fault)
+    reporter.error(upstreamPath, result.problem)
     return none
   }
   const { protocol, hostname } = new URL(result.url)
@@ -156,8 +156,8 @@ function readSchemes (specification: object, path: Path, title: string, states: 
     // The shape's check leaves this one name out.
     if (name === '__proto__') checkPart(OisSchemeSchema, part, schemePath, reporter)
     const scheme = readPart(OisSchemeSchema, part)
-    const fault = scheme === undefined ? undefined : faultOfTarget(scheme)
-    if (fault !== undefined) reporter.error([...schemePath, 'name'], fault)
+    const problem = scheme === undefined ? undefined : problemOfTarget(scheme)
+    if (problem !== undefined) reporter.error([...schemePath, 'name'], problem)
     defined.set(name, scheme)
     const isOn = isObject(security) && Object.hasOwn(security, name)
     // A value for a scheme that is off says so itself.
@@ -192,8 +192,8 @@ function isRelay (scheme: Scheme): scheme is RelayScheme {
 function resolvePaths (specification: object, path: Path, reporter: Reporter): OisPath[] {
   const paths = valueAt(specification, ['paths'])
   return (isObject(paths) ? Object.entries(paths) : []).map(([name, methods]) => {
-    const fault = faultOfOisPath(name)
-    if (fault !== undefined) reporter.error([...path, 'paths', name], fault, 'key')
+    const problem = problemOfOisPath(name)
+    if (problem !== undefined) reporter.error([...path, 'paths', name], problem, 'key')
     return { path: name, methods: isObject(methods) ? Object.keys(methods) : [] }
   })
 }

@@ -1,6 +1,6 @@
 import { ProxyError } from '../../errors.ts'
 import { judgePath } from '../../http/target.ts'
-import { faultOfAllow } from '../route/allow-list.ts'
+import { problemOfAllow } from '../route/allow-list.ts'
 
 /** A path of an OIS and its methods, both as written there. */
 export interface OisPath {
@@ -9,7 +9,7 @@ export interface OisPath {
 }
 
 /** What keeps a path of an OIS from being one; the request for it would be refused. A query or a fragment is no part of the path. */
-export function faultOfOisPath (text: string): string | undefined {
+export function problemOfOisPath (text: string): string | undefined {
   if (!/^\/\S*$/.test(text)) return 'is no path; begin it with / and write no blanks'
   try {
     judgePath(bare(text))
@@ -26,11 +26,11 @@ export function faultOfOisPath (text: string): string | undefined {
  *
  * @param report takes what is wrong with a path and what to do
  */
-export function allowOfPaths (paths: readonly OisPath[], report: (path: string, fault: string) => void): string[] {
+export function allowOfPaths (paths: readonly OisPath[], report: (path: string, problem: string) => void): string[] {
   const lines = paths.flatMap(({ path, methods }) => {
     const pattern = patternOf(bare(path))
-    const fault = pattern === undefined ? PARTIAL : faultOfAllow(`GET ${pattern}`)
-    if (fault !== undefined) report(path, fault)
+    const problem = pattern === undefined ? PARTIAL : problemOfAllow(`GET ${pattern}`)
+    if (problem !== undefined) report(path, problem)
     return methods.map((method) => `${method.toUpperCase()} ${pattern}`)
   })
   return [...new Set(lines)]

@@ -113,7 +113,7 @@ function checkUpstream (shape: RouteShape, path: Path | undefined, ois: Ois, mis
 
 function resolveAllow (shape: RouteShape, path: Path | undefined, ois: Ois, { reporter }: Context): readonly string[] | undefined {
   if (shape.allow !== 'ois') return shape.allow
-  const lines = allowOfPaths(ois.paths, (name, fault) => reporter.error([...ois.pathsPath, name], fault, 'key'))
+  const lines = allowOfPaths(ois.paths, (name, problem) => reporter.error([...ois.pathsPath, name], problem, 'key'))
   if (lines.length === 0 && path !== undefined) reporter.warning([...path, 'allow'], 'takes the paths of an OIS that has none, so every request is refused; add paths there, or leave allow out')
   return lines
 }

@@ -95,7 +95,7 @@ export type ApiCredentialShape = z.output<typeof ApiCredentialSchema>
 export type RelayShape = z.output<typeof RelaySchema>
 
 /** What the general reading of a fault would not say well; undefined where there is nothing special about its place. */
-export function describeOisFault (path: Path, value: unknown): string | undefined {
+export function describeOisProblem (path: Path, value: unknown): string | undefined {
   const [top, , third, part, name, , key] = path
   if (top === 'routes' && third === 'relay' && part !== undefined) {
     return `must be a string, ${part === 'relayRequestId' ? '{ "header": "NAME" } or { "generate": true }' : 'or { "header": "NAME" }'}; correct it`
@@ -106,7 +106,7 @@ export function describeOisFault (path: Path, value: unknown): string | undefine
     return typeof value === 'object' && value !== null ? undefined : 'must be an object, { "NAME": [] }; correct it'
   }
   if (part === 'security') return 'must be an empty list, [], since OIS has no scopes; correct it'
-  return part === 'components' && name === 'securitySchemes' && key === 'type' ? faultOfType(value) : undefined
+  return part === 'components' && name === 'securitySchemes' && key === 'type' ? problemOfType(value) : undefined
 }
 
 function exampleOfSecurity (list: readonly unknown[]): string {
@@ -114,7 +114,7 @@ function exampleOfSecurity (list: readonly unknown[]): string {
   return `{ ${(names.length === 0 ? ['"NAME"'] : [...new Set(names)].map((name) => quote(name))).map((name) => `${name}: []`).join(', ')} }`
 }
 
-function faultOfType (type: unknown): string | undefined {
+function problemOfType (type: unknown): string | undefined {
   const types = Object.keys(OIS_SCHEME_SHAPES).map((name) => quote(name)).join(', ')
   if (type === 'oauth2') return `is no type that OIS has; define an http bearer scheme, and name a credential of type oauth2 in apiCredentials (OIS has ${types})`
   return type === undefined ? undefined : `is no type that OIS has; write one of ${types}`

@@ -45,8 +45,8 @@ export interface OtherDocument {
  * @param source the file's name, as problems show it
  */
 export function readDocument (text: string, source: string, secrets: SecretLookup): DocumentResult {
-  const { document, others, faults } = parseJsonc(text)
-  const problems: Problem[] = faults.map(({ path, position, message }) => ({ severity: 'error', source, ...position, ...named(path), message }))
+  const { document, others, problems: syntax } = parseJsonc(text)
+  const problems: Problem[] = syntax.map(({ path, position, message }) => ({ severity: 'error', source, ...position, ...named(path), message }))
   if (document === undefined) return { others: [], problems }
   const main = fill(document, source, secrets)
   const further = others.map((other) => {
@@ -62,7 +62,7 @@ export function readDocument (text: string, source: string, secrets: SecretLooku
 function fill (document: JsoncDocument, source: string, secrets: SecretLookup): { readonly document: ConfigDocument, readonly problems: readonly Problem[] } {
   const problems: Problem[] = []
   const place = (path: Path, at: At): Place => ({ source, ...document.locate(path, at), ...named(path) })
-  const { value, secretPaths, brokenPaths, faults: unresolved } = interpolate(document.value, secrets.find, isRead)
+  const { value, secretPaths, brokenPaths, problems: unresolved } = interpolate(document.value, secrets.find, isRead)
   for (const { path, at, message, alsoAt } of unresolved) {
     const others = alsoAt.map((other) => {
       const { line, column } = document.locate(other)

@@ -7,7 +7,7 @@ export type SecretResult =
   | { readonly ok: false, readonly reason: string }
 
 /** A place where interpolation failed. */
-export interface InterpolationFault {
+export interface InterpolationProblem {
   readonly path: Path
   readonly at: 'key' | 'value'
   readonly message: string
@@ -22,7 +22,7 @@ export interface Interpolation {
   readonly secretPaths: ReadonlySet<string>
   /** Formatted paths of the strings that could not be interpolated. */
   readonly brokenPaths: ReadonlySet<string>
-  readonly faults: readonly InterpolationFault[]
+  readonly problems: readonly InterpolationProblem[]
 }
 
 /** The names that a secret may have. */
@@ -39,14 +39,14 @@ export const SECRET_NAME = /^[A-Z][A-Z0-9_]*$/
 export function interpolate (value: unknown, lookup: (name: string) => SecretResult, isRead: (path: Path) => boolean = () => true): Interpolation {
   const secretPaths = new Set<string>()
   const brokenPaths = new Set<string>()
-  const faults: InterpolationFault[] = []
+  const problems: InterpolationProblem[] = []
   const found = new Map<string, SecretResult>()
   const missing = new Map<string, { reason: string, paths: Path[] }>()
   // Of the value that is being looked at; copied where something is said about it.
   const path: Array<string | number> = []
   const result = walk(value)
-  for (const { reason, paths: [first = [], ...alsoAt] } of missing.values()) faults.push({ path: first, at: 'value', message: reason, alsoAt })
-  return { value: result, secretPaths, brokenPaths, faults }
+  for (const { reason, paths: [first = [], ...alsoAt] } of missing.values()) problems.push({ path: first, at: 'value', message: reason, alsoAt })
+  return { value: result, secretPaths, brokenPaths, problems }
 
   function walk (node: unknown): unknown {
     if (path.length > 0 && !isRead(path)) return node
@@ -68,15 +68,15 @@ export function interpolate (value: unknown, lookup: (name: string) => SecretRes
 
   function within (step: string | number, item: unknown): unknown {
     path.push(step)
-    if (typeof step === 'string' && step.includes('${') && isRead(path)) faults.push({ path: [...path], at: 'key', message: 'a key holds ${; only values are interpolated, so write the key out', alsoAt: [] })
+    if (typeof step === 'string' && step.includes('${') && isRead(path)) problems.push({ path: [...path], at: 'key', message: 'a key holds ${; only values are interpolated, so write the key out', alsoAt: [] })
     const value = walk(item)
     path.pop()
     return value
   }
 
   function replace (text: string, path: Path): string {
-    const { parts, faults: malformed } = splitTemplate(text)
-    for (const message of malformed) faults.push({ path, at: 'value', message, alsoAt: [] })
+    const { parts, problems: malformed } = splitTemplate(text)
+    for (const message of malformed) problems.push({ path, at: 'value', message, alsoAt: [] })
     let broken = malformed.length > 0
     let result = ''
     for (const part of parts) {
@@ -112,9 +112,9 @@ export function interpolate (value: unknown, lookup: (name: string) => SecretRes
 type TemplatePart = { readonly type: 'text', readonly text: string } | { readonly type: 'secret', readonly name: string }
 
 /** Takes a string apart into literal text and the names of secrets. Messages hold only what was checked to be a name. */
-export function splitTemplate (text: string): { readonly parts: readonly TemplatePart[], readonly faults: readonly string[] } {
+export function splitTemplate (text: string): { readonly parts: readonly TemplatePart[], readonly problems: readonly string[] } {
   const parts: TemplatePart[] = []
-  const faults: string[] = []
+  const problems: string[] = []
   let rest = text
   for (let start = rest.indexOf('${'); start !== -1; start = rest.indexOf('${')) {
     if (rest[start - 1] === '\\') {
@@ -124,20 +124,20 @@ export function splitTemplate (text: string): { readonly parts: readonly Templat
     }
     const end = rest.indexOf('}', start)
     if (end === -1) {
-      faults.push('${ has no closing }; write ${NAME}, or \\${ for a literal ${ (in JSON the backslash is doubled)')
-      return { parts, faults }
+      problems.push('${ has no closing }; write ${NAME}, or \\${ for a literal ${ (in JSON the backslash is doubled)')
+      return { parts, problems }
     }
     parts.push({ type: 'text', text: rest.slice(0, start) })
     const name = rest.slice(start + 2, end)
     if (SECRET_NAME.test(name)) parts.push({ type: 'secret', name })
-    else faults.push(faultOfName(name))
+    else problems.push(problemOfName(name))
     rest = rest.slice(end + 1)
   }
   parts.push({ type: 'text', text: rest })
-  return { parts, faults }
+  return { parts, problems }
 }
 
-function faultOfName (name: string): string {
+function problemOfName (name: string): string {
   const trimmed = name.trim()
   if (trimmed === '') return '${} names no secret; write ${NAME}'
   if (SECRET_NAME.test(trimmed)) return `\${ … } holds white space; write \${${trimmed}}`

@@ -16,7 +16,7 @@ export interface JsoncDocument {
 }
 
 /** Something that makes the file unreadable or ambiguous. */
-export interface JsoncFault {
+export interface JsoncProblem {
   readonly path: Path
   readonly position: Position
   readonly message: string
@@ -32,7 +32,7 @@ export interface JsoncResult {
   readonly document?: JsoncDocument
   /** For each value behind a duplicate key, up to a number: the document as it is with that one. */
   readonly others: readonly OtherDocument[]
-  readonly faults: readonly JsoncFault[]
+  readonly problems: readonly JsoncProblem[]
 }
 
 // The configuration needs seven levels, an OIS inside it some twenty. The parser recurses, so a deeper file must be refused before it.
@@ -51,13 +51,13 @@ export function parseJsonc (text: string): JsoncResult {
   const source = text.startsWith('\uFEFF') ? text.slice(1) : text
   const positionAt = createPositions(source)
   const tooDeep = offsetTooDeep(source)
-  if (tooDeep !== undefined) return { others: [], faults: [{ path: [], position: positionAt(tooDeep), message: `nested deeper than ${DEEPEST} levels; flatten it` }] }
+  if (tooDeep !== undefined) return { others: [], problems: [{ path: [], position: positionAt(tooDeep), message: `nested deeper than ${DEEPEST} levels; flatten it` }] }
 
   const errors: ParseError[] = []
   const root = parseTree(source, errors, { allowTrailingComma: true })
-  if (errors.length > 0 || root === undefined) return { others: [], faults: syntaxFaults(errors, positionAt) }
+  if (errors.length > 0 || root === undefined) return { others: [], problems: syntaxProblems(errors, positionAt) }
 
-  const faults = new Map<number, JsoncFault>()
+  const problems = new Map<number, JsoncProblem>()
   // The further values of duplicate keys, with the keys to choose on the way to each.
   const further: Array<{ readonly node: Node, readonly chosen: ReadonlySet<number> }> = []
   const document = read(root, new Set())
@@ -68,7 +68,7 @@ export function parseJsonc (text: string): JsoncResult {
     const [start, end] = [positionAt(node.offset), positionAt(node.offset + node.length)]
     others.push({ ...read(root, chosen), holds: (position) => !isBefore(position, start) && isBefore(position, end) })
   }
-  return { document, others, faults: [...faults.values()] }
+  return { document, others, problems: [...problems.values()] }
 
   /** @param chosen the places of keys that are taken in place of the first of their name */
   function read (root: Node, chosen: ReadonlySet<number>): JsoncDocument {
@@ -101,9 +101,9 @@ export function parseJsonc (text: string): JsoncResult {
     }
 
     function reportDuplicate (node: Node, name: string, key: Node, child: Node): void {
-      if (faults.has(key.offset)) return
+      if (problems.has(key.offset)) return
       const { line, column } = positionAt(memberOf(node, name, NONE)?.key.offset ?? 0)
-      faults.set(key.offset, { path: [...path, name], position: positionAt(key.offset), message: `duplicate key, the first is at ${line}:${column}; keep one of them` })
+      problems.set(key.offset, { path: [...path, name], position: positionAt(key.offset), message: `duplicate key, the first is at ${line}:${column}; keep one of them` })
       further.push({ node: child, chosen: new Set([...chosen, key.offset]) })
     }
   }
@@ -192,13 +192,13 @@ const SYNTAX: Readonly<Record<string, string>> = {
 }
 
 // The parser goes on after an error, and most of what it then says about the same line follows from the first.
-function syntaxFaults (errors: readonly ParseError[], positionAt: (offset: number) => Position): JsoncFault[] {
-  const faults = new Map<number, JsoncFault>()
+function syntaxProblems (errors: readonly ParseError[], positionAt: (offset: number) => Position): JsoncProblem[] {
+  const problems = new Map<number, JsoncProblem>()
   for (const { error, offset } of errors) {
     const position = positionAt(offset)
     const message = SYNTAX[printParseErrorCode(error)] ?? 'is no JSON; correct it'
-    if (!faults.has(position.line)) faults.set(position.line, { path: [], position, message })
+    if (!problems.has(position.line)) problems.set(position.line, { path: [], position, message })
   }
-  if (faults.size === 0) return [{ path: [], position: { line: 1, column: 1 }, message: 'the file is empty; write the configuration as an object, { … }' }]
-  return [...faults.values()].slice(0, MOST_SYNTAX_ERRORS)
+  if (problems.size === 0) return [{ path: [], position: { line: 1, column: 1 }, message: 'the file is empty; write the configuration as an object, { … }' }]
+  return [...problems.values()].slice(0, MOST_SYNTAX_ERRORS)
 }

@@ -2,7 +2,7 @@ import { parseAllow } from '../../auth/allow.ts'
 import { isKnownMethod } from '../../http/request-line.ts'
 
 /** What keeps a text from being a line of an allow list, `METHOD /path`; undefined where nothing does. */
-export function faultOfAllow (text: string): string | undefined {
+export function problemOfAllow (text: string): string | undefined {
   const rule = parseAllow(text)
   if (rule === undefined) return 'is no METHOD /path; write one blank between them, no query, * only as a whole segment and ** only as the last'
   if (rule.method !== rule.method.toUpperCase()) return 'has a method in lower case, and methods are case-sensitive (RFC 9110 section 9.1); write it in upper case, or ANY'

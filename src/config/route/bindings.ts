@@ -4,7 +4,7 @@ import { oddities } from '../checks.ts'
 import type { ResolvedCredential } from '../credential/credentials.ts'
 import { formatPath, quoteAll, type Path, type Reporter } from '../problem.ts'
 import type { RouteShape, SchemeShape } from '../schema.ts'
-import { createTargets, faultOfTarget, faultOfValue, nameScheme } from './targets.ts'
+import { createTargets, problemOfTarget, problemOfValue, nameScheme } from './targets.ts'
 
 /** The credentials of a configuration by name; undefined for one that is there but has errors. */
 export interface Credentials {
@@ -63,15 +63,15 @@ function resolveValue (entry: SchemeShape, path: Path, routeCredential: string |
 }
 
 function checkValue (scheme: Scheme, value: string, valuePath: Path, usedAt: Path, reporter: Reporter): void {
-  const fault = faultOfValue(scheme, value)
-  if (fault !== undefined) reporter.error(valuePath, `${fault} (${formatPath(usedAt)} sends it as ${nameScheme(scheme)})`)
+  const problem = problemOfValue(scheme, value)
+  if (problem !== undefined) reporter.error(valuePath, `${problem} (${formatPath(usedAt)} sends it as ${nameScheme(scheme)})`)
   else for (const oddity of oddities(value)) reporter.warning(valuePath, oddity)
 }
 
 function checkScheme (entry: SchemeShape, path: Path, reporter: Reporter): void {
   if (entry.type === 'apiKey' && entry.postQuery !== undefined && entry.in !== 'query') reporter.error([...path, 'postQuery'], 'has a meaning only with "in": "query"; remove it')
-  const fault = faultOfTarget(schemeOf(entry))
-  if (fault !== undefined) reporter.error([...path, 'name'], fault)
+  const problem = problemOfTarget(schemeOf(entry))
+  if (problem !== undefined) reporter.error([...path, 'name'], problem)
 }
 
 function schemeOf (entry: SchemeShape): Scheme {

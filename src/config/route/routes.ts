@@ -1,5 +1,5 @@
 import { parseAddress } from '../../http/address.ts'
-import { faultOfAllow } from './allow-list.ts'
+import { problemOfAllow } from './allow-list.ts'
 import { resolveBindings, type Credentials } from './bindings.ts'
 import type { RouteConfig } from '../config.ts'
 import type { Context } from '../context.ts'
@@ -38,8 +38,8 @@ function checkPrefix ({ prefix, listen }: RouteShape, path: Path, prefixes: Map<
     return
   }
   const prefixPath = [...path, 'prefix']
-  const fault = faultOfPrefix(prefix)
-  if (fault !== undefined) reporter.error(prefixPath, fault)
+  const problem = problemOfPrefix(prefix)
+  if (problem !== undefined) reporter.error(prefixPath, problem)
   if (document.template(prefixPath) !== undefined) reporter.warning(prefixPath, 'holds an interpolated value, and prefixes stand in logs, metrics and the status; write it out if that is a secret')
   const first = prefixes.get(prefix)
   if (first !== undefined) reporter.error(prefixPath, `is the prefix of ${formatPath(first)} too; give each route its own`)
@@ -102,7 +102,7 @@ function resolveNamed (shape: RouteShape, path: Path, title: string, { byTitle, 
 function resolveUpstream (shape: RouteShape, path: Path, { byName, used }: Credentials, reporter: Reporter): Upstream | undefined {
   if (shape.upstream !== undefined) {
     const result = readUpstream(shape.upstream, shape.allowInsecureUpstream)
-    if (!result.ok) reporter.error([...path, 'upstream'], result.fault)
+    if (!result.ok) reporter.error([...path, 'upstream'], result.problem)
     return result.ok ? result.value : undefined
   }
   const { credential = '' } = shape
@@ -116,7 +116,7 @@ function resolveUpstream (shape: RouteShape, path: Path, { byName, used }: Crede
 }
 
 // Unreserved characters only (RFC 3986 section 2.3): every reader, and the router, takes them for what they are.
-function faultOfPrefix (prefix: string): string | undefined {
+function problemOfPrefix (prefix: string): string | undefined {
   if (prefix === '/') return undefined
   const form = 'write / or /name (letters, digits, -, ., _ and ~; no slash at the end)'
   if (!/^(?:\/[\w.~-]+)+$/.test(prefix)) return `is no prefix; ${form}`
@@ -126,7 +126,7 @@ function faultOfPrefix (prefix: string): string | undefined {
 function checkAllow (allow: readonly string[] | undefined, path: Path, reporter: Reporter): void {
   if (allow?.length === 0) reporter.warning([...path, 'allow'], 'is empty, so every request is refused; add METHOD /path, or leave allow out')
   for (const [index, text] of (allow ?? []).entries()) {
-    const fault = faultOfAllow(text)
-    if (fault !== undefined) reporter.error([...path, 'allow', index], fault)
+    const problem = problemOfAllow(text)
+    if (problem !== undefined) reporter.error([...path, 'allow', index], problem)
   }
 }

@@ -1,21 +1,21 @@
 import type { Scheme } from '../../auth/scheme.ts'
 import { createNameTest, type NameTest } from '../../http/alike.ts'
 import { createCookieTest } from '../../http/cookie.ts'
-import { faultOfHeaderValue } from '../../http/header-value.ts'
+import { problemOfHeaderValue } from '../../http/header-value.ts'
 import { foldName, isDroppedFromRequest } from '../../http/headers.ts'
-import { faultOfBasic, faultOfBearer, faultOfEncodable, isToken } from '../checks.ts'
+import { problemOfBasic, problemOfBearer, problemOfEncodable, isToken } from '../checks.ts'
 
 // Beside what is never passed on: what describes the body or the connection, and what has a way of its own.
 const FORBIDDEN: ReadonlySet<string> = new Set(['content-type', 'content-encoding', 'content-range', 'proxy-authenticate', 'proxy-authentication-info', 'set-cookie',
   'sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions', 'sec-websocket-accept'])
 
 /** What keeps a scheme from writing under its name; undefined where nothing does. */
-export function faultOfTarget (scheme: Scheme): string | undefined {
+export function problemOfTarget (scheme: Scheme): string | undefined {
   if (scheme.type === 'http') return undefined
   const { in: place, name } = scheme
   if (place === 'query') {
     // eslint-disable-next-line no-control-regex -- the very thing to find
-    return name === '' || /[\0-\x1f\x7f]/.test(name) || faultOfEncodable(name) !== undefined ? 'is no parameter name; write one without control characters' : undefined
+    return name === '' || /[\0-\x1f\x7f]/.test(name) || problemOfEncodable(name) !== undefined ? 'is no parameter name; write one without control characters' : undefined
   }
   if (!isToken(name)) return `is no ${place} name; write letters, digits and - (RFC 9110 section 5.6.2)`
   if (place === 'cookie') return undefined
@@ -72,9 +72,9 @@ function fieldOf (scheme: Scheme): Field {
  *
  * @param basicRemedy what to do about a value for Basic authentication that is none
  */
-export function faultOfValue (scheme: Scheme, value: string, basicRemedy?: string): string | undefined {
-  if (scheme.type === 'http') return scheme.scheme === 'basic' ? faultOfBasic(value, basicRemedy) : faultOfBearer(value)
-  return scheme.in === 'header' ? faultOfHeaderValue(value) : faultOfEncodable(value)
+export function problemOfValue (scheme: Scheme, value: string, basicRemedy?: string): string | undefined {
+  if (scheme.type === 'http') return scheme.scheme === 'basic' ? problemOfBasic(value, basicRemedy) : problemOfBearer(value)
+  return scheme.in === 'header' ? problemOfHeaderValue(value) : problemOfEncodable(value)
 }
 
 /** A scheme as messages name it. Kept apart from `describeScheme`: a name is text of the file, which may be long or hold anything. */

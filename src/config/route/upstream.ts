@@ -11,7 +11,7 @@ export interface Upstream {
 export type UpstreamResult =
   | { readonly ok: true, readonly value: Upstream }
   /** What is wrong and what to do; never holds the text. */
-  | { readonly ok: false, readonly fault: string }
+  | { readonly ok: false, readonly problem: string }
 
 const FORM = 'write unix:/path/to.sock, or unix:/path/to.sock:/base'
 // Longer ones do not fit into sockaddr_un (unix(7): 108 bytes on Linux, 104 on macOS).
@@ -28,8 +28,8 @@ export function readUpstream (text: string, allowInsecure: boolean): UpstreamRes
   }
   const [, socketPath = '', base = ''] = /^unix:(\/[^:]*)(?::(\/.*)?)?$/s.exec(text) ?? []
   // eslint-disable-next-line no-control-regex -- the very thing to find
-  if (socketPath === '' || socketPath.endsWith('/') || /[\0-\x1f\x7f]/.test(socketPath)) return { ok: false, fault: `is no unix socket; ${FORM}` }
-  if (Buffer.byteLength(socketPath) > LONGEST_SOCKET_PATH) return { ok: false, fault: `has a path longer than ${LONGEST_SOCKET_PATH} bytes, which no socket can have; choose a shorter one` }
+  if (socketPath === '' || socketPath.endsWith('/') || /[\0-\x1f\x7f]/.test(socketPath)) return { ok: false, problem: `is no unix socket; ${FORM}` }
+  if (Buffer.byteLength(socketPath) > LONGEST_SOCKET_PATH) return { ok: false, problem: `has a path longer than ${LONGEST_SOCKET_PATH} bytes, which no socket can have; choose a shorter one` }
   const result = readBaseUrl(`http://localhost${base}`, false, '')
   return result.ok ? { ok: true, value: { upstream: result.url, socketPath } } : result
 }

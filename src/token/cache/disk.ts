@@ -71,7 +71,7 @@ export function openDiskCache ({ directory, key, log }: DiskCacheOptions): DiskC
           const bytes = await readBounded(file)
           if (bytes === undefined) return undefined
           const token = unseal(identity, bytes)
-          if (token === undefined) throw new CacheFault('entry', 'its file was altered, or sealed for another secret of this credential')
+          if (token === undefined) throw new CacheFailure('entry', 'its file was altered, or sealed for another secret of this credential')
           return token
         }),
         write: (token: CachedToken) => change(() => replace(file, seal(identity, token))),
@@ -100,7 +100,7 @@ export function openDiskCache ({ directory, key, log }: DiskCacheOptions): DiskC
       told.delete(`${what} ${name}`)
       return result
     } catch (error) {
-      const { scope, message: reason } = faultOf(error)
+      const { scope, message: reason } = failureOf(error)
       // What is wrong with the directory is wrong for a thousand credentials alike.
       if (scope === 'directory') tell(what, { directory, reason }, `token cache not used to ${what}`)
       else tell(`${what} ${name}`, { credential: name, directory, reason }, `token cache not used to ${what}`)
@@ -117,9 +117,9 @@ export function openDiskCache ({ directory, key, log }: DiskCacheOptions): DiskC
   async function prepare (): Promise<void> {
     await mkdir(directory, { recursive: true, mode: 0o700 })
     const stats = await lstat(directory)
-    if (!stats.isDirectory()) throw new CacheFault('directory', 'it is a link; name the directory itself')
+    if (!stats.isDirectory()) throw new CacheFailure('directory', 'it is a link; name the directory itself')
     // Windows has no such bits: Node makes them up.
-    if ((stats.mode & 0o077) !== 0 && !WINDOWS) throw new CacheFault('directory', 'other users of this machine may enter it; run chmod 700 on it')
+    if ((stats.mode & 0o077) !== 0 && !WINDOWS) throw new CacheFailure('directory', 'other users of this machine may enter it; run chmod 700 on it')
     if (tidied) return
     tidied = true
     await tidy()
@@ -145,7 +145,7 @@ const CLOSE_TIMEOUT_MS = 2000
 const WINDOWS = process.platform === 'win32'
 
 /** What is wrong with the directory, or with one credential's entry in it, in words that name neither. */
-class CacheFault extends Error {
+class CacheFailure extends Error {
   override readonly name = 'CacheFault'
   readonly scope: 'directory' | 'entry'
 
@@ -155,17 +155,17 @@ class CacheFault extends Error {
   }
 }
 
-function faultOf (error: unknown): CacheFault {
-  if (error instanceof CacheFault) return error
+function failureOf (error: unknown): CacheFailure {
+  if (error instanceof CacheFailure) return error
   switch (codeOf(error)) {
-    case 'ELOOP': return new CacheFault('entry', 'its file is a link; delete it')
-    case 'EISDIR': return new CacheFault('entry', 'its file is a directory; delete it')
-    case 'EEXIST': case 'ENOTDIR': return new CacheFault('directory', 'its path leads to a file')
-    case 'EACCES': case 'EPERM': return new CacheFault('directory', 'this user may not read and write there')
-    case 'EROFS': return new CacheFault('directory', 'the file system is read-only')
-    case 'ENOSPC': return new CacheFault('directory', 'the disk is full')
-    case 'EDQUOT': return new CacheFault('directory', 'the disk quota is used up')
-    default: return new CacheFault('directory', `the file system answers ${codeOf(error) ?? 'in an unknown way'}`)
+    case 'ELOOP': return new CacheFailure('entry', 'its file is a link; delete it')
+    case 'EISDIR': return new CacheFailure('entry', 'its file is a directory; delete it')
+    case 'EEXIST': case 'ENOTDIR': return new CacheFailure('directory', 'its path leads to a file')
+    case 'EACCES': case 'EPERM': return new CacheFailure('directory', 'this user may not read and write there')
+    case 'EROFS': return new CacheFailure('directory', 'the file system is read-only')
+    case 'ENOSPC': return new CacheFailure('directory', 'the disk is full')
+    case 'EDQUOT': return new CacheFailure('directory', 'the disk quota is used up')
+    default: return new CacheFailure('directory', `the file system answers ${codeOf(error) ?? 'in an unknown way'}`)
   }
 }
 
@@ -193,8 +193,8 @@ async function readBounded (file: string): Promise<Buffer | undefined> {
   if (handle === undefined) return undefined
   try {
     const stats = await handle.stat()
-    if (!stats.isFile()) throw new CacheFault('entry', 'its file is no regular file; delete it')
-    if (stats.size > LONGEST_ENTRY) throw new CacheFault('entry', 'its file is far too long; delete it')
+    if (!stats.isFile()) throw new CacheFailure('entry', 'its file is no regular file; delete it')
+    if (stats.size > LONGEST_ENTRY) throw new CacheFailure('entry', 'its file is far too long; delete it')
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(stats.size), 0, stats.size, 0)
     return buffer.subarray(0, bytesRead)
   } finally {

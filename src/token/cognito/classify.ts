@@ -2,33 +2,33 @@ import { LONGEST_HEADER_VALUE } from '../../http/header-value.ts'
 import { ForwardProxyError } from '../../http/proxy-url.ts'
 import type { FailureClass } from '../token.ts'
 
-/** What was asked of the identity provider: the same answer means another thing for a login than for a refresh. */
-export type ExchangeKind = 'login' | 'refresh'
+/** What was asked of the identity provider: the same response means another thing for a login than for a refresh. */
+export type NegotiationKind = 'login' | 'refresh'
 
-/** Why an exchange failed: what the refresher decides by, and a sentence for people that holds nothing of the answer. */
-export interface Verdict {
+/** Why an exchange failed: what the refresher decides by, and a sentence for people that holds nothing of the response. */
+export interface Classification {
   readonly class: FailureClass
   readonly code: string
   readonly message: string
 }
 
-/** An error answer of an identity provider, as far as it could be read. */
-export interface ErrorAnswer {
-  readonly kind: ExchangeKind
+/** An error response of an identity provider, as far as it could be read. */
+export interface ErrorResponse {
+  readonly kind: NegotiationKind
   readonly status: number
-  /** `__type` of Cognito, without namespace; undefined where the answer named none. */
+  /** `__type` of Cognito, without namespace; undefined where the response named none. */
   readonly code: string | undefined
   /** The provider's own words: looked at, never passed on. */
   readonly text: string
 }
 
 /**
- * The class of an error answer. Cognito's client errors all have status 400, so the code decides; the status only tells
+ * The class of an error response. Cognito's client errors all have status 400, so the code decides; the status only tells
  * a failing service from a refusing one (5xx, 429).
  */
-export function classifyAnswer ({ kind, status, code, text }: ErrorAnswer): Verdict {
+export function classifyResponse ({ kind, status, code, text }: ErrorResponse): Classification {
   const name = boundedWord(code)
-  if (name === undefined) return unexpectedAnswer(status)
+  if (name === undefined) return unexpectedResponse(status)
   if (status >= 500 || status === 429 || TRANSIENT_ERRORS.has(name)) {
     return { class: 'transient', code: name, message: `The identity provider cannot serve the ${kind} now (${name}); it is asked again with growing pauses.` }
   }
@@ -37,15 +37,15 @@ export function classifyAnswer ({ kind, status, code, text }: ErrorAnswer): Verd
   return kind === 'refresh' ? refusedRefresh(name, text) : refusedLogin(name, text)
 }
 
-/** A challenge that needs a person: there is no answer to it from here. */
-export function classifyChallenge (challenge: unknown): Verdict {
+/** A challenge that needs a person: there is no response to it from here. */
+export function classifyChallenge (challenge: unknown): Classification {
   const name = boundedWord(challenge) ?? 'UNKNOWN_CHALLENGE'
   const advice = CHALLENGES.get(name) ?? 'use a user and an app client that log in with a password alone'
   return { class: 'challenge', code: name, message: `The identity provider wants the challenge ${name} answered, which a program cannot do; ${advice}.` }
 }
 
-/** An answer that is not the identity provider's: a gateway's page, a captive portal, half an answer. */
-export function unexpectedAnswer (status: number): Verdict {
+/** A response that is not the identity provider's: a gateway's page, a captive portal, half a response. */
+export function unexpectedResponse (status: number): Classification {
   return {
     class: 'transient',
     code: status >= 500 ? 'ServerError' : 'UnexpectedAnswer',
@@ -53,8 +53,8 @@ export function unexpectedAnswer (status: number): Verdict {
   }
 }
 
-/** A request that got no answer. */
-export function classifyNetworkError (error: unknown): Verdict {
+/** A request that got no response. */
+export function classifyNetworkError (error: unknown): Classification {
   const cause = codeOf(error)
   const proxy = error instanceof ForwardProxyError ? error : undefined
   if (proxy?.status !== undefined) {
@@ -67,21 +67,21 @@ export function classifyNetworkError (error: unknown): Verdict {
   if (cause === 'ENOTFOUND' || cause === 'EAI_AGAIN') {
     return { class: 'transient', code: 'DnsError', message: `The name of the identity provider, or of the proxy on the way, does not resolve (${cause}); check endpoint, HTTPS_PROXY and the resolver.` }
   }
-  return { class: 'transient', code: 'NetworkError', message: `The identity provider could not be reached (${cause ?? 'no answer'}); check the network, HTTPS_PROXY and NO_PROXY.` }
+  return { class: 'transient', code: 'NetworkError', message: `The identity provider could not be reached (${cause ?? 'no response'}); check the network, HTTPS_PROXY and NO_PROXY.` }
 }
 
 /** A token that no header can carry, or none that servers take (RFC 9110 section 5.5). */
-export function unusableToken (): Verdict {
+export function unusableToken (): Classification {
   return { class: 'transient', code: 'UnusableToken', message: `The identity provider gave a token that no header can carry: it is no line of visible ASCII of at most ${LONGEST_HEADER_VALUE} characters. It is asked again with growing pauses; if this stays, look into its log.` }
 }
 
 /** The whole exchange took longer than it may. */
-export function deadlineExceeded (deadlineMs: number): Verdict {
+export function deadlineExceeded (deadlineMs: number): Classification {
   return { class: 'transient', code: 'Timeout', message: `The identity provider did not answer within ${deadlineMs} ms; it is asked again with growing pauses.` }
 }
 
 /** The exchange ended in a way that no rule here foresees. */
-export function unknownFailure (): Verdict {
+export function unknownFailure (): Classification {
   return { class: 'transient', code: 'UnknownFailure', message: 'The login failed in a way that is not known; check userPoolId and endpoint, and report this if it stays.' }
 }
 
@@ -116,18 +116,18 @@ export const CHALLENGES: ReadonlyMap<string, string> = new Map([
 const TLS_ERROR = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH_EXCEEDED|INVALID_PURPOSE)/
 
 /**
- * The codes of a refresh whose flow the app client does not allow, as with refresh-token rotation. Both answers are seen: an
+ * The codes of a refresh whose flow the app client does not allow, as with refresh-token rotation. Both responses are seen: an
  * InvalidParameterException, and a NotAuthorizedException that only its words ("Auth flow not enabled for this client") tell from a dead token's.
  */
 export const FLOW_OFF: ReadonlySet<string> = new Set(['InvalidParameterException', 'FlowNotEnabled'])
 
 // Whatever a refresh is refused for, a login tells more: so nothing here is permanent.
-function refusedRefresh (declared: string, text: string): Verdict {
+function refusedRefresh (declared: string, text: string): Classification {
   const name = declared === 'NotAuthorizedException' && /flow not enabled/i.test(text) ? 'FlowNotEnabled' : declared
   return { class: 'refresh-dead', code: name, message: `The identity provider no longer takes the refresh token (${name}); a login follows.` }
 }
 
-function refusedLogin (name: string, text: string): Verdict {
+function refusedLogin (name: string, text: string): Classification {
   if (name === 'TooManyFailedAttemptsException' || (name === 'NotAuthorizedException' && /attempts exceeded/i.test(text))) {
     return { class: 'lockout', code: name, message: 'The identity provider locked the user after too many wrong passwords; check the password, the next try is in 15 minutes.' }
   }

@@ -3,16 +3,16 @@ import { setMaxListeners } from 'node:events'
 import type { ProxyEnvironment } from '../../http/proxies.ts'
 import type { Pool } from '../../upstream/pool.ts'
 import type { Sender } from '../../upstream/sender.ts'
-import { classifyAnswer, classifyChallenge, classifyNetworkError, unexpectedAnswer } from './classify.ts'
-import type { Verdict } from './classify.ts'
-import type { ExchangeRequest, PlainFailure } from './messages.ts'
+import { classifyResponse, classifyChallenge, classifyNetworkError, unexpectedResponse } from './classify.ts'
+import type { Classification } from './classify.ts'
+import type { NegotiationRequest, PlainFailure } from './messages.ts'
 import { askProvider, connectProvider } from '../provider/client.ts'
 import { retryAfterMs, skewOf } from '../provider/clock.ts'
 
 /** One login or refresh under way, and what its calls brought to light. */
-export interface Exchange {
-  readonly request: ExchangeRequest
-  /** Aborts at the deadline, or when nobody wants the answer any more. */
+export interface Negotiation {
+  readonly request: NegotiationRequest
+  /** Aborts at the deadline, or when nobody wants the response any more. */
   readonly signal: AbortSignal
   /** From the first answer with a `Date`: the provider's clock minus ours. */
   clockSkewMs: number | undefined
@@ -36,10 +36,10 @@ export interface Connections {
 }
 
 /**
- * What the library gets from our fetch instead of an answer that is no success. `nonRetryable` stops its retries, which would
+ * What the library gets from our fetch instead of a response that is no success. `nonRetryable` stops its retries, which would
  * repeat even a dead refresh token six times (amazon-cognito-identity-js Client.js:160-224).
  */
-export class Refusal extends Error {
+export class RejectedCall extends Error {
   override readonly name = 'Refusal'
   readonly nonRetryable = true
 }
@@ -54,9 +54,9 @@ export interface FetchInit {
  * What the library reads of a success (Client.js:106-131). No `Response`, nor `Headers` or `Request` on the way: in a thread of
  * its own each of these names loads an HTTP client of Node's, which has more memory than all else here.
  */
-export type FetchAnswer = Pick<Response, 'ok' | 'json'>
+export type FetchResponse = Pick<Response, 'ok' | 'json'>
 
-export type CognitoFetch = (input: string, init: FetchInit) => Promise<FetchAnswer>
+export type CognitoFetch = (input: string, init: FetchInit) => Promise<FetchResponse>
 
 /** Connections to identity providers, a few of each. */
 export function createConnections (proxies: ProxyEnvironment): Connections {
@@ -78,24 +78,24 @@ export function createConnections (proxies: ProxyEnvironment): Connections {
 }
 
 /**
- * The `fetch` of the library: one POST under the exchange's signal, whose answer is judged and captured before the library sees it.
+ * The `fetch` of the library: one POST under the exchange's signal, whose response is judged and captured before the library sees it.
  *
  * @param current the exchange that the caller belongs to
  */
-export function createCognitoFetch (senderTo: Connections['senderTo'], current: () => Exchange | undefined): CognitoFetch {
+export function createCognitoFetch (senderTo: Connections['senderTo'], current: () => Negotiation | undefined): CognitoFetch {
   return async (input, init) => {
-    const exchange = current()
-    if (exchange === undefined || exchange.signal.aborted) throw new Refusal('the exchange is over')
-    const call = readCall(input, init, exchange)
+    const negotiation = current()
+    if (negotiation === undefined || negotiation.signal.aborted) throw new RejectedCall('the exchange is over')
+    const call = readCall(input, init, negotiation)
     try {
-      const answer = await post(senderTo(call.url), call, exchange)
-      const value = judge(answer, call, exchange)
-      if (call.operation !== 'ConfirmDevice') exchange.tokens ??= capture(value, exchange.request.tokenUse)
+      const response = await post(senderTo(call.url), call, negotiation)
+      const value = judge(response, call, negotiation)
+      if (call.operation !== 'ConfirmDevice') negotiation.tokens ??= capture(value, negotiation.request.tokenUse)
       return { ok: true, json: async () => value }
     } catch (error) {
       // An abort needs no verdict of ours: whoever aborted knows why.
-      if (!exchange.signal.aborted && call.operation !== 'ConfirmDevice') exchange.failure ??= failureOf(error, exchange)
-      throw error instanceof Refusal ? error : new Refusal('no answer')
+      if (!negotiation.signal.aborted && call.operation !== 'ConfirmDevice') negotiation.failure ??= failureOf(error, negotiation)
+      throw error instanceof RejectedCall ? error : new RejectedCall('no response')
     }
   }
 }
@@ -109,17 +109,17 @@ interface Call {
   readonly body: string
 }
 
-interface Answer {
+interface TextResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly text: string
 }
 
-class Rejected extends Refusal {
-  readonly verdict: Verdict
+class Rejected extends RejectedCall {
+  readonly verdict: Classification
   readonly retryAfterMs: number | undefined
 
-  constructor (verdict: Verdict, retryAfterMs?: number) {
+  constructor (verdict: Classification, retryAfterMs?: number) {
     super(verdict.code)
     this.verdict = verdict
     this.retryAfterMs = retryAfterMs
@@ -131,7 +131,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 // A device that cannot be confirmed must not spend the whole deadline of a login that has its tokens.
 const CONFIRM_DEVICE_SHARE = 0.3
 
-function readCall (input: string, init: FetchInit, exchange: Exchange): Call {
+function readCall (input: string, init: FetchInit, negotiation: Negotiation): Call {
   const headers = Object.fromEntries(Object.entries(init.headers).map(([name, value]) => [name.toLowerCase(), value]))
   const body = JSON.parse(init.body) as Record<string, unknown>
   return {
@@ -139,13 +139,13 @@ function readCall (input: string, init: FetchInit, exchange: Exchange): Call {
     operation: headers['x-amz-target']?.split('.')[1] ?? '',
     flow: body['AuthFlow'] ?? body['ChallengeName'],
     headers,
-    body: JSON.stringify(addSecretHash(body, exchange.request))
+    body: JSON.stringify(addSecretHash(body, negotiation.request))
   }
 }
 
 // The library knows no client secret. SECRET_HASH is made over the name in the same request: the one given in step 1,
 // USER_ID_FOR_SRP in step 2 (alexrudd/cognito-srp#1). A refresh names no user; it goes another way (worker.ts).
-function addSecretHash (body: Record<string, unknown>, { clientId, clientSecret }: ExchangeRequest): Record<string, unknown> {
+function addSecretHash (body: Record<string, unknown>, { clientId, clientSecret }: NegotiationRequest): Record<string, unknown> {
   const key = 'AuthParameters' in body ? 'AuthParameters' : 'ChallengeResponses'
   const inner = body[key] as Record<string, unknown> | undefined
   const username = inner?.['USERNAME']
@@ -154,41 +154,41 @@ function addSecretHash (body: Record<string, unknown>, { clientId, clientSecret 
   return { ...body, [key]: { ...inner, SECRET_HASH: hash } }
 }
 
-async function post (sender: Sender, { url, headers, body, operation }: Call, exchange: Exchange): Promise<Answer> {
-  const { deadlineMs } = exchange.request
+async function post (sender: Sender, { url, headers, body, operation }: Call, negotiation: Negotiation): Promise<TextResponse> {
+  const { deadlineMs } = negotiation.request
   const signal = operation === 'ConfirmDevice'
-    ? AbortSignal.any([exchange.signal, AbortSignal.timeout(deadlineMs * CONFIRM_DEVICE_SHARE)])
-    : exchange.signal
+    ? AbortSignal.any([negotiation.signal, AbortSignal.timeout(deadlineMs * CONFIRM_DEVICE_SHARE)])
+    : negotiation.signal
   const sentAt = Date.now()
   const { status, headers: fields, receivedAt, bytes } = await askProvider(sender, { url, headers, body, signal })
-  exchange.clockSkewMs ??= skewOf(fields['date'], sentAt, receivedAt)
-  if (bytes === undefined) throw new Rejected(unexpectedAnswer(status))
+  negotiation.clockSkewMs ??= skewOf(fields['date'], sentAt, receivedAt)
+  if (bytes === undefined) throw new Rejected(unexpectedResponse(status))
   return { status, headers: fields, text: bytes.toString('utf8') }
 }
 
 /** The JSON of a success, or a {@link Rejected}. */
-function judge (answer: Answer, call: Call, { request: { kind, tokenUse }, clockSkewMs }: Exchange): Record<string, unknown> {
-  const json = parseObject(answer.text)
-  if (answer.status !== 200) throw new Rejected(judgeError(answer, json, kind), retryAfterMs(answer.headers['retry-after'], Date.now() + (clockSkewMs ?? 0)))
-  if (json === undefined) throw new Rejected(unexpectedAnswer(200))
+function judge (response: TextResponse, call: Call, { request: { kind, tokenUse }, clockSkewMs }: Negotiation): Record<string, unknown> {
+  const json = parseObject(response.text)
+  if (response.status !== 200) throw new Rejected(judgeError(response, json, kind), retryAfterMs(response.headers['retry-after'], Date.now() + (clockSkewMs ?? 0)))
+  if (json === undefined) throw new Rejected(unexpectedResponse(200))
   if (call.operation === 'ConfirmDevice') return json
   const challenge = json['ChallengeName']
   if (challenge === 'PASSWORD_VERIFIER' && call.flow === 'USER_SRP_AUTH') {
     if (isPasswordVerifier(json['ChallengeParameters'])) return json
-    throw new Rejected(unexpectedAnswer(200))
+    throw new Rejected(unexpectedResponse(200))
   }
   if (challenge !== undefined && challenge !== null) throw new Rejected(classifyChallenge(challenge))
-  if (capture(json, tokenUse) === undefined) throw new Rejected(unexpectedAnswer(200))
+  if (capture(json, tokenUse) === undefined) throw new Rejected(unexpectedResponse(200))
   return json
 }
 
-function judgeError ({ status, headers, text }: Answer, json: Record<string, unknown> | undefined, kind: ExchangeRequest['kind']): Verdict {
-  if (json === undefined) return unexpectedAnswer(status)
+function judgeError ({ status, headers, text }: TextResponse, json: Record<string, unknown> | undefined, kind: NegotiationRequest['kind']): Classification {
+  if (json === undefined) return unexpectedResponse(status)
   const declared = json['__type'] ?? json['code'] ?? String(headers['x-amzn-errortype'] ?? '').split(':')[0]
   // `namespace#Name` (aws/aws-sdk-cpp#1789).
   const code = typeof declared === 'string' ? declared.split('#').pop() : undefined
   const words = json['message'] ?? json['Message']
-  return classifyAnswer({ kind, status, code, text: typeof words === 'string' ? words : text })
+  return classifyResponse({ kind, status, code, text: typeof words === 'string' ? words : text })
 }
 
 // Bounded, because the library's big integers are slow; a salt may be negative for users that do not exist (aws-amplify/amplify-js#7618).
@@ -200,8 +200,8 @@ function isPasswordVerifier (value: unknown): boolean {
     typeof block === 'string' && block !== '' && typeof userId === 'string' && userId !== ''
 }
 
-function capture (answer: Record<string, unknown>, tokenUse: 'access' | 'id'): CapturedTokens | undefined {
-  const result = answer['AuthenticationResult']
+function capture (response: Record<string, unknown>, tokenUse: 'access' | 'id'): CapturedTokens | undefined {
+  const result = response['AuthenticationResult']
   if (!isObject(result)) return undefined
   const { ExpiresIn: expiresIn, RefreshToken: refreshToken, NewDeviceMetadata: device } = result
   const value = result[tokenUse === 'access' ? 'AccessToken' : 'IdToken']
@@ -215,7 +215,7 @@ function capture (answer: Record<string, unknown>, tokenUse: 'access' | 'id'): C
   }
 }
 
-function failureOf (error: unknown, { clockSkewMs }: Exchange): PlainFailure {
+function failureOf (error: unknown, { clockSkewMs }: Negotiation): PlainFailure {
   if (error instanceof Rejected) return { ...error.verdict, retryAfterMs: error.retryAfterMs, clockSkewMs }
   return { ...classifyNetworkError(error), retryAfterMs: undefined, clockSkewMs }
 }

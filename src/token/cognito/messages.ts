@@ -1,5 +1,5 @@
 import type { ProxyEnvironment } from '../../http/proxies.ts'
-import type { ExchangeKind, Verdict } from './classify.ts'
+import type { NegotiationKind, Classification } from './classify.ts'
 
 /** What the worker is given at its start; it reads nothing of the environment by itself. */
 export interface WorkerSettings {
@@ -7,8 +7,8 @@ export interface WorkerSettings {
 }
 
 /** One login or refresh, as it crosses to the worker: plain text, because a structured clone has no private fields. */
-export interface ExchangeRequest {
-  readonly kind: ExchangeKind
+export interface NegotiationRequest {
+  readonly kind: NegotiationKind
   readonly endpoint: string
   readonly userPoolId: string
   readonly clientId: string
@@ -37,13 +37,13 @@ export interface PlainGrant {
 }
 
 /** A verdict with what was measured on the way. */
-export interface PlainFailure extends Verdict {
+export interface PlainFailure extends Classification {
   readonly retryAfterMs: number | undefined
   readonly clockSkewMs: number | undefined
 }
 
 export type ToWorker =
-  | { readonly type: 'exchange', readonly id: number, readonly request: ExchangeRequest }
+  | { readonly type: 'exchange', readonly id: number, readonly request: NegotiationRequest }
   | { readonly type: 'abort', readonly id: number }
   | { readonly type: 'ping' }
   | { readonly type: 'close' }

@@ -1,6 +1,6 @@
 import type { ProxyEnvironment } from '../../http/proxies.ts'
 import { Secret } from '../../secret.ts'
-import type { ExchangeRequest, PlainGrant, PlainRenewal } from './messages.ts'
+import type { NegotiationRequest, PlainGrant, PlainRenewal } from './messages.ts'
 import { CognitoThread, lost, workerEntry } from './thread.ts'
 import type { Grant, Renewal, TokenError, TokenSource } from '../token.ts'
 
@@ -32,7 +32,7 @@ export interface CognitoWorkerOptions {
 }
 
 /** A login or a refresh without its deadline, which is the worker's. */
-export type ExchangeParameters = Omit<ExchangeRequest, 'deadlineMs'>
+export type NegotiationParameters = Omit<NegotiationRequest, 'deadlineMs'>
 
 /**
  * The one thread that talks to Cognito. It starts with the first exchange, serves all credentials, and is replaced when it
@@ -54,7 +54,7 @@ export class CognitoWorker {
   }
 
   /** Runs one exchange. Throws a {@link TokenError} and nothing else; an abort ends it at once. */
-  async exchange (parameters: ExchangeParameters, signal: AbortSignal): Promise<PlainGrant> {
+  async negotiate (parameters: NegotiationParameters, signal: AbortSignal): Promise<PlainGrant> {
     if (this.#closed) throw lost('Closed', 'The login was given up because the proxy stops.')
     if (signal.aborted) throw aborted()
     const thread = this.#thread ??= this.#start()
@@ -95,7 +95,7 @@ export class CognitoWorker {
  * and stays nowhere.
  */
 export function createCognitoSource (credential: CognitoCredential, worker: CognitoWorker): TokenSource {
-  const exchangeOf = (kind: 'login' | 'refresh', renewal?: Renewal): ExchangeParameters => ({
+  const negotiationOf = (kind: 'login' | 'refresh', renewal?: Renewal): NegotiationParameters => ({
     kind,
     endpoint: credential.endpoint,
     userPoolId: credential.userPoolId,
@@ -108,8 +108,8 @@ export function createCognitoSource (credential: CognitoCredential, worker: Cogn
     renewal: renewal && openRenewal(renewal)
   })
   return {
-    login: async signal => sealGrant(await worker.exchange(exchangeOf('login'), signal)),
-    refresh: async (renewal, signal) => sealGrant(await worker.exchange(exchangeOf('refresh', renewal), signal))
+    login: async signal => sealGrant(await worker.negotiate(negotiationOf('login'), signal)),
+    refresh: async (renewal, signal) => sealGrant(await worker.negotiate(negotiationOf('refresh', renewal), signal))
   }
 }
 

@@ -12,7 +12,7 @@ export interface ThreadOptions {
   readonly onEnd: () => void
 }
 
-/** An exchange that waits for its answer. */
+/** An exchange that waits for its response. */
 export interface Pending {
   readonly resolve: (grant: PlainGrant) => void
   readonly reject: (error: TokenError) => void
@@ -55,7 +55,7 @@ export class CognitoThread {
     this.#watch ??= this.#startWatch()
   }
 
-  /** Takes an exchange off the list; undefined where its answer comes too late. */
+  /** Takes an exchange off the list; undefined where its response comes too late. */
   settle (id: number): Pending | undefined {
     const pending = this.#pending.get(id)
     this.#pending.delete(id)
@@ -97,7 +97,7 @@ export class CognitoThread {
     }
   }
 
-  // A ping in the first half of the time, a look for any answer in the second.
+  // A ping in the first half of the time, a look for any response in the second.
   #startWatch (): NodeJS.Timeout {
     this.#isUnanswered = false
     return setInterval(() => {
@@ -110,7 +110,7 @@ export class CognitoThread {
         this.post({ type: 'ping' })
         return
       }
-      // The answer may be waiting in our own event loop, where it was this thread that was busy.
+      // The response may be waiting in our own event loop, where it was this thread that was busy.
       setImmediate(() => {
         if (this.#isUnanswered && this.#watch !== undefined) this.#abandon()
       })

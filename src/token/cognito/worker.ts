@@ -7,10 +7,10 @@ import type { MessagePort } from 'node:worker_threads'
 import type * as cognitoLibrary from 'amazon-cognito-identity-js'
 import type { CognitoUser, ICognitoStorage } from 'amazon-cognito-identity-js'
 import { deadlineExceeded, FLOW_OFF, unknownFailure } from './classify.ts'
-import type { Verdict } from './classify.ts'
+import type { Classification } from './classify.ts'
 import { createCognitoFetch, createConnections } from './fetch.ts'
-import type { CognitoFetch, Exchange } from './fetch.ts'
-import type { ExchangeRequest, FromWorker, PlainFailure, PlainGrant, PlainRenewal, ToWorker, WorkerSettings } from './messages.ts'
+import type { CognitoFetch, Negotiation } from './fetch.ts'
+import type { NegotiationRequest, FromWorker, PlainFailure, PlainGrant, PlainRenewal, ToWorker, WorkerSettings } from './messages.ts'
 import { formatTimestamp, lifetimeOf } from './token.ts'
 import { replaceModPow } from './mod-pow.ts'
 import type { BigIntegerClass } from './mod-pow.ts'
@@ -22,7 +22,7 @@ type Library = typeof cognitoLibrary
 async function serve (port: MessagePort, { proxies }: WorkerSettings): Promise<void> {
   hideEnvironment()
   const send = (message: FromWorker): void => { port.postMessage(message) }
-  const current = new AsyncLocalStorage<Exchange>()
+  const current = new AsyncLocalStorage<Negotiation>()
   const connections = createConnections(proxies)
   const cognitoFetch = createCognitoFetch(connections.senderTo, () => current.getStore())
   // Before the library is loaded: isomorphic-unfetch takes the global that it finds.
@@ -56,16 +56,16 @@ async function serve (port: MessagePort, { proxies }: WorkerSettings): Promise<v
   // The first sign of life: from now on silence means something.
   send({ type: 'pong' })
 
-  function run (id: number, request: ExchangeRequest): void {
+  function run (id: number, request: NegotiationRequest): void {
     const abort = new AbortController()
     const deadline = setTimeout(() => { abort.abort() }, request.deadlineMs)
     aborts.set(id, abort)
-    const exchange: Exchange = { request, signal: abort.signal, clockSkewMs: undefined, tokens: undefined, failure: undefined }
-    current.run(exchange, () => perform(library, cognitoFetch, exchange)).then(device => {
-      send(resultOf(id, exchange, device))
+    const negotiation: Negotiation = { request, signal: abort.signal, clockSkewMs: undefined, tokens: undefined, failure: undefined }
+    current.run(negotiation, () => perform(library, cognitoFetch, negotiation)).then(device => {
+      send(resultOf(id, negotiation, device))
     }).catch(() => {
       // Nothing of the error: its message and its stack may quote what the library was given.
-      send({ type: 'failure', id, failure: withSkew(unknownFailure(), exchange) })
+      send({ type: 'failure', id, failure: withSkew(unknownFailure(), negotiation) })
     }).finally(() => {
       clearTimeout(deadline)
       aborts.delete(id)
@@ -82,7 +82,7 @@ function hideEnvironment (): void {
 }
 
 /** @returns whether powers are computed by OpenSSL */
-async function adaptLibrary (current: () => Exchange | undefined): Promise<boolean> {
+async function adaptLibrary (current: () => Negotiation | undefined): Promise<boolean> {
   // CommonJS, so these are the very modules that the library uses.
   const { default: { default: DateHelper } } = await import('amazon-cognito-identity-js/lib/DateHelper.js')
   const { default: { default: BigInteger } } = await import('amazon-cognito-identity-js/lib/BigInteger.js')
@@ -97,28 +97,28 @@ interface Device {
 }
 
 /** Runs an exchange to its end, whatever that is; what happened stands in the exchange. */
-async function perform (library: Library, cognitoFetch: CognitoFetch, exchange: Exchange): Promise<Device | undefined> {
-  const { request, signal } = exchange
-  if (request.kind === 'login') return await logIn(library, request, signal, exchange)
+async function perform (library: Library, cognitoFetch: CognitoFetch, negotiation: Negotiation): Promise<Device | undefined> {
+  const { request, signal } = negotiation
+  if (request.kind === 'login') return await logIn(library, request, signal, negotiation)
   const { renewal, clientSecret } = request
   if (renewal === undefined) throw new TypeError('a refresh needs a renewal')
   // SECRET_HASH of a refresh is made over the name in the pool, which a refresh no longer knows; this call takes the secret itself.
   if (clientSecret === undefined) await refresh(library, request, renewal, signal)
-  const flowIsOff = exchange.failure?.class === 'refresh-dead' && FLOW_OFF.has(exchange.failure.code)
+  const flowIsOff = negotiation.failure?.class === 'refresh-dead' && FLOW_OFF.has(negotiation.failure.code)
   if (clientSecret !== undefined || flowIsOff) {
-    exchange.failure = undefined
+    negotiation.failure = undefined
     await getTokensFromRefreshToken(cognitoFetch, request, renewal)
   }
   return renewal.device
 }
 
-async function logIn (library: Library, request: ExchangeRequest, signal: AbortSignal, exchange: Exchange): Promise<Device | undefined> {
+async function logIn (library: Library, request: NegotiationRequest, signal: AbortSignal, negotiation: Negotiation): Promise<Device | undefined> {
   const user = createUser(library, request, createStorage())
   user.setAuthenticationFlowType(request.authFlow === 'srp' ? 'USER_SRP_AUTH' : 'USER_PASSWORD_AUTH')
   const details = new library.AuthenticationDetails({ Username: request.username, Password: request.password ?? '' })
   await settled(signal, done => {
     // Every callback is there, because a missing one is a TypeError in the library; none throws, because that would call
-    // onFailure as well (Client.js:112-149). What they bring is not looked at: our fetch has judged the answers.
+    // onFailure as well (Client.js:112-149). What they bring is not looked at: our fetch has judged the responses.
     user.authenticateUser(details, {
       onSuccess: done,
       onFailure: done,
@@ -131,11 +131,11 @@ async function logIn (library: Library, request: ExchangeRequest, signal: AbortS
     })
   })
   const { randomPassword } = user as unknown as { readonly randomPassword?: string | null }
-  const device = exchange.tokens?.newDevice
+  const device = negotiation.tokens?.newDevice
   return device !== undefined && typeof randomPassword === 'string' ? { ...device, password: randomPassword } : undefined
 }
 
-async function refresh (library: Library, request: ExchangeRequest, renewal: PlainRenewal, signal: AbortSignal): Promise<void> {
+async function refresh (library: Library, request: NegotiationRequest, renewal: PlainRenewal, signal: AbortSignal): Promise<void> {
   const storage = createStorage()
   const prefix = `CognitoIdentityServiceProvider.${request.clientId}`
   // The only way to hand refreshSession a device key (CognitoUser.js, refreshSession).
@@ -146,7 +146,7 @@ async function refresh (library: Library, request: ExchangeRequest, renewal: Pla
 }
 
 // One JSON call without maths, which the library does not know: for clients with rotation, where REFRESH_TOKEN_AUTH is off, and with a secret.
-async function getTokensFromRefreshToken (cognitoFetch: CognitoFetch, request: ExchangeRequest, renewal: PlainRenewal): Promise<void> {
+async function getTokensFromRefreshToken (cognitoFetch: CognitoFetch, request: NegotiationRequest, renewal: PlainRenewal): Promise<void> {
   const headers = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'AWSCognitoIdentityProviderService.GetTokensFromRefreshToken' }
   const body = JSON.stringify({
     ClientId: request.clientId, RefreshToken: renewal.refreshToken, ClientSecret: request.clientSecret, DeviceKey: renewal.device?.key
@@ -159,7 +159,7 @@ async function getTokensFromRefreshToken (cognitoFetch: CognitoFetch, request: E
  * A new user for every attempt: the library renames it to USER_ID_FOR_SRP on the way (CognitoUser.js:279). The storage goes to both:
  * the default one is a single object for the whole module, in which credentials would meet (StorageHelper.js:6).
  */
-function createUser (library: Library, request: ExchangeRequest, storage: ICognitoStorage): CognitoUser {
+function createUser (library: Library, request: NegotiationRequest, storage: ICognitoStorage): CognitoUser {
   const pool = new library.CognitoUserPool({ UserPoolId: request.userPoolId, ClientId: request.clientId, endpoint: request.endpoint, Storage: storage })
   return new library.CognitoUser({ Username: request.username, Pool: pool, Storage: storage })
 }
@@ -184,11 +184,11 @@ async function settled (signal: AbortSignal, start: (done: () => void) => void):
 }
 
 /** Tokens that arrived are a success, even where the library failed afterwards: at ConfirmDevice, or at the deadline. */
-function resultOf (id: number, exchange: Exchange, device: Device | undefined): FromWorker {
-  const { tokens, request, clockSkewMs } = exchange
+function resultOf (id: number, negotiation: Negotiation, device: Device | undefined): FromWorker {
+  const { tokens, request, clockSkewMs } = negotiation
   if (tokens === undefined) {
-    const { aborted } = exchange.signal
-    return { type: 'failure', id, failure: exchange.failure ?? withSkew(aborted ? deadlineExceeded(request.deadlineMs) : unknownFailure(), exchange) }
+    const { aborted } = negotiation.signal
+    return { type: 'failure', id, failure: negotiation.failure ?? withSkew(aborted ? deadlineExceeded(request.deadlineMs) : unknownFailure(), negotiation) }
   }
   // Without a new one the old refresh token stays good.
   const refreshToken = tokens.refreshToken ?? request.renewal?.refreshToken
@@ -201,6 +201,6 @@ function resultOf (id: number, exchange: Exchange, device: Device | undefined): 
   return { type: 'grant', id, grant }
 }
 
-function withSkew (verdict: Verdict, { clockSkewMs }: Exchange): PlainFailure {
+function withSkew (verdict: Classification, { clockSkewMs }: Negotiation): PlainFailure {
   return { ...verdict, retryAfterMs: undefined, clockSkewMs }
 }

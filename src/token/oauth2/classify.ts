@@ -1,19 +1,19 @@
 import { classifyNetworkError } from '../cognito/classify.ts'
-import type { Verdict } from '../cognito/classify.ts'
+import type { Classification } from '../cognito/classify.ts'
 
 /**
- * The class of an answer that is no success (RFC 6749 section 5.2). The status tells a failing server from a refusing one;
+ * The class of a response that is no success (RFC 6749 section 5.2). The status tells a failing server from a refusing one;
  * among refusals the code decides. Both `ambiguous` and `permanent` are tried again after 5 s once: some servers answer
  * `invalid_client` while their own database is away.
  *
- * @param declared `error` of the answer, whatever it is. Only codes of the tables below are passed on: anything else may echo
+ * @param declared `error` of the response, whatever it is. Only codes of the tables below are passed on: anything else may echo
  *   what was sent, and so may `error_description`, which is never read.
  */
-export function classifyRefusal (status: number, declared: unknown): Verdict {
+export function classifyErrorResponse (status: number, declared: unknown): Classification {
   const code = typeof declared === 'string' ? declared : ''
   if (status >= 500 || status === 408 || status === 429 || TRANSIENT_CODES.has(code)) return unavailable(status, code)
-  const refusal = REFUSAL_CODES.get(code)
-  if (refusal !== undefined) return { ...refusal, code, message: `${refusal.message} (${code}).` }
+  const rejection = ERROR_CODES.get(code)
+  if (rejection !== undefined) return { ...rejection, code, message: `${rejection.message} (${code}).` }
   if (status === 401) {
     return { class: 'ambiguous', code: 'Unauthorized', message: `The identity provider does not accept the client (status 401); ${CHECK_CLIENT}.` }
   }
@@ -23,35 +23,35 @@ export function classifyRefusal (status: number, declared: unknown): Verdict {
   if (status === 400 && code !== '') {
     return { class: 'unclear', code: 'UnknownRefusal', message: 'The identity provider refuses the login (status 400) for a reason that OAuth 2.0 has no code for; look into its log, and check tokenUrl, clientAuth and extra.' }
   }
-  return unexpectedTokenAnswer(status)
+  return unexpectedTokenResponse(status)
 }
 
-/** An answer that is not a token endpoint's, or half of one: a gateway's page, a captive portal, a 200 without a token. */
-export function unexpectedTokenAnswer (status: number): Verdict {
+/** A response that is not a token endpoint's, or half of one: a gateway's page, a captive portal, a 200 without a token. */
+export function unexpectedTokenResponse (status: number): Classification {
   return { class: 'transient', code: 'UnexpectedAnswer', message: `The identity provider's address answered with status ${status} and nothing that can be used; if this stays, check tokenUrl and the proxies on the way.` }
 }
 
 /** A redirect: following it would hand the client secret to whatever stands in `Location`. */
-export function redirected (status: number): Verdict {
+export function redirected (status: number): Classification {
   return { class: 'transient', code: 'Redirected', message: `The identity provider's address answered with a redirect (status ${status}), which is never followed because the client secret would go along; if this stays, put the final address into tokenUrl.` }
 }
 
 /** A token of which RFC 6749 section 7.1 says that it must not be used: it is no bearer token. */
-export function unsupportedTokenType (type: unknown): Verdict {
+export function unsupportedTokenType (type: unknown): Classification {
   // Named only where it looks like the name of a type: whatever else stands there may be a token.
   const named = typeof type === 'string' && /^[\w.-]{1,16}$/.test(type) ? `of the type "${type}"` : 'of an unknown type'
   return { class: 'transient', code: 'UnsupportedTokenType', message: `The identity provider gave a token ${named}, and only bearer tokens are sent; have this client issued bearer tokens, or set tokenType to "any" if the upstream takes this one as such.` }
 }
 
-/** A request that got no answer. */
-export function classifyTokenNetworkError (error: unknown): Verdict {
+/** A request that got no response. */
+export function classifyTokenNetworkError (error: unknown): Classification {
   const verdict = classifyNetworkError(error)
   // Cognito calls the setting `endpoint`.
   return verdict.code === 'DnsError' ? { ...verdict, message: verdict.message.replace('check endpoint', 'check tokenUrl') } : verdict
 }
 
 /** The exchange ended in a way that no rule here foresees. What was thrown may quote what was sent, so it is told nowhere. */
-export function unknownTokenFailure (): Verdict {
+export function unknownTokenFailure (): Classification {
   return { class: 'transient', code: 'UnknownFailure', message: 'The login failed in a way that is not known; check tokenUrl and clientId, and report this if it stays.' }
 }
 
@@ -61,7 +61,7 @@ const CHECK_CLIENT = 'check clientId and clientSecret, and whether clientAuth mu
 export const TRANSIENT_CODES: ReadonlySet<string> = new Set(['temporarily_unavailable', 'server_error', 'slow_down'])
 
 /** RFC 6749 section 5.2, RFC 8707 section 2; `access_denied` is what Auth0 and others say for an audience that is not granted. */
-export const REFUSAL_CODES: ReadonlyMap<string, Pick<Verdict, 'class' | 'message'>> = new Map([
+export const ERROR_CODES: ReadonlyMap<string, Pick<Classification, 'class' | 'message'>> = new Map([
   ['invalid_client', { class: 'ambiguous', message: `The identity provider does not accept the client; ${CHECK_CLIENT}` }],
   ['unauthorized_client', { class: 'permanent', message: 'The identity provider does not let this client log in with client credentials; allow it that grant there' }],
   ['unsupported_grant_type', { class: 'permanent', message: 'The identity provider does not offer the client credentials grant at this address; check tokenUrl' }],
@@ -72,8 +72,8 @@ export const REFUSAL_CODES: ReadonlyMap<string, Pick<Verdict, 'class' | 'message
   ['access_denied', { class: 'permanent', message: 'The identity provider denies the client access; check audience and scope, and what the client is allowed there' }]
 ])
 
-function unavailable (status: number, code: string): Verdict {
-  const known = TRANSIENT_CODES.has(code) || REFUSAL_CODES.has(code)
+function unavailable (status: number, code: string): Classification {
+  const known = TRANSIENT_CODES.has(code) || ERROR_CODES.has(code)
   const own = status === 429 ? 'TooManyRequests' : status === 408 ? 'RequestTimeout' : 'ServerError'
   return {
     class: 'transient',

@@ -1,10 +1,10 @@
-import { classifyRefusal, redirected, unexpectedTokenAnswer, unsupportedTokenType } from './classify.ts'
-import type { Verdict } from '../cognito/classify.ts'
+import { classifyErrorResponse, redirected, unexpectedTokenResponse, unsupportedTokenType } from './classify.ts'
+import type { Classification } from '../cognito/classify.ts'
 
-/** An answer of a token endpoint, read to its end. */
-export interface Answer {
+/** A response of a token endpoint, read to its end. */
+export interface TokenResponse {
   readonly status: number
-  /** Undefined where it was longer than a token's answer can be. */
+  /** Undefined where it was longer than a token's response can be. */
   readonly text: string | undefined
 }
 
@@ -12,29 +12,29 @@ export interface Answer {
 export type TokenType = 'bearer' | 'any'
 
 /**
- * What an answer gave, under the names of RFC 6749 section 5.1. It holds nothing else of the answer: a refresh token is ignored
+ * What a response gave, under the names of RFC 6749 section 5.1. It holds nothing else of the response: a refresh token is ignored
  * (section 4.4.3), and so is an ID token.
  */
 export interface Issued {
   readonly access_token: string
   readonly token_type: 'bearer'
-  /** Seconds; absent where the answer told none that makes sense. */
+  /** Seconds; absent where the response told none that makes sense. */
   readonly expires_in?: number
 }
 
 /**
- * Reads an answer. It is more lenient than the RFC where servers are known to be sloppy and nothing depends on it (the
+ * Reads a response. It is more lenient than the RFC where servers are known to be sloppy and nothing depends on it (the
  * content type, any 2xx, a lifetime in a string, a `scope` that is a list, an error under status 200), and strict about what the
  * token is. Whether it can be sent is the same question for every provider; the refresher asks it.
  */
-export function readAnswer ({ status, text }: Answer, tokenType: TokenType = 'bearer'): Issued | Verdict {
+export function readTokenResponse ({ status, text }: TokenResponse, tokenType: TokenType = 'bearer'): Issued | Classification {
   if (status >= 300 && status < 400) return redirected(status)
   const json = text === undefined ? undefined : parseObject(text)
-  if (status < 200 || status >= 400) return classifyRefusal(status, json?.['error'])
-  if (json === undefined) return unexpectedTokenAnswer(status)
+  if (status < 200 || status >= 400) return classifyErrorResponse(status, json?.['error'])
+  if (json === undefined) return unexpectedTokenResponse(status)
   const { error, access_token: token, token_type: type, expires_in: lifetime } = json
-  if (typeof error === 'string' && error !== '') return classifyRefusal(status, error)
-  if (typeof token !== 'string' || token === '') return unexpectedTokenAnswer(status)
+  if (typeof error === 'string' && error !== '') return classifyErrorResponse(status, error)
+  if (typeof token !== 'string' || token === '') return unexpectedTokenResponse(status)
   if (tokenType !== 'any' && !isBearer(type)) return unsupportedTokenType(type)
   const seconds = readSeconds(lifetime)
   return { access_token: token, token_type: 'bearer', ...(seconds !== undefined && { expires_in: seconds }) }

@@ -5,7 +5,7 @@ import { unknownTokenFailure } from './classify.ts'
 import { lifetimeOf } from '../cognito/token.ts'
 import { createFailure, createTokenFetch } from './fetch.ts'
 import type { TokenType } from './response.ts'
-import type { Exchange } from './fetch.ts'
+import type { Negotiation } from './fetch.ts'
 import { TokenError } from '../token.ts'
 import type { Grant, TokenSource } from '../token.ts'
 
@@ -24,13 +24,13 @@ export interface OAuth2Credential {
   readonly extra: ReadonlyMap<string, Secret>
   /** `any`: tokens of every type are taken; default `bearer`. */
   readonly tokenType?: TokenType
-  /** Of tokens whose answer tells none. */
+  /** Of tokens whose response tells none. */
   readonly lifetimeSeconds?: number
 }
 
 export interface OAuth2Options {
   readonly proxies: ProxyEnvironment
-  /** Milliseconds for a whole login, from the connection to the last byte of the answer; default 10 000. */
+  /** Milliseconds for a whole login, from the connection to the last byte of the response; default 10 000. */
   readonly deadlineMs?: number
 }
 
@@ -44,26 +44,26 @@ export function createOAuth2Source (credential: OAuth2Credential, { proxies, dea
   }
 }
 
-async function logIn (credential: OAuth2Credential, exchange: Exchange): Promise<Grant> {
+async function logIn (credential: OAuth2Credential, negotiation: Negotiation): Promise<Grant> {
   try {
-    const { access_token: token, expires_in: expiresIn } = await requestToken(credential, exchange)
+    const { access_token: token, expires_in: expiresIn } = await requestToken(credential, negotiation)
     const lifetimeMs = lifetimeOf(token, expiresIn ?? credential.lifetimeSeconds)
-    const { clockSkewMs } = exchange
+    const { clockSkewMs } = negotiation
     return {
       value: new Secret(token),
       ...(lifetimeMs !== undefined && { lifetimeMs }),
       ...(clockSkewMs !== undefined && { clockSkewMs })
     }
   } catch (error) {
-    throw error instanceof TokenError ? error : createFailure(unknownTokenFailure(), exchange)
+    throw error instanceof TokenError ? error : createFailure(unknownTokenFailure(), negotiation)
   }
 }
 
-async function requestToken (credential: OAuth2Credential, exchange: Exchange): Promise<{ readonly access_token: string, readonly expires_in?: number }> {
+async function requestToken (credential: OAuth2Credential, negotiation: Negotiation): Promise<{ readonly access_token: string, readonly expires_in?: number }> {
   // Loaded by the first login: who has no such credential need not wait for it at start, nor hold it in memory.
   const oauth = await import('oauth4webapi')
   // A stop that came meanwhile: nothing may be opened any more.
-  exchange.signal.throwIfAborted()
+  negotiation.signal.throwIfAborted()
   const { tokenUrl, clientId, clientSecret, clientAuth } = credential
   const { origin, protocol } = new URL(tokenUrl)
   const server = { issuer: origin, token_endpoint: tokenUrl }
@@ -74,7 +74,7 @@ async function requestToken (credential: OAuth2Credential, exchange: Exchange): 
         headers.set('authorization', basic(clientId, clientSecret.reveal()))
       }
   const response = await oauth.clientCredentialsGrantRequest(server, client, authenticate, formOf(credential), {
-    [oauth.customFetch]: createTokenFetch(exchange),
+    [oauth.customFetch]: createTokenFetch(negotiation),
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- so marked to stand out; the configuration allows plain http: to loopback, or where it says so
     [oauth.allowInsecureRequests]: protocol === 'http:'
   })

@@ -8,7 +8,7 @@ import type { ResponseHead } from '../../upstream/response-head.ts'
 import type { Sender } from '../../upstream/sender.ts'
 
 /** The longest answer of an identity provider that is read, in bytes; real ones have a few kilobytes. */
-export const LONGEST_ANSWER = 1_048_576
+export const LONGEST_RESPONSE = 1_048_576
 
 /** A POST to an identity provider. */
 export interface ProviderCall {
@@ -18,13 +18,13 @@ export interface ProviderCall {
   readonly signal: AbortSignal
 }
 
-export interface ProviderAnswer {
+export interface ProviderResponse {
   readonly status: number
   /** Names in lower case; a list where a name came more than once. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   /** Epoch milliseconds; when its headers were here. */
   readonly receivedAt: number
-  /** Undefined where it is longer than {@link LONGEST_ANSWER}. */
+  /** Undefined where it is longer than {@link LONGEST_RESPONSE}. */
   readonly bytes: Buffer | undefined
 }
 
@@ -57,8 +57,8 @@ export function connectProvider (url: URL, { proxies, signal, connectTimeoutMs }
   })
 }
 
-/** Sends a call and reads its answer. @throws as a rejection, what kept the answer away; where that was the signal, its reason */
-export function askProvider (sender: Sender, { url, headers, body, signal }: ProviderCall): Promise<ProviderAnswer> {
+/** Sends a call and reads its response. @throws as a rejection, what kept the response away; where that was the signal, its reason */
+export function askProvider (sender: Sender, { url, headers, body, signal }: ProviderCall): Promise<ProviderResponse> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
     const collected = new Bytes()
@@ -85,7 +85,7 @@ export function askProvider (sender: Sender, { url, headers, body, signal }: Pro
         receivedAt = Date.now()
       },
       onBody: (chunk) => {
-        if (collected.length + chunk.length <= LONGEST_ANSWER) {
+        if (collected.length + chunk.length <= LONGEST_RESPONSE) {
           collected.add(chunk)
           return
         }
@@ -105,7 +105,7 @@ export function askProvider (sender: Sender, { url, headers, body, signal }: Pro
 const RENEW_AFTER_MS = 10_000
 
 function causeOf ({ cause }: ProxyError): Error {
-  return cause instanceof Error ? cause : new Error('no whole answer')
+  return cause instanceof Error ? cause : new Error('no whole response')
 }
 
 function fieldsOf (rawHeaders: readonly string[]): Record<string, string | string[]> {

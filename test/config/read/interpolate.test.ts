@@ -10,14 +10,14 @@ const from = (secrets: Readonly<Record<string, string>>) => (name: string): Secr
   return value === undefined ? { ok: false, reason: `${name} is missing` } : { ok: true, value }
 }
 
-const messageOf = (text: string): string | undefined => interpolate({ a: text }, from({ NAME: 'x' })).faults[0]?.message
+const messageOf = (text: string): string | undefined => interpolate({ a: text }, from({ NAME: 'x' })).problems[0]?.message
 
 t.test('any secret arrives byte for byte, alone or within a text, and is never looked at again', async () => {
   const text = fc.string({ unit: fc.oneof(fc.constantFrom('$', '{', '}', '\\', '"', '\n', '${NAME}', '\\${'), fc.string({ unit: 'binary', maxLength: 3 })) })
   const plain = fc.string({ unit: 'grapheme' }).filter((one) => !/[$\\{}]/.test(one))
   fc.assert(fc.property(text, plain, plain, (secret, before, after) => {
-    const { value, faults } = interpolate([`${before}\${NAME}${after}\${NAME}`], from({ NAME: secret }))
-    assert.deepEqual(faults, [])
+    const { value, problems } = interpolate([`${before}\${NAME}${after}\${NAME}`], from({ NAME: secret }))
+    assert.deepEqual(problems, [])
     assert.deepEqual(value, [`${before}${secret}${after}${secret}`])
   }))
 })
@@ -30,8 +30,8 @@ t.test('a text without ${ stays as it is', async (t) => {
 })
 
 t.test('a backslash makes ${ literal', async (t) => {
-  const { value, faults, secretPaths } = interpolate(['\\${NAME}', '\\${', '\\${}${NAME}', '\\\\${NAME}', 'a\\b${NAME}'], from({ NAME: 's' }))
-  t.same(faults, [])
+  const { value, problems, secretPaths } = interpolate(['\\${NAME}', '\\${', '\\${}${NAME}', '\\\\${NAME}', 'a\\b${NAME}'], from({ NAME: 's' }))
+  t.same(problems, [])
   t.same(value, ['${NAME}', '${', '${}s', '\\${NAME}', 'a\\bs'])
   t.same([...secretPaths], ['[2]', '[4]'])
 })
@@ -48,11 +48,11 @@ t.test('nothing is evaluated: whatever is no name is an error', async (t) => {
   }
   fc.assert(fc.property(fc.string().filter((inner) => !inner.includes('}') && !/^[A-Z][A-Z0-9_]*$/.test(inner)), (inner) => {
     let asked = false
-    const { faults } = interpolate([`\${${inner}}`], () => {
+    const { problems } = interpolate([`\${${inner}}`], () => {
       asked = true
       return { ok: true, value: '' }
     })
-    assert.equal(faults.length, 1)
+    assert.equal(problems.length, 1)
     assert.equal(asked, false)
   }))
 })
@@ -67,18 +67,18 @@ t.test('an error shows the right form, and of the wrong one nothing', async (t) 
 })
 
 t.test('${ in an object key is an error at the key, escaped or not', async (t) => {
-  const { faults } = interpolate({ 'a${NAME}': 1, b: { '\\${': 2 } }, from({ NAME: 'x' }))
-  t.same(faults.map(({ path, at }) => [path, at]), [[['a${NAME}'], 'key'], [['b', '\\${'], 'key']])
+  const { problems } = interpolate({ 'a${NAME}': 1, b: { '\\${': 2 } }, from({ NAME: 'x' }))
+  t.same(problems.map(({ path, at }) => [path, at]), [[['a${NAME}'], 'key'], [['b', '\\${'], 'key']])
 })
 
 t.test('all missing secrets are reported at once, each once with all its places', async (t) => {
   const asked: string[] = []
-  const { faults, brokenPaths, value } = interpolate({ a: '${ONE}${ONE}', b: ['${TWO}', '${ONE}${TWO}'] }, (name) => {
+  const { problems, brokenPaths, value } = interpolate({ a: '${ONE}${ONE}', b: ['${TWO}', '${ONE}${TWO}'] }, (name) => {
     asked.push(name)
     return { ok: false, reason: `${name} is missing` }
   })
   t.same(asked, ['ONE', 'TWO'])
-  t.same(faults.map(({ path, message, alsoAt }) => ({ path, message, alsoAt })), [
+  t.same(problems.map(({ path, message, alsoAt }) => ({ path, message, alsoAt })), [
     { path: ['a'], message: 'ONE is missing', alsoAt: [['b', 1]] },
     { path: ['b', 0], message: 'TWO is missing', alsoAt: [['b', 1]] }
   ])

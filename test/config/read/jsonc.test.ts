@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { parseJsonc } from '#src/config/read/jsonc.ts'
 
-const places = (text: string): string[] => parseJsonc(text).faults.map(({ position, message }) => `${position.line}:${position.column} ${message}`)
+const places = (text: string): string[] => parseJsonc(text).problems.map(({ position, message }) => `${position.line}:${position.column} ${message}`)
 
 t.test('any JSON value is read as JSON.parse reads it', async () => {
   fc.assert(fc.property(fc.json({ maxDepth: 5 }), (text) => {
@@ -13,8 +13,8 @@ t.test('any JSON value is read as JSON.parse reads it', async () => {
 })
 
 t.test('comments, trailing commas, CRLF and a byte order mark are fine', async (t) => {
-  const { document, faults } = parseJsonc('\uFEFF{ // a comment\r\n  /* another */ "a": [1, 2,],\r\n}\r\n')
-  t.same(faults, [])
+  const { document, problems } = parseJsonc('\uFEFF{ // a comment\r\n  /* another */ "a": [1, 2,],\r\n}\r\n')
+  t.same(problems, [])
   t.same({ ...document?.value as object }, { a: [1, 2] })
 })
 
@@ -41,8 +41,8 @@ t.test('a duplicate key is an error at its second place, at any depth', async (t
 })
 
 t.test('keys that are property names of JavaScript objects are keys like any other', async (t) => {
-  const { document, faults } = parseJsonc('{ "__proto__": { "polluted": 1 }, "constructor": 2, "toString": 3 }')
-  t.same(faults, [])
+  const { document, problems } = parseJsonc('{ "__proto__": { "polluted": 1 }, "constructor": 2, "toString": 3 }')
+  t.same(problems, [])
   t.same(Object.keys(document?.value as object), ['__proto__', 'constructor', 'toString'])
   t.equal(Object.getPrototypeOf(document?.value), null)
   t.notOk('polluted' in {})
@@ -63,15 +63,15 @@ t.test('an empty file, or one with comments only, is an error', async (t) => {
   for (const text of ['', ' \n', '// nothing\n', '/*', '/**/ /*/']) t.equal(places(text).length, 1, JSON.stringify(text))
 })
 
-t.test('a file of any depth gets an answer, not a stack overflow', async (t) => {
+t.test('a file of any depth gets a response, not a stack overflow', async (t) => {
   t.match(places('['.repeat(200_000)), [/^1:65 nested deeper than 64 levels; flatten it$/])
   t.match(places('{"a":'.repeat(200_000)), [/nested deeper/])
   t.same(places('['.repeat(64) + ']'.repeat(64)), [])
 })
 
-t.test('any text gets an answer', async () => {
+t.test('any text gets a response', async () => {
   fc.assert(fc.property(fc.string({ unit: fc.constantFrom(...'{}[]",:/*\\ntrue1.-\n\r\t \0${}') }), (text) => {
-    const { document, faults } = parseJsonc(text)
-    return document !== undefined || faults.length > 0
+    const { document, problems } = parseJsonc(text)
+    return document !== undefined || problems.length > 0
   }), { numRuns: 2000 })
 })

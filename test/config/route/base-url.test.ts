@@ -6,9 +6,9 @@ const read = (text: string, allow = false): string | undefined => {
   const result = readBaseUrl(text, allow, 'allowInsecureUpstream')
   return result.ok ? result.url : undefined
 }
-const faultOf = (text: string): string => {
+const problemOf = (text: string): string => {
   const result = readBaseUrl(text, false, 'allowInsecureUpstream')
-  return result.ok ? 'none' : result.fault
+  return result.ok ? 'none' : result.problem
 }
 
 t.test('a base URL keeps its path, loses its trailing slash and its default port', async (t) => {
@@ -27,13 +27,13 @@ t.test('a base URL keeps its path, loses its trailing slash and its default port
 t.test('http: needs loopback, or a permission', async (t) => {
   for (const text of ['http://127.0.0.1:9000', 'http://localhost', 'http://[::1]:1/x', 'http://127.8.8.8']) t.equal(read(text), text)
   for (const text of ['http://x.example', 'http://10.0.0.1', 'http://localhost.example', 'http://0.0.0.0', 'http://127.0.0.1.nip.io', 'http://[::]']) {
-    t.match(faultOf(text), /^is http: to another machine, .*; use https:, or set allowInsecureUpstream to true/, text)
+    t.match(problemOf(text), /^is http: to another machine, .*; use https:, or set allowInsecureUpstream to true/, text)
     t.equal(read(text, true), text)
   }
 })
 
 t.test('what is no plain base URL is refused with what to do', async (t) => {
-  for (const [text, fault] of [
+  for (const [text, problem] of [
     ['', /is empty/],
     ['x.example', /is no base URL/],
     ['ftp://x.example', /is no base URL/],
@@ -66,7 +66,7 @@ t.test('what is no plain base URL is refused with what to do', async (t) => {
     ['https://x.example/a^b', /percent-encode/],
     ['https://x.example//a', /empty segment/],
     ['https://x.example/a//', /empty segment/]
-  ] as const) t.match(faultOf(text), fault, JSON.stringify(text))
+  ] as const) t.match(problemOf(text), problem, JSON.stringify(text))
 })
 
 t.test('what is accepted is sent in these very bytes', async () => {

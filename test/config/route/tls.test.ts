@@ -34,7 +34,7 @@ function load (t: Test, tls: unknown, route: object = {}): LoadResult & { readon
   writeFileSync(join(folder, 'config/c.jsonc'), JSON.stringify({ routes: [{ prefix: '/', upstream: 'https://x.example', tls, ...route }] }))
   return { ...loadConfig({ env: {}, cwd: join(folder, 'elsewhere'), options: { config: '../config/c.jsonc' } }), folder }
 }
-const faultsOf = (t: Test, tls: unknown, route?: object): string[] => linesOf(load(t, tls, route)).map((line) => line.replace(/^.*?c\.jsonc:\d+:\d+ {2}/, ''))
+const problemsOf = (t: Test, tls: unknown, route?: object): string[] => linesOf(load(t, tls, route)).map((line) => line.replace(/^.*?c\.jsonc:\d+:\d+ {2}/, ''))
 
 t.test('files are read from the configuration\'s folder on, and are among what is watched', async (t) => {
   const result = load(t, { ca: 'tls/ca.pem', cert: 'tls/client.pem', key: 'tls/client.key', serverName: 'api.internal' })
@@ -66,25 +66,25 @@ t.test('what is wrong with a file is said with its place, and nothing of the fil
     [{ cert: 'tls/client.pem', key: 'tls/text.pem' }, /^routes\[0\]\.tls\.key {2}the file that it names holds no private key in PEM/],
     [{ cert: 'tls/client.pem', key: 'tls/client.pem' }, /^routes\[0\]\.tls\.key {2}the file that it names holds no private key in PEM/]
   ]
-  for (const [tls, fault] of cases) {
-    const lines = faultsOf(t, tls)
-    t.match(lines, [fault])
+  for (const [tls, problem] of cases) {
+    const lines = problemsOf(t, tls)
+    t.match(lines, [problem])
     t.equal(lines.length, 1)
     t.notMatch(lines.join(), /CANARY|tls\/|MII/)
   }
 })
 
 t.test('a server name is a host name', async (t) => {
-  for (const serverName of ['', '10.0.0.1', '::1', '[::1]', 'a:443', 'a b', '*.example.com', 'https://x']) t.match(faultsOf(t, { serverName }), [/^routes\[0\]\.tls\.serverName {2}is no host name/], serverName)
+  for (const serverName of ['', '10.0.0.1', '::1', '[::1]', 'a:443', 'a b', '*.example.com', 'https://x']) t.match(problemsOf(t, { serverName }), [/^routes\[0\]\.tls\.serverName {2}is no host name/], serverName)
 })
 
 t.test('tls is for https: alone, and has no key that turns verification off', async (t) => {
-  for (const upstream of ['http://127.0.0.1:1', 'unix:/x.sock']) t.match(faultsOf(t, { serverName: 'x.example' }, { upstream }), [/^routes\[0\]\.tls {2}has a meaning only for an https: upstream/])
-  for (const key of ['rejectUnauthorized', 'insecure', 'verify']) t.match(faultsOf(t, { [key]: false }), [/^routes\[0\]\.tls\.\w+ {2}unknown key; remove it, or write one of "ca", "cert", "key", "serverName"$/])
+  for (const upstream of ['http://127.0.0.1:1', 'unix:/x.sock']) t.match(problemsOf(t, { serverName: 'x.example' }, { upstream }), [/^routes\[0\]\.tls {2}has a meaning only for an https: upstream/])
+  for (const key of ['rejectUnauthorized', 'insecure', 'verify']) t.match(problemsOf(t, { [key]: false }), [/^routes\[0\]\.tls\.\w+ {2}unknown key; remove it, or write one of "ca", "cert", "key", "serverName"$/])
 })
 
 t.test('a client certificate that has expired, or is not valid yet, is a warning', async (t) => {
-  t.match(faultsOf(t, { cert: 'tls/expired.pem', key: 'tls/expired.key' }), [/^routes\[0\]\.tls\.cert {2}the client certificate has expired, so/])
-  t.match(faultsOf(t, { cert: 'tls/early.pem', key: 'tls/early.key' }), [/^routes\[0\]\.tls\.cert {2}the client certificate is not valid yet, so/])
+  t.match(problemsOf(t, { cert: 'tls/expired.pem', key: 'tls/expired.key' }), [/^routes\[0\]\.tls\.cert {2}the client certificate has expired, so/])
+  t.match(problemsOf(t, { cert: 'tls/early.pem', key: 'tls/early.key' }), [/^routes\[0\]\.tls\.cert {2}the client certificate is not valid yet, so/])
   t.ok(load(t, { cert: 'tls/expired.pem', key: 'tls/expired.key' }).ok)
 })

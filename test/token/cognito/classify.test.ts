@@ -1,13 +1,13 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { ForwardProxyError } from '#src/http/proxy-url.ts'
-import { classifyAnswer, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedAnswer, unknownFailure } from '#src/token/cognito/classify.ts'
-import type { ErrorAnswer, Verdict } from '#src/token/cognito/classify.ts'
+import { classifyResponse, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedResponse, unknownFailure } from '#src/token/cognito/classify.ts'
+import type { ErrorResponse, Classification } from '#src/token/cognito/classify.ts'
 import type { FailureClass } from '#src/token/token.ts'
 
 const CANARY = 'c4n4ry'
 
-const answers: readonly [FailureClass, string, Partial<ErrorAnswer>][] = [
+const responses: readonly [FailureClass, string, Partial<ErrorResponse>][] = [
   ['transient', 'TooManyRequestsException', { text: 'Rate exceeded' }],
   ['transient', 'TooManyRequestsException', { kind: 'refresh' }],
   ['transient', 'LimitExceededException', {}],
@@ -38,29 +38,29 @@ const answers: readonly [FailureClass, string, Partial<ErrorAnswer>][] = [
 ]
 
 /** A sentence that says what to do, and repeats nothing of the provider's words. */
-function isSafe (t: Test, verdict: Verdict): void {
+function isSafe (t: Test, verdict: Classification): void {
   t.match(verdict.message, /^[A-Z].*[.]$/)
   t.notOk(verdict.message.includes(CANARY), 'no words of the provider')
 }
 
-for (const [expected, code, fields] of answers) {
+for (const [expected, code, fields] of responses) {
   const { kind = 'login', status = 400, text = '' } = fields
   t.test(`${code} (${status}) "${text}" on a ${kind} is ${expected}`, async t => {
-    const verdict = classifyAnswer({ kind, status, code, text: `${text} ${CANARY}` })
+    const verdict = classifyResponse({ kind, status, code, text: `${text} ${CANARY}` })
     t.equal(verdict.class, expected)
     t.equal(verdict.code, code)
     isSafe(t, verdict)
   })
 }
 
-t.test('an answer without a code, or with one that is no word, is transient', async t => {
+t.test('a response without a code, or with one that is no word, is transient', async t => {
   for (const code of [undefined, '', 'a'.repeat(65), 'evil\nline', CANARY + ' ']) {
-    const verdict = classifyAnswer({ kind: 'login', status: 400, code, text: CANARY })
+    const verdict = classifyResponse({ kind: 'login', status: 400, code, text: CANARY })
     t.equal(verdict.class, 'transient')
     t.equal(verdict.code, 'UnexpectedAnswer')
     isSafe(t, verdict)
   }
-  t.equal(unexpectedAnswer(502).code, 'ServerError')
+  t.equal(unexpectedResponse(502).code, 'ServerError')
 })
 
 t.test('every challenge is of its own class, under its name, with what to do', async t => {
@@ -77,7 +77,7 @@ t.test('every challenge is of its own class, under its name, with what to do', a
 t.test('names of the language are words like others', async t => {
   for (const name of ['__proto__', 'constructor', 'toString']) {
     isSafe(t, classifyChallenge(name))
-    t.match(classifyAnswer({ kind: 'login', status: 400, code: name, text: '' }), { class: 'permanent', code: name, message: name })
+    t.match(classifyResponse({ kind: 'login', status: 400, code: name, text: '' }), { class: 'permanent', code: name, message: name })
   }
 })
 

@@ -89,7 +89,7 @@ t.test('5: a refused refresh costs one call, whatever the reason', async t => {
   t.equal(emulator.record.length, 2 + cases.length + 1)
 })
 
-t.test('6: the deadline ends an exchange that gets no answer, and an abort ends it at once', async t => {
+t.test('6: the deadline ends an exchange that gets no response, and an abort ends it at once', async t => {
   const emulator = await startEmulator(t)
   const worker = startWorker(t, { deadlineMs: 1000 })
   const source = sourceFor(emulator.url, worker)
@@ -132,11 +132,11 @@ t.test('8: a clock that is wrong by minutes is measured and corrected within the
   t.ok(Math.abs((failure.clockSkewMs ?? NaN) - 600_000) < 2000, 'a failure tells the skew as well')
 })
 
-t.test('9: what is no answer of Cognito is a transient failure', async t => {
+t.test('9: what is no response of Cognito is a transient failure', async t => {
   const emulator = await startEmulator(t)
   const source = sourceFor(emulator.url, shared)
-  const faults = [{ type: 'bad-gateway' }, { type: 'captive-portal' }, { type: 'truncated' }, { type: 'empty' }, { type: 'redirect', location: 'http://127.0.0.1:1/' }] as const
-  for (const fault of faults) {
+  const failures = [{ type: 'bad-gateway' }, { type: 'captive-portal' }, { type: 'truncated' }, { type: 'empty' }, { type: 'redirect', location: 'http://127.0.0.1:1/' }] as const
+  for (const fault of failures) {
     for (const operation of ['InitiateAuth', 'RespondToAuthChallenge'] as const) {
       emulator.faults.add({ ...fault, operation })
       const failure = await failureOf(source.login(NEVER))
@@ -164,7 +164,7 @@ t.test('10: failures are told apart by their code, with or without a namespace, 
   t.match(await failureOf(unknown.login(NEVER)), { class: 'permanent', code: 'ResourceNotFoundException' })
 })
 
-t.test('11: the lifetime is that of the answer, else that of the token; and a token that is not wanted may be missing', async t => {
+t.test('11: the lifetime is that of the response, else that of the token; and a token that is not wanted may be missing', async t => {
   const emulator = await startEmulator(t, { client: { lifetimeSeconds: 600 } })
   const worker = shared
   const source = sourceFor(emulator.url, worker)

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import t from 'tap'
-import { answerClient, claimSignature, createVerifier, passwordMatches, secretHash } from '#src/demo/srp-server.ts'
+import { respondToClient, claimSignature, createVerifier, passwordMatches, secretHash } from '#src/demo/srp-server.ts'
 import { replaceModPow } from '#src/token/cognito/mod-pow.ts'
 import type { BigIntegerClass, BigIntegerLike } from '#src/token/cognito/mod-pow.ts'
 
@@ -68,9 +68,9 @@ t.test('the emulator computes every known verifier, B, key and signature', async
     t.equal(known.verifier, vector.intermediate.v, `v: ${vector.aim}`)
     t.ok(passwordMatches(poolName(vector), vector.userIdForSrp, vector.password, known))
     if (vector.b === undefined) continue
-    const exchange = answerClient(vector.A, known, 'any', vector.b)
-    t.equal(exchange?.B, vector.B, `B: ${vector.aim}`)
-    t.equal(exchange?.key.toString('hex'), vector.intermediate.hkdfKey, `key: ${vector.aim}`)
+    const negotiation = respondToClient(vector.A, known, 'any', vector.b)
+    t.equal(negotiation?.B, vector.B, `B: ${vector.aim}`)
+    t.equal(negotiation?.key.toString('hex'), vector.intermediate.hkdfKey, `key: ${vector.aim}`)
   }
 })
 

@@ -34,7 +34,7 @@ t.test('a token that tells no lifetime has none', async t => {
   }
 })
 
-t.test('whatever a token and its answer claim, it lives for more than nothing and at most a year', async t => {
+t.test('whatever a token and its response claim, it lives for more than nothing and at most a year', async t => {
   const now = Math.floor(Date.now() / 1000)
   const absurd = [-1, 0, 1e20, -1e20, '3600', null, true, [], {}, Number.MAX_VALUE, Number.MIN_VALUE, NaN, Infinity, 2 ** 31, 2 ** 53]
   for (const exp of absurd) {

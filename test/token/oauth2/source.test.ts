@@ -11,7 +11,7 @@ import { Secret } from '#src/secret.ts'
 import { TokenRefresher } from '#src/token/refresher.ts'
 import { createAuthority, createSelfSigned } from '../../helpers/certificates.ts'
 import { FakeClock } from '../../helpers/clock.ts'
-import { NEVER, answer, createFetchEvents, createUnsignedJwt, failureOf, issued, listen, readBasic, sourceFor, startConnectProxy, startScriptedServer } from '../../helpers/oauth2.ts'
+import { NEVER, respond, createFetchEvents, createUnsignedJwt, failureOf, issued, listen, readBasic, sourceFor, startConnectProxy, startScriptedServer } from '../../helpers/oauth2.ts'
 import { createTestLog } from '../../helpers/token-source.ts'
 import type { Reply } from '../../helpers/oauth2.ts'
 import type { ProxyEnvironment } from '#src/upstream/connect.ts'
@@ -43,7 +43,7 @@ t.test('a login is one POST of a form, with the client in a Basic header and now
   t.equal(call?.raw.split('CANARY').length, 1, 'the secret has no other place')
 })
 
-t.test('a source has no refresh, and a refresh token in the answer is ignored', async t => {
+t.test('a source has no refresh, and a refresh token in the response is ignored', async t => {
   const server = await startScriptedServer(t, issued({ refresh_token: 'refresh-1', id_token: 'no.jwt.at-all' }))
   const source = sourceFor(`${server.url}/token`)
   t.equal(source.refresh, undefined)
@@ -95,7 +95,7 @@ t.test('scope, audience, resource and extra are form fields, and no extra can ta
   ])
 })
 
-// ---- a good answer
+// ---- a good response
 
 t.test('a lifetime that makes no sense is left out, one in a string is read', async t => {
   const server = await startScriptedServer(t)
@@ -111,7 +111,7 @@ t.test('a lifetime that makes no sense is left out, one in a string is read', as
     t.equal(grant.lifetimeMs, lifetimeMs, JSON.stringify(expiresIn))
     t.equal('lifetimeMs' in grant, lifetimeMs !== undefined)
   }
-  server.reply = answer(200, '{"access_token":"token-1","token_type":"bearer","expires_in":1e999}')
+  server.reply = respond(200, '{"access_token":"token-1","token_type":"bearer","expires_in":1e999}')
   t.equal((await sourceFor(`${server.url}/token`).login(NEVER)).lifetimeMs, undefined, 'infinite')
 })
 
@@ -124,7 +124,7 @@ t.test('without a usable lifetime a JWT lives as long as its own exp and iat say
   // Nothing is measured against our clock, which may be wrong.
   t.equal(await lifetimeOf({ iat: 1000, exp: 1900 }), 900_000)
   t.equal(await lifetimeOf({ iat: 1000, exp: 1900 }, 'soon'), 900_000)
-  t.equal(await lifetimeOf({ iat: 1000, exp: 1900 }, 60), 60_000, 'the answer counts first')
+  t.equal(await lifetimeOf({ iat: 1000, exp: 1900 }, 60), 60_000, 'the response counts first')
   t.equal(await lifetimeOf({ iat: 1900, exp: 1000 }), undefined)
   t.equal(await lifetimeOf({ exp: 1900 }), undefined)
   t.equal(await lifetimeOf({ iat: '1000', exp: '1900' }), undefined)
@@ -152,7 +152,7 @@ t.test('a token of another type is a failure that is tried again, unless any typ
   }
 })
 
-t.test('a lifetime is the answer\'s, else the configured one, else the token\'s own', async t => {
+t.test('a lifetime is the response\'s, else the configured one, else the token\'s own', async t => {
   const server = await startScriptedServer(t)
   const jwt = createUnsignedJwt({ iat: 1000, exp: 1900 })
   const lifetimeOf = async (access: string, expiresIn: unknown, lifetimeSeconds?: number) => {
@@ -169,12 +169,12 @@ t.test('a lifetime is the answer\'s, else the configured one, else the token\'s 
 t.test('what servers are known to be sloppy about does not matter', async t => {
   const token = { access_token: 'token-1', token_type: 'bearer', expires_in: 60 }
   const replies = [
-    answer(200, token, { 'Content-Type': 'text/html' }),
-    answer(201, token),
-    answer(200, `\ufeff${JSON.stringify(token)}`),
-    answer(200, { ...token, scope: ['a', 'b'], refresh_token: '', error: '', id_token: 7 }),
-    answer(200, token, { 'WWW-Authenticate': 'Bearer' }),
-    `HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${answer(200, token)}`,
+    respond(200, token, { 'Content-Type': 'text/html' }),
+    respond(201, token),
+    respond(200, `\ufeff${JSON.stringify(token)}`),
+    respond(200, { ...token, scope: ['a', 'b'], refresh_token: '', error: '', id_token: 7 }),
+    respond(200, token, { 'WWW-Authenticate': 'Bearer' }),
+    `HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${respond(200, token)}`,
     `HTTP/1.0 200 OK\r\n\r\n${JSON.stringify(token)}`,
     `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"acc\r\n${(JSON.stringify(token).length - 5).toString(16)}\r\n${JSON.stringify(token).slice(5)}\r\n0\r\n\r\n`
   ]
@@ -186,12 +186,12 @@ t.test('what servers are known to be sloppy about does not matter', async t => {
   }
 })
 
-t.test('the Date of an answer tells how far the clocks are apart, in success and in failure', async t => {
+t.test('the Date of a response tells how far the clocks are apart, in success and in failure', async t => {
   const server = await startScriptedServer(t)
   const source = sourceFor(`${server.url}/token`)
   const ahead = new Date(Date.now() + 3_600_000).toUTCString()
   const isAnHour = (skewMs: number | undefined): void => { t.ok(skewMs !== undefined && Math.abs(skewMs - 3_600_000) < 5_000, String(skewMs)) }
-  server.script.push(issued({}, { Date: ahead }), answer(503, 'busy', { Date: ahead }), answer(401, { error: 'invalid_client' }, { Date: ahead }), issued({}, { Date: 'noon' }))
+  server.script.push(issued({}, { Date: ahead }), respond(503, 'busy', { Date: ahead }), respond(401, { error: 'invalid_client' }, { Date: ahead }), issued({}, { Date: 'noon' }))
   isAnHour((await source.login(NEVER)).clockSkewMs)
   isAnHour((await failureOf(source.login(NEVER))).clockSkewMs)
   isAnHour((await failureOf(source.login(NEVER))).clockSkewMs)
@@ -200,33 +200,33 @@ t.test('the Date of an answer tells how far the clocks are apart, in success and
 
 // ---- a bad answer
 
-t.test('an answer that is no token endpoint\'s is a transient failure', async t => {
+t.test('a response that is no token endpoint\'s is a transient failure', async t => {
   const replies: ReadonlyArray<readonly [name: string, reply: Reply]> = [
-    ['HTML', answer(200, '<html>Sign in to the hotel</html>', { 'Content-Type': 'text/html' })],
-    ['truncated JSON', answer(200, '{"access_token":"tok')],
-    ['empty', answer(200, '')],
+    ['HTML', respond(200, '<html>Sign in to the hotel</html>', { 'Content-Type': 'text/html' })],
+    ['truncated JSON', respond(200, '{"access_token":"tok')],
+    ['empty', respond(200, '')],
     ['empty 204', 'HTTP/1.1 204 No Content\r\n\r\n'],
-    ['no token', answer(200, { token_type: 'Bearer', expires_in: 3600 })],
+    ['no token', respond(200, { token_type: 'Bearer', expires_in: 3600 })],
     ['an empty token', issued({ access_token: '' })],
     ['a token that is no text', issued({ access_token: { a: 1 } })],
-    ['null', answer(200, 'null')],
-    ['a list', answer(200, [issued()])],
-    ['text', answer(200, '"token"')],
-    ['a form', answer(200, 'access_token=token-1&token_type=bearer')],
-    ['invalid UTF-8', Buffer.concat([Buffer.from(answer(200, '', { 'Content-Length': '3' })), Buffer.from([0xff, 0xfe, 0x7b])])],
-    ['400 without JSON', answer(400, '<h1>Bad Request</h1>')],
-    ['404', answer(404, 'not here')],
-    ['404 with a word', answer(404, { error: 'Not Found' })],
-    ['an unknown error under 200', answer(200, { error: 'hiccup' })],
-    ['an error that is no text', answer(400, { error: { code: 1 } })],
-    ['over a MiB', answer(200, JSON.stringify({ access_token: 'x'.repeat(1024 * 1024), token_type: 'bearer' }))]
+    ['null', respond(200, 'null')],
+    ['a list', respond(200, [issued()])],
+    ['text', respond(200, '"token"')],
+    ['a form', respond(200, 'access_token=token-1&token_type=bearer')],
+    ['invalid UTF-8', Buffer.concat([Buffer.from(respond(200, '', { 'Content-Length': '3' })), Buffer.from([0xff, 0xfe, 0x7b])])],
+    ['400 without JSON', respond(400, '<h1>Bad Request</h1>')],
+    ['404', respond(404, 'not here')],
+    ['404 with a word', respond(404, { error: 'Not Found' })],
+    ['an unknown error under 200', respond(200, { error: 'hiccup' })],
+    ['an error that is no text', respond(400, { error: { code: 1 } })],
+    ['over a MiB', respond(200, JSON.stringify({ access_token: 'x'.repeat(1024 * 1024), token_type: 'bearer' }))]
   ]
   for (const [name, reply] of replies) {
     t.match(await failureFor(t, reply), { class: 'transient', code: 'UnexpectedAnswer', message: /tokenUrl/ }, name)
   }
 })
 
-t.test('an answer without an end is left at a MiB', async t => {
+t.test('a response without an end is left at a MiB', async t => {
   const server = await startScriptedServer(t, socket => {
     socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
     const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`
@@ -240,10 +240,10 @@ t.test('an answer without an end is left at a MiB', async t => {
 
 t.test('a connection that breaks is a transient failure', async t => {
   const replies: ReadonlyArray<readonly [name: string, reply: Reply]> = [
-    ['closed before an answer', socket => { socket.end() }],
-    ['reset before an answer', socket => { socket.resetAndDestroy() }],
+    ['closed before a response', socket => { socket.end() }],
+    ['reset before a response', socket => { socket.resetAndDestroy() }],
     ['closed within the head', socket => { socket.end('HTTP/1.1 200 OK\r\nConte') }],
-    ['closed within the body', socket => { socket.end(answer(200, '{"access_token":"token-1","token_type":"bearer"}', { 'Content-Length': '4000' })) }],
+    ['closed within the body', socket => { socket.end(respond(200, '{"access_token":"token-1","token_type":"bearer"}', { 'Content-Length': '4000' })) }],
     ['no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n'],
     ['a head without end', socket => { socket.write(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}`) }]
   ]
@@ -256,21 +256,21 @@ t.test('a server that cannot serve now is asked again when it says', async t => 
   const inTwoMinutes = new Date(Date.now() + 120_000).toUTCString()
   const anHourAhead = { Date: new Date(Date.now() + 3_600_000).toUTCString(), 'Retry-After': new Date(Date.now() + 3_720_000).toUTCString() }
   const replies: ReadonlyArray<readonly [reply: Reply, code: string, retryAfterMs?: number]> = [
-    [answer(500, ''), 'ServerError'],
-    [answer(502, '<html>Bad Gateway</html>', { 'Content-Type': 'text/html' }), 'ServerError'],
-    [answer(503, { error: 'temporarily_unavailable' }, { 'Retry-After': '7' }), 'temporarily_unavailable', 7_000],
-    [answer(500, { error: 'invalid_client' }), 'invalid_client'],
-    [answer(500, { error: 'whatever' }), 'ServerError'],
-    [answer(400, { error: 'server_error' }), 'server_error'],
-    [answer(401, { error: 'temporarily_unavailable' }), 'temporarily_unavailable'],
-    [answer(400, { error: 'slow_down' }, { 'Retry-After': '30' }), 'slow_down', 30_000],
-    [answer(408, ''), 'RequestTimeout'],
-    [answer(429, 'Too many', { 'Retry-After': '120' }), 'TooManyRequests', 120_000],
-    [answer(429, { error: 'invalid_client' }, { 'Retry-After': inTwoMinutes }), 'invalid_client', 120_000],
-    [answer(503, '', anHourAhead), 'ServerError', 120_000],
-    [answer(503, '', { 'Retry-After': 'Thu, 01 Jan 1970 00:00:00 GMT' }), 'ServerError', 0],
-    [answer(503, '', { 'Retry-After': '9'.repeat(30) }), 'ServerError', 86_400_000],
-    [answer(503, '', { 'Retry-After': 'later' }), 'ServerError']
+    [respond(500, ''), 'ServerError'],
+    [respond(502, '<html>Bad Gateway</html>', { 'Content-Type': 'text/html' }), 'ServerError'],
+    [respond(503, { error: 'temporarily_unavailable' }, { 'Retry-After': '7' }), 'temporarily_unavailable', 7_000],
+    [respond(500, { error: 'invalid_client' }), 'invalid_client'],
+    [respond(500, { error: 'whatever' }), 'ServerError'],
+    [respond(400, { error: 'server_error' }), 'server_error'],
+    [respond(401, { error: 'temporarily_unavailable' }), 'temporarily_unavailable'],
+    [respond(400, { error: 'slow_down' }, { 'Retry-After': '30' }), 'slow_down', 30_000],
+    [respond(408, ''), 'RequestTimeout'],
+    [respond(429, 'Too many', { 'Retry-After': '120' }), 'TooManyRequests', 120_000],
+    [respond(429, { error: 'invalid_client' }, { 'Retry-After': inTwoMinutes }), 'invalid_client', 120_000],
+    [respond(503, '', anHourAhead), 'ServerError', 120_000],
+    [respond(503, '', { 'Retry-After': 'Thu, 01 Jan 1970 00:00:00 GMT' }), 'ServerError', 0],
+    [respond(503, '', { 'Retry-After': '9'.repeat(30) }), 'ServerError', 86_400_000],
+    [respond(503, '', { 'Retry-After': 'later' }), 'ServerError']
   ]
   for (const [reply, code, retryAfterMs] of replies) {
     const error = await failureFor(t, reply)
@@ -282,22 +282,22 @@ t.test('a server that cannot serve now is asked again when it says', async t => 
 
 t.test('what the server refuses is a rejection that says what to do', async t => {
   const replies: ReadonlyArray<readonly [reply: Reply, failure: string, code: string, advice: RegExp]> = [
-    [answer(401, { error: 'invalid_client' }), 'ambiguous', 'invalid_client', /clientSecret.*clientAuth/],
-    [answer(401, { error: 'invalid_client' }, { 'WWW-Authenticate': 'Basic realm="x", error="invalid_client"' }), 'ambiguous', 'invalid_client', /clientId/],
-    [answer(400, { error: 'invalid_client' }, { 'Content-Type': 'text/plain' }), 'ambiguous', 'invalid_client', /clientId/],
-    [answer(200, { error: 'invalid_client' }), 'ambiguous', 'invalid_client', /clientId/],
-    [answer(400, { error: 'unauthorized_client' }), 'permanent', 'unauthorized_client', /grant/],
-    [answer(400, { error: 'unsupported_grant_type' }), 'permanent', 'unsupported_grant_type', /tokenUrl/],
-    [answer(400, { error: 'invalid_grant' }), 'permanent', 'invalid_grant', /clientId/],
-    [answer(400, { error: 'invalid_scope' }), 'permanent', 'invalid_scope', /scope/],
-    [answer(400, { error: 'invalid_target' }), 'permanent', 'invalid_target', /resource/],
-    [answer(400, { error: 'invalid_request' }), 'permanent', 'invalid_request', /clientAuth/],
-    [answer(403, { error: 'access_denied' }), 'permanent', 'access_denied', /audience/],
-    [answer(400, { error: 'a_new_one' }), 'unclear', 'UnknownRefusal', /log/],
-    [answer(401, '<h1>Unauthorized</h1>', { 'Content-Type': 'text/html' }), 'ambiguous', 'Unauthorized', /clientSecret/],
-    [answer(401, ''), 'ambiguous', 'Unauthorized', /clientSecret/],
-    [answer(403, 'Request blocked'), 'permanent', 'Forbidden', /firewall/],
-    [answer(403, { error: 'a_new_one' }), 'permanent', 'Forbidden', /firewall/]
+    [respond(401, { error: 'invalid_client' }), 'ambiguous', 'invalid_client', /clientSecret.*clientAuth/],
+    [respond(401, { error: 'invalid_client' }, { 'WWW-Authenticate': 'Basic realm="x", error="invalid_client"' }), 'ambiguous', 'invalid_client', /clientId/],
+    [respond(400, { error: 'invalid_client' }, { 'Content-Type': 'text/plain' }), 'ambiguous', 'invalid_client', /clientId/],
+    [respond(200, { error: 'invalid_client' }), 'ambiguous', 'invalid_client', /clientId/],
+    [respond(400, { error: 'unauthorized_client' }), 'permanent', 'unauthorized_client', /grant/],
+    [respond(400, { error: 'unsupported_grant_type' }), 'permanent', 'unsupported_grant_type', /tokenUrl/],
+    [respond(400, { error: 'invalid_grant' }), 'permanent', 'invalid_grant', /clientId/],
+    [respond(400, { error: 'invalid_scope' }), 'permanent', 'invalid_scope', /scope/],
+    [respond(400, { error: 'invalid_target' }), 'permanent', 'invalid_target', /resource/],
+    [respond(400, { error: 'invalid_request' }), 'permanent', 'invalid_request', /clientAuth/],
+    [respond(403, { error: 'access_denied' }), 'permanent', 'access_denied', /audience/],
+    [respond(400, { error: 'a_new_one' }), 'unclear', 'UnknownRefusal', /log/],
+    [respond(401, '<h1>Unauthorized</h1>', { 'Content-Type': 'text/html' }), 'ambiguous', 'Unauthorized', /clientSecret/],
+    [respond(401, ''), 'ambiguous', 'Unauthorized', /clientSecret/],
+    [respond(403, 'Request blocked'), 'permanent', 'Forbidden', /firewall/],
+    [respond(403, { error: 'a_new_one' }), 'permanent', 'Forbidden', /firewall/]
   ]
   for (const [reply, failure, code, message] of replies) t.match(await failureFor(t, reply), { class: failure, code, message }, code)
 })
@@ -306,7 +306,7 @@ t.test('a redirect is not followed: the secret goes to the token URL only', asyn
   const elsewhere = await startScriptedServer(t)
   for (const status of [300, 301, 302, 303, 304, 307, 308]) {
     for (const clientAuth of ['basic', 'post'] as const) {
-      const error = await failureFor(t, answer(status, '', { Location: `${elsewhere.url}/token` }), { clientAuth })
+      const error = await failureFor(t, respond(status, '', { Location: `${elsewhere.url}/token` }), { clientAuth })
       t.match(error, { class: 'transient', code: 'Redirected', message: /tokenUrl/ }, String(status))
       t.notMatch(error.message, String(elsewhere.port))
     }
@@ -318,10 +318,10 @@ t.test('no failure holds a word of the provider, whatever it echoes', async t =>
   const canary = 'CANARY-KEY-7f3a'
   const echo = { error: canary, error_description: canary, error_uri: `https://x/${canary}`, access_token: canary, token_type: `Bearer ${canary}`, [canary]: 1 }
   const replies: Reply[] = [
-    ...[200, 400, 401, 403, 404, 418, 429, 500].flatMap(status => [answer(status, echo), answer(status, { ...echo, error: 'invalid_scope' }), answer(status, `<p>${canary}</p>`)]),
-    answer(200, { ...echo, error: undefined }),
-    answer(307, '', { Location: `https://x/${canary}` }),
-    answer(401, '', { 'WWW-Authenticate': `Basic error="${canary}", realm=${canary}`, 'Retry-After': canary, Date: canary }),
+    ...[200, 400, 401, 403, 404, 418, 429, 500].flatMap(status => [respond(status, echo), respond(status, { ...echo, error: 'invalid_scope' }), respond(status, `<p>${canary}</p>`)]),
+    respond(200, { ...echo, error: undefined }),
+    respond(307, '', { Location: `https://x/${canary}` }),
+    respond(401, '', { 'WWW-Authenticate': `Basic error="${canary}", realm=${canary}`, 'Retry-After': canary, Date: canary }),
     `HTTP/1.1 200 ${canary}\r\n${canary}\r\n\r\n`
   ]
   for (const reply of replies) {
@@ -337,7 +337,7 @@ t.test('whatever bytes come, a login ends with a token or a TokenError', async t
   const json = fc.oneof(fc.json(), fc.record({ access_token: fc.anything(), token_type: fc.anything(), expires_in: fc.anything(), error: fc.anything() }, { requiredKeys: [] })
     .map(value => { try { return JSON.stringify(value) ?? '' } catch { return '{}' } }))
   const reply = fc.oneof(
-    fc.tuple(fc.integer({ min: 200, max: 599 }), json).map(([status, body]) => answer(status, body)),
+    fc.tuple(fc.integer({ min: 200, max: 599 }), json).map(([status, body]) => respond(status, body)),
     fc.uint8Array().map(bytes => Buffer.from(bytes))
   )
   await fc.assert(fc.asyncProperty(reply, async bytes => {
@@ -539,7 +539,7 @@ t.test('without any lifetime a token counts for 300 s', async t => {
 
 t.test('a server that is busy is asked again after its Retry-After, and the old token serves', async t => {
   const { server, clock, events, refresher } = await createScene(t, issued())
-  server.script.push(answer(503, '', { 'Retry-After': '90' }))
+  server.script.push(respond(503, '', { 'Retry-After': '90' }))
   await clock.advance(48 * MINUTE)
   await events.reached(2)
   t.match(refresher.status(), { state: 'stale', lastError: { code: 'ServerError' } })
@@ -553,7 +553,7 @@ t.test('a server that is busy is asked again after its Retry-After, and the old 
 
 t.test('a refused client is tried after 5 s, then every 15 minutes, and recovers by itself', async t => {
   for (const error of ['invalid_client', 'invalid_scope']) {
-    const { server, clock, events, refresher } = await createScene(t, answer(401, { error }))
+    const { server, clock, events, refresher } = await createScene(t, respond(401, { error }))
     t.equal(refresher.status().state, 'rejected')
     await t.rejects(refresher.get(), { code: 'CS_CREDENTIAL_REJECTED', statusCode: 502 })
     await clock.advance(5_000)

@@ -6,7 +6,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { PATIENCE_MS } from '../../helpers/patience.ts'
-import { askProvider, connectProvider, LONGEST_ANSWER, type ProviderAnswer } from '#src/token/provider/client.ts'
+import { askProvider, connectProvider, LONGEST_RESPONSE, type ProviderResponse } from '#src/token/provider/client.ts'
 
 const HEAP_MB = 40
 const BYTES = 1_000_000
@@ -27,7 +27,7 @@ async function startSaying (t: Test, bytes: string | Buffer, end = true): Promis
   return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/token?x=1`)
 }
 
-async function ask (url: URL, signal = AbortSignal.timeout(PATIENCE_MS)): Promise<ProviderAnswer> {
+async function ask (url: URL, signal = AbortSignal.timeout(PATIENCE_MS)): Promise<ProviderResponse> {
   const pool = connectProvider(url, { proxies: {}, signal })
   try {
     return await askProvider(pool, { url, headers: { 'content-type': 'text/plain' }, body: 'x', signal })
@@ -70,14 +70,14 @@ t.test('Cognito: a refusal in a million chunks is a refusal', async (t) => {
   t.match(await logIn('cognito-login', url), { code: 'ResourceNotFoundException' })
 })
 
-t.test('an answer is read up to its limit, whole, and what is beyond is not waited for', async (t) => {
-  for (const [length, whole] of [[0, true], [LONGEST_ANSWER, true], [LONGEST_ANSWER + 1, false]] as const) {
+t.test('a response is read up to its limit, whole, and what is beyond is not waited for', async (t) => {
+  for (const [length, whole] of [[0, true], [LONGEST_RESPONSE, true], [LONGEST_RESPONSE + 1, false]] as const) {
     const url = await startSaying(t, Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\n\r\n`), Buffer.alloc(length, 'x')]))
     const { status, bytes } = await ask(url)
     t.equal(status, 200)
     t.equal(bytes?.length, whole ? length : undefined, String(length))
   }
-  const endless = await startSaying(t, Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\n\r\n'), Buffer.alloc(LONGEST_ANSWER + 1, 'x')]), false)
+  const endless = await startSaying(t, Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\n\r\n'), Buffer.alloc(LONGEST_RESPONSE + 1, 'x')]), false)
   t.equal((await ask(endless)).bytes, undefined)
 })
 
@@ -89,7 +89,7 @@ t.test('fields have names in lower case, and one that comes twice is a list', as
   t.equal(headers['retry-after'], undefined)
 })
 
-t.test('half an answer, one that is none, a switch of protocols and a silent one are failures that tell nothing of upstreams', async (t) => {
+t.test('half a response, one that is none, a switch of protocols and a silent one are failures that tell nothing of upstreams', async (t) => {
   for (const bytes of [
     '', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab', 'SSH-2.0-x\r\n\r\n',
     'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab', 'HTTP/1.1 101 X\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'

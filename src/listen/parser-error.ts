@@ -33,23 +33,23 @@ const MESSAGES: Readonly<Record<string, string>> = {
   HPE_INVALID_EOF_STATE: 'The connection ended in the middle of a request.'
 }
 
-/** The answer to what Node's parser or its timeouts give up on; undefined where nobody is there to be answered. */
-export function parserRefusal (error: ParserError, headersMs: number, headerBytes: number): ProxyError | undefined {
+/** The response to what Node's parser or its timeouts give up on; undefined where nobody is there to be answered. */
+export function parserError (error: ParserError, headersMs: number, headerBytes: number): ProxyError | undefined {
   switch (error.code) {
-    case 'HPE_HEADER_OVERFLOW': return tooLargeRefusal(headerBytes)
+    case 'HPE_HEADER_OVERFLOW': return tooLargeError(headerBytes)
     case 'ERR_HTTP_REQUEST_TIMEOUT': return new ProxyError('CS_BAD_REQUEST', { status: 408, message: `The request's header did not arrive within ${headersMs / 1000} s; send it again.`, close: true })
     case 'ECONNRESET': case 'EPIPE': return undefined
     default: return new ProxyError('CS_BAD_REQUEST', { message: messageOf(error), close: true })
   }
 }
 
-/** The answer to a header over the limit, whatever in it is so long. */
-export function tooLargeRefusal (headerBytes: number): ProxyError {
+/** The response to a header over the limit, whatever in it is so long. */
+export function tooLargeError (headerBytes: number): ProxyError {
   return new ProxyError('CS_HEADERS_TOO_LARGE', { message: `The request's header is longer than ${headerBytes} bytes; send less, or raise limits.headerBytes.`, close: true })
 }
 
-/** The answer to CONNECT. */
-export function tunnelRefusal (): ProxyError {
+/** The response to CONNECT. */
+export function tunnelError (): ProxyError {
   return new ProxyError('CS_METHOD_NOT_ALLOWED', { message: 'CONNECT asks for a tunnel, and this is no forward proxy. Set this address as the base URL, not as the HTTP proxy.', close: true })
 }
 

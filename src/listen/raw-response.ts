@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream'
-import { errorAnswer, type ProxyError } from '../errors.ts'
+import { errorResponse, type ProxyError } from '../errors.ts'
 import { endGently, type Patience } from './linger.ts'
 
-export interface RawAnswerOptions {
+export interface RawResponseOptions {
   /** Default: as behind every other response. */
   readonly patience?: Patience
   /** False for HEAD. */
@@ -14,13 +14,13 @@ export interface RawAnswerOptions {
  *
  * @returns whether there was anybody to be answered
  */
-export function answerRaw (socket: Duplex, refusal: ProxyError | undefined, { patience, withBody = true }: RawAnswerOptions = {}): boolean {
+export function respondRaw (socket: Duplex, rejection: ProxyError | undefined, { patience, withBody = true }: RawResponseOptions = {}): boolean {
   if (socket.writableEnded) return false
-  if (refusal === undefined || !socket.writable) {
+  if (rejection === undefined || !socket.writable) {
     socket.destroy()
     return false
   }
-  const { statusCode, headers, body } = errorAnswer(refusal)
+  const { statusCode, headers, body } = errorResponse(rejection)
   const reason = (JSON.parse(body) as { error: string }).error // of our own making
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
   socket.on('error', () => {}).write(`HTTP/1.1 ${statusCode} ${reason}\r\n${head}\r\n${withBody ? body : ''}`)

@@ -3,24 +3,24 @@ import { Bytes } from '../http/bytes.ts'
 import type { RawHeaders } from '../http/headers.ts'
 import type { Transfer } from './sender.ts'
 
-/** What is read of an answer that is held back; more waits in the upstream's socket. */
-const LARGEST_HELD_ANSWER = 65_536
+/** What is read of a response that is held back; more waits in the upstream's socket. */
+const LARGEST_HELD_RESPONSE = 65_536
 
 /**
- * The body of an answer whose fate is not decided yet. Read rather than left waiting, since most such answers are small:
+ * The body of a response whose fate is not decided yet. Read rather than left waiting, since most such responses are small:
  * their connection is free for the next request then, and an upstream that closes it takes nothing back.
  */
-export class HeldAnswer {
+export class HeldResponse {
   readonly #held = new Bytes()
   #end: 'open' | 'whole' | 'broken' = 'open'
   #trailers: RawHeaders = []
 
-  /** Whether the upstream ended the answer, well or not. */
+  /** Whether the upstream ended the response, well or not. */
   get over (): boolean {
     return this.#end !== 'open'
   }
 
-  /** Whether the upstream broke the answer off. */
+  /** Whether the upstream broke the response off. */
   get broken (): boolean {
     return this.#end === 'broken'
   }
@@ -28,7 +28,7 @@ export class HeldAnswer {
   /** Returns whether that is enough, so that the rest has to wait. */
   add (chunk: Buffer): boolean {
     this.#held.add(chunk)
-    return this.#held.length >= LARGEST_HELD_ANSWER
+    return this.#held.length >= LARGEST_HELD_RESPONSE
   }
 
   finish (trailers: RawHeaders): void {

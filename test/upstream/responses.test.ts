@@ -4,12 +4,12 @@ import { ask } from '../helpers/ask.ts'
 import { createAuthority } from '../helpers/certificates.ts'
 import { BEARER, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
 import { connectRaw, message, rawRequest } from '../helpers/raw-client.ts'
-import { answerWith, OK, startUpstream, type Answer, type RecordingUpstream, type UpstreamOptions } from '../helpers/recording-upstream.ts'
+import { respondWith, OK, startUpstream, type ScriptedResponse, type RecordingUpstream, type UpstreamOptions } from '../helpers/recording-upstream.ts'
 
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 const HINTS = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'
 
-t.test('an unasked 100 in front of an answer is dropped, however it is cut, and other interim answers pass', async (t) => {
+t.test('an unasked 100 in front of a response is dropped, however it is cut, and other interim responses pass', async (t) => {
   for (const [bytes, interim] of [
     [CONTINUE + OK, []],
     [CONTINUE + CONTINUE + OK, []],
@@ -48,7 +48,7 @@ t.test('a 100 in front of a 101 is dropped', async (t) => {
   client.destroy()
 })
 
-t.test('an answer that is none fails at once, however short it is and though the connection stays open', async (t) => {
+t.test('a response that is none fails at once, however short it is and though the connection stays open', async (t) => {
   for (const text of ['n', 'nonsense\r\n\r\n', 'HTTQ', 'HTTP/1.1 x', 'HTTP/1.1 20\r\n\r\n']) {
     const { proxy } = await pair(t, () => text)
     t.match(await rawRequest(proxy.port, get(proxy)), { statusCode: 502, text: /CS_UPSTREAM_UNREACHABLE/ }, JSON.stringify(text))
@@ -68,7 +68,7 @@ t.test('a refusal while the upload runs reaches the client, also where the upstr
         const { proxy, upstream } = await pair(t, () => undefined, {}, tls)
         upstream.early = ({ connection: { socket } }) => {
           socket.pause()
-          socket.write(answerWith(status, ['Connection: close'], 'no'), () => { socket[end]() })
+          socket.write(respondWith(status, ['Connection: close'], 'no'), () => { socket[end]() })
           return undefined
         }
         for (let turn = 0; turn < 3; turn++) {
@@ -132,7 +132,7 @@ t.test('a body that ends with its TLS connection is whole only with close_notify
   client.destroy()
 })
 
-t.test('header sections of answers pass up to 32,768 bytes, whatever they are made of', async (t) => {
+t.test('header sections of responses pass up to 32,768 bytes, whatever they are made of', async (t) => {
   const line = 'HTTP/1.1 200 OK\r\n'
   const rest = 'Content-Length: 2\r\n\r\n'
   const fill = (size: number, field: string): string => {
@@ -143,17 +143,17 @@ t.test('header sections of answers pass up to 32,768 bytes, whatever they are ma
   for (const field of [`X-Long: ${'y'.repeat(4000)}\r\n`, `X-Some: ${'y'.repeat(50)}\r\n`]) {
     const { proxy, upstream } = await pair(t)
     for (const [size, statusCode] of [[20_000, 200], [32_768, 200], [32_769, 502], [40_000, 502]] as const) {
-      upstream.answer = () => fill(size, field)
+      upstream.respond = () => fill(size, field)
       const response = await rawRequest(proxy.port, get(proxy))
       t.equal(response.statusCode, statusCode, `${size} bytes of ${field.slice(0, 6)}`)
       if (statusCode === 502) t.match([response.text, response.header('proxy-status')], [/CS_UPSTREAM_UNREACHABLE/, 'countersign; error=http_response_header_section_size'])
     }
   }
-  const upstream = await startUpstream(t, { answer: () => fill(1000, 'X-A: b\r\n') })
+  const upstream = await startUpstream(t, { respond: () => fill(1000, 'X-A: b\r\n') })
   for (const [headerBytes, passes] of [[1000, true], [999, false]] as const) {
     const dispatcher = connectUpstream({ origin: upstream.origin, timeoutMs: 60_000, idleTimeoutMs: 60_000, proxies: {}, headerBytes })
-    const answer = ask(dispatcher).then(({ head }) => head.statusCode === 200, () => false)
-    t.equal(await answer, passes, `${headerBytes}`)
+    const response = ask(dispatcher).then(({ head }) => head.statusCode === 200, () => false)
+    t.equal(await response, passes, `${headerBytes}`)
     await dispatcher.destroy()
   }
 })
@@ -161,8 +161,8 @@ t.test('header sections of answers pass up to 32,768 bytes, whatever they are ma
 const authority = createAuthority()
 const certificate = authority.issue({ names: ['127.0.0.1'] })
 
-async function pair (t: Test, answer: Answer = () => OK, route: Partial<TestRoute> = {}, tls = false): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
-  const options: UpstreamOptions = { answer, ...(tls && { tls: certificate }) }
+async function pair (t: Test, respond: ScriptedResponse = () => OK, route: Partial<TestRoute> = {}, tls = false): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
+  const options: UpstreamOptions = { respond, ...(tls && { tls: certificate }) }
   const upstream = await startUpstream(t, options)
   return { upstream, proxy: await startProxy(t, { routes: [{ bindings: [BEARER], ...route, ...(tls && { tls: { ca: authority.cert } }), upstream: upstream.origin }] }) }
 }

@@ -10,7 +10,7 @@ import type { Injected, Target } from './attack.ts'
 import { startRecorder, type Recorder } from './recorder.ts'
 
 /** A configuration that can be attacked without harm: the user's own, with stand-ins for everything outside and every secret. */
-export interface Stage {
+export interface TestBed {
   readonly config: Config
   /** The routes as targets, once the proxy listens. */
   readonly targets: (addresses: Addresses) => readonly Target[]
@@ -34,13 +34,13 @@ const BASE_PATH = '/attacked/base'
  * prefixes, allow lists, schemes. What it would touch is replaced: every upstream by a recorder on loopback, every
  * credential by a fixed canary (so no identity provider is asked), every address by a free port of 127.0.0.1.
  */
-export async function stage (config: Config): Promise<Stage> {
+export async function setUp (config: Config): Promise<TestBed> {
   const recorders = await Promise.all(config.routes.map(() => startRecorder()))
   const names = new Set([...config.credentials.keys(), ...config.routes.flatMap(({ bindings }) => bindings.flatMap(({ value }) => value.type === 'relay' ? [] : [value.credential]))])
   const canaries = new Map([...names].map((name) => [name, createCanary()]))
   const callerToken = config.callerToken === undefined ? undefined : createCanary()
-  const routes = config.routes.map((route, index) => stageRoute(route, recorders[index]?.port ?? 0, canaries))
-  const staged: Config = {
+  const routes = config.routes.map((route, index) => setUpRoute(route, recorders[index]?.port ?? 0, canaries))
+  const testBed: Config = {
     ...config,
     listen: LOOPBACK,
     admin: config.admin === 'off' ? 'off' : LOOPBACK,
@@ -54,8 +54,8 @@ export async function stage (config: Config): Promise<Stage> {
     limits: { connections: Math.max(config.limits.connections, 100), requests: Math.max(config.limits.requests, 100), headerBytes: HEADER_BYTES }
   }
   return {
-    config: staged,
-    targets: (addresses) => targetsOf(staged, addresses, recorders, canaries, callerToken),
+    config: testBed,
+    targets: (addresses) => targetsOf(testBed, addresses, recorders, canaries, callerToken),
     close: async () => { await Promise.all(recorders.map((recorder) => recorder.close())) }
   }
 }
@@ -93,7 +93,7 @@ export function targetsOf (config: Config, addresses: Addresses, recorders: read
   })
 }
 
-function stageRoute (route: RouteConfig, port: number, canaries: ReadonlyMap<string, string>): RouteConfig {
+function setUpRoute (route: RouteConfig, port: number, canaries: ReadonlyMap<string, string>): RouteConfig {
   const { socketPath, tls, ...rest } = route
   // A base path may hold a secret, so another one stands in for it.
   const upstream = `http://127.0.0.1:${port}${new URL(route.upstream).pathname === '/' ? '' : BASE_PATH}`
