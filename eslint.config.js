@@ -5,6 +5,17 @@ export default [
   { ignores: ['bin/', 'dist/', 'build/', '.tap/', 'coverage/', 'node_modules/'] },
   ...neostandard({ ts: true }),
   {
+    files: ['**/*.{ts,js}'],
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      // Only what cannot be broken may be longer: a sentence, a pattern, an address.
+      '@stylistic/max-len': ['error', { code: 140, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }],
+      '@stylistic/arrow-parens': ['error', 'always'],
+      '@stylistic/padded-blocks': ['error', 'never'],
+      'no-duplicate-imports': 'error'
+    }
+  },
+  {
     files: ['**/*.ts'],
     languageOptions: {
       parser: tseslint.parser,
@@ -32,5 +43,10 @@ export default [
       '@typescript-eslint/no-deprecated': 'off',
       '@typescript-eslint/switch-exhaustiveness-check': 'off'
     }
+  },
+  {
+    // `${NAME}` in a string is what a configuration refers to a secret by.
+    files: ['test/**/*.ts', 'bench/**/*.js'],
+    rules: { 'no-template-curly-in-string': 'off' }
   }
 ]

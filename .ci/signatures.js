@@ -13,7 +13,9 @@ if (bad.length > 0) {
 } else if (status === 0) {
   console.log('npm audit signatures: all are good')
 } else {
-  console.log(`npm audit signatures: not checked, the registry's keys are out of reach (${error?.code ?? /code (\w+)/.exec(stderr)?.[1] ?? `status ${status}`})`)
+  console.log(
+    `npm audit signatures: not checked, the registry's keys are out of reach (${error?.code ?? /code (\w+)/.exec(stderr)?.[1] ?? `status ${status}`})`
+  )
 }
 
 function read (text) {

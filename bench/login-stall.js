@@ -17,13 +17,26 @@ const POOL = 'us-west-2_Bench1'
 const CLIENT = 'bench'
 
 if (process.argv[2] === 'identity-provider') {
-  const { url } = await startCognitoEmulator({ pools: [{ id: POOL, clients: [{ id: CLIENT }], users: [{ username: 'user', password: 'password' }] }] })
+  const { url } = await startCognitoEmulator({
+    pools: [{ id: POOL, clients: [{ id: CLIENT }], users: [{ username: 'user', password: 'password' }] }]
+  })
   process.send(url)
 } else {
   const child = fork(fileURLToPath(import.meta.url), ['identity-provider'])
   const [endpoint] = await once(child, 'message')
   const worker = new CognitoWorker()
-  const source = createCognitoSource({ userPoolId: POOL, clientId: CLIENT, username: new Secret('user'), password: new Secret('password'), tokenUse: 'access', authFlow: 'srp', endpoint }, worker)
+  const source = createCognitoSource(
+    {
+      userPoolId: POOL,
+      clientId: CLIENT,
+      username: new Secret('user'),
+      password: new Secret('password'),
+      tokenUse: 'access',
+      authFlow: 'srp',
+      endpoint
+    },
+    worker
+  )
   const never = new AbortController().signal
   await source.login(never)
   const ours = await measure(() => source.login(never))
@@ -34,7 +47,10 @@ if (process.argv[2] === 'identity-provider') {
   child.kill()
   console.log(`Node ${process.version}; ${LOGINS} logins, four at a time\n`)
   console.log('| | longest stall of the main thread | CPU of the main thread | wall clock |\n| --- | --- | --- | --- |')
-  for (const [name, { stallMs, busyMs, wallMs }] of [['Countersign (worker thread, OpenSSL)', ours], ['amazon-cognito-identity-js on the main thread', theirs]]) {
+  for (const [name, { stallMs, busyMs, wallMs }] of [
+    ['Countersign (worker thread, OpenSSL)', ours],
+    ['amazon-cognito-identity-js on the main thread', theirs]
+  ]) {
     console.log(`| ${name} | ${stallMs.toFixed(1)} ms | ${busyMs.toFixed(0)} ms | ${wallMs.toFixed(0)} ms |`)
   }
 }
@@ -53,8 +69,17 @@ async function measure (login) {
 
 function directLogin ({ AuthenticationDetails, CognitoUser, CognitoUserPool }, endpoint) {
   const storage = new Map()
-  const Storage = { setItem: (key, value) => storage.set(key, value), getItem: (key) => storage.get(key) ?? null, removeItem: (key) => storage.delete(key), clear: () => storage.clear() }
-  const user = new CognitoUser({ Username: 'user', Pool: new CognitoUserPool({ UserPoolId: POOL, ClientId: CLIENT, endpoint, Storage }), Storage })
+  const Storage = {
+    setItem: (key, value) => storage.set(key, value),
+    getItem: (key) => storage.get(key) ?? null,
+    removeItem: (key) => storage.delete(key),
+    clear: () => storage.clear()
+  }
+  const user = new CognitoUser({
+    Username: 'user',
+    Pool: new CognitoUserPool({ UserPoolId: POOL, ClientId: CLIENT, endpoint, Storage }),
+    Storage
+  })
   return new Promise((resolve, reject) => {
     user.authenticateUser(new AuthenticationDetails({ Username: 'user', Password: 'password' }), { onSuccess: resolve, onFailure: reject })
   })

@@ -4,7 +4,12 @@ import { cpus, loadavg, release, totalmem, type } from 'node:os'
 import { ROOT } from '../scripts/compile.js'
 
 export function describeMachine () {
-  return { cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30), kernel: `${type()} ${release()}` }
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    kernel: `${type()} ${release()}`
+  }
 }
 
 /** How busy the machine is: the average number of runnable threads in the last minute. */

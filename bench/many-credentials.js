@@ -28,16 +28,28 @@ async function measure (count, rounds) {
   const folder = mkdtempSync(join(tmpdir(), 'cs-bench-'))
   const file = join(folder, 'countersign.json')
   const names = Array.from({ length: count }, (_, id) => `key-${id}`)
-  writeFileSync(file, JSON.stringify({
-    listen: '127.0.0.1:0',
-    admin: '127.0.0.1:0',
-    credentials: Object.fromEntries(names.map((name) => [name, { type: 'cognito', userPoolId: POOL, clientId: 'bench', username: name, password: `password of ${name}`, endpoint: url }])),
-    routes: names.map((name) => ({ prefix: `/${name}`, upstream: 'http://127.0.0.1:9', credential: name }))
-  }))
+  writeFileSync(
+    file,
+    JSON.stringify({
+      listen: '127.0.0.1:0',
+      admin: '127.0.0.1:0',
+      credentials: Object.fromEntries(
+        names.map((name) => [
+          name,
+          { type: 'cognito', userPoolId: POOL, clientId: 'bench', username: name, password: `password of ${name}`, endpoint: url }
+        ])
+      ),
+      routes: names.map((name) => ({ prefix: `/${name}`, upstream: 'http://127.0.0.1:9', credential: name }))
+    })
+  )
   const startedAt = performance.now()
   const daemon = spawn(process.execPath, [CLI, '-c', file], { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH } })
   const lines = []
-  for (const stream of [daemon.stdout, daemon.stderr]) createInterface({ input: stream }).on('line', (line) => { if (!/"token fetched"/.test(line)) lines.push(line) })
+  for (const stream of [daemon.stdout, daemon.stderr]) {
+    createInterface({ input: stream }).on('line', (line) => {
+      if (!/"token fetched"/.test(line)) lines.push(line)
+    })
+  }
   try {
     while (lines.length === 0) await pause(10)
     const admin = `http://${JSON.parse(lines[0]).admin}`
@@ -47,7 +59,9 @@ async function measure (count, rounds) {
     const seen = await ask(provider)
     console.log(`Node ${process.version}; ${count} credentials\n`)
     console.log(`listening after ${(listeningMs / 1000).toFixed(1)} s, ready after ${(readyMs / 1000).toFixed(1)} s`)
-    console.log(`the provider saw ${seen.logins} logins, at most ${seen.mostAtOnce} at once and ${seen.mostInASecond} beginning in one second`)
+    console.log(
+      `the provider saw ${seen.logins} logins, at most ${seen.mostAtOnce} at once and ${seen.mostInASecond} beginning in one second`
+    )
     for (const path of ['/ready', '/status', '/metrics']) console.log(`${path}: ${(await medianMs(`${admin}${path}`)).toFixed(1)} ms`)
     console.log('\n| after | logins | refreshes | RSS | heap used | CPU per refresh |\n| --- | --- | --- | --- | --- | --- |')
     let before = await readings(admin)
@@ -56,7 +70,9 @@ async function measure (count, rounds) {
       const now = await readings(admin)
       const { logins, refreshes } = await ask(provider)
       const per = round === 0 ? '' : `${((now.cpuS - before.cpuS) / count * 1000).toFixed(2)} ms`
-      console.log(`| ${Math.round((performance.now() - startedAt) / 1000)} s | ${logins} | ${refreshes} | ${(now.rss / 2 ** 20).toFixed(0)} MiB | ${(now.heap / 2 ** 20).toFixed(0)} MiB | ${per} |`)
+      console.log(
+        `| ${Math.round((performance.now() - startedAt) / 1000)} s | ${logins} | ${refreshes} | ${(now.rss / 2 ** 20).toFixed(0)} MiB | ${(now.heap / 2 ** 20).toFixed(0)} MiB | ${per} |`
+      )
       before = now
     }
     const warnings = lines.filter((line) => !/"level":"info"/.test(line))
@@ -75,7 +91,13 @@ async function identityProvider (count) {
   const underWay = new Set()
   const begun = []
   const { url } = await startCognitoEmulator({
-    pools: [{ id: POOL, clients: [{ id: 'bench', lifetimeSeconds: LIFETIME_S }], users: Array.from({ length: count }, (_, id) => ({ username: `key-${id}`, password: `password of key-${id}` })) }],
+    pools: [
+      {
+        id: POOL,
+        clients: [{ id: 'bench', lifetimeSeconds: LIFETIME_S }],
+        users: Array.from({ length: count }, (_, id) => ({ username: `key-${id}`, password: `password of key-${id}` }))
+      }
+    ],
     onEvent: ({ flow, username, outcome }) => {
       if (flow === 'USER_SRP_AUTH') {
         const now = performance.now()

@@ -17,7 +17,10 @@ const TICKS_A_SECOND = 100
  */
 export async function startProcess (command, args, { env = {}, port, ipc = false } = {}) {
   const startedAt = performance.now()
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe', ...ipc ? ['ipc'] : []], env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env } })
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? ['ipc'] : [])],
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env }
+  })
   endWithUs(child)
   const failed = new AbortController()
   let complaint = ''

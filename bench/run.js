@@ -90,7 +90,13 @@ async function measurePart (bench, measure, chosen, data) {
   const loadBefore = readLoad()
   const failures = createFailures(bench.say)
   const figures = await measure.run({ ...bench, failures }, parts)
-  const run = { measuredAt: startedAt.toISOString(), commit: describeCommit(), load: [loadBefore, readLoad()], seconds: Math.round((Date.now() - startedAt) / 1000), failed: failures.reasons }
+  const run = {
+    measuredAt: startedAt.toISOString(),
+    commit: describeCommit(),
+    load: [loadBefore, readLoad()],
+    seconds: Math.round((Date.now() - startedAt) / 1000),
+    failed: failures.reasons
+  }
   for (const [part, values] of Object.entries(figures)) data.parts[part] = { ...run, figures: values }
   mkdirSync(out, { recursive: true })
   writeFileSync(file, `${JSON.stringify(data, null, 1)}\n`)

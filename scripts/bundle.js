@@ -68,7 +68,9 @@ export async function bundle () {
 const leaveOut = {
   name: 'leave-out',
   setup ({ onResolve, onLoad }) {
-    onResolve({ filter: /^[^./]/ }, ({ path, importer }) => LEFT_OUT.some(([name, by]) => name.test(path) && by.test(importer)) ? { path, namespace: 'left-out' } : undefined)
+    onResolve({ filter: /^[^./]/ }, ({ path, importer }) =>
+      LEFT_OUT.some(([name, by]) => name.test(path) && by.test(importer)) ? { path, namespace: 'left-out' } : undefined
+    )
     onLoad({ filter: /^/, namespace: 'left-out' }, () => ({ contents: NOTHING }))
   }
 }
@@ -106,7 +108,9 @@ function licenses (files) {
   const folders = new Set(files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []))
   return [...folders].sort().map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8'))
-    const texts = readdirSync(join(ROOT, folder)).filter((file) => LICENSE.test(file)).map((file) => readFileSync(join(ROOT, folder, file), 'utf8').trim())
+    const texts = readdirSync(join(ROOT, folder))
+      .filter((file) => LICENSE.test(file))
+      .map((file) => readFileSync(join(ROOT, folder, file), 'utf8').trim())
     return [`${name} ${version} (${license})`, ...texts].join('\n\n')
   }).join(`\n\n${'-'.repeat(80)}\n\n`)
 }

@@ -2,8 +2,27 @@
 import { ERRORS } from '#src/errors.ts'
 import { ForwardProxyError } from '#src/http/proxy-url.ts'
 import { Secret } from '#src/secret.ts'
-import { CHALLENGES, PERMANENT_ERRORS, TRANSIENT_ERRORS, classifyResponse, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedResponse, unknownFailure, unusableToken } from '#src/token/cognito/classify.ts'
-import { ERROR_CODES, TRANSIENT_CODES, classifyErrorResponse, redirected, unexpectedTokenResponse, unknownTokenFailure, unsupportedTokenType } from '#src/token/oauth2/classify.ts'
+import {
+  CHALLENGES,
+  PERMANENT_ERRORS,
+  TRANSIENT_ERRORS,
+  classifyResponse,
+  classifyChallenge,
+  classifyNetworkError,
+  deadlineExceeded,
+  unexpectedResponse,
+  unknownFailure,
+  unusableToken
+} from '#src/token/cognito/classify.ts'
+import {
+  ERROR_CODES,
+  TRANSIENT_CODES,
+  classifyErrorResponse,
+  redirected,
+  unexpectedTokenResponse,
+  unknownTokenFailure,
+  unsupportedTokenType
+} from '#src/token/oauth2/classify.ts'
 import { FAILURE_POLICIES, UNCLEAR_RETRIES, isRejection } from '#src/token/failure-policy.ts'
 import { LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS, rejectedDelayMs } from '#src/token/schedule.ts'
 import { tokenState } from '#src/token/state.ts'
@@ -12,13 +31,28 @@ const HOUR_MS = 3_600_000
 
 /** What a class means, and what a person does about it: the two columns that are in no other table. */
 const CLASSES = {
-  transient: ['The provider gave no response that could be used: no connection, no answer in time, 5xx, throttling, a page of HTML, an empty, truncated or tokenless 200', 'Nothing, if it passes; else what `lastError.message` says'],
-  ambiguous: ['It refused name and password, or the client. Throttling and a wrong clock can look the same', 'Compare the secret with the provider\'s; look at `clockSkewMs`'],
+  transient: [
+    'The provider gave no response that could be used: no connection, no answer in time, 5xx, throttling, a page of HTML, an empty, truncated or tokenless 200',
+    'Nothing, if it passes; else what `lastError.message` says'
+  ],
+  ambiguous: [
+    'It refused name and password, or the client. Throttling and a wrong clock can look the same',
+    "Compare the secret with the provider's; look at `clockSkewMs`"
+  ],
   lockout: ['It locked the user after too many wrong passwords', 'Correct the secret, find out who else uses an old one, and wait'],
-  'refresh-dead': ['It no longer takes the refresh token: revoked, expired, or used already', 'Nothing: the login that follows at once either works or tells more'],
-  unclear: ['It refused the credential with status 400, for a reason that OAuth 2.0 has no code for', `Counts as \`transient\` for ${UNCLEAR_RETRIES} retries, then, until a success, as \`permanent\`: do what \`lastError.message\` says`],
+  'refresh-dead': [
+    'It no longer takes the refresh token: revoked, expired, or used already',
+    'Nothing: the login that follows at once either works or tells more'
+  ],
+  unclear: [
+    'It refused the credential with status 400, for a reason that OAuth 2.0 has no code for',
+    `Counts as \`transient\` for ${UNCLEAR_RETRIES} retries, then, until a success, as \`permanent\`: do what \`lastError.message\` says`
+  ],
   permanent: ['It refused the credential for a reason that only a person can mend', 'What `lastError.message` says'],
-  challenge: ['It wants something answered that a program cannot answer: a second factor, a new password', 'Take a user and an app client that log in with a password alone']
+  challenge: [
+    'It wants something answered that a program cannot answer: a second factor, a new password',
+    'Take a user and an app client that log in with a password alone'
+  ]
 }
 
 process.stdout.write(failuresFileText())
@@ -71,11 +105,21 @@ function describeClass ([failure, [meaning, advice]]) {
   return [
     `\`${failure}\``,
     meaning,
-    atOnce ? 'at once, with a login' : rejected ? describePauses(failure) : `after ${duration(SHORTEST_BACKOFF_MS)} at least; the longest pause doubles up to ${duration(LONGEST_BACKOFF_MS)}, with full jitter`,
-    atOnce ? 'as the login that follows' : failure === 'unclear' ? `${1 + UNCLEAR_RETRIES}, then as \`permanent\`` : rejected ? attemptsPerHour(failure) : 'no limit but the pauses',
+    atOnce
+      ? 'at once, with a login'
+      : rejected
+        ? describePauses(failure)
+        : `after ${duration(SHORTEST_BACKOFF_MS)} at least; the longest pause doubles up to ${duration(LONGEST_BACKOFF_MS)}, with full jitter`,
+    atOnce
+      ? 'as the login that follows'
+      : failure === 'unclear'
+        ? `${1 + UNCLEAR_RETRIES}, then as \`permanent\``
+        : rejected
+          ? attemptsPerHour(failure)
+          : 'no limit but the pauses',
     FAILURE_POLICIES[failure].refreshToken === 'keep' ? 'kept' : 'dropped, and a login follows at once',
     atOnce ? 'wait for the login' : `${error.status} ${code}`,
-    atOnce ? 'unchanged' : [...new Set(states)].map(state => `\`${state}\``).join(', '),
+    atOnce ? 'unchanged' : [...new Set(states)].map((state) => `\`${state}\``).join(', '),
     advice
   ]
 }
@@ -140,7 +184,10 @@ function describeOAuth2 () {
 }
 
 function codes (rows) {
-  return table(['`code`', 'where it comes from', 'class', 'message'], rows.map(([cause, { code, class: failure, message }]) => [`\`${code}\``, cause, `\`${failure}\``, message]))
+  return table(
+    ['`code`', 'where it comes from', 'class', 'message'],
+    rows.map(([cause, { code, class: failure, message }]) => [`\`${code}\``, cause, `\`${failure}\``, message])
+  )
 }
 
 function table (head, rows) {

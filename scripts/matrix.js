@@ -34,5 +34,12 @@ function runOn (version) {
   if (status !== 0) process.exitCode = 1
   if (!existsSync(summary)) return `${stdout.trim().padEnd(10)} did not run`
   const { pass, fail, skip, todo, seconds } = JSON.parse(readFileSync(summary, 'utf8'))
-  return [stdout.trim().padEnd(9), String(pass).padStart(7), String(fail).padStart(7), String(skip).padStart(8), String(todo).padStart(17), String(seconds).padStart(8)].join(' ')
+  return [
+    stdout.trim().padEnd(9),
+    String(pass).padStart(7),
+    String(fail).padStart(7),
+    String(skip).padStart(8),
+    String(todo).padStart(17),
+    String(seconds).padStart(8)
+  ].join(' ')
 }

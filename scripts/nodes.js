@@ -20,6 +20,9 @@ export function installNode (version) {
 export function installPackages (folder, packages) {
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n')
-  const { status } = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...packages], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] })
+  const { status } = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...packages], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'inherit']
+  })
   if (status !== 0) throw new Error(`npm has no ${packages.join(', ')}`)
 }

@@ -5,7 +5,12 @@ import { ROOT } from './compile.js'
 
 const PLACEHOLDER = 'ORGANISATION'
 
-const files = ['package.json', ...readdirSync(join(ROOT, '.github'), { recursive: true }).filter((name) => name.endsWith('.yml')).map((name) => join('.github', name))]
+const files = [
+  'package.json',
+  ...readdirSync(join(ROOT, '.github'), { recursive: true })
+    .filter((name) => name.endsWith('.yml'))
+    .map((name) => join('.github', name))
+]
 const left = files.filter((file) => readFileSync(join(ROOT, file), 'utf8').includes(`/${PLACEHOLDER}/`))
 if (left.length > 0) {
   console.error(`release-check: put the organisation's name in place of ${PLACEHOLDER} in ${left.join(', ')}`)

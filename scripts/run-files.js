@@ -26,7 +26,11 @@ export async function runFiles (runs, { jobs, timeoutMs, tap }) {
       const { output, ...result } = await runOne(run, timeoutMs)
       results.push(result)
       if (tap) process.stdout.write(output)
-      else console.log(`${result.ok ? 'ok' : 'not ok'}  ${(result.ms / 1000).toFixed(1).padStart(6)} s  ${run.name}${result.ok ? '' : `\n${failuresIn(output)}`}`)
+      else {
+        console.log(
+          `${result.ok ? 'ok' : 'not ok'}  ${(result.ms / 1000).toFixed(1).padStart(6)} s  ${run.name}${result.ok ? '' : `\n${failuresIn(output)}`}`
+        )
+      }
     }
   }
   await Promise.all(Array.from({ length: Math.min(jobs, runs.length) }, worker))
@@ -38,7 +42,11 @@ async function runOne ({ name, files }, timeoutMs) {
   // tap gives a whole file up after 30 s by default; here one deadline holds, and it is ours.
   // Nodes that know how to (22 and later) compile each module once for all files.
   const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '0', TAP_CWD: FIXTURES, NODE_COMPILE_CACHE: COMPILE_CACHE }
-  const child = spawn(process.execPath, ['--enable-source-maps', ...(files.length === 1 ? files : [TOGETHER, ...files])], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--enable-source-maps', ...(files.length === 1 ? files : [TOGETHER, ...files])], {
+    cwd: ROOT,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   let output = ''
   const say = (text) => { output += text }
   child.stdout.setEncoding('utf8').on('data', say)

@@ -8,8 +8,8 @@
  *   npm test -- --watch test/http                again at every change (without names: the pure parts)
  *
  * `--again` runs what failed once more, one at a time and with nothing beside it; what passes then is named as unstable, which is a
- * fault to be mended, and no reason to throw a whole run away. `--jobs=N` says how many files run at once, `--timeout=SECONDS` how long one may take (0: for ever), `--tap` prints what they
- * say as it is. Variables of tap (TAP_GREP, TAP_ONLY, TAP_BAIL …) reach every file.
+ * fault to be mended, and no reason to throw a whole run away. `--jobs=N` says how many files run at once, `--timeout=SECONDS` how long one
+ * may take (0: for ever), `--tap` prints what they say as it is. Variables of tap (TAP_GREP, TAP_ONLY, TAP_BAIL …) reach every file.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
@@ -24,11 +24,34 @@ const TIMES = join(ROOT, 'build/times.json')
 /** What `scripts/matrix.js` reads, on the same version of Node. */
 const SUMMARY = join(ROOT, `build/summary-${process.version}.json`)
 /** What `test:quick` runs: rules on bytes and values, without a process, a login or a proxy. */
-const QUICK = ['architecture', 'errors', 'secret', 'auth', 'http', 'route', 'config', 'token/schedule', 'token/clock', 'token/rotation', 'token/cognito/classify']
+const QUICK = [
+  'architecture',
+  'errors',
+  'secret',
+  'auth',
+  'http',
+  'route',
+  'config',
+  'token/schedule',
+  'token/clock',
+  'token/rotation',
+  'token/cognito/classify'
+]
 /** Files whose names begin alike share a process: to load tap and the program costs more than most of them do. */
-const SHARING = ['auth', 'http', 'route', 'config', 'guard', 'proxy', 'listen', 'upstream', 'token', ...'BHPQRSUV'].map((name) => name.length === 1 ? `security/${name}` : `${name}/`)
+const SHARING = ['auth', 'http', 'route', 'config', 'guard', 'proxy', 'listen', 'upstream', 'token', ...'BHPQRSUV'].map((name) =>
+  name.length === 1 ? `security/${name}` : `${name}/`
+)
 /** Those of them that look at their whole process, or that run longest. */
-const ALONE = ['token/cognito/source', 'token/cognito/network', 'token/oauth2', 'token/refresher', 'token/many-credentials', 'http/linear', 'upstream/exchange', 'security/R1-open-files']
+const ALONE = [
+  'token/cognito/source',
+  'token/cognito/network',
+  'token/oauth2',
+  'token/refresher',
+  'token/many-credentials',
+  'http/linear',
+  'upstream/exchange',
+  'security/R1-open-files'
+]
 const SLOWEST_SHOWN = 20
 
 const { values: options, positionals: names } = parseArgs({
@@ -58,7 +81,13 @@ async function runTests () {
   const known = timesOfLastRuns()
   writeFileSync(TIMES, JSON.stringify({ ...known, ...Object.fromEntries(results.map(({ name, ms }) => [name, Math.round(ms)])) }, null, 1))
   const sum = (count) => results.reduce((all, result) => all + result[count], 0)
-  const summary = { pass: sum('pass'), fail: sum('fail'), skip: sum('skip'), todo: sum('todo'), seconds: Math.round((performance.now() - startedAt) / 1000) }
+  const summary = {
+    pass: sum('pass'),
+    fail: sum('fail'),
+    skip: sum('skip'),
+    todo: sum('todo'),
+    seconds: Math.round((performance.now() - startedAt) / 1000)
+  }
   writeFileSync(SUMMARY, JSON.stringify(summary))
   if (!options.tap) report(results, summary, unstable)
   return results.every(({ ok }) => ok)
@@ -93,7 +122,9 @@ function chosenRuns () {
   }
   const times = timesOfLastRuns()
   const expected = ({ name }) => times[name] ?? guessOf(name)
-  return Array.from(runs, ([name, files]) => ({ name: files.length === 1 ? nameOf(files[0]) : name, files })).sort((a, b) => expected(b) - expected(a))
+  return Array.from(runs, ([name, files]) => ({ name: files.length === 1 ? nameOf(files[0]) : name, files })).sort(
+    (a, b) => expected(b) - expected(a)
+  )
 }
 
 function isBelow (file, name) {
@@ -107,7 +138,11 @@ function timesOfLastRuns () {
 /** Without a run to go by: what waits for tokens to age is slowest, then what many files share, then whatever starts processes. */
 function guessOf (name) {
   if (/^test\/(?:e2e\/(?:token|re|streaming)|upstream\/|config\/)/.test(name)) return 4000
-  return /^test\/(?:e2e|security|token-life|cli|fuzz|demo)\//.test(name) ? 3000 : /^test\/(?:token|upstream|proxy|listen|attack)\//.test(name) ? 2000 : 0
+  return /^test\/(?:e2e|security|token-life|cli|fuzz|demo)\//.test(name)
+    ? 3000
+    : /^test\/(?:token|upstream|proxy|listen|attack)\//.test(name)
+      ? 2000
+      : 0
 }
 
 /** Prints the slowest files, the sums, and last what failed. */
@@ -115,7 +150,9 @@ function report (results, { pass, fail, skip, todo, seconds }, unstable) {
   const slowest = results.length > 2 ? [...results].sort((a, b) => b.ms - a.ms).slice(0, SLOWEST_SHOWN) : []
   if (slowest.length > 0) console.log('\nThe slowest files, in seconds:')
   for (const { name, ms } of slowest) console.log(`${(ms / 1000).toFixed(1).padStart(7)}  ${name}`)
-  console.log(`\n${results.reduce((all, { files }) => all + files, 0)} files, ${pass} assertions passed, ${fail} failed, ${skip} skipped, ${todo} expected to fail; ${seconds} s on Node ${process.version}`)
+  console.log(
+    `\n${results.reduce((all, { files }) => all + files, 0)} files, ${pass} assertions passed, ${fail} failed, ${skip} skipped, ${todo} expected to fail; ${seconds} s on Node ${process.version}`
+  )
   for (const name of unstable) console.log(`UNSTABLE  ${name} failed at first, and passed by itself`)
   for (const { name } of results.filter(({ ok }) => !ok)) console.log(`FAILED  npm test -- ${name}`)
 }
@@ -128,7 +165,10 @@ function nameOf (file) {
 function watchTests () {
   prune('dist', 'src')
   prune('build', 'test')
-  const compiler = spawn(process.execPath, [TSC, '--build', '--watch', '--preserveWatchOutput', 'test'], { cwd: ROOT, stdio: ['inherit', 'pipe', 'inherit'] })
+  const compiler = spawn(process.execPath, [TSC, '--build', '--watch', '--preserveWatchOutput', 'test'], {
+    cwd: ROOT,
+    stdio: ['inherit', 'pipe', 'inherit']
+  })
   let running = Promise.resolve()
   compiler.stdout.setEncoding('utf8').on('data', (text) => {
     process.stdout.write(text)

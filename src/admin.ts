@@ -45,7 +45,11 @@ export interface Admin {
   readonly close: () => Promise<void>
 }
 
-const OWN_HEADERS = [['cache-control', 'no-store'], ['x-content-type-options', 'nosniff'], ['cross-origin-resource-policy', 'same-origin']] as const
+const OWN_HEADERS = [
+  ['cache-control', 'no-store'],
+  ['x-content-type-options', 'nosniff'],
+  ['cross-origin-resource-policy', 'same-origin']
+] as const
 
 /** A path that nothing is served on. */
 const NOWHERE = '/nowhere'
@@ -76,10 +80,14 @@ export async function buildAdmin ({ config, store, metrics, facts }: AdminOption
     done()
   })
   app.setErrorHandler((error, _request, reply) => {
-    const { statusCode, headers, body } = errorResponse(error instanceof ProxyError ? error : new ProxyError('CS_INTERNAL', { cause: error }))
+    const { statusCode, headers, body } = errorResponse(
+      error instanceof ProxyError ? error : new ProxyError('CS_INTERNAL', { cause: error })
+    )
     return reply.code(statusCode).headers({ ...headers, ...(statusCode === 405 && { allow: 'GET, HEAD' }) }).send(body)
   })
-  app.setNotFoundHandler(() => { throw new ProxyError('CS_NO_ROUTE', { message: 'The admin listener has /startup, /live, /ready, /status and /metrics.' }) })
+  app.setNotFoundHandler(() => {
+    throw new ProxyError('CS_NO_ROUTE', { message: 'The admin listener has /startup, /live, /ready, /status and /metrics.' })
+  })
 
   app.get('/startup', (_request, reply) => probe(reply, facts.address() !== undefined && store.attempted(), { startup: true }))
   // Reached at all means that the event loop turns; the refresh loop is part of it and cannot end by itself.

@@ -51,7 +51,16 @@ export interface App {
 type Handler = (message: IncomingMessage, response: ServerResponse) => void
 
 /** Makes and joins the parts of the proxy. The way of a request is told in `proxy/forward.ts`. */
-export async function buildApp ({ config, store, metrics, log, clock, random, proxies, inFlight = { requests: 0 } }: AppOptions): Promise<App> {
+export async function buildApp ({
+  config,
+  store,
+  metrics,
+  log,
+  clock,
+  random,
+  proxies,
+  inFlight = { requests: 0 }
+}: AppOptions): Promise<App> {
   const routes = openRoutes(config, proxies)
   const observer = createObserver({ routes, log, metrics, accessLog: config.accessLog, random, clock })
   const proxy: Dependencies = { guard: guardOf(config), maxRequests: config.limits.requests, inFlight, store, observer, clock }
@@ -59,15 +68,20 @@ export async function buildApp ({ config, store, metrics, log, clock, random, pr
   const receiver = await createReceiver()
   return {
     handle: handlerOf(sharedTable(routes)),
-    own: routes.flatMap((route) => route.listen === undefined ? [] : [{ address: route.listen, handle: handlerOf(ownTable(route)) }]),
+    own: routes.flatMap((route) => (route.listen === undefined ? [] : [{ address: route.listen, handle: handlerOf(ownTable(route)) }])),
     onRefused: (refused) => {
-      const { current, rejection: { code, statusCode } } = refused
+      const {
+        current,
+        rejection: { code, statusCode }
+      } = refused
       // The line of one that is open comes with its end, which is now.
       if (current !== undefined) Object.assign(contextOf(current), { code, rawStatus: statusCode })
       observer.refusedEarly(refused)
     },
     whenIdle: () => open.whenNone(),
-    abort: () => { open.abort() },
+    abort: () => {
+      open.abort()
+    },
     close: async () => {
       await receiver.close()
       await Promise.all(routes.map(({ pool }) => pool.destroy()))

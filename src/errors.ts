@@ -11,22 +11,88 @@ interface ErrorRow {
 
 /** Every error code of the public interface. Messages hold no secret, token, upstream host or address. */
 export const ERRORS = {
-  CS_BAD_REQUEST: { status: 400, proxyStatus: 'http_request_error', message: 'The request is malformed; send it again in a form that every HTTP reader reads alike.' },
-  CS_CALLER_TOKEN: { status: 401, proxyStatus: 'http_request_denied', message: 'This proxy wants a caller token; send it once, as `Proxy-Authorization: Bearer TOKEN` or `X-Countersign-Token: TOKEN`.' },
-  CS_ORIGIN_NOT_ALLOWED: { status: 403, proxyStatus: 'http_request_denied', message: 'A browser sent this request from another site; list that origin in allowedOrigins if it may call.' },
-  CS_NOT_ALLOWED: { status: 403, proxyStatus: 'http_request_denied', message: 'The allow list of this route does not hold this method and path; add them there if they are wanted.' },
-  CS_NO_ROUTE: { status: 404, proxyStatus: 'destination_not_found', message: 'No route has a prefix that matches this path; `countersign status` lists the routes.' },
-  CS_METHOD_NOT_ALLOWED: { status: 405, proxyStatus: 'http_request_denied', message: 'This method is never forwarded: TRACE would echo the credentials, and this is no tunnel for CONNECT.' },
-  CS_BODY_TOO_LARGE: { status: 413, proxyStatus: 'http_request_error', message: 'The request body is larger than maxBodyBytes of this route.' },
-  CS_BODY_UNSUPPORTED: { status: 415, proxyStatus: 'http_request_error', message: 'A credential of this route goes into the request body, and this body cannot take it; send an uncompressed JSON object or a form of at most 1 MiB.' },
-  CS_HEADERS_TOO_LARGE: { status: 431, proxyStatus: 'http_request_error', message: 'The header of the request is longer than limits.headerBytes; send less, or raise that.' },
-  CS_HOST_NOT_ALLOWED: { status: 421, proxyStatus: 'http_request_denied', message: 'Host is none of this listener\'s own names; call it by its address, or list the name in allowedHosts.' },
-  CS_UPSTREAM_UNREACHABLE: { status: 502, proxyStatus: 'destination_unavailable', message: 'The upstream of this route could not be reached or gave no valid HTTP answer; Countersign\'s log tells why.' },
-  CS_UPSTREAM_TLS: { status: 502, proxyStatus: 'tls_certificate_error', message: 'The certificate of the upstream of this route does not verify, so nothing was sent; set tls.ca of the route if a private authority signed it.' },
-  CS_CREDENTIAL_REJECTED: { status: 502, proxyStatus: 'proxy_configuration_error', message: 'The identity provider refuses the credential of this route, so nothing was sent; `countersign status` tells why.' },
-  CS_TOKEN_UNAVAILABLE: { status: 503, proxyStatus: 'destination_unavailable', message: 'There is no usable token for this route now, so nothing was sent; try again soon, `countersign status` tells why.' },
-  CS_OVERLOADED: { status: 503, proxyStatus: 'connection_limit_reached', message: 'A limit of this proxy is reached; try again soon, or raise limits in the configuration.' },
-  CS_UPSTREAM_TIMEOUT: { status: 504, proxyStatus: 'http_response_timeout', message: 'The upstream of this route sent no response headers within timeoutMs.' },
+  CS_BAD_REQUEST: {
+    status: 400,
+    proxyStatus: 'http_request_error',
+    message: 'The request is malformed; send it again in a form that every HTTP reader reads alike.'
+  },
+  CS_CALLER_TOKEN: {
+    status: 401,
+    proxyStatus: 'http_request_denied',
+    message: 'This proxy wants a caller token; send it once, as `Proxy-Authorization: Bearer TOKEN` or `X-Countersign-Token: TOKEN`.'
+  },
+  CS_ORIGIN_NOT_ALLOWED: {
+    status: 403,
+    proxyStatus: 'http_request_denied',
+    message: 'A browser sent this request from another site; list that origin in allowedOrigins if it may call.'
+  },
+  CS_NOT_ALLOWED: {
+    status: 403,
+    proxyStatus: 'http_request_denied',
+    message: 'The allow list of this route does not hold this method and path; add them there if they are wanted.'
+  },
+  CS_NO_ROUTE: {
+    status: 404,
+    proxyStatus: 'destination_not_found',
+    message: 'No route has a prefix that matches this path; `countersign status` lists the routes.'
+  },
+  CS_METHOD_NOT_ALLOWED: {
+    status: 405,
+    proxyStatus: 'http_request_denied',
+    message: 'This method is never forwarded: TRACE would echo the credentials, and this is no tunnel for CONNECT.'
+  },
+  CS_BODY_TOO_LARGE: {
+    status: 413,
+    proxyStatus: 'http_request_error',
+    message: 'The request body is larger than maxBodyBytes of this route.'
+  },
+  CS_BODY_UNSUPPORTED: {
+    status: 415,
+    proxyStatus: 'http_request_error',
+    message:
+      'A credential of this route goes into the request body, and this body cannot take it; send an uncompressed JSON object or a form of at most 1 MiB.'
+  },
+  CS_HEADERS_TOO_LARGE: {
+    status: 431,
+    proxyStatus: 'http_request_error',
+    message: 'The header of the request is longer than limits.headerBytes; send less, or raise that.'
+  },
+  CS_HOST_NOT_ALLOWED: {
+    status: 421,
+    proxyStatus: 'http_request_denied',
+    message: "Host is none of this listener's own names; call it by its address, or list the name in allowedHosts."
+  },
+  CS_UPSTREAM_UNREACHABLE: {
+    status: 502,
+    proxyStatus: 'destination_unavailable',
+    message: "The upstream of this route could not be reached or gave no valid HTTP answer; Countersign's log tells why."
+  },
+  CS_UPSTREAM_TLS: {
+    status: 502,
+    proxyStatus: 'tls_certificate_error',
+    message:
+      'The certificate of the upstream of this route does not verify, so nothing was sent; set tls.ca of the route if a private authority signed it.'
+  },
+  CS_CREDENTIAL_REJECTED: {
+    status: 502,
+    proxyStatus: 'proxy_configuration_error',
+    message: 'The identity provider refuses the credential of this route, so nothing was sent; `countersign status` tells why.'
+  },
+  CS_TOKEN_UNAVAILABLE: {
+    status: 503,
+    proxyStatus: 'destination_unavailable',
+    message: 'There is no usable token for this route now, so nothing was sent; try again soon, `countersign status` tells why.'
+  },
+  CS_OVERLOADED: {
+    status: 503,
+    proxyStatus: 'connection_limit_reached',
+    message: 'A limit of this proxy is reached; try again soon, or raise limits in the configuration.'
+  },
+  CS_UPSTREAM_TIMEOUT: {
+    status: 504,
+    proxyStatus: 'http_response_timeout',
+    message: 'The upstream of this route sent no response headers within timeoutMs.'
+  },
   CS_INTERNAL: { status: 500, proxyStatus: 'proxy_internal_error', message: 'The proxy failed; its log has the reason.' }
 } as const satisfies Record<string, ErrorRow>
 
@@ -93,7 +159,12 @@ export interface ErrorResponse {
  * @returns status, headers (lower-case names, `content-length` included) and the body text
  */
 export function errorResponse (error: ProxyError): ErrorResponse {
-  const body = JSON.stringify({ statusCode: error.statusCode, code: error.code, error: STATUS_CODES[error.statusCode], message: error.message })
+  const body = JSON.stringify({
+    statusCode: error.statusCode,
+    code: error.code,
+    error: STATUS_CODES[error.statusCode],
+    message: error.message
+  })
   return {
     statusCode: error.statusCode,
     headers: {
@@ -129,7 +200,10 @@ function describe (error: unknown, silent: (error: Error, code: string) => boole
 
 // Of the errors that Node itself makes only those of TLS say more than their code without quoting.
 function isDefect (error: Error, code: string): boolean {
-  return /^ERR_(?!TLS_|SSL_)/.test(code) || [EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError].some((kind) => error instanceof kind)
+  return (
+    /^ERR_(?!TLS_|SSL_)/.test(code) ||
+    [EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError].some((kind) => error instanceof kind)
+  )
 }
 
 /** The innermost frames of a stack: functions and places, nothing of the message in front of them. */

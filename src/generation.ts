@@ -59,7 +59,18 @@ export async function buildGeneration (config: Config, resources: DaemonResource
   })
   const app = await buildApp({ ...resources, config, store })
   const admin = await buildAdmin({ config, store, metrics, facts })
-  return { config, identities, store, cache, app, admin, listenerBindings: listenerBindingsOf(config, app, admin), close: async () => { await Promise.all([app.close(), admin.close()]) } }
+  return {
+    config,
+    identities,
+    store,
+    cache,
+    app,
+    admin,
+    listenerBindings: listenerBindingsOf(config, app, admin),
+    close: async () => {
+      await Promise.all([app.close(), admin.close()])
+    }
+  }
 }
 
 function listenerBindingsOf (config: Config, app: App, admin: Admin): ListenerBinding[] {
@@ -72,7 +83,10 @@ function listenerBindingsOf (config: Config, app: App, admin: Admin): ListenerBi
 }
 
 // A scope of its own: closures of one scope keep all that any of them uses, and the store's would keep every generation before.
-function predecessor ({ store, identities: before, cache: cacheBefore }: Generation, { identities: now, cache }: Pick<Generation, 'identities' | 'cache'>): NonNullable<StoreOptions['previous']> {
+function predecessor (
+  { store, identities: before, cache: cacheBefore }: Generation,
+  { identities: now, cache }: Pick<Generation, 'identities' | 'cache'>
+): NonNullable<StoreOptions['previous']> {
   return {
     store,
     identityChange: (name) => {
@@ -97,7 +111,13 @@ function credentialOptions (name: string, credential: CredentialConfig, { worker
   switch (credential.type) {
     case 'static': return { name, type: 'static', value: credential.value }
     case 'cognito': case 'defender-relayer': case 'defender-admin':
-      return { name, type: credential.type, provider: credential.endpoint, source: createCognitoSource(credential, worker), ...cacheOf(name) }
+      return {
+        name,
+        type: credential.type,
+        provider: credential.endpoint,
+        source: createCognitoSource(credential, worker),
+        ...cacheOf(name)
+      }
     case 'oauth2':
       return { name, type: 'oauth2', provider: credential.tokenUrl, source: createOAuth2Source(credential, { proxies }), ...cacheOf(name) }
     default: return unreachable(credential)

@@ -32,7 +32,14 @@ const WARN = 40
  */
 export function createLogger (options: LoggerOptions): Logger {
   const { destination } = options
-  const target: DestinationStream = destination instanceof LineWriter ? linesOf(destination, format) : { write: (line) => { destination.write(format(line)) } }
+  const target: DestinationStream =
+    destination instanceof LineWriter
+      ? linesOf(destination, format)
+      : {
+          write: (line) => {
+            destination.write(format(line))
+          }
+        }
   const stamp = createStamp(Date.now)
   const log = pino({
     level: options.level,
@@ -43,7 +50,11 @@ export function createLogger (options: LoggerOptions): Logger {
     // The second net: nothing logs these on purpose. No wildcards: they would walk every field of every line.
     redact: { paths: ['password', 'secret', 'token', 'apiKey', 'apiSecret', 'authorization'], censor: '[Redacted]' }
   }, target)
-  if (destination instanceof LineWriter) destination.onLoss((loss) => { log.warn(loss, 'log lines were left out, since their reader stood still') })
+  if (destination instanceof LineWriter) {
+    destination.onLoss((loss) => {
+      log.warn(loss, 'log lines were left out, since their reader stood still')
+    })
+  }
   return Object.assign(log, { [WRITE_REQUEST]: writeRequest })
 
   // As pino would write it, without its way through an object.
@@ -93,6 +104,9 @@ function readableLine (line: string, colour: boolean): string {
   const { level, time, msg, ...fields } = JSON.parse(line) as { level: string, time: string, msg?: string }
   const name = level.toUpperCase().padEnd(5)
   const painted = colour ? `\u001b[${COLOURS[level] ?? 0}m${name}\u001b[0m` : name
-  const rest = Object.entries(fields).map(([key, value]) => ` ${printable(key)}=${typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : printable(JSON.stringify(value))}`)
+  const rest = Object.entries(fields).map(
+    ([key, value]) =>
+      ` ${printable(key)}=${typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : printable(JSON.stringify(value))}`
+  )
   return `${time.slice(11, 23)} ${painted} ${printable(msg ?? '')}${rest.join('')}\n`
 }

@@ -113,7 +113,12 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
 
   function connectionLimit ({ limits }: Config): number {
     const connections = fittingConnections(limits, openFiles)
-    if (connections < limits.connections) log.warn({ openFiles, connections }, 'fewer connections than limits.connections are served, since this process may open so few files; raise ulimit -n')
+    if (connections < limits.connections) {
+      log.warn(
+        { openFiles, connections },
+        'fewer connections than limits.connections are served, since this process may open so few files; raise ulimit -n'
+      )
+    }
     return connections
   }
 
@@ -175,7 +180,15 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
       log.warn({}, 'too many earlier configurations are in use, what is open under the oldest is ended')
       oldest.app.abort()
     }
-    old.app.whenIdle().then(() => old.close()).finally(() => { retired.delete(old) }).catch((error: unknown) => { log.error({ error }, 'an old configuration was not closed') })
+    old.app
+      .whenIdle()
+      .then(() => old.close())
+      .finally(() => {
+        retired.delete(old)
+      })
+      .catch((error: unknown) => {
+        log.error({ error }, 'an old configuration was not closed')
+      })
   }
 
   async function stop (): Promise<void> {
@@ -198,7 +211,9 @@ export async function startServer ({ config, log, proxies }: ServerOptions): Pro
 function addressesOf (config: Config, real: readonly Address[]): Addresses {
   const rest = [...real]
   const proxy = rest.shift() ?? config.listen
-  const routes = config.routes.flatMap((route) => route.listen === undefined ? [] : [{ config: route, listen: route.listen, address: rest.shift() ?? route.listen }])
+  const routes = config.routes.flatMap((route) =>
+    route.listen === undefined ? [] : [{ config: route, listen: route.listen, address: rest.shift() ?? route.listen }]
+  )
   return { proxy, routes, admin: config.admin === 'off' ? 'off' : rest[0] ?? config.admin }
 }
 

@@ -33,27 +33,73 @@ t.test('B11: other methods, hosts and origins change nothing and are refused', a
       refused(t, response, 405, 'CS_METHOD_NOT_ALLOWED', `${method} ${path}`)
       if (method !== 'CONNECT') t.equal(response.header('allow'), 'GET, HEAD')
     }
-    refused(t, await rawRequest(proxy.adminPort, message(`GET ${path} HTTP/1.1`, [`Host: evil.example:${proxy.adminPort}`])), 421, 'CS_HOST_NOT_ALLOWED', path)
-    refused(t, await rawRequest(proxy.adminPort, message(`GET ${path} HTTP/1.1`, [`Host: localhost:${proxy.port}`])), 421, 'CS_HOST_NOT_ALLOWED', 'the proxy\'s port')
+    refused(
+      t,
+      await rawRequest(proxy.adminPort, message(`GET ${path} HTTP/1.1`, [`Host: evil.example:${proxy.adminPort}`])),
+      421,
+      'CS_HOST_NOT_ALLOWED',
+      path
+    )
+    refused(
+      t,
+      await rawRequest(proxy.adminPort, message(`GET ${path} HTTP/1.1`, [`Host: localhost:${proxy.port}`])),
+      421,
+      'CS_HOST_NOT_ALLOWED',
+      "the proxy's port"
+    )
     refused(t, await rawRequest(proxy.adminPort, message(`GET ${path} HTTP/1.1`)), 400, 'CS_BAD_REQUEST', path)
-    for (const line of ['Origin: https://evil.example', 'Origin: https://app.example', 'Origin: null', 'Sec-Fetch-Site: cross-site', 'Sec-Fetch-Site: same-site']) {
+    for (const line of [
+      'Origin: https://evil.example',
+      'Origin: https://app.example',
+      'Origin: null',
+      'Sec-Fetch-Site: cross-site',
+      'Sec-Fetch-Site: same-site'
+    ]) {
       const response = await send(proxy, `GET ${path} HTTP/1.1`, [line])
       refused(t, response, 403, 'CS_ORIGIN_NOT_ALLOWED', `${line} ${path}`)
-      t.same(response.fields.filter(([name]) => /^access-control/i.test(name)), [])
+      t.same(
+        response.fields.filter(([name]) => /^access-control/i.test(name)),
+        []
+      )
     }
   }
-  refused(t, await send(proxy, 'POST /status HTTP/1.1', ['Content-Type: application/json', 'Content-Length: 5'], '{"a":'), 405, 'CS_METHOD_NOT_ALLOWED')
+  refused(
+    t,
+    await send(proxy, 'POST /status HTTP/1.1', ['Content-Type: application/json', 'Content-Length: 5'], '{"a":'),
+    405,
+    'CS_METHOD_NOT_ALLOWED'
+  )
 })
 
 t.test('a listed origin of the proxy may not read the admin listener, its own page may', async (t) => {
   const proxy = await start(t)
-  refused(t, await send(proxy, 'OPTIONS /status HTTP/1.1', ['Origin: https://app.example', 'Access-Control-Request-Method: GET']), 403, 'CS_ORIGIN_NOT_ALLOWED')
-  t.match(await send(proxy, 'GET /status HTTP/1.1', [`Origin: http://localhost:${proxy.adminPort}`, 'Sec-Fetch-Site: same-origin']), { statusCode: 200 })
+  refused(
+    t,
+    await send(proxy, 'OPTIONS /status HTTP/1.1', ['Origin: https://app.example', 'Access-Control-Request-Method: GET']),
+    403,
+    'CS_ORIGIN_NOT_ALLOWED'
+  )
+  t.match(await send(proxy, 'GET /status HTTP/1.1', [`Origin: http://localhost:${proxy.adminPort}`, 'Sec-Fetch-Site: same-origin']), {
+    statusCode: 200
+  })
 })
 
 t.test('unknown and malformed targets are answered in our own format, behind the guards', async (t) => {
   const proxy = await start(t)
-  for (const path of ['/nothing', '/status/', '/STATUS', '/statusx', '/%', '/%zz', '/status%00', '/a%2fb', '//status', '/../status', 'http://localhost/status', '*']) {
+  for (const path of [
+    '/nothing',
+    '/status/',
+    '/STATUS',
+    '/statusx',
+    '/%',
+    '/%zz',
+    '/status%00',
+    '/a%2fb',
+    '//status',
+    '/../status',
+    'http://localhost/status',
+    '*'
+  ]) {
     const response = await send(proxy, `GET ${path} HTTP/1.1`)
     t.ok(response.statusCode === 404 || response.statusCode === 400, `${path} ${response.statusCode}`)
     t.match(JSON.parse(response.text), { code: /^CS_(?:NO_ROUTE|BAD_REQUEST)$/ }, path)
@@ -103,7 +149,13 @@ t.test('an upstream\'s health changes nothing', async (t) => {
 t.test('/status tells of credentials and routes, and holds no secret', async (t) => {
   const proxy = await startProxy(t, {
     routes: [
-      { prefix: '/orders', upstream: 'https://api.example.com/CANARY-IN-PATH', upstreamLabel: 'https://api.example.com/${NAME}', credential: 'orders', bindings: [BEARER, apiKey('header', 'X-Api-Key')] }, // eslint-disable-line no-template-curly-in-string -- as the file has it
+      {
+        prefix: '/orders',
+        upstream: 'https://api.example.com/CANARY-IN-PATH',
+        upstreamLabel: 'https://api.example.com/${NAME}',
+        credential: 'orders',
+        bindings: [BEARER, apiKey('header', 'X-Api-Key')]
+      },
       { prefix: '/public', upstream: 'https://public.example.com' }
     ],
     credentials: [failing('broken')]
@@ -114,11 +166,32 @@ t.test('/status tells of credentials and routes, and holds no secret', async (t)
   const status = JSON.parse(response.text) as { credentials: Array<Record<string, unknown>>, routes: unknown }
   t.match(status, { version: '0.0.0', startedAt: '2026-01-01T00:00:00.000Z', ready: false })
   t.same(status.routes, [
-    { prefix: '/orders', listen: `127.0.0.1:${proxy.port}`, upstream: 'https://api.example.com/${NAME}', credential: 'orders', schemes: ['http bearer', 'apiKey header X-Api-Key'] }, // eslint-disable-line no-template-curly-in-string -- as the file has it
+    {
+      prefix: '/orders',
+      listen: `127.0.0.1:${proxy.port}`,
+      upstream: 'https://api.example.com/${NAME}',
+      credential: 'orders',
+      schemes: ['http bearer', 'apiKey header X-Api-Key']
+    },
     { prefix: '/public', listen: `127.0.0.1:${proxy.port}`, upstream: 'https://public.example.com', credential: null, schemes: [] }
   ])
-  t.same(status.credentials[0], { type: 'static', name: 'orders', state: 'static', expiresAt: null, refreshAt: null, lastSuccessAt: null, lastError: null, logins: 0, refreshes: 0, failures: 0, clockSkewMs: null })
-  t.match(status.credentials.find(({ name }) => name === 'broken'), { type: 'oauth2', state: 'pending', failures: 1, lastError: { code: 'Timeout', message: /./, at: /^\d{4}-/ } })
+  t.same(status.credentials[0], {
+    type: 'static',
+    name: 'orders',
+    state: 'static',
+    expiresAt: null,
+    refreshAt: null,
+    lastSuccessAt: null,
+    lastError: null,
+    logins: 0,
+    refreshes: 0,
+    failures: 0,
+    clockSkewMs: null
+  })
+  t.match(
+    status.credentials.find(({ name }) => name === 'broken'),
+    { type: 'oauth2', state: 'pending', failures: 1, lastError: { code: 'Timeout', message: /./, at: /^\d{4}-/ } }
+  )
   t.notMatch(response.text, 'CANARY')
 })
 
@@ -127,10 +200,16 @@ t.test('/metrics is Prometheus text, or OpenMetrics where that is asked for', as
   const plain = await send(proxy, 'GET /metrics HTTP/1.1', ['Accept: */*'])
   t.match(plain.header('content-type'), /^text\/plain; version=0\.0\.4/)
   t.notMatch(plain.text, '# EOF')
-  const open = await send(proxy, 'GET /metrics HTTP/1.1', ['Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5'])
+  const open = await send(proxy, 'GET /metrics HTTP/1.1', [
+    'Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5'
+  ])
   t.match(open.header('content-type'), /^application\/openmetrics-text/)
   t.match(open.text, /# EOF\n$/)
-  const both = await Promise.all(Array.from({ length: 20 }, (_, index) => send(proxy, 'GET /metrics HTTP/1.1', [`Accept: ${index % 2 === 0 ? 'text/plain' : 'application/openmetrics-text'}`])))
+  const both = await Promise.all(
+    Array.from({ length: 20 }, (_, index) =>
+      send(proxy, 'GET /metrics HTTP/1.1', [`Accept: ${index % 2 === 0 ? 'text/plain' : 'application/openmetrics-text'}`])
+    )
+  )
   for (const [index, { text }] of both.entries()) t.equal(text.endsWith('# EOF\n'), index % 2 === 1)
 })
 
@@ -139,8 +218,20 @@ async function start (t: Test): Promise<TestProxy> {
   return startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER] }], config: { allowedOrigins: ['https://app.example'] } })
 }
 
-function failing (name: string): { readonly name: string, readonly type: 'oauth2', readonly source: { readonly login: () => Promise<never> } } {
-  return { name, type: 'oauth2', source: { login: async () => { throw new TokenError('transient', 'Timeout', 'the identity provider did not answer') } } }
+function failing (name: string): {
+  readonly name: string
+  readonly type: 'oauth2'
+  readonly source: { readonly login: () => Promise<never> }
+} {
+  return {
+    name,
+    type: 'oauth2',
+    source: {
+      login: async () => {
+        throw new TokenError('transient', 'Timeout', 'the identity provider did not answer')
+      }
+    }
+  }
 }
 
 function host (proxy: TestProxy): string {

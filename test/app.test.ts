@@ -8,7 +8,10 @@ import { apiKey, BEARER, CANARY, startProxy, type ProxyOptions, type TestProxy }
 import { respondWith, startUpstream, type RecordingUpstream } from './helpers/recording-upstream.ts'
 
 const from = (credential: string): Binding => ({ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential } })
-const source = (login: () => Promise<Grant>): { readonly type: 'oauth2', readonly source: { readonly login: () => Promise<Grant> } } => ({ type: 'oauth2', source: { login } })
+const source = (login: () => Promise<Grant>): { readonly type: 'oauth2'; readonly source: { readonly login: () => Promise<Grant> } } => ({
+  type: 'oauth2',
+  source: { login }
+})
 
 t.test('a route whose token cannot be had is 503 with Retry-After, and nothing is sent', async (t) => {
   const { proxy, upstream } = await pair(t, {
@@ -26,8 +29,18 @@ t.test('a route whose token cannot be had is 503 with Retry-After, and nothing i
 
 t.test('a route whose credential is rejected is 502, and nothing is sent', async (t) => {
   const { proxy, upstream } = await pair(t, {
-    routes: [{ prefix: '/bad', upstream: '', bindings: [from('rejected')] }, { prefix: '/good', upstream: '', bindings: [BEARER] }],
-    credentials: [{ name: 'rejected', ...source(async () => { throw new TokenError('permanent', 'NotAuthorizedException', 'Incorrect username or password.') }) }]
+    routes: [
+      { prefix: '/bad', upstream: '', bindings: [from('rejected')] },
+      { prefix: '/good', upstream: '', bindings: [BEARER] }
+    ],
+    credentials: [
+      {
+        name: 'rejected',
+        ...source(async () => {
+          throw new TokenError('permanent', 'NotAuthorizedException', 'Incorrect username or password.')
+        })
+      }
+    ]
   })
   await proxy.line(({ credential }) => credential === 'rejected')
   refused(t, await send(proxy, 'GET /bad HTTP/1.1'), 502, 'CS_CREDENTIAL_REJECTED')
@@ -148,24 +161,55 @@ t.test('L1: no secret is in any log line, error, metric or status, whatever goes
     return target.startsWith('/bad') ? 'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n' : respondWith('200 OK', [], 'fine')
   }
   const responses: RawResponse[] = []
-  for (const line of ['GET /ok/x1?a=b', 'GET /ok/die', 'GET /ok/bad', 'GET /ok/%', 'GET /ok/../x', 'TRACE /ok', 'GET /dead/x', 'POST /dead/x', 'GET /lost/x', 'GET /slow/hang', 'GET /limited/x', 'POST /limited/x', 'GET /none']) {
+  for (const line of [
+    'GET /ok/x1?a=b',
+    'GET /ok/die',
+    'GET /ok/bad',
+    'GET /ok/%',
+    'GET /ok/../x',
+    'TRACE /ok',
+    'GET /dead/x',
+    'POST /dead/x',
+    'GET /lost/x',
+    'GET /slow/hang',
+    'GET /limited/x',
+    'POST /limited/x',
+    'GET /none'
+  ]) {
     const lines = [host(proxy), `X-Countersign-Token: ${CANARY.password}`, 'Content-Length: 2', 'Cookie: a=1']
     if (line.includes('/ok/x1')) continue
     responses.push(await rawRequest(proxy.port, message(`${line} HTTP/1.1`, lines, 'hi')))
   }
   t.ok(responses.every(({ statusCode }) => statusCode >= 400), responses.map(({ statusCode }) => statusCode).join())
-  const admin = (path: string): Promise<RawResponse> => rawRequest(proxy.adminPort, message(`GET ${path} HTTP/1.1`, [`Host: localhost:${proxy.adminPort}`]))
+  const admin = (path: string): Promise<RawResponse> =>
+    rawRequest(proxy.adminPort, message(`GET ${path} HTTP/1.1`, [`Host: localhost:${proxy.adminPort}`]))
   const status = await admin('/status')
-  const everything = [proxy.logged(), await proxy.scrape(), status.text, (await admin('/metrics')).text, ...responses.map(({ fields, text }) => fields.flat().join('\n') + text)].join('\n')
+  const everything = [
+    proxy.logged(),
+    await proxy.scrape(),
+    status.text,
+    (await admin('/metrics')).text,
+    ...responses.map(({ fields, text }) => fields.flat().join('\n') + text)
+  ].join('\n')
   for (const secret of Object.values(CANARY)) {
-    for (const form of [secret, Buffer.from(secret).toString('base64').replace(/=+$/, ''), encodeURIComponent(secret), Buffer.from(secret).toString('hex'), secret.slice(0, 12)]) t.notMatch(everything, form)
+    for (const form of [
+      secret,
+      Buffer.from(secret).toString('base64').replace(/=+$/, ''),
+      encodeURIComponent(secret),
+      Buffer.from(secret).toString('hex'),
+      secret.slice(0, 12)
+    ]) { t.notMatch(everything, form) }
   }
   t.notMatch(everything, 'CANARY')
 })
 
 t.test('L3: a thousand random paths, methods, agents and hosts add no series', async (t) => {
   const { proxy } = await pair(t, { routes: [{ prefix: '/api', upstream: '', bindings: [BEARER] }] })
-  const series = async (): Promise<string[]> => (await proxy.scrape()).split('\n').filter((line) => line.startsWith('countersign_')).map((line) => line.replace(/ \S+$/, ''))
+  const series = async (): Promise<string[]> =>
+    (await proxy.scrape())
+      .split('\n')
+      .filter((line) => line.startsWith('countersign_'))
+      .map((line) => line.replace(/ \S+$/, ''))
   const noise = async (from: number, to: number): Promise<void> => {
     const client = await connectRaw(proxy.port)
     for (let index = from; index < to; index++) {
@@ -186,7 +230,12 @@ t.test('L3: a thousand random paths, methods, agents and hosts add no series', a
 })
 
 t.test('metrics count what happened, under the names that are documented', async (t) => {
-  const { proxy, upstream } = await pair(t, { routes: [{ prefix: '/api', upstream: '', bindings: [BEARER, apiKey('header', 'X-Api-Key')] }, { prefix: '/open', upstream: '' }] })
+  const { proxy, upstream } = await pair(t, {
+    routes: [
+      { prefix: '/api', upstream: '', bindings: [BEARER, apiKey('header', 'X-Api-Key')] },
+      { prefix: '/open', upstream: '' }
+    ]
+  })
   for (const line of ['GET /api/a', 'GET /api/b', 'POST /api', 'GET /open', 'PROPFIND /open']) await send(proxy, `${line} HTTP/1.1`)
   upstream.respond = () => respondWith('404 Not Found')
   await send(proxy, 'GET /api/c HTTP/1.1')
@@ -194,12 +243,27 @@ t.test('metrics count what happened, under the names that are documented', async
   await proxy.line(({ path }) => path === '/none')
   const text = await proxy.scrape()
   for (const line of [
-    'countersign_requests_total{route="/api",method="GET",status="2xx"} 2', 'countersign_requests_total{route="/api",method="POST",status="2xx"} 1', 'countersign_requests_total{route="/api",method="GET",status="4xx"} 1',
-    'countersign_requests_total{route="/open",method="other",status="2xx"} 1', 'countersign_requests_total{route="",method="GET",status="4xx"} 1', 'countersign_requests_refused_total{code="CS_NO_ROUTE"} 1',
-    'countersign_injected_total{credential="orders"} 4', 'countersign_injected_total{credential="maps"} 4', 'countersign_request_duration_seconds_count{route="/api"} 4', 'countersign_upstream_duration_seconds_count{route="/api"} 4', 'countersign_ready 1',
+    'countersign_requests_total{route="/api",method="GET",status="2xx"} 2',
+    'countersign_requests_total{route="/api",method="POST",status="2xx"} 1',
+    'countersign_requests_total{route="/api",method="GET",status="4xx"} 1',
+    'countersign_requests_total{route="/open",method="other",status="2xx"} 1',
+    'countersign_requests_total{route="",method="GET",status="4xx"} 1',
+    'countersign_requests_refused_total{code="CS_NO_ROUTE"} 1',
+    'countersign_injected_total{credential="orders"} 4',
+    'countersign_injected_total{credential="maps"} 4',
+    'countersign_request_duration_seconds_count{route="/api"} 4',
+    'countersign_upstream_duration_seconds_count{route="/api"} 4',
+    'countersign_ready 1',
     'countersign_build_info{version="0.0.0"} 1'
-  ]) t.ok(text.split('\n').includes(line), line)
-  for (const name of ['countersign_token_expiry_timestamp_seconds', 'countersign_token_fetches_total', 'countersign_token_last_success_timestamp_seconds', 'countersign_clock_skew_seconds', 'process_cpu_seconds_total', 'nodejs_heap_size_total_bytes']) t.match(text, `# TYPE ${name} `, name)
+  ]) { t.ok(text.split('\n').includes(line), line) }
+  for (const name of [
+    'countersign_token_expiry_timestamp_seconds',
+    'countersign_token_fetches_total',
+    'countersign_token_last_success_timestamp_seconds',
+    'countersign_clock_skew_seconds',
+    'process_cpu_seconds_total',
+    'nodejs_heap_size_total_bytes'
+  ]) { t.match(text, `# TYPE ${name} `, name) }
   t.notMatch(text, /countersign_upstream_duration_seconds_count\{route=""\}/)
 })
 

@@ -36,7 +36,17 @@ const KEEPERS: ReadonlyArray<readonly [pattern: RegExp, files: RegExp]> = [
 ]
 
 /** The only files that may open a secret: where bytes leave for the upstream, for the identity provider, or encrypted for the disk. */
-const REVEALERS = ['route/body.ts', 'route/outgoing.ts', 'secret.ts', 'token/cache/seal.ts', 'token/cognito/source.ts', 'token/oauth2/source.ts', 'upstream/connector.ts', 'upstream/scrub.ts', 'upstream/tunnel.ts']
+const REVEALERS = [
+  'route/body.ts',
+  'route/outgoing.ts',
+  'secret.ts',
+  'token/cache/seal.ts',
+  'token/cognito/source.ts',
+  'token/oauth2/source.ts',
+  'upstream/connector.ts',
+  'upstream/scrub.ts',
+  'upstream/tunnel.ts'
+]
 
 interface Source {
   readonly file: string
@@ -49,7 +59,15 @@ const sources: readonly Source[] = readdirSync(SRC, { recursive: true, encoding:
   .sort()
   .map((file) => {
     const text = readFileSync(join(SRC, file), 'utf8')
-    return { file, text, imports: [...text.matchAll(/(?:^|\n)(?:import|export)\s[^'\n]*?(?:\{[^}]*\}[^'\n]*?)?from '([^']+)'|import\('([^']+)'\)|(?:^|\n)import '([^']+)'/g)].map((match) => match[1] ?? match[2] ?? match[3] ?? '') }
+    return {
+      file,
+      text,
+      imports: [
+        ...text.matchAll(
+          /(?:^|\n)(?:import|export)\s[^'\n]*?(?:\{[^}]*\}[^'\n]*?)?from '([^']+)'|import\('([^']+)'\)|(?:^|\n)import '([^']+)'/g
+        )
+      ].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
+    }
   })
 
 function layerOf (file: string): number | undefined {
@@ -66,7 +84,11 @@ t.test('every file has a layer', async (t) => {
 })
 
 t.test('imports point down or sideways, never up', async (t) => {
-  const upward = sources.flatMap((source) => inside(source).filter((target) => (layerOf(target) ?? 9) > (layerOf(source.file) ?? 0)).map((target) => `${source.file} → ${target}`))
+  const upward = sources.flatMap((source) =>
+    inside(source)
+      .filter((target) => (layerOf(target) ?? 9) > (layerOf(source.file) ?? 0))
+      .map((target) => `${source.file} → ${target}`)
+  )
   t.same(upward, [])
 })
 
@@ -92,9 +114,16 @@ t.test('each package stays with its keeper', async (t) => {
 })
 
 t.test('the token half and the configuration do not know each other, and the request path knows no configuration', async (t) => {
-  const strays = sources.flatMap((source) => inside(source)
-    .filter((target) => (source.file.startsWith('token/') && target.startsWith('config/')) || (source.file.startsWith('config/') && target.startsWith('token/')) || (/^(?:proxy|guard)\//.test(source.file) && target.startsWith('config/')))
-    .map((target) => `${source.file} → ${target}`))
+  const strays = sources.flatMap((source) =>
+    inside(source)
+      .filter(
+        (target) =>
+          (source.file.startsWith('token/') && target.startsWith('config/')) ||
+          (source.file.startsWith('config/') && target.startsWith('token/')) ||
+          (/^(?:proxy|guard)\//.test(source.file) && target.startsWith('config/'))
+      )
+      .map((target) => `${source.file} → ${target}`)
+  )
   t.same(strays, [])
 })
 
@@ -103,6 +132,8 @@ t.test('a secret is opened in few, listed places', async (t) => {
 })
 
 t.test('only the edge reads the process: arguments, environment, exit', async (t) => {
-  const readers = sources.filter(({ text }) => /\bprocess\.(?:env|argv|exit|stdout|stderr)\b/.test(text.replace(/^\s*(?:\/\/|\*).*$/gm, ''))).map(({ file }) => file)
+  const readers = sources
+    .filter(({ text }) => /\bprocess\.(?:env|argv|exit|stdout|stderr)\b/.test(text.replace(/^\s*(?:\/\/|\*).*$/gm, '')))
+    .map(({ file }) => file)
   t.same(readers.filter((file) => !/^cli(?:\.ts|\/)|^demo\/parts?\.ts$|^token\/cognito\/worker\.ts$/.test(file)), [])
 })

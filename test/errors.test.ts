@@ -30,19 +30,36 @@ t.test('every error has its status, a JSON body and Proxy-Status', async (t) => 
     const parsed = JSON.parse(body) as Record<string, unknown>
     t.same(Object.keys(parsed), ['statusCode', 'code', 'error', 'message'])
     t.match(parsed, { statusCode, code, error: /^[A-Z]/, message: /[.]$/ })
-    t.match(headers, { 'content-type': 'application/json', 'cache-control': 'no-store', 'proxy-status': /^countersign; error=[a-z_]+$/, 'x-content-type-options': 'nosniff', 'cross-origin-resource-policy': 'same-origin', 'content-length': String(Buffer.byteLength(body)) })
+    t.match(headers, {
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      'proxy-status': /^countersign; error=[a-z_]+$/,
+      'x-content-type-options': 'nosniff',
+      'cross-origin-resource-policy': 'same-origin',
+      'content-length': String(Buffer.byteLength(body))
+    })
   }
 })
 
 t.test('an error may be more exact, ask for patience, or end the connection', async (t) => {
-  t.match(errorResponse(new ProxyError('CS_BODY_UNSUPPORTED', { status: 422 })), { statusCode: 422, body: /"error":"Unprocessable Entity"/ })
+  t.match(errorResponse(new ProxyError('CS_BODY_UNSUPPORTED', { status: 422 })), {
+    statusCode: 422,
+    body: /"error":"Unprocessable Entity"/
+  })
   t.match(errorResponse(new ProxyError('CS_TOKEN_UNAVAILABLE', { retryAfter: 7 })).headers, { 'retry-after': '7' })
   t.match(errorResponse(new ProxyError('CS_BAD_REQUEST', { close: true })).headers, { connection: 'close' })
-  t.match(errorResponse(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'dns_error' })).headers, { 'proxy-status': 'countersign; error=dns_error' })
+  t.match(errorResponse(new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'dns_error' })).headers, {
+    'proxy-status': 'countersign; error=dns_error'
+  })
 })
 
 t.test('errors are reduced to what is known to be safe', async (t) => {
-  t.same(describeError(Object.assign(new Error('no', { cause: Object.assign(new Error('why'), { code: 'ECONNREFUSED' }) }), { request: 'CANARY' })), { type: 'Error', message: 'no', cause: { type: 'Error', code: 'ECONNREFUSED', message: 'why' } })
+  t.same(
+    describeError(
+      Object.assign(new Error('no', { cause: Object.assign(new Error('why'), { code: 'ECONNREFUSED' }) }), { request: 'CANARY' })
+    ),
+    { type: 'Error', message: 'no', cause: { type: 'Error', code: 'ECONNREFUSED', message: 'why' } }
+  )
   t.same(describeError('CANARY'), { type: 'string' })
   const itself = new Error('again')
   itself.cause = itself
@@ -75,5 +92,9 @@ t.test('a defect tells where it happened, and nothing that the runtime quotes', 
       }
     }
   }
-  t.notMatch(JSON.stringify(describeCrash(new Error('CANARY-1', { cause: Object.assign(new Error('CANARY-2'), { value: 'CANARY-3' }) }))), /CANARY/, 'a crash has no sentence at all')
+  t.notMatch(
+    JSON.stringify(describeCrash(new Error('CANARY-1', { cause: Object.assign(new Error('CANARY-2'), { value: 'CANARY-3' }) }))),
+    /CANARY/,
+    'a crash has no sentence at all'
+  )
 })

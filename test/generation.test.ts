@@ -35,8 +35,19 @@ function createSurroundings (t: Test): DaemonResources {
 }
 
 function configWith (tokenUrl: string, fields: Partial<OAuth2Credential> = {}): Config {
-  const credential: OAuth2Credential = { type: 'oauth2', tokenUrl, clientId: 'batch', clientSecret: new Secret('hush'), clientAuth: 'basic', extra: new Map(), tokenType: 'bearer', ...fields }
-  const config = configOf({ routes: [{ upstream: 'http://127.0.0.1:1' }, { listen: { type: 'tcp', host: '127.0.0.1', port: 0 }, upstream: 'http://127.0.0.1:1' }] })
+  const credential: OAuth2Credential = {
+    type: 'oauth2',
+    tokenUrl,
+    clientId: 'batch',
+    clientSecret: new Secret('hush'),
+    clientAuth: 'basic',
+    extra: new Map(),
+    tokenType: 'bearer',
+    ...fields
+  }
+  const config = configOf({
+    routes: [{ upstream: 'http://127.0.0.1:1' }, { listen: { type: 'tcp', host: '127.0.0.1', port: 0 }, upstream: 'http://127.0.0.1:1' }]
+  })
   return { ...config, admin: { type: 'tcp', host: '127.0.0.1', port: 0 }, credentials: new Map([['orders', credential]]) }
 }
 
@@ -67,7 +78,14 @@ t.test('the secret decides whether a credential is handed over as it is', async 
   await next({ clientSecret: new Secret('new'), scope: 'other' }, 1)
   await next({ clientSecret: new Secret('new'), scope: 'other' }, 1)
   t.equal(provider.calls.length, 3)
-  t.same(provider.calls.map(({ headers, form }) => [readBasic(headers.get('authorization'))[1], form.get('scope')]), [['hush', null], ['new', null], ['new', 'other']])
+  t.same(
+    provider.calls.map(({ headers, form }) => [readBasic(headers.get('authorization'))[1], form.get('scope')]),
+    [
+      ['hush', null],
+      ['new', null],
+      ['new', 'other']
+    ]
+  )
   await generation.store.stop()
   await generation.close()
 })
@@ -88,7 +106,10 @@ t.test('another token cache takes a login, after which tokens are there; the sam
   const other = await buildGeneration(withCache('b'), surroundings, same)
   other.store.start()
   await until('the login', () => other.store.statuses()[0]?.logins === 2)
-  await until('the entry', () => existsSync(join(directory, 'b')) && readdirSync(join(directory, 'b')).some((name) => name.endsWith('.token')))
+  await until(
+    'the entry',
+    () => existsSync(join(directory, 'b')) && readdirSync(join(directory, 'b')).some((name) => name.endsWith('.token'))
+  )
   t.equal(provider.calls.length, 2)
   await other.store.stop()
   await Promise.all([first, same, other].map((generation) => generation.close()))

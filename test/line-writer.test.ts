@@ -46,7 +46,9 @@ t.test('what waits is bounded, whatever it is, and all that was left out is coun
     writer.flush()
     const written = reader.text.length / LINE.length
     t.ok(written >= 1000 && written <= 2200, `${weight}: ${written} lines were kept`)
-    t.same(losses, [weight === 'request' ? { requestLines: 10_000 - written, otherLines: 0 } : { requestLines: 0, otherLines: 10_000 - written }])
+    t.same(losses, [
+      weight === 'request' ? { requestLines: 10_000 - written, otherLines: 0 } : { requestLines: 0, otherLines: 10_000 - written }
+    ])
     writer.flush()
     t.equal(losses.length, 1, 'said once')
   }

@@ -29,7 +29,10 @@ t.test('a secret has no text form, whatever logs it', async (t) => {
     const log = createLogger({ level: 'trace', destination: stream, readable, colour: false })
     const secret = new Secret('CANARY')
     log.info({ secret, nested: { deep: [secret] }, token: 'CANARY', password: 'CANARY' }, 'hello')
-    log.error({ error: Object.assign(new Error('failed', { cause: new Error('deeper') }), { headers: { authorization: 'CANARY' }, secret }) }, 'failed')
+    log.error(
+      { error: Object.assign(new Error('failed', { cause: new Error('deeper') }), { headers: { authorization: 'CANARY' }, secret }) },
+      'failed'
+    )
     log.error(`${String(secret)}`)
     t.notMatch(text(), /CANARY/)
     t.match(text(), /deeper/)
@@ -38,7 +41,10 @@ t.test('a secret has no text form, whatever logs it', async (t) => {
 
 t.test('a readable line keeps escape sequences and line breaks of a client\'s off the terminal', async (t) => {
   const { stream, text } = collect()
-  createLogger({ level: 'info', destination: stream, readable: true, colour: false }).info({ path: '/\u001b[2J\r\nfake', status: 200 }, 'request')
+  createLogger({ level: 'info', destination: stream, readable: true, colour: false }).info(
+    { path: '/\u001b[2J\r\nfake', status: 200 },
+    'request'
+  )
   t.match(text(), /^\d\d:\d\d:\d\d\.\d{3} INFO {2}request path="\/\\u001b\[2J\\r\\nfake" status=200\n$/)
   const coloured = collect()
   createLogger({ level: 'info', destination: coloured.stream, readable: true, colour: true }).warn({}, 'x')
@@ -52,7 +58,13 @@ t.test('to a line writer, lines leave together at the end of the turn, a warning
     return bytes.length
   })
   const log = createLogger({ level: 'info', destination: writer, readable: false, colour: false })
-  const messages = (): string[][] => writes.map((text) => text.trimEnd().split('\n').map((line) => (JSON.parse(line) as { msg: string }).msg))
+  const messages = (): string[][] =>
+    writes.map((text) =>
+      text
+        .trimEnd()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { msg: string }).msg)
+    )
   log.info('one')
   log.info('two')
   t.same(messages(), [])

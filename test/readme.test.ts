@@ -4,7 +4,10 @@ import { formatProblem, loadConfig } from '#src/config/load.ts'
 import { runCommand } from './helpers/daemon.ts'
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-const PACKAGE = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { scripts: Record<string, string>, bin: Record<string, string> }
+const PACKAGE = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  scripts: Record<string, string>
+  bin: Record<string, string>
+}
 
 function blocks (language: string): string[] {
   return [...README.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'))].map((match) => match[1] ?? '')
@@ -15,7 +18,11 @@ t.test('every configuration in the README loads without a problem', async (t) =>
   for (const [index, text] of blocks('jsonc').entries()) {
     const dir = t.testdir({ 'countersign.jsonc': text })
     const names = [...text.matchAll(/\$\{(\w+)\}/g)].map((match) => match[1] ?? '')
-    const loaded = loadConfig({ env: Object.fromEntries(names.map((name) => [name, 'EXAMPLE'])), cwd: dir, options: { config: `${dir}/countersign.jsonc` } })
+    const loaded = loadConfig({
+      env: Object.fromEntries(names.map((name) => [name, 'EXAMPLE'])),
+      cwd: dir,
+      options: { config: `${dir}/countersign.jsonc` }
+    })
     t.same(loaded.ok ? loaded.warnings.map(formatProblem) : loaded.problems.map(formatProblem), [], `block ${index}`)
   }
 })
@@ -41,7 +48,16 @@ t.test('the environment-only starts of the README are good configurations', asyn
   const cwd = t.testdir({ key: 'EXAMPLE\n' })
   const relayer = await runCommand(['check'], { cwd, env: { RELAYER_API_KEY: 'EXAMPLE', RELAYER_API_SECRET_FILE: `${cwd}/key` } })
   t.match(relayer, { status: 0, stdout: 'configuration is good: 1 credential, 1 route\n' })
-  const cognito = await runCommand(['check'], { cwd, env: { COUNTERSIGN_UPSTREAM: 'https://orders.example.com/v2', COGNITO_USER_POOL_ID: 'eu-west-1_AbCdEf123', COGNITO_CLIENT_ID: 'EXAMPLE', COGNITO_USERNAME: 'orders-batch', COGNITO_PASSWORD_FILE: `${cwd}/key` } })
+  const cognito = await runCommand(['check'], {
+    cwd,
+    env: {
+      COUNTERSIGN_UPSTREAM: 'https://orders.example.com/v2',
+      COGNITO_USER_POOL_ID: 'eu-west-1_AbCdEf123',
+      COGNITO_CLIENT_ID: 'EXAMPLE',
+      COGNITO_USERNAME: 'orders-batch',
+      COGNITO_PASSWORD_FILE: `${cwd}/key`
+    }
+  })
   t.match(cognito, { status: 0, stdout: 'configuration is good: 1 credential, 1 route\n' })
 })
 

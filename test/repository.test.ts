@@ -19,7 +19,9 @@ t.test('every action is pinned by its digest, with its version beside it', async
 t.test('what workflows and .ci/run start exists', async (t) => {
   for (const file of [...WORKFLOWS, '.ci/run']) {
     for (const [, name = ''] of read(file).matchAll(/npm run ([\w:]+)/g)) t.ok(SCRIPTS.includes(name), `${name} of ${file}`)
-    for (const [, script = ''] of read(file).matchAll(/node ((?:scripts|\.ci)\/[\w.-]+)/g)) t.doesNotThrow(() => read(script), `${script} of ${file}`)
+    for (const [, script = ''] of read(file).matchAll(/node ((?:scripts|\.ci)\/[\w.-]+)/g)) {
+      t.doesNotThrow(() => read(script), `${script} of ${file}`)
+    }
   }
 })
 

@@ -54,7 +54,12 @@ t.test('reloads at the same time happen one after the other, in order', async (t
   const server = await start(t, loaded({ prefix: '/0', upstream: api.url }))
   const address = formatAddress(server.address)
   const bad: LoadResult = { ok: false, problems: [{ severity: 'error', source: 'a file', message: 'is bad; mend it' }], files: [] }
-  const outcomes = await Promise.all([server.reload(loaded({ prefix: '/1', upstream: api.url })), server.reload(bad), server.reload(loaded({ prefix: '/2', upstream: api.url })), server.reload(bad)])
+  const outcomes = await Promise.all([
+    server.reload(loaded({ prefix: '/1', upstream: api.url })),
+    server.reload(bad),
+    server.reload(loaded({ prefix: '/2', upstream: api.url })),
+    server.reload(bad)
+  ])
   t.same(outcomes, [true, false, true, false])
   t.equal((await call(address, '/2')).status, 200)
   t.equal((await call(address, '/1')).status, 404)

@@ -14,7 +14,17 @@ export async function openConnection (port) {
   let done
   let fail = () => {}
   const read = createResponseReader(() => { done() }, (error) => { fail(error) })
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true, onread: { buffer: BUFFER, callback: (length, buffer) => { read(buffer.subarray(0, length)) } } })
+  const socket = connect({
+    port,
+    host: '127.0.0.1',
+    noDelay: true,
+    onread: {
+      buffer: BUFFER,
+      callback: (length, buffer) => {
+        read(buffer.subarray(0, length))
+      }
+    }
+  })
   socket.on('error', (error) => { fail(error) }).once('close', () => { fail(new Error('the proxy closed a connection')) })
   await once(socket, 'connect')
   return {

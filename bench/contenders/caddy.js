@@ -26,6 +26,9 @@ http://127.0.0.1:${port} {
   }
 }
 `)
-    return startProcess('caddy', ['run', '--adapter', 'caddyfile', '--config', file], { port, env: { HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder } })
+    return startProcess('caddy', ['run', '--adapter', 'caddyfile', '--config', file], {
+      port,
+      env: { HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
+    })
   }
 }

@@ -16,7 +16,10 @@ export const go = {
   version: () => versionOf('go', ['version'], /go(\d\S+)/),
   prepare () {
     mkdirSync(FOLDER, { recursive: true })
-    const { status, stderr } = spawnSync('go', ['build', '-o', PROGRAM, SOURCE], { encoding: 'utf8', env: { ...process.env, GO111MODULE: 'off' } })
+    const { status, stderr } = spawnSync('go', ['build', '-o', PROGRAM, SOURCE], {
+      encoding: 'utf8',
+      env: { ...process.env, GO111MODULE: 'off' }
+    })
     if (status !== 0) throw new Error(`go build: ${stderr}`)
   },
   start: ({ origin, token }) => startProcess(PROGRAM, [`http://${origin}`, token])

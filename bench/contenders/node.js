@@ -22,6 +22,7 @@ function create (name, file, version) {
     name,
     onNode: true,
     version,
-    start: ({ node, env, origin, token, prefixes = ['/api'] }) => startProcess(node, [script, JSON.stringify({ origin, token, prefixes })], { env })
+    start: ({ node, env, origin, token, prefixes = ['/api'] }) =>
+      startProcess(node, [script, JSON.stringify({ origin, token, prefixes })], { env })
   }
 }

@@ -8,7 +8,9 @@ await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed:
 
 process.on('message', async () => {
   const { result } = await session.post('Profiler.takePreciseCoverage')
-  process.send(Object.fromEntries(result.map(({ url, functions }) => [url, callsOf(functions)]).filter(([, calls]) => Object.keys(calls).length > 0)))
+  process.send(
+    Object.fromEntries(result.map(({ url, functions }) => [url, callsOf(functions)]).filter(([, calls]) => Object.keys(calls).length > 0))
+  )
 })
 
 function callsOf (functions) {

@@ -23,7 +23,9 @@ export const files = {
     bench.say('files')
     const upstream = await startUpstream(bench)
     const config = writeConfig(bench.folder, { ...bench, origin: originOf(upstream) })
-    const { said, child, stop } = await startProcess(bench.node, ['--import', COVERAGE, join(ROOT, 'dist/cli.js'), '-c', config], { ipc: true })
+    const { said, child, stop } = await startProcess(bench.node, ['--import', COVERAGE, join(ROOT, 'dist/cli.js'), '-c', config], {
+      ipc: true
+    })
     try {
       const port = portOf(said.address)
       const connections = await openConnections(port, 1)

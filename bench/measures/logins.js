@@ -48,8 +48,15 @@ async function measure (bench) {
     const quiet = await askAtPace(said.port, message, pace, AbortSignal.timeout(quietS * 1000))
     const names = Array.from({ length: count }, (_, id) => `user-${id}`)
     const busy = writeConfig(bench.folder, bench, {
-      credentials: { bench: credential, ...Object.fromEntries(names.map((name, id) => [name, cognitoCredential(id, provider.said.cognito)])) },
-      routes: ['bench', ...names].map((name) => ({ prefix: name === 'bench' ? '/api' : `/${name}`, upstream: `http://${bench.origin}`, credential: name }))
+      credentials: {
+        bench: credential,
+        ...Object.fromEntries(names.map((name, id) => [name, cognitoCredential(id, provider.said.cognito)]))
+      },
+      routes: ['bench', ...names].map((name) => ({
+        prefix: name === 'bench' ? '/api' : `/${name}`,
+        upstream: `http://${bench.origin}`,
+        credential: name
+      }))
     })
     // The reload itself is not what is measured: its own cost ends with its line in the log.
     const reloaded = nextLine(child, /"configuration reloaded"/)

@@ -71,14 +71,19 @@ async function measureConnections ({ settings: { idleConnections, settleMs } }, 
       readings.push({ count, bytes: field.map(({ pid }) => readMemory(pid).now) })
     }
     const [few, many] = readings
-    field.forEach(({ name }, index) => { note(figures, name, Math.round((many.bytes[index] - few.bytes[index]) / (many.count - few.count))) })
+    field.forEach(({ name }, index) => {
+      note(figures, name, Math.round((many.bytes[index] - few.bytes[index]) / (many.count - few.count)))
+    })
   } finally {
     for (const connection of open) connection.close()
   }
 }
 
 async function startWithCognito (bench) {
-  const started = await startCountersign(bench, writeConfig(bench.folder, bench, { credentials: { bench: cognitoCredential(0, bench.endpoint) } }))
+  const started = await startCountersign(
+    bench,
+    writeConfig(bench.folder, bench, { credentials: { bench: cognitoCredential(0, bench.endpoint) } })
+  )
   while ((await fetch(`http://127.0.0.1:${started.said.adminPort}/ready`)).status !== 200) await pause(100)
   return started
 }

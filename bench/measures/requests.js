@@ -25,7 +25,9 @@ export const requests = {
     const figures = Object.fromEntries([...parts, 'loaded'].map((part) => [part, {}]))
     const upstream = await startUpstream(bench)
     try {
-      for (let turn = 0; turn < bench.settings.processes; turn++) await runTurn({ ...bench, origin: originOf(upstream) }, parts, figures, turn)
+      for (let turn = 0; turn < bench.settings.processes; turn++) {
+        await runTurn({ ...bench, origin: originOf(upstream) }, parts, figures, turn)
+      }
     } finally {
       await upstream.stop()
     }
@@ -37,7 +39,9 @@ export const requests = {
 async function runTurn (bench, parts, figures, turn) {
   const field = []
   try {
-    await bench.failures.each(bench.contenders, async ({ name, onNode, ours, start }) => { field.push({ name, onNode, ours, ...await start(bench) }) })
+    await bench.failures.each(bench.contenders, async ({ name, onNode, ours, start }) => {
+      field.push({ name, onNode, ours, ...(await start(bench)) })
+    })
     for (const [index, part] of parts.entries()) {
       const warmUp = index === 0 ? bench.settings.warmUp : bench.settings.warmUpNext[part]
       bench.say(`${part}, processes ${turn + 1} of ${bench.settings.processes}`)
@@ -65,7 +69,10 @@ async function measureCpu ({ settings, failures }, field, part, warmUp, figures)
       const before = readCpu(contender.pid)
       await contender.connections.ask(message(contender), count)
       const after = readCpu(contender.pid)
-      contender.rounds.push({ all: perRequest(after.all - before.all, count), ...contender.onNode && { main: perRequest(after.main - before.main, count) } })
+      contender.rounds.push({
+        all: perRequest(after.all - before.all, count),
+        ...(contender.onNode && { main: perRequest(after.main - before.main, count) })
+      })
     })
   }
   await failures.each(field, ({ name, rounds, connections }) => {
@@ -77,10 +84,14 @@ async function measureCpu ({ settings, failures }, field, part, warmUp, figures)
 async function measureLatency (bench, field, warmUp, figures) {
   const direct = { name: DIRECT, said: { port: Number(bench.origin.split(':')[1]) } }
   const measured = [direct, ...field.filter(({ name }) => name !== OURS_QUIET)]
-  for (const contender of measured) contender.message = format(contender.said.port, { path: contender === direct ? '/thing?x=1' : '/api/thing?x=1' })
+  for (const contender of measured) {
+    contender.message = format(contender.said.port, { path: contender === direct ? '/thing?x=1' : '/api/thing?x=1' })
+  }
   for (const [connections, count] of Object.entries(bench.settings.latency)) {
     await measureLatencyOver(bench, measured, Number(connections), count, warmUp)
-    await bench.failures.each(measured, ({ name, times }) => { note(figures, name, { connections: Number(connections), ...summary(times) }) })
+    await bench.failures.each(measured, ({ name, times }) => {
+      note(figures, name, { connections: Number(connections), ...summary(times) })
+    })
   }
 }
 

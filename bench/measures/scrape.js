@@ -34,15 +34,24 @@ export const scrape = {
 async function measure (bench) {
   const { pace, quietS, routes, scrapes, warmUp } = bench.settings
   const names = Array.from({ length: routes }, (_, id) => `name-${id}`)
-  const { said, stop } = await startCountersign(bench, writeConfig(bench.folder, bench, {
-    credentials: Object.fromEntries(names.map((name) => [name, { type: 'oauth2', tokenUrl: bench.tokenUrl, clientId: name, clientSecret: 'bench-secret' }])),
-    routes: names.map((name) => ({ prefix: `/${name}`, upstream: `http://${bench.origin}`, credential: name })),
-    logins: { concurrency: 16, perSecond: 1000 }
-  }))
+  const { said, stop } = await startCountersign(
+    bench,
+    writeConfig(bench.folder, bench, {
+      credentials: Object.fromEntries(
+        names.map((name) => [name, { type: 'oauth2', tokenUrl: bench.tokenUrl, clientId: name, clientSecret: 'bench-secret' }])
+      ),
+      routes: names.map((name) => ({ prefix: `/${name}`, upstream: `http://${bench.origin}`, credential: name })),
+      logins: { concurrency: 16, perSecond: 1000 }
+    })
+  )
   try {
     while ((await fetch(`http://127.0.0.1:${said.adminPort}/ready`)).status !== 200) await pause(100)
     const visitor = await openConnection(said.port)
-    for (const name of names) await new Promise((resolve, reject) => { visitor.ask(format(said.port, { path: `/${name}/thing` }), resolve, reject) })
+    for (const name of names) {
+      await new Promise((resolve, reject) => {
+        visitor.ask(format(said.port, { path: `/${name}/thing` }), resolve, reject)
+      })
+    }
     visitor.close()
     const message = format(said.port, { path: `/${names[0]}/thing` })
     const warm = await openConnections(said.port, CONNECTIONS)

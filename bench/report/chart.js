@@ -47,7 +47,7 @@ export function barChart ({ title, subtitle, series = [''], rows, reference, for
     `  <text class="title" x="${PADDING}" y="28">${escape(title)}</text>`,
     `  <text class="small" x="${PADDING}" y="47">${escape(legend(subtitle, series))}</text>`,
     ...bars,
-    ...reference === undefined ? [] : drawReference(reference, left + scale(reference.value), height),
+    ...(reference === undefined ? [] : drawReference(reference, left + scale(reference.value), height)),
     '</svg>',
     ''
   ].join('\n')

@@ -18,19 +18,44 @@ const TARGETS = [
     limit: ({ latency }) => added(latency, MINIMAL, share),
     figure: ({ latency }) => added(latency, OURS, share)
   })),
-  { what: 'p99 while credentials log in, × quiet', limit: 1.3, write: times, figure: ({ logins }) => logins && median(logins.map((turn) => turn.logins.p99 / turn.quiet.p99)) },
+  {
+    what: 'p99 while credentials log in, × quiet',
+    limit: 1.3,
+    write: times,
+    figure: ({ logins }) => logins && median(logins.map((turn) => turn.logins.p99 / turn.quiet.p99))
+  },
   { what: `CPU for 1 GiB down, × ${BARE}`, limit: 1, write: times, figure: ({ streams }) => streamRatio(streams, 'down') },
   { what: `CPU for 1 GiB up, × ${BARE}`, limit: 1, write: times, figure: ({ streams }) => streamRatio(streams, 'up') },
   { what: `CPU for an abandoned upload, × ${BARE}`, limit: 1.2, write: times, figure: ({ streams }) => streamRatio(streams, 'abandoned') },
   { what: `exec to listening, × ${BARE}`, limit: 1, write: times, figure: ({ start }) => startRatio(start) },
   { what: 'what further routes add to the start', limit: 300, write: millis, figure: ({ start }) => addedByRoutes(start) },
-  { what: 'RSS idle, static credential', limit: 80 * MIB, write: mebibytes, figure: ({ memory }) => memory && medianOf(memory.idle, OURS, Number) },
+  {
+    what: 'RSS idle, static credential',
+    limit: 80 * MIB,
+    write: mebibytes,
+    figure: ({ memory }) => memory && medianOf(memory.idle, OURS, Number)
+  },
   { what: 'RSS idle, Cognito credential', limit: 100 * MIB, write: mebibytes, figure: ({ memory }) => memory && median(memory.cognito) },
   { what: 'each route', limit: 24 * 1024, write: kibibytes, figure: ({ memory }) => memory && medianOf(memory.route, OURS, Number) },
-  { what: 'each idle connection', limit: 20 * 1024, write: kibibytes, figure: ({ memory }) => memory && medianOf(memory.connection, OURS, Number) },
-  { what: 'longest request while `/metrics` is read', limit: 10, write: millis, figure: ({ scrape }) => scrape && median(scrape.map(({ scraped }) => scraped.max)) },
+  {
+    what: 'each idle connection',
+    limit: 20 * 1024,
+    write: kibibytes,
+    figure: ({ memory }) => memory && medianOf(memory.connection, OURS, Number)
+  },
+  {
+    what: 'longest request while `/metrics` is read',
+    limit: 10,
+    write: millis,
+    figure: ({ scrape }) => scrape && median(scrape.map(({ scraped }) => scraped.max))
+  },
   { what: 'files that a small GET runs through', limit: 14, write: String, figure: ({ files }) => files && Object.keys(files).length },
-  { what: 'calls of functions of `app` for it (entries are at most these)', limit: 1, write: String, figure: ({ files }) => files && callsOfApp(files) }
+  {
+    what: 'calls of functions of `app` for it (entries are at most these)',
+    limit: 1,
+    write: String,
+    figure: ({ files }) => files && callsOfApp(files)
+  }
 ]
 
 /** The table of targets for the figures by part. */
@@ -58,7 +83,9 @@ function added (figures, name, share) {
 }
 
 function withOneConnection (figures) {
-  return Object.fromEntries(Object.entries(figures).map(([name, readings]) => [name, readings.filter(({ connections }) => connections === 1)]))
+  return Object.fromEntries(
+    Object.entries(figures).map(([name, readings]) => [name, readings.filter(({ connections }) => connections === 1)])
+  )
 }
 
 function startRatio (figures) {

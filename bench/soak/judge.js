@@ -19,9 +19,12 @@ export function createJudge ({ ledger, fairSince, visits, say }) {
   function answered ({ id, credential, startedAt, expected, safe = true }, { status, headers = {}, body = '', broken = false }) {
     const seen = visits.get(id) ?? []
     visits.delete(id)
-    const problem = judgeVisits(seen, safe) ?? judgeAnswer(seen.at(-1), { credential, startedAt, expected }, { status, headers, body, broken })
+    const problem =
+      judgeVisits(seen, safe) ?? judgeAnswer(seen.at(-1), { credential, startedAt, expected }, { status, headers, body, broken })
     if (problem !== undefined) condemn(credential, problem, { status, broken, seen: seen.map(({ status }) => status) })
-    count(broken ? 'broken by the upstream' : headers['proxy-status'] === undefined ? `upstream ${status}` : `own ${status} ${codeOf(body)}`)
+    count(
+      broken ? 'broken by the upstream' : headers['proxy-status'] === undefined ? `upstream ${status}` : `own ${status} ${codeOf(body)}`
+    )
   }
 
   /** Once more after a first 401, and once more where a connection that had served before broke under a request that may be repeated. */

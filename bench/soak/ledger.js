@@ -1,4 +1,6 @@
-/** Of 60-second tokens a tenth (contract: never sent with less), less the second that `iat` is rounded down by and half a second on the way. */
+/**
+ * Of 60-second tokens a tenth (contract: never sent with less), less the second that `iat` is rounded down by and half a second on the way.
+ */
 const LEAST_LIFE_MS = 6_000 - 1_500
 /** Around every instant of a verdict: what the daemon knows is on its way for a while. */
 const SLACK_MS = 1_500

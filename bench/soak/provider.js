@@ -4,7 +4,11 @@ import { createServer } from 'node:http'
 export const LIFETIME_S = 60
 
 const HTML = '<!doctype html><title>Not what you asked for</title>'
-const json = (status, body, headers = {}) => ({ status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) })
+const json = (status, body, headers = {}) => ({
+  status,
+  headers: { 'content-type': 'application/json', ...headers },
+  body: JSON.stringify(body)
+})
 
 /** Ways of a provider to misbehave that look alike everywhere. */
 const ANSWERS = {
@@ -22,7 +26,8 @@ export const FAULTS = ['down', 'hang', 'throttled', 'truncated', 'reset', 'slow'
  * An identity provider with weather: a server in front of the real one, which answers in its place, or spoils its responses.
  * Tokens go into the ledger as they pass.
  *
- * @param inner how the provider responses when nothing is wrong, how its refusals read, and how its refresh tokens are revoked where it has any
+ * @param inner how the provider responses when nothing is wrong, how its refusals read, and how its refresh tokens are revoked where it has
+ *   any
  */
 export async function startProvider ({ inner, ledger }) {
   let weather = 'fair'
@@ -105,7 +110,9 @@ export function createCognito (emulator, credentials) {
   }
 }
 
-/** A token endpoint for client credentials (RFC 6749 section 4.4). `clients` has the secret of each; a client's id is its credential's name. */
+/**
+ * A token endpoint for client credentials (RFC 6749 section 4.4). `clients` has the secret of each; a client's id is its credential's name.
+ */
 export function createOAuth2 (clients) {
   return {
     refusals: {
@@ -114,9 +121,14 @@ export function createOAuth2 (clients) {
     },
     async answer (request, body) {
       const [id, secret] = Buffer.from((request.headers.authorization ?? '').slice('Basic '.length), 'base64').toString().split(':')
-      if (clients.get(id) !== secret || new URLSearchParams(body).get('grant_type') !== 'client_credentials') return json(401, { error: 'invalid_client' })
+      if (clients.get(id) !== secret || new URLSearchParams(body).get('grant_type') !== 'client_credentials') {
+        return json(401, { error: 'invalid_client' })
+      }
       const value = `${id}-${randomUUID()}`
-      return { ...json(200, { access_token: value, token_type: 'Bearer', expires_in: LIFETIME_S }), token: { value, credential: id, expiresAt: Date.now() + LIFETIME_S * 1000 } }
+      return {
+        ...json(200, { access_token: value, token_type: 'Bearer', expires_in: LIFETIME_S }),
+        token: { value, credential: id, expiresAt: Date.now() + LIFETIME_S * 1000 }
+      }
     }
   }
 }

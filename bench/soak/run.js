@@ -33,8 +33,17 @@ const ATTEMPTS_A_MINUTE = 30
 const CLI = fileURLToPath(new URL('../../bin/countersign.js', import.meta.url))
 const STATIC = `CANARY-KEY-${randomBytes(12).toString('hex')}`
 const PASSWORD = `CANARY-PW-${randomBytes(12).toString('hex')}`
-/** Credentials, and the provider of each; `relayer-a` and `relayer-b` are keys on one app client, `orders` has refresh tokens that rotate. */
-const CREDENTIALS = { 'relayer-a': 'relayers', 'relayer-b': 'relayers', orders: 'orders', billing: 'oauth2', reports: 'oauth2', maps: undefined }
+/**
+ * Credentials, and the provider of each; `relayer-a` and `relayer-b` are keys on one app client, `orders` has refresh tokens that rotate.
+ */
+const CREDENTIALS = {
+  'relayer-a': 'relayers',
+  'relayer-b': 'relayers',
+  orders: 'orders',
+  billing: 'oauth2',
+  reports: 'oauth2',
+  maps: undefined
+}
 
 const startedAt = Date.now()
 const say = (text) => { console.log(`${new Date(Date.now() - startedAt).toISOString().slice(11, 19)}  ${text}`) }
@@ -54,17 +63,35 @@ const providers = {
   orders: await startProvider({ inner: createCognito(emulators[1], names), ledger }),
   oauth2: await startProvider({ inner: createOAuth2(new Map([['billing', PASSWORD], ['reports', PASSWORD]])), ledger })
 }
-const judge = createJudge({ ledger, visits, say, fairSince: (credential) => CREDENTIALS[credential] === undefined ? 0 : providers[CREDENTIALS[credential]].fairSince() })
+const judge = createJudge({
+  ledger,
+  visits,
+  say,
+  fairSince: (credential) => (CREDENTIALS[credential] === undefined ? 0 : providers[CREDENTIALS[credential]].fairSince())
+})
 const upstream = await startUpstream({ ledger, visits, random: createRandom(SEED), condemn: judge.condemn })
 const daemon = await startDaemon()
 
 const weather = new AbortController()
 const spells = [
-  ...Object.entries(providers).map(([name, provider], index) => troubleProvider(name, provider, { random: createRandom(SEED + 1 + index), signal: weather.signal, say })),
+  ...Object.entries(providers).map(([name, provider], index) =>
+    troubleProvider(name, provider, { random: createRandom(SEED + 1 + index), signal: weather.signal, say })
+  ),
   troubleUpstream(upstream, ledger, { random: createRandom(SEED + 11), signal: weather.signal, say })
 ]
-const traffic = startTraffic({ port: daemon.port, credentials: Object.keys(CREDENTIALS), watched: ['relayer-a', 'orders', 'billing'], judge, random: createRandom(SEED + 12) })
-const rude = startRudeClients({ port: daemon.port, credentials: Object.keys(CREDENTIALS), random: createRandom(SEED + 13), signal: weather.signal })
+const traffic = startTraffic({
+  port: daemon.port,
+  credentials: Object.keys(CREDENTIALS),
+  watched: ['relayer-a', 'orders', 'billing'],
+  judge,
+  random: createRandom(SEED + 12)
+})
+const rude = startRudeClients({
+  port: daemon.port,
+  credentials: Object.keys(CREDENTIALS),
+  random: createRandom(SEED + 13),
+  signal: weather.signal
+})
 const reloads = reloadNowAndThen(createRandom(SEED + 14))
 const vitals = [await readVitals(daemon.pid, daemon.admin)]
 const endAt = Date.now() + MINUTES * 60_000
@@ -86,7 +113,9 @@ async function sample () {
     const attempts = now.fetches(credential) - before.fetches(credential)
     if (attempts > ATTEMPTS_A_MINUTE) judge.condemn(credential, `${attempts} attempts in a minute`)
   }
-  say(`${traffic.sent()} requests, ${judge.wrong()} wrong, RSS ${now.rssMiB.toFixed(0)} MiB, ${now.fds} fds, ${now.threads} threads, ${now.handles} handles, ${now.timers} timers`)
+  say(
+    `${traffic.sent()} requests, ${judge.wrong()} wrong, RSS ${now.rssMiB.toFixed(0)} MiB, ${now.fds} fds, ${now.threads} threads, ${now.handles} handles, ${now.timers} timers`
+  )
 }
 
 async function finish () {
@@ -113,7 +142,8 @@ function report () {
   const last = vitals.at(-1)
   const cpu = process.cpuUsage()
   const seconds = (Date.now() - startedAt) / 1000
-  const range = (name) => `${first[name].toFixed(0)} first, ${last[name].toFixed(0)} last, ${Math.max(...vitals.map((sample) => sample[name])).toFixed(0)} peak`
+  const range = (name) =>
+    `${first[name].toFixed(0)} first, ${last[name].toFixed(0)} last, ${Math.max(...vitals.map((sample) => sample[name])).toFixed(0)} peak`
   const rows = [
     ['minutes, seed', `${MINUTES}, ${SEED}`],
     ['requests', traffic.sent()],
@@ -138,14 +168,21 @@ function report () {
 }
 
 function startPool (id, client, users) {
-  return startCognitoEmulator({ pools: [{ id, clients: [{ ...client, lifetimeSeconds: LIFETIME_S }], users: users.map((username) => ({ username, password: PASSWORD })) }] })
+  return startCognitoEmulator({
+    pools: [
+      { id, clients: [{ ...client, lifetimeSeconds: LIFETIME_S }], users: users.map((username) => ({ username, password: PASSWORD })) }
+    ]
+  })
 }
 
 async function startDaemon () {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-soak-'))
   const file = join(folder, 'countersign.json')
   writeFileSync(file, JSON.stringify(describeConfig()))
-  const child = spawn(process.execPath, [CLI, 'serve', '-c', file], { env: { PATH: process.env.PATH, PASSWORD, STATIC }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [CLI, 'serve', '-c', file], {
+    env: { PATH: process.env.PATH, PASSWORD, STATIC },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   const ended = new AbortController()
   const daemon = { child, pid: child.pid, ended: ended.signal, exit: undefined }
   child.once('exit', (...how) => {
@@ -167,8 +204,15 @@ async function startDaemon () {
 }
 
 function describeConfig () {
-  const cognito = (provider, userPoolId, username) => ({ type: 'cognito', userPoolId, clientId: provider, username, password: '${PASSWORD}', endpoint: providers[provider].url }) // eslint-disable-line no-template-curly-in-string -- a secret's name
-  const oauth2 = (clientId) => ({ type: 'oauth2', tokenUrl: `${providers.oauth2.url}/token`, clientId, clientSecret: '${PASSWORD}' }) // eslint-disable-line no-template-curly-in-string -- a secret's name
+  const cognito = (provider, userPoolId, username) => ({
+    type: 'cognito',
+    userPoolId,
+    clientId: provider,
+    username,
+    password: '${PASSWORD}',
+    endpoint: providers[provider].url
+  })
+  const oauth2 = (clientId) => ({ type: 'oauth2', tokenUrl: `${providers.oauth2.url}/token`, clientId, clientSecret: '${PASSWORD}' })
   return {
     listen: '127.0.0.1:0',
     admin: '127.0.0.1:0',
@@ -179,8 +223,12 @@ function describeConfig () {
       orders: cognito('orders', 'eu-west-1_Orders1', 'orders'),
       billing: oauth2('billing'),
       reports: oauth2('reports'),
-      maps: { type: 'static', value: '${STATIC}' } // eslint-disable-line no-template-curly-in-string -- a secret's name
+      maps: { type: 'static', value: '${STATIC}' }
     },
-    routes: Object.keys(CREDENTIALS).map((credential) => ({ prefix: `/${credential}`, upstream: `${upstream.url}/${credential}`, credential }))
+    routes: Object.keys(CREDENTIALS).map((credential) => ({
+      prefix: `/${credential}`,
+      upstream: `${upstream.url}/${credential}`,
+      credential
+    }))
   }
 }

@@ -54,21 +54,43 @@ export function startTraffic ({ port, credentials, judge, random, watched }) {
   /** One request, judged. Resolves with its status; never rejects. */
   function send (credential, { method, body, lines = 0 }) {
     const id = ++lastId
-    const visit = { id, credential, startedAt: Date.now(), safe: method === 'GET', expected: lines > 0 ? linesOf(id, lines) : method === 'POST' ? body : bodyOf(id) }
+    const visit = {
+      id,
+      credential,
+      startedAt: Date.now(),
+      safe: method === 'GET',
+      expected: lines > 0 ? linesOf(id, lines) : method === 'POST' ? body : bodyOf(id)
+    }
     return new Promise((resolve) => {
       const end = (answer) => {
         judge.answered(visit, answer)
-        if (answer.status === 200 && lines === 0) slowest.set(credential, Math.max(slowest.get(credential) ?? 0, Date.now() - visit.startedAt))
+        if (answer.status === 200 && lines === 0) {
+          slowest.set(credential, Math.max(slowest.get(credential) ?? 0, Date.now() - visit.startedAt))
+        }
         resolve(answer.status)
       }
       const path = `/${credential}/thing${lines > 0 ? `?lines=${lines}` : ''}`
-      const outgoing = httpRequest({ port, host: '127.0.0.1', agent: agents.get(credential), method, path, headers: { 'x-soak-id': id, ...(body !== undefined && { 'content-length': body.length }) } }, (response) => {
-        const { statusCode: status, headers } = response
-        let text = ''
-        response.setEncoding('utf8').on('data', (chunk) => { text += chunk })
-        response.once('error', () => {})
-        response.once('close', () => { end({ status, headers, body: text, broken: !response.complete }) })
-      })
+      const outgoing = httpRequest(
+        {
+          port,
+          host: '127.0.0.1',
+          agent: agents.get(credential),
+          method,
+          path,
+          headers: { 'x-soak-id': id, ...(body !== undefined && { 'content-length': body.length }) }
+        },
+        (response) => {
+          const { statusCode: status, headers } = response
+          let text = ''
+          response.setEncoding('utf8').on('data', (chunk) => {
+            text += chunk
+          })
+          response.once('error', () => {})
+          response.once('close', () => {
+            end({ status, headers, body: text, broken: !response.complete })
+          })
+        }
+      )
       outgoing.setTimeout(PATIENCE_MS, () => { outgoing.destroy() })
       outgoing.once('error', () => { if (outgoing.res === undefined || outgoing.res === null) end({ status: 0, broken: true }) })
       outgoing.end(body)
@@ -80,7 +102,10 @@ export function startTraffic ({ port, credentials, judge, random, watched }) {
     if (stopping) return
     const id = ++lastId
     const visit = { id, credential, startedAt: Date.now() }
-    const socket = new WebSocket(`ws://127.0.0.1:${port}/${credential}/socket`, { headers: { 'x-soak-id': id }, handshakeTimeout: PATIENCE_MS })
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/${credential}/socket`, {
+      headers: { 'x-soak-id': id },
+      handshakeTimeout: PATIENCE_MS
+    })
     let sent = 0
     let received = 0
     let pings

@@ -5,8 +5,15 @@ export async function readVitals (pid, admin) {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const number = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1])
   const metrics = await (await fetch(`http://${admin}/metrics`, { signal: AbortSignal.timeout(10_000) })).text()
-  const samples = metrics.split('\n').filter((line) => !line.startsWith('#')).map((line) => /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line)).filter(Boolean)
-  const sum = (name, labels = '') => samples.filter(([, metric, given = '']) => metric === name && given.includes(labels)).reduce((total, [,,, value]) => total + Number(value), 0)
+  const samples = metrics
+    .split('\n')
+    .filter((line) => !line.startsWith('#'))
+    .map((line) => /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line))
+    .filter(Boolean)
+  const sum = (name, labels = '') =>
+    samples
+      .filter(([, metric, given = '']) => metric === name && given.includes(labels))
+      .reduce((total, [, , , value]) => total + Number(value), 0)
   return {
     rssMiB: number('VmRSS') / 1024,
     threads: number('Threads'),

@@ -10,22 +10,26 @@ export const BROWSER: readonly Attack[] = [
     name: 'a rebound DNS name as Host',
     advisory: 'CVE-2025-66414, CVE-2025-66416, CVE-2026-11624',
     why: 'A page lets its own name resolve to 127.0.0.1 and is then of the same origin as the proxy: no Origin, no preflight. Only Host still tells.',
-    variants: (target) => METHODS.flatMap((method) => [`${EVIL_HOST}:${target.port}`, EVIL_HOST].map((host) => {
-      return { what: `${method}, Host: ${host}`, bytes: request(target, { method, host }), must: refused(421, 'CS_HOST_NOT_ALLOWED') }
-    }))
+    variants: (target) =>
+      METHODS.flatMap((method) =>
+        [`${EVIL_HOST}:${target.port}`, EVIL_HOST].map((host) => {
+          return { what: `${method}, Host: ${host}`, bytes: request(target, { method, host }), must: refused(421, 'CS_HOST_NOT_ALLOWED') }
+        })
+      )
   },
   {
     id: 'B2',
     name: 'the Host guard talked out of it by forwarding headers',
     why: 'Proxies that believe X-Forwarded-Host judge a name that the page has chosen.',
-    variants: (target) => ['X-Forwarded-Host', 'X-Host', 'X-Original-Host', 'X-HTTP-Host-Override', 'Forwarded'].map((name) => {
-      const line = name === 'Forwarded' ? `Forwarded: host=${ownHost(target)}` : `${name}: ${ownHost(target)}`
-      return { what: line, bytes: request(target, { host: EVIL_HOST, lines: [line] }), must: refused(421, 'CS_HOST_NOT_ALLOWED') }
-    })
+    variants: (target) =>
+      ['X-Forwarded-Host', 'X-Host', 'X-Original-Host', 'X-HTTP-Host-Override', 'Forwarded'].map((name) => {
+        const line = name === 'Forwarded' ? `Forwarded: host=${ownHost(target)}` : `${name}: ${ownHost(target)}`
+        return { what: line, bytes: request(target, { host: EVIL_HOST, lines: [line] }), must: refused(421, 'CS_HOST_NOT_ALLOWED') }
+      })
   },
   {
     id: 'B3',
-    name: 'look-alikes of this listener\'s own names',
+    name: "look-alikes of this listener's own names",
     advisory: 'CVE-2026-55602',
     why: 'Guards that compare the beginning or the end of Host, or parse it generously, take names that somebody can rebind.',
     variants: (target) => [...foreignHosts(target), ...malformedHosts(target)]
@@ -34,16 +38,26 @@ export const BROWSER: readonly Attack[] = [
     id: 'B4',
     name: 'absolute form, with another host than Host',
     why: 'RFC 9112 section 3.2.2 lets the target win over Host; a guard that reads the other one is bypassed.',
-    variants: (target) => absoluteTargets(target).map(([to, host]) => ({ what: `${to}, Host: ${host}`, bytes: request(target, { target: to, host }), must: refused(400) }))
+    variants: (target) =>
+      absoluteTargets(target).map(([to, host]) => ({
+        what: `${to}, Host: ${host}`,
+        bytes: request(target, { target: to, host }),
+        must: refused(400)
+      }))
   },
   {
     id: 'B5',
     name: 'simple requests of another site',
     advisory: 'CVE-2025-49596',
     why: 'A form or fetch() with text/plain needs no preflight; the page cannot read the response, but the transaction was sent.',
-    variants: (target) => crossed(foreignOrigins(target)).map(([method, origin]) => {
-      return { what: `${method}, Origin: ${origin}`, bytes: request(target, { method, lines: [`Origin: ${origin}`, 'Content-Type: text/plain'] }), must: refused(403, 'CS_ORIGIN_NOT_ALLOWED') }
-    })
+    variants: (target) =>
+      crossed(foreignOrigins(target)).map(([method, origin]) => {
+        return {
+          what: `${method}, Origin: ${origin}`,
+          bytes: request(target, { method, lines: [`Origin: ${origin}`, 'Content-Type: text/plain'] }),
+          must: refused(403, 'CS_ORIGIN_NOT_ALLOWED')
+        }
+      })
   },
   {
     id: 'B6',
@@ -52,9 +66,19 @@ export const BROWSER: readonly Attack[] = [
     variants: (target) => {
       const own = `Origin: http://${ownHost(target)}`
       return [
-        [own, `Origin: https://${EVIL_HOST}`], [`Origin: https://${EVIL_HOST}`, own], [own, own], [own, 'Sec-Fetch-Site: cross-site'], ['Sec-Fetch-Site: same-origin', 'Sec-Fetch-Site: cross-site'],
-        [`${own}, https://${EVIL_HOST}`], [`${own} https://${EVIL_HOST}`], [`Origin: https://${EVIL_HOST}`, 'Sec-Fetch-Site: same-origin'], [`Origin: https://${EVIL_HOST}`, 'Sec-Fetch-Site: none'],
-        [own, `ORIGIN: https://${EVIL_HOST}`], [`Origin: https://${EVIL_HOST}`, `X-Forwarded-Host: ${EVIL_HOST}`], [`oRiGiN: https://${EVIL_HOST}`], [`Origin: https://${EVIL_HOST}`, 'Connection: origin']
+        [own, `Origin: https://${EVIL_HOST}`],
+        [`Origin: https://${EVIL_HOST}`, own],
+        [own, own],
+        [own, 'Sec-Fetch-Site: cross-site'],
+        ['Sec-Fetch-Site: same-origin', 'Sec-Fetch-Site: cross-site'],
+        [`${own}, https://${EVIL_HOST}`],
+        [`${own} https://${EVIL_HOST}`],
+        [`Origin: https://${EVIL_HOST}`, 'Sec-Fetch-Site: same-origin'],
+        [`Origin: https://${EVIL_HOST}`, 'Sec-Fetch-Site: none'],
+        [own, `ORIGIN: https://${EVIL_HOST}`],
+        [`Origin: https://${EVIL_HOST}`, `X-Forwarded-Host: ${EVIL_HOST}`],
+        [`oRiGiN: https://${EVIL_HOST}`],
+        [`Origin: https://${EVIL_HOST}`, 'Connection: origin']
       ].map((lines) => ({ what: lines.join(', '), bytes: request(target, { lines }), must: refused(403, 'CS_ORIGIN_NOT_ALLOWED') }))
     }
   },
@@ -63,9 +87,16 @@ export const BROWSER: readonly Attack[] = [
     name: 'script and image tags of another site',
     advisory: 'CVE-2025-30359',
     why: 'Tags send no Origin with GET; Sec-Fetch-Site is what tells that another site sent it.',
-    variants: (target) => crossed(['cross-site', 'same-site', 'CROSS-SITE', 'cross-site, none', '', 'null', '?1', 'none;a=b', 'same-originx']).map(([method, site]) => {
-      return { what: `${method}, Sec-Fetch-Site: ${site}`, bytes: request(target, { method, lines: [`Sec-Fetch-Site: ${site}`, 'Sec-Fetch-Mode: no-cors', 'Sec-Fetch-Dest: script'] }), must: refused(403, 'CS_ORIGIN_NOT_ALLOWED') }
-    })
+    variants: (target) =>
+      crossed(['cross-site', 'same-site', 'CROSS-SITE', 'cross-site, none', '', 'null', '?1', 'none;a=b', 'same-originx']).map(
+        ([method, site]) => {
+          return {
+            what: `${method}, Sec-Fetch-Site: ${site}`,
+            bytes: request(target, { method, lines: [`Sec-Fetch-Site: ${site}`, 'Sec-Fetch-Mode: no-cors', 'Sec-Fetch-Dest: script'] }),
+            must: refused(403, 'CS_ORIGIN_NOT_ALLOWED')
+          }
+        }
+      )
   },
   {
     id: 'B8',
@@ -73,10 +104,23 @@ export const BROWSER: readonly Attack[] = [
     advisory: 'CVE-2025-24010, GHSA-67mh-4wv8-2f99',
     why: 'One answered preflight, or one CORS header of the upstream that is passed on, opens the whole API to every page.',
     variants: (target) => [
-      ...foreignOrigins(target).flatMap((origin, index) => [[], ['Access-Control-Request-Private-Network: true'], ['Access-Control-Request-Local-Network: true'], ['Access-Control-Request-Headers: authorization, x-countersign-token']].slice(0, index === 0 ? 4 : 1).map((more) => {
-        const lines = [`Origin: ${origin}`, 'Access-Control-Request-Method: POST', ...more]
-        return { what: lines.join(', '), bytes: request(target, { method: 'OPTIONS', lines }), must: refused(403, 'CS_ORIGIN_NOT_ALLOWED') }
-      })),
+      ...foreignOrigins(target).flatMap((origin, index) =>
+        [
+          [],
+          ['Access-Control-Request-Private-Network: true'],
+          ['Access-Control-Request-Local-Network: true'],
+          ['Access-Control-Request-Headers: authorization, x-countersign-token']
+        ]
+          .slice(0, index === 0 ? 4 : 1)
+          .map((more) => {
+            const lines = [`Origin: ${origin}`, 'Access-Control-Request-Method: POST', ...more]
+            return {
+              what: lines.join(', '),
+              bytes: request(target, { method: 'OPTIONS', lines }),
+              must: refused(403, 'CS_ORIGIN_NOT_ALLOWED')
+            }
+          })
+      ),
       // The stand-in for the upstream allows every origin; the response must not.
       { what: 'no Origin, an upstream with Access-Control-Allow-Origin: *', bytes: request(target), must: passed() }
     ]
@@ -87,9 +131,21 @@ export const BROWSER: readonly Attack[] = [
     advisory: 'CVE-2026-112085, CVE-2018-14732',
     why: 'WebSocket knows no same-origin policy: a page may open one to every host, and the server alone can refuse.',
     variants: (target) => [
-      ...foreignOrigins(target).map((origin) => ({ what: `Origin: ${origin}`, bytes: request(target, { method: 'GET', lines: [...WEBSOCKET, `Origin: ${origin}`] }), must: refused(403, 'CS_ORIGIN_NOT_ALLOWED') })),
-      ...['cross-site', 'same-site'].map((site) => ({ what: `Sec-Fetch-Site: ${site}`, bytes: request(target, { method: 'GET', lines: [...WEBSOCKET, `Sec-Fetch-Site: ${site}`] }), must: refused(403, 'CS_ORIGIN_NOT_ALLOWED') })),
-      ...foreignHosts(target).map(({ what }) => ({ what, bytes: request(target, { method: 'GET', host: what.slice('Host: '.length), lines: WEBSOCKET }), must: refused([400, 421]) })),
+      ...foreignOrigins(target).map((origin) => ({
+        what: `Origin: ${origin}`,
+        bytes: request(target, { method: 'GET', lines: [...WEBSOCKET, `Origin: ${origin}`] }),
+        must: refused(403, 'CS_ORIGIN_NOT_ALLOWED')
+      })),
+      ...['cross-site', 'same-site'].map((site) => ({
+        what: `Sec-Fetch-Site: ${site}`,
+        bytes: request(target, { method: 'GET', lines: [...WEBSOCKET, `Sec-Fetch-Site: ${site}`] }),
+        must: refused(403, 'CS_ORIGIN_NOT_ALLOWED')
+      })),
+      ...foreignHosts(target).map(({ what }) => ({
+        what,
+        bytes: request(target, { method: 'GET', host: what.slice('Host: '.length), lines: WEBSOCKET }),
+        must: refused([400, 421])
+      })),
       ...malformedHosts(target, WEBSOCKET)
     ]
   }
@@ -105,14 +161,79 @@ function foreignHosts (target: Target): Variant[] {
   const { port } = target
   const other = port === 65535 ? port - 1 : port + 1
   const hosts = [
-    `localhost.${EVIL_HOST}:${port}`, `127.0.0.1.${EVIL_HOST}:${port}`, `127.0.0.1.nip.io:${port}`, `xlocalhost:${port}`, `localhostx:${port}`, `localhost.:${port}`, `127.0.0.1.:${port}`, `LOCALHOST.:${port}`,
-    `${EVIL_HOST}#localhost:${port}`, `localhost#${EVIL_HOST}`, `localhost@${EVIL_HOST}`, `localhost:${port}@${EVIL_HOST}`, `${EVIL_HOST}@localhost:${port}`, `user@127.0.0.1:${port}`, `@localhost:${port}`, `localhost:@${EVIL_HOST}`,
-    `127.1:${port}`, `127.0.1:${port}`, `2130706433:${port}`, `0x7f000001:${port}`, `0x7f.0.0.1:${port}`, `0177.0.0.1:${port}`, `017700000001:${port}`, `127.000.000.001:${port}`, `127.0.0.2:${port}`, `0:${port}`, `0.0.0.0:${port}`,
-    `[::]:${port}`, `[0:0:0:0:0:0:0:1]:${port}`, `[::0001]:${port}`, `[::ffff:127.0.0.1]:${port}`, `[::ffff:7f00:1]:${port}`, `[::1%lo]:${port}`, `[::1%25lo]:${port}`, `[127.0.0.1]:${port}`, `[localhost]:${port}`,
-    `localhost:${other}`, `127.0.0.1:${other}`, `[::1]:${other}`, `localhost:0${port}`, `localhost:${port}0`, 'localhost:', 'localhost:80', 'localhost', '127.0.0.1', '[::1]', 'localhost:0', `:${port}`, '', '*', '.', 'null', 'undefined', '__proto__', 'constructor', `constructor:${port}`,
-    `127。0。0。1:${port}`, `lo%63alhost:${port}`, `localhost%00.${EVIL_HOST}:${port}`, `localhost%2e${EVIL_HOST}:${port}`, `localhost;${EVIL_HOST}`, `localhost!:${port}`, `localhost&${EVIL_HOST}`, `'localhost':${port}`, `"localhost":${port}`
+    `localhost.${EVIL_HOST}:${port}`,
+    `127.0.0.1.${EVIL_HOST}:${port}`,
+    `127.0.0.1.nip.io:${port}`,
+    `xlocalhost:${port}`,
+    `localhostx:${port}`,
+    `localhost.:${port}`,
+    `127.0.0.1.:${port}`,
+    `LOCALHOST.:${port}`,
+    `${EVIL_HOST}#localhost:${port}`,
+    `localhost#${EVIL_HOST}`,
+    `localhost@${EVIL_HOST}`,
+    `localhost:${port}@${EVIL_HOST}`,
+    `${EVIL_HOST}@localhost:${port}`,
+    `user@127.0.0.1:${port}`,
+    `@localhost:${port}`,
+    `localhost:@${EVIL_HOST}`,
+    `127.1:${port}`,
+    `127.0.1:${port}`,
+    `2130706433:${port}`,
+    `0x7f000001:${port}`,
+    `0x7f.0.0.1:${port}`,
+    `0177.0.0.1:${port}`,
+    `017700000001:${port}`,
+    `127.000.000.001:${port}`,
+    `127.0.0.2:${port}`,
+    `0:${port}`,
+    `0.0.0.0:${port}`,
+    `[::]:${port}`,
+    `[0:0:0:0:0:0:0:1]:${port}`,
+    `[::0001]:${port}`,
+    `[::ffff:127.0.0.1]:${port}`,
+    `[::ffff:7f00:1]:${port}`,
+    `[::1%lo]:${port}`,
+    `[::1%25lo]:${port}`,
+    `[127.0.0.1]:${port}`,
+    `[localhost]:${port}`,
+    `localhost:${other}`,
+    `127.0.0.1:${other}`,
+    `[::1]:${other}`,
+    `localhost:0${port}`,
+    `localhost:${port}0`,
+    'localhost:',
+    'localhost:80',
+    'localhost',
+    '127.0.0.1',
+    '[::1]',
+    'localhost:0',
+    `:${port}`,
+    '',
+    '*',
+    '.',
+    'null',
+    'undefined',
+    '__proto__',
+    'constructor',
+    `constructor:${port}`,
+    `127。0。0。1:${port}`,
+    `lo%63alhost:${port}`,
+    `localhost%00.${EVIL_HOST}:${port}`,
+    `localhost%2e${EVIL_HOST}:${port}`,
+    `localhost;${EVIL_HOST}`,
+    `localhost!:${port}`,
+    `localhost&${EVIL_HOST}`,
+    `'localhost':${port}`,
+    `"localhost":${port}`
   ]
-  return hosts.filter((host) => !isListed(target, host)).map((host) => ({ what: `Host: ${host}`, bytes: request(target, { host: Buffer.from(host, 'utf8').toString('latin1') }), must: refused([400, 421]) }))
+  return hosts
+    .filter((host) => !isListed(target, host))
+    .map((host) => ({
+      what: `Host: ${host}`,
+      bytes: request(target, { host: Buffer.from(host, 'utf8').toString('latin1') }),
+      must: refused([400, 421])
+    }))
 }
 
 /** None, several, or no name at all. */
@@ -120,19 +241,47 @@ function malformedHosts (target: Target, more: readonly string[] = []): Variant[
   const own = ownHost(target)
   const method = more.length > 0 ? 'GET' : target.plain.method
   const lines: ReadonlyArray<readonly [what: string, host: string | null, lines: readonly string[]]> = [
-    ['no Host', null, []], ['two Hosts, both ours', own, [`Host: ${own}`]], ['two Hosts, the second foreign', own, [`Host: ${EVIL_HOST}`]], ['two Hosts, the first foreign', EVIL_HOST, [`Host: ${own}`]], ['two Hosts, another case', own, [`hOST: ${EVIL_HOST}`]],
-    ['two Hosts in one line', `${own}, ${EVIL_HOST}`, []], ['two Hosts in one line, a blank between', `${own} ${EVIL_HOST}`, []], ['a tab in Host', `${own}\t${EVIL_HOST}`, []], ['a path in Host', `${own}/`, []], ['a backslash in Host', `${own}\\`, []], ['a URL as Host', `http://${own}`, []],
-    ['a query in Host', `${own}?`, []], ['a port that is none', 'localhost:port', []], ['a negative port', `localhost:-${target.port}`, []], ['two ports', `${own}:80`, []], ['a port beyond 65535', `localhost:${target.port + 65536}`, []]
+    ['no Host', null, []],
+    ['two Hosts, both ours', own, [`Host: ${own}`]],
+    ['two Hosts, the second foreign', own, [`Host: ${EVIL_HOST}`]],
+    ['two Hosts, the first foreign', EVIL_HOST, [`Host: ${own}`]],
+    ['two Hosts, another case', own, [`hOST: ${EVIL_HOST}`]],
+    ['two Hosts in one line', `${own}, ${EVIL_HOST}`, []],
+    ['two Hosts in one line, a blank between', `${own} ${EVIL_HOST}`, []],
+    ['a tab in Host', `${own}\t${EVIL_HOST}`, []],
+    ['a path in Host', `${own}/`, []],
+    ['a backslash in Host', `${own}\\`, []],
+    ['a URL as Host', `http://${own}`, []],
+    ['a query in Host', `${own}?`, []],
+    ['a port that is none', 'localhost:port', []],
+    ['a negative port', `localhost:-${target.port}`, []],
+    ['two ports', `${own}:80`, []],
+    ['a port beyond 65535', `localhost:${target.port + 65536}`, []]
   ]
-  return lines.map(([what, host, extra]) => ({ what, bytes: request(target, { method, host, lines: [...extra, ...more] }), must: what.startsWith('no Host') || what.startsWith('two Hosts,') ? cutOff() : refused([400, 421]) }))
+  return lines.map(([what, host, extra]) => ({
+    what,
+    bytes: request(target, { method, host, lines: [...extra, ...more] }),
+    must: what.startsWith('no Host') || what.startsWith('two Hosts,') ? cutOff() : refused([400, 421])
+  }))
 }
 
 function absoluteTargets (target: Target): Array<readonly [to: string, host: string]> {
   const own = ownHost(target)
   const path = target.prefix + target.plain.path
   return [
-    [`http://${EVIL_HOST}${path}`, own], [`http://${own}${path}`, EVIL_HOST], [`http://${own}${path}`, own], [`HTTP://${own}${path}`, own], [`https://${own}${path}`, own], [`http://${own}@${EVIL_HOST}${path}`, own],
-    [`http:${path}`, own], [`http:/${path}`, own], [`ws://${own}${path}`, own], [`file://${path}`, own], [`javascript:${path}`, own], [`${own}${path}`, own], [own, own]
+    [`http://${EVIL_HOST}${path}`, own],
+    [`http://${own}${path}`, EVIL_HOST],
+    [`http://${own}${path}`, own],
+    [`HTTP://${own}${path}`, own],
+    [`https://${own}${path}`, own],
+    [`http://${own}@${EVIL_HOST}${path}`, own],
+    [`http:${path}`, own],
+    [`http:/${path}`, own],
+    [`ws://${own}${path}`, own],
+    [`file://${path}`, own],
+    [`javascript:${path}`, own],
+    [`${own}${path}`, own],
+    [own, own]
   ]
 }
 
@@ -140,8 +289,29 @@ function foreignOrigins (target: Target): string[] {
   const own = ownHost(target)
   const { port } = target
   return [
-    `https://${EVIL_HOST}`, `http://${EVIL_HOST}:${port}`, 'null', 'NULL', '', `https://${own}`, `http://localhost:${port}`, `http://127.0.0.1:${port === 1 ? 2 : 1}`, 'http://127.0.0.1', `http://${own}.${EVIL_HOST}`, `http://${own}@${EVIL_HOST}`, `http://${EVIL_HOST}#${own}`,
-    `http://${own}/`, `http://${own}:`, `//${own}`, own, `ws://${own}`, `file://${own}`, 'file://', `chrome-extension://${EVIL_HOST}`, '*', `http://[::1]:${port}`, `http://[::ffff:127.0.0.1]:${port}`
+    `https://${EVIL_HOST}`,
+    `http://${EVIL_HOST}:${port}`,
+    'null',
+    'NULL',
+    '',
+    `https://${own}`,
+    `http://localhost:${port}`,
+    `http://127.0.0.1:${port === 1 ? 2 : 1}`,
+    'http://127.0.0.1',
+    `http://${own}.${EVIL_HOST}`,
+    `http://${own}@${EVIL_HOST}`,
+    `http://${EVIL_HOST}#${own}`,
+    `http://${own}/`,
+    `http://${own}:`,
+    `//${own}`,
+    own,
+    `ws://${own}`,
+    `file://${own}`,
+    'file://',
+    `chrome-extension://${EVIL_HOST}`,
+    '*',
+    `http://[::1]:${port}`,
+    `http://[::ffff:127.0.0.1]:${port}`
   ].filter((origin) => !target.allowedOrigins.includes(origin))
 }
 

@@ -13,10 +13,15 @@ export function fieldProblems (target: Target, method: string, sent: string, fie
     const where = injected.inBody && method === 'POST' ? 'body' : injected.in
     const found = where === 'body' ? inBody(body, injected.name) : valuesIn(where, injected.name, sent, fields)
     const stray = where === 'body' ? valuesIn('query', injected.name, sent, fields) : []
-    return [...countProblems(injected, where, found), ...(stray.length > 0 ? [`the upstream got ${injected.name} in the query as well`] : [])]
+    return [
+      ...countProblems(injected, where, found),
+      ...(stray.length > 0 ? [`the upstream got ${injected.name} in the query as well`] : [])
+    ]
   })
   const ours = target.injected.some((injected) => injected.in === 'header' && foldName(injected.name) === 'authorization')
-  if (target.injected.length > 0 && !ours && valuesIn('header', 'authorization', sent, fields).length > 0) problems.push('the upstream got the client\'s Authorization')
+  if (target.injected.length > 0 && !ours && valuesIn('header', 'authorization', sent, fields).length > 0) {
+    problems.push("the upstream got the client's Authorization")
+  }
   return problems
 }
 

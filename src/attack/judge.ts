@@ -16,11 +16,18 @@ export interface Observation {
 export type Verdict = 'refused' | 'passed'
 
 /** @returns what became of the variant, and everything that should not have been */
-export function judge (variant: Variant, target: Target, observation: Observation): { readonly verdict: Verdict, readonly problems: readonly string[] } {
+export function judge (
+  variant: Variant,
+  target: Target,
+  observation: Observation
+): { readonly verdict: Verdict; readonly problems: readonly string[] } {
   const { outcome, reached, bytes } = observation
   const { must } = variant
   const [response, ...more] = outcome.responses
-  const problems = [...reached.flatMap(({ target: there, arrival }) => arrivalProblems(there, arrival)), ...outcomeProblems(target, outcome)]
+  const problems = [
+    ...reached.flatMap(({ target: there, arrival }) => arrivalProblems(there, arrival)),
+    ...outcomeProblems(target, outcome)
+  ]
   if (more.length > 0 && variant.several !== true) problems.push(`${more.length + 1} answers came to what is one request`)
   const elsewhere = must.elsewhere === true && reached.length === 1 && reached[0]?.target.upstream !== target.upstream
   if (reached.length > 0) {
@@ -34,12 +41,19 @@ export function judge (variant: Variant, target: Target, observation: Observatio
   return { verdict: 'refused', problems }
 }
 
-function rejectionProblems ({ statuses, code, closes }: Rejection, response: WireResponse | undefined, outcome: Outcome, cut: boolean): string[] {
+function rejectionProblems (
+  { statuses, code, closes }: Rejection,
+  response: WireResponse | undefined,
+  outcome: Outcome,
+  cut: boolean
+): string[] {
   if (response === undefined) return [outcome.late ? 'no response came' : 'the connection was closed without a response']
   const problems: string[] = []
   if (!statuses.includes(response.status)) problems.push(`the response is ${response.status}`)
-  if (!isOwn(response)) problems.push('the response is not the proxy\'s own')
-  if (code !== undefined && codeOf(response) !== undefined && codeOf(response) !== code) problems.push(`the code is ${codeOf(response) ?? ''}`)
+  if (!isOwn(response)) problems.push("the response is not the proxy's own")
+  if (code !== undefined && codeOf(response) !== undefined && codeOf(response) !== code) {
+    problems.push(`the code is ${codeOf(response) ?? ''}`)
+  }
   if (closes === true && (!announcesClose(response) || (!cut && !outcome.closed))) problems.push('the connection stays open')
   return problems
 }
@@ -52,8 +66,12 @@ function outcomeProblems ({ canaries }: Target, { responses, received, late }: O
   for (const response of responses) {
     if (response.fields.some(([name]) => /^access-control-/i.test(name))) problems.push('the response has CORS headers')
     if (!isOwn(response)) continue
-    if (valuesOf(response.fields, 'x-content-type-options').join() !== 'nosniff') problems.push('the response lacks X-Content-Type-Options: nosniff')
-    if (valuesOf(response.fields, 'cross-origin-resource-policy').join() !== 'same-origin') problems.push('the response lacks Cross-Origin-Resource-Policy: same-origin')
+    if (valuesOf(response.fields, 'x-content-type-options').join() !== 'nosniff') {
+      problems.push('the response lacks X-Content-Type-Options: nosniff')
+    }
+    if (valuesOf(response.fields, 'cross-origin-resource-policy').join() !== 'same-origin') {
+      problems.push('the response lacks Cross-Origin-Resource-Policy: same-origin')
+    }
   }
   return problems
 }
@@ -65,14 +83,17 @@ function passageProblems ({ target: wanted, without = [], holds = [] }: Passage,
   const { raw, startLine } = first.arrival
   const sent = startLine.split(' ')[1] ?? ''
   const problems: string[] = []
-  if (wanted !== undefined && !sent.startsWith(target.basePath + wanted)) problems.push(`the upstream got the target ${JSON.stringify(sent)}`)
+  if (wanted !== undefined && !sent.startsWith(target.basePath + wanted)) {
+    problems.push(`the upstream got the target ${JSON.stringify(sent)}`)
+  }
   for (const text of without) if (raw.toLowerCase().includes(text.toLowerCase())) problems.push(`the upstream got ${JSON.stringify(text)}`)
   for (const text of holds) if (!raw.includes(text)) problems.push(`the upstream did not get ${JSON.stringify(text)}`)
   return problems
 }
 
 // Never passed on, whatever the route (contract section 4), in the form in which names are compared.
-const NEVER = /^(?:forwarded|x-forwarded-.*|x-original-url|x-rewrite-url|proxy-authorization|x-countersign-token|proxy-connection|keep-alive|te|trailer|http2-settings|expect)$/
+const NEVER =
+  /^(?:forwarded|x-forwarded-.*|x-original-url|x-rewrite-url|proxy-authorization|x-countersign-token|proxy-connection|keep-alive|te|trailer|http2-settings|expect)$/
 
 /** What must be true of every request that reaches an upstream, whatever was sent. */
 export function arrivalProblems (target: Target, { startLine, fields, body, raw }: Arrival): string[] {
@@ -80,9 +101,13 @@ export function arrivalProblems (target: Target, { startLine, fields, body, raw 
   const [method = '', sent = '', version, ...rest] = startLine.split(' ')
   if (version !== 'HTTP/1.1' || rest.length > 0) problems.push(`the upstream got the request line ${JSON.stringify(startLine)}`)
   if (!staysInside(sent, target.basePath)) problems.push(`the upstream got the target ${JSON.stringify(sent)}, which leaves its base path`)
-  if (valuesOf(fields, 'host').join() !== `127.0.0.1:${target.upstream.port}`) problems.push('the upstream got a Host that is not its own, or several')
+  if (valuesOf(fields, 'host').join() !== `127.0.0.1:${target.upstream.port}`) {
+    problems.push('the upstream got a Host that is not its own, or several')
+  }
   for (const [name] of fields) if (NEVER.test(foldName(name))) problems.push(`the upstream got the header ${name}`)
-  if (fields.filter(([name]) => /^(?:content-length|transfer-encoding)$/.test(foldName(name))).length > 1) problems.push('the upstream got more than one framing')
+  if (fields.filter(([name]) => /^(?:content-length|transfer-encoding)$/.test(foldName(name))).length > 1) {
+    problems.push('the upstream got more than one framing')
+  }
   if (target.callerToken !== undefined && raw.includes(target.callerToken)) problems.push('the upstream got the caller token')
   const own = new Set(target.injected.map(({ value }) => value))
   const foreign = target.canaries.filter((canary) => ![...own].some((value) => value?.includes(canary)))

@@ -23,7 +23,8 @@ export interface Recorder {
 }
 
 // As open as an upstream can be: none of it may reach a browser through the proxy.
-const RESPONSE_HEADERS = 'Content-Type: text/plain\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Allow-Private-Network: true\r\nContent-Length: 2\r\n\r\n'
+const RESPONSE_HEADERS =
+  'Content-Type: text/plain\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Allow-Private-Network: true\r\nContent-Length: 2\r\n\r\n'
 
 /** Starts a recorder on a free port of 127.0.0.1. */
 export async function startRecorder (): Promise<Recorder> {
@@ -71,5 +72,8 @@ function takeRequest (bytes: Buffer): { readonly arrival: Arrival, readonly rest
   }
   const length = framing.type === 'length' ? framing.bytes : 0
   if (behind.length < length) return undefined
-  return { arrival: { startLine, fields, body: behind.toString('latin1', 0, length), raw: bytes.toString('latin1', 0, end + length) }, rest: behind.subarray(length) }
+  return {
+    arrival: { startLine, fields, body: behind.toString('latin1', 0, length), raw: bytes.toString('latin1', 0, end + length) },
+    rest: behind.subarray(length)
+  }
 }

@@ -38,18 +38,26 @@ export interface Report {
 const SHOWN = 600
 
 /** Sums results up. No secret is in them: the proxy that was attacked held canaries only, and those are masked. */
-export function createReport (results: readonly Result[], targets: readonly Target[], corpus: Readonly<Record<string, readonly Attack[]>>): Report {
-  const counts = targets.flatMap((target, index) => Object.entries(corpus).map(([group, attacks]) => {
-    const own = results.filter((result) => result.target === target && attacks.includes(result.attack))
-    return {
-      route: target.label,
-      group,
-      refused: own.filter(({ problems, verdict }) => problems.length === 0 && verdict === 'refused').length,
-      passed: own.filter(({ problems, verdict }) => problems.length === 0 && verdict === 'passed').length,
-      gotThrough: own.filter(({ problems }) => problems.length > 0).length,
-      notApplicable: attacks.filter((attack) => (attack.scope === undefined || index === 0) && !own.some((result) => result.attack === attack)).map(({ id }) => id)
-    }
-  }))
+export function createReport (
+  results: readonly Result[],
+  targets: readonly Target[],
+  corpus: Readonly<Record<string, readonly Attack[]>>
+): Report {
+  const counts = targets.flatMap((target, index) =>
+    Object.entries(corpus).map(([group, attacks]) => {
+      const own = results.filter((result) => result.target === target && attacks.includes(result.attack))
+      return {
+        route: target.label,
+        group,
+        refused: own.filter(({ problems, verdict }) => problems.length === 0 && verdict === 'refused').length,
+        passed: own.filter(({ problems, verdict }) => problems.length === 0 && verdict === 'passed').length,
+        gotThrough: own.filter(({ problems }) => problems.length > 0).length,
+        notApplicable: attacks
+          .filter((attack) => (attack.scope === undefined || index === 0) && !own.some((result) => result.attack === attack))
+          .map(({ id }) => id)
+      }
+    })
+  )
   return { attempts: results.length, counts, failures: results.filter(({ problems }) => problems.length > 0).map(failureOf) }
 }
 
@@ -60,15 +68,28 @@ export function formatReport ({ attempts, counts, failures }: Report): string {
     lines.push(route)
     for (const { group, refused, passed, gotThrough, notApplicable } of counts.filter((count) => count.route === route)) {
       const rest = notApplicable.length === 0 ? '' : `   not applicable: ${notApplicable.join(', ')}`
-      lines.push(`  ${group.padEnd(9)}${String(refused).padStart(5)} refused ${String(passed).padStart(5)} passed harmlessly ${String(gotThrough).padStart(5)} got through${rest}`)
+      lines.push(
+        `  ${group.padEnd(9)}${String(refused).padStart(5)} refused ${String(passed).padStart(5)} passed harmlessly ${String(gotThrough).padStart(5)} got through${rest}`
+      )
     }
     lines.push('')
   }
   for (const { route, id, name, advisory, variant, why, sent, came, wanted, problems } of failures) {
-    lines.push(`GOT THROUGH ${id} on ${route}: ${name}${advisory === undefined ? '' : ` (${advisory})`}`, `  variant  ${printable(variant)}`, `  why      ${why}`, `  sent     ${sent}`, `  came     ${came}`, `  wanted   ${wanted}`, ...problems.map((problem) => `  fault    ${problem}`), '')
+    lines.push(
+      `GOT THROUGH ${id} on ${route}: ${name}${advisory === undefined ? '' : ` (${advisory})`}`,
+      `  variant  ${printable(variant)}`,
+      `  why      ${why}`,
+      `  sent     ${sent}`,
+      `  came     ${came}`,
+      `  wanted   ${wanted}`,
+      ...problems.map((problem) => `  fault    ${problem}`),
+      ''
+    )
   }
   const routes = new Set(counts.map((count) => count.route)).size
-  lines.push(`${attempts} attempts on ${routes} ${routes === 1 ? 'route' : 'routes'}: ${failures.length === 0 ? 'nothing got through' : `${failures.length} got through`}`)
+  lines.push(
+    `${attempts} attempts on ${routes} ${routes === 1 ? 'route' : 'routes'}: ${failures.length === 0 ? 'nothing got through' : `${failures.length} got through`}`
+  )
   return `${lines.join('\n')}\n`
 }
 
@@ -91,9 +112,13 @@ function failureOf ({ attack, target, variant, outcome, problems }: Result): Fai
 
 function describeMust ({ refused, passed, elsewhere }: Must): string {
   const ways = [
-    ...(refused === undefined ? [] : [`${refused.statuses.join(' or ')}${refused.code === undefined ? '' : ` ${refused.code}`}${refused.closes === true ? ', the connection closed' : ''}, and nothing at the upstream`]),
+    ...(refused === undefined
+      ? []
+      : [
+          `${refused.statuses.join(' or ')}${refused.code === undefined ? '' : ` ${refused.code}`}${refused.closes === true ? ', the connection closed' : ''}, and nothing at the upstream`
+        ]),
     ...(passed === undefined ? [] : ['exactly one request at the upstream, with exactly one of each injected field, ours']),
-    ...(elsewhere === true ? ['another route\'s verdict'] : [])
+    ...(elsewhere === true ? ["another route's verdict"] : [])
   ]
   return ways.join('; or ')
 }
@@ -105,5 +130,8 @@ function shown (text: string, { canaries }: Target): string {
 
 /** With escapes for what a terminal would act on. */
 function printable (text: string): string {
-  return JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replace(/[\x7f-\xff]/g, (letter) => `\\x${letter.charCodeAt(0).toString(16)}`)
+  return JSON.stringify(text)
+    .slice(1, -1)
+    .replaceAll('\\"', '"')
+    .replace(/[\x7f-\xff]/g, (letter) => `\\x${letter.charCodeAt(0).toString(16)}`)
 }

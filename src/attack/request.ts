@@ -44,9 +44,19 @@ export function ownHost (target: Target): string {
 }
 
 /** A request for the admin listener, which wants no caller token. */
-export function adminRequest (target: Target, method: string, path: string, { host, lines = [] }: { readonly host?: string, readonly lines?: readonly string[] } = {}): string {
+export function adminRequest (
+  target: Target,
+  method: string,
+  path: string,
+  { host, lines = [] }: { readonly host?: string; readonly lines?: readonly string[] } = {}
+): string {
   return [`${method} ${path} HTTP/1.1`, `Host: ${host ?? `127.0.0.1:${target.adminPort ?? 0}`}`, ...lines, '', ''].join('\r\n')
 }
 
 /** The header lines of a WebSocket handshake (RFC 6455 section 4.1). */
-export const WEBSOCKET: readonly string[] = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13']
+export const WEBSOCKET: readonly string[] = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Version: 13'
+]

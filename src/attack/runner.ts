@@ -50,7 +50,9 @@ async function tryPlain (target: Target, watch: Watch, deadlineMs: number): Prom
   const { responses } = await sendRaw(request(target), { port: target.port, deadlineMs })
   const { reached } = watch.next()
   const served = reached.at(-1)
-  if (responses[0]?.status !== 200 || served?.target.upstream !== target.upstream) return ['afterwards a plain request is not served any more']
+  if (responses[0]?.status !== 200 || served?.target.upstream !== target.upstream) {
+    return ['afterwards a plain request is not served any more']
+  }
   return [
     ...(reached.length > 1 ? ['afterwards a request reached an upstream that nobody sent'] : []),
     ...arrivalProblems(target, served.arrival).map((problem) => `afterwards, in a plain request: ${problem}`)
@@ -64,7 +66,11 @@ interface Watch {
 
 function createWatch (targets: readonly Target[]): Watch {
   // A route with a prefix and a listener of its own is two targets in front of one upstream.
-  const upstreams = [...new Map(targets.map((target) => [target.upstream, target] as const)).values()].map((target) => ({ target, arrivals: target.upstream.arrivals.length, bytes: target.upstream.bytes() }))
+  const upstreams = [...new Map(targets.map((target) => [target.upstream, target] as const)).values()].map((target) => ({
+    target,
+    arrivals: target.upstream.arrivals.length,
+    bytes: target.upstream.bytes()
+  }))
   return {
     next: () => {
       const reached: Array<Observation['reached'][number]> = []

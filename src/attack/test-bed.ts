@@ -36,7 +36,10 @@ const BASE_PATH = '/attacked/base'
  */
 export async function setUp (config: Config): Promise<TestBed> {
   const recorders = await Promise.all(config.routes.map(() => startRecorder()))
-  const names = new Set([...config.credentials.keys(), ...config.routes.flatMap(({ bindings }) => bindings.flatMap(({ value }) => value.type === 'relay' ? [] : [value.credential]))])
+  const names = new Set([
+    ...config.credentials.keys(),
+    ...config.routes.flatMap(({ bindings }) => bindings.flatMap(({ value }) => (value.type === 'relay' ? [] : [value.credential])))
+  ])
   const canaries = new Map([...names].map((name) => [name, createCanary()]))
   const callerToken = config.callerToken === undefined ? undefined : createCanary()
   const routes = config.routes.map((route, index) => setUpRoute(route, recorders[index]?.port ?? 0, canaries))
@@ -51,7 +54,11 @@ export async function setUp (config: Config): Promise<TestBed> {
     accessLog: 1,
     // One connection at a time, but the one before may still be closing.
     // The header's limit is the default: attacks know what is beyond it.
-    limits: { connections: Math.max(config.limits.connections, 100), requests: Math.max(config.limits.requests, 100), headerBytes: HEADER_BYTES }
+    limits: {
+      connections: Math.max(config.limits.connections, 100),
+      requests: Math.max(config.limits.requests, 100),
+      headerBytes: HEADER_BYTES
+    }
   }
   return {
     config: testBed,
@@ -66,7 +73,13 @@ export async function setUp (config: Config): Promise<TestBed> {
  * @param recorders what stands at each route's upstream
  * @param canaries the value of each credential
  */
-export function targetsOf (config: Config, addresses: Addresses, recorders: readonly Recorder[], canaries: ReadonlyMap<string, string>, callerToken?: string): Target[] {
+export function targetsOf (
+  config: Config,
+  addresses: Addresses,
+  recorders: readonly Recorder[],
+  canaries: ReadonlyMap<string, string>,
+  callerToken?: string
+): Target[] {
   const own = [...addresses.routes]
   return config.routes.flatMap((route, index) => {
     const upstream = recorders[index]
@@ -88,8 +101,16 @@ export function targetsOf (config: Config, addresses: Addresses, recorders: read
       canaries: [...canaries.values(), ...(callerToken === undefined ? [] : [callerToken])]
     }
     const address = route.listen === undefined ? undefined : own.shift()?.address
-    const shared = route.prefix === undefined ? [] : [{ ...common, label: route.prefix, port: portOf(addresses.address), prefix: route.prefix === '/' ? '' : route.prefix }]
-    return address === undefined ? shared : [...shared, { ...common, label: `${route.prefix ?? route.ois ?? 'route'} (listener of its own)`, port: portOf(address), prefix: '' }]
+    const shared =
+      route.prefix === undefined
+        ? []
+        : [{ ...common, label: route.prefix, port: portOf(addresses.address), prefix: route.prefix === '/' ? '' : route.prefix }]
+    return address === undefined
+      ? shared
+      : [
+          ...shared,
+          { ...common, label: `${route.prefix ?? route.ois ?? 'route'} (listener of its own)`, port: portOf(address), prefix: '' }
+        ]
   })
 }
 
@@ -102,7 +123,10 @@ function setUpRoute (route: RouteConfig, port: number, canaries: ReadonlyMap<str
     ...(route.listen !== undefined && { listen: LOOPBACK }),
     upstream,
     upstreamLabel: upstream,
-    bindings: route.bindings.map(({ scheme, value }) => ({ scheme, value: value.type === 'fixed' ? { ...value, value: new Secret(canaries.get(value.credential) ?? '') } : value }))
+    bindings: route.bindings.map(({ scheme, value }) => ({
+      scheme,
+      value: value.type === 'fixed' ? { ...value, value: new Secret(canaries.get(value.credential) ?? '') } : value
+    }))
   }
 }
 
@@ -130,7 +154,13 @@ const EXAMPLES: Readonly<Record<RelayKind, string>> = {
 }
 
 function relayLines (bindings: readonly Binding[]): string[] {
-  return [...new Set(bindings.flatMap(({ value }) => value.type === 'relay' && value.source.type === 'header' ? [`${value.source.name}: ${EXAMPLES[value.kind]}`] : []))]
+  return [
+    ...new Set(
+      bindings.flatMap(({ value }) =>
+        value.type === 'relay' && value.source.type === 'header' ? [`${value.source.name}: ${EXAMPLES[value.kind]}`] : []
+      )
+    )
+  ]
 }
 
 /** A request that the list holds: the first rule's, with something in place of its wildcards. */

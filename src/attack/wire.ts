@@ -75,7 +75,10 @@ function readResponses (bytes: Buffer, method: string, atEnd: boolean): WireResp
     const { startLine, fields } = readHead(rest.toString('latin1', 0, end))
     const status = Number(startLine.split(' ')[1])
     const behind = rest.subarray(end)
-    const body = status < 200 || status === 204 || status === 304 || method === 'HEAD' ? { body: Buffer.alloc(0), rest: behind } : readBody(fields, behind, atEnd)
+    const body =
+      status < 200 || status === 204 || status === 304 || method === 'HEAD'
+        ? { body: Buffer.alloc(0), rest: behind }
+        : readBody(fields, behind, atEnd)
     if (body === undefined) break
     if (!(status < 200) || status === 101) responses.push({ status, fields, body: body.body.toString('latin1') })
     rest = body.rest
@@ -86,8 +89,11 @@ function readResponses (bytes: Buffer, method: string, atEnd: boolean): WireResp
 function readBody (fields: readonly Field[], bytes: Buffer, atEnd: boolean): { readonly body: Buffer, readonly rest: Buffer } | undefined {
   const framing = framingOf(fields, 'close')
   switch (framing.type) {
-    case 'length': return bytes.length < framing.bytes ? undefined : { body: bytes.subarray(0, framing.bytes), rest: bytes.subarray(framing.bytes) }
-    case 'chunked': return readChunked(bytes)
-    default: return atEnd ? { body: bytes, rest: Buffer.alloc(0) } : undefined
+    case 'length':
+      return bytes.length < framing.bytes ? undefined : { body: bytes.subarray(0, framing.bytes), rest: bytes.subarray(framing.bytes) }
+    case 'chunked':
+      return readChunked(bytes)
+    default:
+      return atEnd ? { body: bytes, rest: Buffer.alloc(0) } : undefined
   }
 }

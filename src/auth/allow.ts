@@ -16,7 +16,9 @@ export function parseAllow (text: string): AllowRule | undefined {
   if (match === null) return undefined
   const [, method = '', path = ''] = match
   const segments = path.slice(1).split('/')
-  if (segments.some((segment, index) => segment === '**' ? index !== segments.length - 1 : segment !== '*' && segment.includes('*'))) return undefined
+  if (segments.some((segment, index) => (segment === '**' ? index !== segments.length - 1 : segment !== '*' && segment.includes('*')))) {
+    return undefined
+  }
   return { method, segments }
 }
 
@@ -78,6 +80,8 @@ function hidesSlash (segment: string): boolean {
 /** Decodes each escape that there is, to bytes as Latin-1 characters; IIS knows `%uXXXX` as well. */
 function decodeBytes (text: string): string {
   return text.replace(/%(?:u([0-9a-f]{4})|([0-9a-f]{2}))/gi, (_, unit: string | undefined, byte: string) => {
-    return unit === undefined ? String.fromCharCode(parseInt(byte, 16)) : Buffer.from(String.fromCharCode(parseInt(unit, 16))).toString('latin1')
+    return unit === undefined
+      ? String.fromCharCode(parseInt(byte, 16))
+      : Buffer.from(String.fromCharCode(parseInt(unit, 16))).toString('latin1')
   })
 }

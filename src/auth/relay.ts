@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 
 /** The metadata of an Airnode request that an OIS may relay to the API (`apiSpecifications.components.securitySchemes`). */
-export type RelayKind = 'relayRequesterAddress' | 'relayChainId' | 'relayChainType' | 'relaySponsorAddress' | 'relaySponsorWalletAddress' | 'relayRequestId'
+export type RelayKind =
+  'relayRequesterAddress' | 'relayChainId' | 'relayChainType' | 'relaySponsorAddress' | 'relaySponsorWalletAddress' | 'relayRequestId'
 
 /** Where a relayed value comes from. A local caller asserts it; nobody verifies it. */
 export type RelaySource =
@@ -24,7 +25,14 @@ const FORMATS: Readonly<Record<RelayKind, RegExp>> = {
 }
 
 /** All kinds, in the order of the OIS documentation. */
-export const RELAY_KINDS: readonly RelayKind[] = ['relayRequesterAddress', 'relayChainId', 'relayChainType', 'relaySponsorAddress', 'relaySponsorWalletAddress', 'relayRequestId']
+export const RELAY_KINDS: readonly RelayKind[] = [
+  'relayRequesterAddress',
+  'relayChainId',
+  'relayChainType',
+  'relaySponsorAddress',
+  'relaySponsorWalletAddress',
+  'relayRequestId'
+]
 
 /** What a value of a kind looks like, for messages. */
 export const RELAY_EXAMPLES: Readonly<Record<RelayKind, string>> = {

@@ -16,7 +16,9 @@ export interface PlacedScheme {
   readonly postQuery?: 'url'
 }
 
-/** Where a scheme's value comes from: the current token of a credential, a fixed secret, or what the caller asserts (OIS relay metadata). */
+/**
+ * Where a scheme's value comes from: the current token of a credential, a fixed secret, or what the caller asserts (OIS relay metadata).
+ */
 export type ValueSource =
   | { readonly type: 'token', readonly credential: string }
   | { readonly type: 'fixed', readonly credential: string, readonly value: Secret }
@@ -39,6 +41,8 @@ export function describeScheme (scheme: Scheme): string {
  * @param value for `basic` already the base64 of `user:password`, for `bearer` the bare token, else verbatim
  */
 export function injectionOf (scheme: Scheme, value: Secret): Injection {
-  if (scheme.type === 'http') return { in: 'header', name: 'authorization', prefix: scheme.scheme === 'basic' ? 'Basic ' : 'Bearer ', value }
+  if (scheme.type === 'http') {
+    return { in: 'header', name: 'authorization', prefix: scheme.scheme === 'basic' ? 'Basic ' : 'Bearer ', value }
+  }
   return { in: scheme.in, name: scheme.name, prefix: '', value, ...(scheme.postQuery !== undefined && { postQuery: scheme.postQuery }) }
 }

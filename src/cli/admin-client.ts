@@ -56,7 +56,18 @@ export async function askAdmin (address: Address, path: string, deadlineMs = DEA
 }
 
 /** Nobody is there, or nobody that this user may ask. */
-const UNREACHED = new Set(['ECONNREFUSED', 'ENOENT', 'EACCES', 'EPERM', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'ETIMEDOUT'])
+const UNREACHED = new Set([
+  'ECONNREFUSED',
+  'ENOENT',
+  'EACCES',
+  'EPERM',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
+  'ETIMEDOUT'
+])
 
 function exchange (address: Address, path: string, signal: AbortSignal): Promise<{ readonly statusCode: number, readonly text: string }> {
   return new Promise((resolve, reject) => {
@@ -85,7 +96,9 @@ export function describeAdmin (address: Address | 'off' | undefined, result: Adm
   if (address === 'off') return 'the admin listener is turned off (admin: "off"); turn it on, or name it with --admin ADDR'
   if (address === undefined) return 'the address of the admin listener is not known; name it with --admin ADDR'
   const place = formatAddress(address)
-  if (result === 'absent') return `nothing answers at ${place}; is \`countersign serve\` running, and is this its admin address (--admin ADDR)?`
+  if (result === 'absent') {
+    return `nothing answers at ${place}; is \`countersign serve\` running, and is this its admin address (--admin ADDR)?`
+  }
   if (result === 'silent') return `${place} was asked and does not answer in time; what listens there is no Countersign, or hangs`
   const code = typeof result === 'object' ? rejectionCode(result) : undefined
   if (code !== undefined) return `${place} answers ${code}; is this the admin address (--admin ADDR)?`

@@ -39,13 +39,19 @@ async function run (context: CommandContext): Promise<number> {
   const log = createMemory()
   try {
     // No environment proxies: nothing leaves the machine.
-    const server = await startServer({ config: staged.config, log: createLogger({ level: 'trace', destination: log.stream, readable: false, colour: false }), proxies: {} })
+    const server = await startServer({
+      config: staged.config,
+      log: createLogger({ level: 'trace', destination: log.stream, readable: false, colour: false }),
+      proxies: {}
+    })
     const targets = staged.targets(server)
     const results = await runAttacks({ targets, attacks: Object.values(CORPUS).flat(), deadlineMs: DEADLINE_MS })
     await server.stop()
     const report = createReport(results, targets, CORPUS)
     const leaked = targets.some(({ canaries }) => canaries.some((canary) => log.text().includes(canary)))
-    context.stdout.write(context.options['json'] === true ? `${JSON.stringify({ ...report, secretsInLog: leaked }, null, 2)}\n` : formatReport(report))
+    context.stdout.write(
+      context.options['json'] === true ? `${JSON.stringify({ ...report, secretsInLog: leaked }, null, 2)}\n` : formatReport(report)
+    )
     if (leaked) context.stderr.write('a secret stands in the log of the proxy\n')
     return report.failures.length > 0 || leaked ? EXIT.failed : EXIT.ok
   } catch (error) {

@@ -17,7 +17,9 @@ export const check: Command = {
     }
     const { config, warnings } = loaded
     printProblems(context, warnings)
-    context.stdout.write(`configuration is good: ${count(config.credentials.size, 'credential')}, ${count(config.routes.length, 'route')}\n`)
+    context.stdout.write(
+      `configuration is good: ${count(config.credentials.size, 'credential')}, ${count(config.routes.length, 'route')}\n`
+    )
     return EXIT.ok
   }
 }

@@ -61,7 +61,11 @@ export const CONFIG_OPTIONS = {
 
 /** Options that say where to listen, of `serve` and `demo`. */
 export const LISTEN_OPTIONS = {
-  listen: { type: 'string', value: 'ADDR', help: 'where the proxy listens (default 127.0.0.1:8080; port 0 takes a free one; unix:/path/to.sock)' },
+  listen: {
+    type: 'string',
+    value: 'ADDR',
+    help: 'where the proxy listens (default 127.0.0.1:8080; port 0 takes a free one; unix:/path/to.sock)'
+  },
   admin: { type: 'string', value: 'ADDR', help: 'where probes, status and metrics are (default 127.0.0.1:8081; off)' }
 } as const satisfies Record<string, OptionSpec>
 

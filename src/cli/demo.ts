@@ -31,14 +31,24 @@ async function run (context: CommandContext): Promise<number> {
     const loaded = loadConfig({
       env: ownEnvironment(context.env),
       cwd: context.cwd,
-      options: { config: system.configFile, secrets: system.secretsFile, listen: stringOption(context, 'listen'), admin: stringOption(context, 'admin') }
+      options: {
+        config: system.configFile,
+        secrets: system.secretsFile,
+        listen: stringOption(context, 'listen'),
+        admin: stringOption(context, 'admin')
+      }
     })
     if (!loaded.ok) {
       printProblems(context, loaded.problems)
       return EXIT.config
     }
     const { config } = loaded
-    const log = createLogger({ level: 'warn', destination: errors, readable: true, colour: context.stderr.isTTY === true && context.env['NO_COLOR'] === undefined })
+    const log = createLogger({
+      level: 'warn',
+      destination: errors,
+      readable: true,
+      colour: context.stderr.isTTY === true && context.env['NO_COLOR'] === undefined
+    })
     const starting = startServer({ config, log, proxies: {} })
     const outcome = await Promise.race([starting, ended])
     if (typeof outcome !== 'string') {
@@ -67,7 +77,8 @@ function introduction (server: RunningServer, { emulator, upstream, configFile }
   const proxy = formatAddress(server.address)
   const unix = server.address.type === 'unix' ? `--unix-socket ${server.address.path} ` : ''
   const base = server.address.type === 'unix' ? 'http://localhost' : `http://${proxy}`
-  const admin = server.admin === 'off' ? 'off' : server.admin.type === 'unix' ? formatAddress(server.admin) : `http://${formatAddress(server.admin)}`
+  const admin =
+    server.admin === 'off' ? 'off' : server.admin.type === 'unix' ? formatAddress(server.admin) : `http://${formatAddress(server.admin)}`
   return `
 Countersign demo: an identity provider, an API and the proxy between them, all on this machine.
 

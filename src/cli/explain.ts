@@ -15,7 +15,19 @@ import { checkFraming } from '../guard/framing.ts'
 import { checkSpliceable, judgeLength, takesBodyFields } from '../route/body.ts'
 import { Secret } from '../secret.ts'
 import { readRelayed } from '../route/relayed.ts'
-import { compileRoute, findRoute, injectionsOf, judgeAllowed, judgeServiceWorker, judgeUpgrade, ownTable, sharedTable, upstreamTarget, type Route, type RouteTable } from '../route/table.ts'
+import {
+  compileRoute,
+  findRoute,
+  injectionsOf,
+  judgeAllowed,
+  judgeServiceWorker,
+  judgeUpgrade,
+  ownTable,
+  sharedTable,
+  upstreamTarget,
+  type Route,
+  type RouteTable
+} from '../route/table.ts'
 import { CONFIG_OPTIONS, EXIT, stringOption, type Command, type CommandContext } from './command.ts'
 import { load, printProblems } from './load.ts'
 
@@ -79,7 +91,11 @@ function describe (config: Config, entry: Entry, method: string, raw: string, he
   judgeRest(route, method, headers)
   const removed = [...removedHeaders(route, headers), ...removedFields(route, headers, query)]
   const relayed = readRelayed(route, headers)
-  const added = injectionsOf(route, () => MASK, (kind) => relayed.get(kind) ?? MASK).map(({ in: place, name, prefix, value, postQuery }) => {
+  const added = injectionsOf(
+    route,
+    () => MASK,
+    (kind) => relayed.get(kind) ?? MASK
+  ).map(({ in: place, name, prefix, value, postQuery }) => {
     if (place === 'header') return `header ${name}: ${prefix}${value.toString()}`
     return `${place === 'query' && method === 'POST' && postQuery === undefined ? 'body field' : place} ${name}=${value.toString()}`
   })
@@ -90,9 +106,13 @@ function describe (config: Config, entry: Entry, method: string, raw: string, he
     ['removed', removed.length === 0 ? 'nothing that was sent' : removed.join(', ')],
     ...(added.length === 0 ? [['added', 'nothing']] : added.map((line, index) => [index === 0 ? 'added' : '', line])),
     ...(route.scrub ? [['answer', 'asked for without compression and whole; credentials in it are masked']] : []),
-    ...(route.sharesOrigin && isNavigation(headers) ? [['answer', 'a page of its own origin (Content-Security-Policy: sandbox), since other routes share the listener']] : []),
+    ...(route.sharesOrigin && isNavigation(headers)
+      ? [['answer', 'a page of its own origin (Content-Security-Policy: sandbox), since other routes share the listener']]
+      : []),
     ...(config.callerToken === undefined ? [] : [['caller', 'must show the caller token']])
-  ].map(([label = '', text = '']) => `${label.padEnd(12)}${printable(text)}\n`).join('')
+  ]
+    .map(([label = '', text = '']) => `${label.padEnd(12)}${printable(text)}\n`)
+    .join('')
 }
 
 /** The listener that a request comes in on, and the routes that it has. */
@@ -143,12 +163,15 @@ function judgeRest (route: Route, method: string, rawHeaders: readonly string[])
   for (let index = 0; index < rawHeaders.length; index += 2) headers[rawHeaders[index]?.toLowerCase() ?? ''] ??= rawHeaders[index + 1]
   if (isSwitch({ method, httpVersion: '1.1', headers })) judgeUpgrade(route, method)
   judgeLength(announcedLength({ headers }) ?? 0, route.maxBodyBytes)
-  if (takesBodyFields(route, method)) checkSpliceable(rawHeaders, headers['content-length'] === undefined ? undefined : announcedLength({ headers }))
+  if (takesBodyFields(route, method)) {
+    checkSpliceable(rawHeaders, headers['content-length'] === undefined ? undefined : announcedLength({ headers }))
+  }
 }
 
 /** Names of query parameters and cookies that give way to ours. */
 function removedFields (route: Route, headers: readonly string[], query: string): string[] {
-  const names = (place: 'query' | 'cookie'): string[] => route.bindings.flatMap(({ scheme }) => scheme.type !== 'http' && scheme.in === place ? [scheme.name] : [])
+  const names = (place: 'query' | 'cookie'): string[] =>
+    route.bindings.flatMap(({ scheme }) => (scheme.type !== 'http' && scheme.in === place ? [scheme.name] : []))
   const [isParameter, isCookie] = [createNameTest(names('query')), createCookieTest(names('cookie'))]
   const parameters = query.slice(1).split(/[&;]/).map((part) => part.split('=', 1)[0] ?? '').filter(isParameter)
   const cookies = cookieNames(headers.filter((_, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'cookie').join('; '))

@@ -2,7 +2,8 @@ import type { Command, OptionSpec } from './command.ts'
 
 /** The text of `countersign --help`. */
 export function overview (commands: readonly Command[]): string {
-  const list = (advanced: boolean): string => columns(commands.filter((command) => (command.advanced === true) === advanced).map(({ name, summary }) => [name, summary]))
+  const list = (advanced: boolean): string =>
+    columns(commands.filter((command) => (command.advanced === true) === advanced).map(({ name, summary }) => [name, summary]))
   return `Usage: countersign [command] [options]
 
 A local proxy that keeps fresh credentials and puts them on: plain HTTP in, TLS and authentication out.

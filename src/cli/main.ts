@@ -65,11 +65,17 @@ async function dispatch (args: readonly string[], signals: Signals): Promise<num
 export type ProcessContext = Omit<CommandContext, 'options' | 'positionals'>
 
 /** Does what a command line asks for, in a process or in what stands for one. @returns the exit status */
-export async function interpret (args: readonly string[], context: ProcessContext, onCommand: (command: Command) => void = () => {}): Promise<number> {
+export async function interpret (
+  args: readonly string[],
+  context: ProcessContext,
+  onCommand: (command: Command) => void = () => {}
+): Promise<number> {
   const { stdout, stderr } = context
   const [first] = args
   if (first === '--version' || first === '-v') return print(stdout, `${readVersion()}\n`)
-  if (first === '--help' || first === '-h' || first === 'help') return print(stdout, overview(await Promise.all(Object.values(COMMANDS).map((loadCommand) => loadCommand()))))
+  if (first === '--help' || first === '-h' || first === 'help') {
+    return print(stdout, overview(await Promise.all(Object.values(COMMANDS).map((loadCommand) => loadCommand()))))
+  }
   const named = first !== undefined && !first.startsWith('-')
   const name = named ? first : DEFAULT_COMMAND
   const loadCommand = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined

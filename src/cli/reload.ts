@@ -35,7 +35,14 @@ export function startReloading ({ load, files, server, log, onHangUp }: ReloadOp
     if (running) return
     running = true
     // A server that did not start tells why by itself.
-    server.then(run, () => {}).catch((error: unknown) => { log.error({ error }, 'reload failed, the old configuration keeps serving') }).finally(() => { running = false })
+    server
+      .then(run, () => {})
+      .catch((error: unknown) => {
+        log.error({ error }, 'reload failed, the old configuration keeps serving')
+      })
+      .finally(() => {
+        running = false
+      })
   }
 
   async function run ({ reload }: Pick<RunningServer, 'reload'>): Promise<void> {

@@ -37,13 +37,24 @@ async function run (context: CommandContext): Promise<number> {
   const { config, warnings } = loaded
   const output = context.openOutput(1)
   const readable = stdout.isTTY === true
-  const log = createLogger({ level: config.logLevel, destination: output, readable, colour: readable && context.env['NO_COLOR'] === undefined })
+  const log = createLogger({
+    level: config.logLevel,
+    destination: output,
+    readable,
+    colour: readable && context.env['NO_COLOR'] === undefined
+  })
   for (const warning of warnings) log.warn({ problem: formatProblem(warning) }, 'configuration warning')
   // Nothing waits between loading and here, so that no change of a file falls in between.
   let shutdownTimeoutMs = (): number => config.shutdownTimeoutMs
   const starting = startServer({ config, log, proxies: readProxyEnvironment(context.env) })
   const { failed, forget } = hearDefects(log)
-  const endReloading = startReloading({ load: (expected) => loadNow(context, { expected }), files: loaded.files, server: starting, log, onHangUp: signals.onHangUp })
+  const endReloading = startReloading({
+    load: (expected) => loadNow(context, { expected }),
+    files: loaded.files,
+    server: starting,
+    log,
+    onHangUp: signals.onHangUp
+  })
   try {
     const signal = await Promise.race([starting.then((server) => {
       shutdownTimeoutMs = () => server.shutdownTimeoutMs

@@ -27,11 +27,24 @@ export const status: Command = {
 
 function describe ({ version, startedAt, ready, credentials, routes }: Status): string {
   const lines = [`countersign ${cell(version)}, ${ready ? 'ready' : 'NOT READY'}, running since ${cell(startedAt)}`, '']
-  lines.push(...table(
-    ['CREDENTIAL', 'TYPE', 'STATE', 'EXPIRES', 'REFRESH DUE', 'LOGINS', 'REFRESHES', 'FAILURES'],
-    credentials.map((one) => [one.name, one.type, one.state, one.expiresAt ?? '-', one.refreshAt ?? '-', String(one.logins), String(one.refreshes), String(one.failures)])
-  ))
-  for (const { name, lastError } of credentials) if (lastError !== null) lines.push(`  ${cell(name)}: ${cell(lastError.code)} at ${cell(lastError.at)}: ${cell(lastError.message)}`)
+  lines.push(
+    ...table(
+      ['CREDENTIAL', 'TYPE', 'STATE', 'EXPIRES', 'REFRESH DUE', 'LOGINS', 'REFRESHES', 'FAILURES'],
+      credentials.map((one) => [
+        one.name,
+        one.type,
+        one.state,
+        one.expiresAt ?? '-',
+        one.refreshAt ?? '-',
+        String(one.logins),
+        String(one.refreshes),
+        String(one.failures)
+      ])
+    )
+  )
+  for (const { name, lastError } of credentials) {
+    if (lastError !== null) lines.push(`  ${cell(name)}: ${cell(lastError.code)} at ${cell(lastError.at)}: ${cell(lastError.message)}`)
+  }
   lines.push('', ...table(
     ['ROUTE', 'LISTEN', 'UPSTREAM', 'CREDENTIAL', 'SCHEMES'],
     routes.map((one) => [one.prefix ?? '-', one.listen, one.upstream, one.credential ?? '-', one.schemes.join(', ') || '-'])

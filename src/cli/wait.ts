@@ -11,7 +11,11 @@ export const wait: Command = {
   name: 'wait',
   usage: '[--max 30s] [options]',
   summary: 'return once the daemon is ready',
-  options: { ...CONFIG_OPTIONS, admin: LISTEN_OPTIONS.admin, max: { type: 'string', value: 'TIME', help: 'give up after this long (500ms, 30s, 2m; default 30s)' } },
+  options: {
+    ...CONFIG_OPTIONS,
+    admin: LISTEN_OPTIONS.admin,
+    max: { type: 'string', value: 'TIME', help: 'give up after this long (500ms, 30s, 2m; default 30s)' }
+  },
   positionals: { min: 0, max: 0 },
   run: async (context) => {
     const maxMs = parseDuration(stringOption(context, 'max') ?? `${DEFAULT_MAX_MS}ms`)
@@ -33,7 +37,9 @@ export const wait: Command = {
       if (leftMs <= 0) break
       await delay(Math.min(POLL_MS, leftMs))
     }
-    context.stderr.write(`timed out: ${typeof result === 'object' && result.body['ready'] === false ? NOT_READY : describeAdmin(address, result)}\n`)
+    context.stderr.write(
+      `timed out: ${typeof result === 'object' && result.body['ready'] === false ? NOT_READY : describeAdmin(address, result)}\n`
+    )
     return EXIT.failed
   }
 }

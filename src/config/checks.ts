@@ -13,7 +13,9 @@ const INVISIBLE = /[\s\0-\x1f\x7f-\xa0\xad\u180e\u200b-\u200f\u202a-\u202e\u2060
 export function problemOfEnds (text: string): string | undefined {
   const ends = [INVISIBLE.test(text.slice(0, 1)) && 'begins', INVISIBLE.test(text.slice(-1)) && 'ends'].filter((end) => end !== false)
   if (ends.length === 0) return undefined
-  const what = text.endsWith('\r') ? 'a carriage return, as files of Windows have it at the end of each line' : 'white space or a control character'
+  const what = text.endsWith('\r')
+    ? 'a carriage return, as files of Windows have it at the end of each line'
+    : 'white space or a control character'
   return `${ends.join(' and ')} with ${what}; remove it`
 }
 
@@ -25,7 +27,10 @@ function isQuoted (text: string): boolean {
 /** What is most likely a mistake around a value that may be meant so all the same: quotes, and what nobody sees at its ends. */
 export function oddities (text: string): string[] {
   const problem = text.trim() === '' ? undefined : problemOfEnds(text)
-  return [...(problem === undefined ? [] : [`${problem} if it is no part of the value`]), ...(isQuoted(text) ? ['stands in quotes, which count as part of it; remove them if they are none'] : [])]
+  return [
+    ...(problem === undefined ? [] : [`${problem} if it is no part of the value`]),
+    ...(isQuoted(text) ? ['stands in quotes, which count as part of it; remove them if they are none'] : [])
+  ]
 }
 
 /** What keeps a text from being the credentials of `Authorization: Bearer` (RFC 6750 section 2.1; in practice wider than its grammar). */

@@ -18,7 +18,9 @@ export function hostProblem (text: string): string | undefined {
 export function originProblem (text: string): string | undefined {
   if (text === 'null') return 'is what every sandboxed page sends; no such origin can be trusted, remove it'
   if (text.includes('*')) return 'holds a *; write exact origins, one by one'
-  if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@\\]+$/.test(text)) return 'is no origin; write scheme://host or scheme://host:port in lower case, without path and slash'
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@\\]+$/.test(text)) {
+    return 'is no origin; write scheme://host or scheme://host:port in lower case, without path and slash'
+  }
   if (!/^https?:/.test(text)) return undefined
   try {
     if (new URL(text).origin === text) return undefined

@@ -23,10 +23,23 @@ interface Setting<Value> {
 const DEFAULT_LISTEN: Address = { type: 'tcp', host: '127.0.0.1', port: 8080 }
 const DEFAULT_ADMIN: Address = { type: 'tcp', host: '127.0.0.1', port: 8081 }
 
-/** Decides on the two addresses: command line, then environment, then file, then default. Every one of them must be well-formed, also where another wins. */
-export function resolveListeners (document: ConfigDocument, settings: Settings, options: ListenOptions, reporter: Reporter): Pick<Config, 'listen' | 'admin' | 'allowExternal'> {
+/**
+ * Decides on the two addresses: command line, then environment, then file, then default. Every one of them must be well-formed, also where
+ * another wins.
+ */
+export function resolveListeners (
+  document: ConfigDocument,
+  settings: Settings,
+  options: ListenOptions,
+  reporter: Reporter
+): Pick<Config, 'listen' | 'admin' | 'allowExternal'> {
   const listen = choose('listen', parseAddress, ADDRESS_HELP, DEFAULT_LISTEN)
-  const admin = choose<Address | 'off'>('admin', (text) => text === 'off' ? 'off' : parseAddress(text), `${ADDRESS_HELP}, or off`, DEFAULT_ADMIN)
+  const admin = choose<Address | 'off'>(
+    'admin',
+    (text) => (text === 'off' ? 'off' : parseAddress(text)),
+    `${ADDRESS_HELP}, or off`,
+    DEFAULT_ADMIN
+  )
   const inFile = readPart(FileSchema.shape.allowExternal, valueAt(document.value, ['allowExternal']))
   const allowExternal = (options.allowExternal === true ? true : settings.allowExternal) ?? inFile ?? false
 
@@ -35,11 +48,20 @@ export function resolveListeners (document: ConfigDocument, settings: Settings, 
     reporter.add('error', place, EXTERNAL)
   }
   if (admin.value !== 'off' && collide(listen.value, admin.value)) {
-    reporter.add('error', admin.place ?? listen.place ?? { source: 'admin' }, 'the proxy and the admin listener have the same address; give one of them another port, or switch the admin listener off')
+    reporter.add(
+      'error',
+      admin.place ?? listen.place ?? { source: 'admin' },
+      'the proxy and the admin listener have the same address; give one of them another port, or switch the admin listener off'
+    )
   }
   return { listen: listen.value, admin: admin.value, allowExternal }
 
-  function choose<Value> (name: 'listen' | 'admin', parse: (text: string) => Value | undefined, help: string, otherwise: Value): Setting<Value> {
+  function choose<Value> (
+    name: 'listen' | 'admin',
+    parse: (text: string) => Value | undefined,
+    help: string,
+    otherwise: Value
+  ): Setting<Value> {
     const option = options[name]
     const fromOption = option === undefined ? undefined : parse(option)
     if (option !== undefined && fromOption === undefined) reporter.add('error', { source: `--${name}` }, help)
@@ -55,8 +77,12 @@ export function resolveListeners (document: ConfigDocument, settings: Settings, 
 }
 
 /** Checks the addresses of routes that have a listener of their own: against the rules of every address, and against all others. */
-export function checkRouteListeners (entries: readonly RouteEntry[], { listen, admin, allowExternal }: Pick<Config, 'listen' | 'admin' | 'allowExternal'>, reporter: Reporter): void {
-  const taken: Array<{ readonly address: Address, readonly by: string }> = [{ address: listen, by: 'the proxy itself' }]
+export function checkRouteListeners (
+  entries: readonly RouteEntry[],
+  { listen, admin, allowExternal }: Pick<Config, 'listen' | 'admin' | 'allowExternal'>,
+  reporter: Reporter
+): void {
+  const taken: Array<{ readonly address: Address; readonly by: string }> = [{ address: listen, by: 'the proxy itself' }]
   if (admin !== 'off') taken.push({ address: admin, by: 'the admin listener' })
   for (const { shape, path } of entries) {
     if (shape.listen === undefined) continue
@@ -73,7 +99,8 @@ export function checkRouteListeners (entries: readonly RouteEntry[], { listen, a
   }
 }
 
-const EXTERNAL = 'is an address that other machines may reach, and they could spend the credentials; use 127.0.0.1, or allow it with --allow-external, COUNTERSIGN_ALLOW_EXTERNAL=true or "allowExternal": true'
+const EXTERNAL =
+  'is an address that other machines may reach, and they could spend the credentials; use 127.0.0.1, or allow it with --allow-external, COUNTERSIGN_ALLOW_EXTERNAL=true or "allowExternal": true'
 
 function collide (a: Address, b: Address): boolean {
   if (a.type === 'unix' || b.type === 'unix') return a.type === 'unix' && b.type === 'unix' && a.path === b.path

@@ -83,7 +83,15 @@ export function loadConfig ({ env, cwd, options, expected = [], pipes = new Map(
     problems.push(...within.filter((problem) => problem.severity === 'error' && holds(problem)))
   }
   const sorted = sortProblems(problems, names)
-  if (sorted.some(({ severity }) => severity === 'error')) return { ok: false, problems: sorted, files: [...files], ...(unread.size > 0 && { pipes: [...unread] }), ...(document !== undefined && { admin: config.admin }) }
+  if (sorted.some(({ severity }) => severity === 'error')) {
+    return {
+      ok: false,
+      problems: sorted,
+      files: [...files],
+      ...(unread.size > 0 && { pipes: [...unread] }),
+      ...(document !== undefined && { admin: config.admin })
+    }
+  }
   return { ok: true, config: freezeDeep(config), warnings: sorted, files: [...files], variables: [...variables, ...secrets.variables()] }
 
   function read (path: string): TextResult {
@@ -102,7 +110,13 @@ export function loadConfig ({ env, cwd, options, expected = [], pipes = new Map(
     return read(path)
   }
 
-  function readChosen (option: string | undefined, optionName: string, setting: string | undefined, variable: string, otherwise: string): Chosen {
+  function readChosen (
+    option: string | undefined,
+    optionName: string,
+    setting: string | undefined,
+    variable: string,
+    otherwise: string
+  ): Chosen {
     const name = option ?? setting ?? otherwise
     if (name.trim() === '') {
       problems.push({ severity: 'error', source: optionName, message: 'is empty; name a file' })
@@ -110,16 +124,29 @@ export function loadConfig ({ env, cwd, options, expected = [], pipes = new Map(
     }
     const path = resolve(cwd, name)
     const content = read(path)
-    const byName = option === undefined ? setting === undefined ? undefined : variable : optionName
-    if (!content.ok && content.absent && byName === undefined && !expected.includes(path)) return own(env, variable) ? { type: 'failed' } : { type: 'none' }
+    const byName = option === undefined ? (setting === undefined ? undefined : variable) : optionName
+    if (!content.ok && content.absent && byName === undefined && !expected.includes(path)) {
+      return own(env, variable) ? { type: 'failed' } : { type: 'none' }
+    }
     files.add(path)
     if (content.ok) {
       names.push(name)
       return { type: 'text', name, path, text: content.text }
     }
     // The value of a variable is never shown, be it a path.
-    if (byName === variable) problems.push({ severity: 'error', source: variable, message: `the file that it names ${content.reason}; correct the path or the file` })
-    else problems.push({ severity: 'error', source: name, message: `this file ${content.reason}; correct ${byName === undefined ? 'it' : `the path (${byName})`} or remove it` })
+    if (byName === variable) {
+      problems.push({
+        severity: 'error',
+        source: variable,
+        message: `the file that it names ${content.reason}; correct the path or the file`
+      })
+    } else {
+      problems.push({
+        severity: 'error',
+        source: name,
+        message: `this file ${content.reason}; correct ${byName === undefined ? 'it' : `the path (${byName})`} or remove it`
+      })
+    }
     return { type: 'failed' }
   }
 
@@ -139,7 +166,11 @@ export function loadConfig ({ env, cwd, options, expected = [], pipes = new Map(
     }
     const { name, text } = configFile
     if (own(env, 'COUNTERSIGN_UPSTREAM') && !text.includes('COUNTERSIGN_UPSTREAM')) {
-      problems.push({ severity: 'warning', source: 'COUNTERSIGN_UPSTREAM', message: 'has no effect beside a configuration file; remove it, or add a route to the file' })
+      problems.push({
+        severity: 'warning',
+        source: 'COUNTERSIGN_UPSTREAM',
+        message: 'has no effect beside a configuration file; remove it, or add a route to the file'
+      })
     }
     const { document, others: further, problems: found } = readDocument(text, name, secrets)
     problems.push(...found)

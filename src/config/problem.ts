@@ -30,7 +30,10 @@ export function formatPath (path: Path): string {
   return text
 }
 
-/** Text from a file as it may stand in a message: in quotes, escaped (terminal controls and bidirectional marks too), at most 40 characters unless told otherwise. */
+/**
+ * Text from a file as it may stand in a message: in quotes, escaped (terminal controls and bidirectional marks too), at most 40 characters
+ * unless told otherwise.
+ */
 export function quote (text: string, longest = 40): string {
   const cut = text.length > longest ? `${text.slice(0, longest)}…` : text
   return JSON.stringify(cut).replace(/[^\x20-\x7e…]/gu, (character) => {

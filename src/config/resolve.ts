@@ -44,7 +44,9 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
     allowedHosts: settings.allowedHosts ?? fileHosts.map((host) => host.toLowerCase()),
     allowedOrigins: checkList('allowedOrigins', originProblem),
     ...(callerToken !== undefined && { callerToken }),
-    credentials: new Map([...credentials.byName].flatMap(([name, credential]) => credential === undefined ? [] : [[name, credential.config] as const])),
+    credentials: new Map(
+      [...credentials.byName].flatMap(([name, credential]) => (credential === undefined ? [] : [[name, credential.config] as const]))
+    ),
     routes: resolveRoutes(routes.sound, oises, context),
     accessLog: accessLog === true ? 1 : accessLog && accessLog.sample,
     shutdownTimeoutMs: readPart(shape.shutdownTimeoutMs, part('shutdownTimeoutMs')) ?? defaults.shutdownTimeoutMs,
@@ -73,7 +75,9 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
   function warn (): void {
     // What an unsound route or OIS uses is not known.
     for (const name of routes.count === routes.sound.length && oises.count === oises.list.length ? credentials.byName.keys() : []) {
-      if (!credentials.used.has(name)) reporter.warning(['credentials', name], 'no route uses this credential; name it in a route, or remove it', 'key')
+      if (!credentials.used.has(name)) {
+        reporter.warning(['credentials', name], 'no route uses this credential; name it in a route, or remove it', 'key')
+      }
     }
     if (routes.count === 0 && oises.count === 0) reporter.warning(['routes'], 'there are no routes, so every request gets 404; add one')
     if (config.allowExternal && callerToken === undefined) {
@@ -102,7 +106,9 @@ function resolveCredentials (document: unknown, reporter: Reporter): Map<string,
   const parts = valueAt(document, ['credentials'])
   for (const [name, part] of isObject(parts) ? Object.entries(parts) : []) {
     const path = ['credentials', name]
-    if (!isCredentialName(name)) reporter.error(path, 'is no name of a credential; use letters, digits, _ . and -, a letter or digit first, at most 64', 'key')
+    if (!isCredentialName(name)) {
+      reporter.error(path, 'is no name of a credential; use letters, digits, _ . and -, a letter or digit first, at most 64', 'key')
+    }
     const shape = readPart(CredentialSchema, part)
     credentials.set(name, shape === undefined ? undefined : resolveCredential(shape, path, reporter))
   }

@@ -2,7 +2,8 @@ import type { Path } from './problem.ts'
 
 /**
  * Top-level sections of configurations that hold an OIS and more: Airnode's (`config.json`), airnode-feed's and its
- * predecessors', airkeeper's and Airseeker's. They are neither read nor interpolated. Any other unknown key stays an error, since it may be a typo.
+ * predecessors', airkeeper's and Airseeker's. They are neither read nor interpolated. Any other unknown key stays an error, since it may be
+ * a typo.
  */
 export const AIRNODE_SECTIONS = [
   'chains', 'nodeSettings', 'triggers', 'templates', 'environment', 'id',

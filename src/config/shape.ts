@@ -1,8 +1,28 @@
 import type * as z from 'zod'
 import { quoteAll, type Path, type Reporter } from './problem.ts'
-import { ApiCredentialSchema, ApiSpecificationsSchema, ComponentsSchema, describeOisProblem, OIS_SCHEME_SHAPES, PathSchema, RelaySchema, ServerSchema } from './ois/schema.ts'
+import {
+  ApiCredentialSchema,
+  ApiSpecificationsSchema,
+  ComponentsSchema,
+  describeOisProblem,
+  OIS_SCHEME_SHAPES,
+  PathSchema,
+  RelaySchema,
+  ServerSchema
+} from './ois/schema.ts'
 import { isSection } from './sections.ts'
-import { CREDENTIAL_SHAPES, FileSchema, LimitsSchema, LoginsSchema, NOT_YET, RouteSchema, SampleSchema, SCHEME_SHAPES, TlsSchema, TokenCacheSchema } from './schema.ts'
+import {
+  CREDENTIAL_SHAPES,
+  FileSchema,
+  LimitsSchema,
+  LoginsSchema,
+  NOT_YET,
+  RouteSchema,
+  SampleSchema,
+  SCHEME_SHAPES,
+  TlsSchema,
+  TokenCacheSchema
+} from './schema.ts'
 
 type ZodIssue = z.core.$ZodIssue
 
@@ -74,7 +94,9 @@ function reportZodIssue (zodIssue: ZodIssue, base: Path, root: Root, reporter: P
   }
   if (zodIssue.code === 'invalid_union' && zodIssue.errors.length > 0) {
     // The one branch that fits the kind of value says what is wrong inside; where none does, the kinds themselves are what is wrong.
-    const inner = zodIssue.errors.find((branch) => branch.some(({ path: deeper, code }) => deeper.length > 0 || code === 'unrecognized_keys'))
+    const inner = zodIssue.errors.find((branch) =>
+      branch.some(({ path: deeper, code }) => deeper.length > 0 || code === 'unrecognized_keys')
+    )
     for (const one of inner ?? []) reportZodIssue(one, path, root, reporter)
     if (inner === undefined) reporter.error(path, `must be ${alternatives(zodIssue.errors.flat())}; correct it`)
     return
@@ -94,7 +116,13 @@ function wantedBy (zodIssue: ZodIssue): string {
 }
 
 const KINDS: Readonly<Record<string, string>> = {
-  string: 'a string', int: 'a whole number', number: 'a number', boolean: 'true or false', array: 'a list, [ … ]', object: 'an object, { … }', record: 'an object, { … }'
+  string: 'a string',
+  int: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+  array: 'a list, [ … ]',
+  object: 'an object, { … }',
+  record: 'an object, { … }'
 }
 
 function kindOf (zodIssue: ZodIssue): string {
@@ -123,16 +151,32 @@ function knownKeys (path: Path, valueOf: (path: Path) => unknown): string[] {
   }
   const [top, , part] = path
   switch (top) {
-    case undefined: return Object.keys(FileSchema.shape).filter((key) => !isSection(key))
-    case 'credentials': return shapeOf(CREDENTIAL_SHAPES)
-    case 'routes': return path.length === 2 ? Object.keys(RouteSchema.shape) : part === 'relay' ? Object.keys(RelaySchema.shape) : part === 'tls' ? Object.keys(TlsSchema.shape) : shapeOf(SCHEME_SHAPES)
-    case 'ois': return knownOisKeys(path, shapeOf)
-    case 'apiCredentials': return Object.keys(ApiCredentialSchema.shape)
-    case 'limits': return Object.keys(LimitsSchema.shape)
-    case 'logins': return Object.keys(LoginsSchema.shape)
-    case 'tokenCache': return Object.keys(TokenCacheSchema.shape)
-    case 'accessLog': return Object.keys(SampleSchema.shape)
-    default: return []
+    case undefined:
+      return Object.keys(FileSchema.shape).filter((key) => !isSection(key))
+    case 'credentials':
+      return shapeOf(CREDENTIAL_SHAPES)
+    case 'routes':
+      return path.length === 2
+        ? Object.keys(RouteSchema.shape)
+        : part === 'relay'
+          ? Object.keys(RelaySchema.shape)
+          : part === 'tls'
+            ? Object.keys(TlsSchema.shape)
+            : shapeOf(SCHEME_SHAPES)
+    case 'ois':
+      return knownOisKeys(path, shapeOf)
+    case 'apiCredentials':
+      return Object.keys(ApiCredentialSchema.shape)
+    case 'limits':
+      return Object.keys(LimitsSchema.shape)
+    case 'logins':
+      return Object.keys(LoginsSchema.shape)
+    case 'tokenCache':
+      return Object.keys(TokenCacheSchema.shape)
+    case 'accessLog':
+      return Object.keys(SampleSchema.shape)
+    default:
+      return []
   }
 }
 

@@ -132,13 +132,30 @@ async function handle (emulation: Emulation, request: IncomingMessage, response:
   const mischief = faults.take(operation, flow)
   const details = namesIn(parameters)
   const { response: given, outcome } = respondToCall(service, operation, parameters, details, mischief)
-  note({ operation, flow, username: details.username, clientId: details.clientId, deviceKey: details.deviceKey, outcome, at: service.now(), tokenId: details.tokenId })
+  note({
+    operation,
+    flow,
+    username: details.username,
+    clientId: details.clientId,
+    deviceKey: details.deviceKey,
+    outcome,
+    at: service.now(),
+    tokenId: details.tokenId
+  })
   await misbehave(emulation, response, given, mischief)
 }
 
-function respondToCall (service: Service, operation: Operation, parameters: Parameters, note: Note, mischief: Mischief | undefined): { response: EmulatorResponse | undefined, outcome: string } {
+function respondToCall (
+  service: Service,
+  operation: Operation,
+  parameters: Parameters,
+  note: Note,
+  mischief: Mischief | undefined
+): { response: EmulatorResponse | undefined; outcome: string } {
   const instead = mischief && insteadOf(mischief)
-  if (mischief !== undefined && instead !== undefined) return { response: instead === 'nothing' ? undefined : instead, outcome: mischief.type }
+  if (mischief !== undefined && instead !== undefined) {
+    return { response: instead === 'nothing' ? undefined : instead, outcome: mischief.type }
+  }
   try {
     const result = run(service, operation, parameters, note, mischief)
     return { response: { status: 200, body: JSON.stringify(result) }, outcome: 'ChallengeName' in result ? 'challenge' : 'ok' }
@@ -150,15 +167,25 @@ function respondToCall (service: Service, operation: Operation, parameters: Para
 
 function run (service: Service, operation: Operation, parameters: Parameters, note: Note, mischief: Mischief | undefined): object {
   switch (operation) {
-    case 'InitiateAuth': return spoil(initiateAuth(service, parameters, note, mischief?.type === 'shape-of-b' ? mischief.shape : undefined), mischief)
-    case 'RespondToAuthChallenge': return spoil(respondToAuthChallenge(service, parameters, note), mischief)
-    case 'GetTokensFromRefreshToken': return spoil(getTokensFromRefreshToken(service, parameters, note), mischief)
-    case 'ConfirmDevice': return confirmDevice(service, parameters, note)
-    default: return operation satisfies never
+    case 'InitiateAuth':
+      return spoil(initiateAuth(service, parameters, note, mischief?.type === 'shape-of-b' ? mischief.shape : undefined), mischief)
+    case 'RespondToAuthChallenge':
+      return spoil(respondToAuthChallenge(service, parameters, note), mischief)
+    case 'GetTokensFromRefreshToken':
+      return spoil(getTokensFromRefreshToken(service, parameters, note), mischief)
+    case 'ConfirmDevice':
+      return confirmDevice(service, parameters, note)
+    default:
+      return operation satisfies never
   }
 }
 
-async function misbehave (emulation: Emulation, response: ServerResponse, given: EmulatorResponse | undefined, mischief: Mischief | undefined): Promise<void> {
+async function misbehave (
+  emulation: Emulation,
+  response: ServerResponse,
+  given: EmulatorResponse | undefined,
+  mischief: Mischief | undefined
+): Promise<void> {
   if (mischief?.type === 'drop') response.destroy()
   if (given === undefined) return
   if (mischief?.type === 'slow') await pause(mischief.ms, response)
@@ -171,7 +198,9 @@ async function misbehave (emulation: Emulation, response: ServerResponse, given:
     return
   }
   response.writeHead(given.status, headersOf(emulation, given))
-  response.write(given.body.slice(0, given.body.length / 2), () => { response.socket?.resetAndDestroy() })
+  response.write(given.body.slice(0, given.body.length / 2), () => {
+    response.socket?.resetAndDestroy()
+  })
 }
 
 function send (emulation: Emulation, response: ServerResponse, given: EmulatorResponse): void {

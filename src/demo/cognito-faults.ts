@@ -122,7 +122,10 @@ export function spoil (result: object, mischief: Mischief | undefined): object {
   return { ...result, AuthenticationResult: tokens }
 }
 
-/** An error as the service sends it: every client error is 400, whatever its model says, and the header ends in a colon (aws/aws-sdk-cpp#1789). */
+/**
+ * An error as the service sends it: every client error is 400, whatever its model says, and the header ends in a colon
+ * (aws/aws-sdk-cpp#1789).
+ */
 export function errorResponse (code: string, message: string, status = 400, retryAfter?: string): EmulatorResponse {
   return {
     status,
@@ -143,7 +146,9 @@ function fits (fault: Fault, operation: Operation, flow: string | undefined): bo
 function makesSense ({ type }: Mischief, operation: Operation, flow: string | undefined): boolean {
   const startsSrp = flow === 'USER_SRP_AUTH'
   if (type === 'shape-of-b') return startsSrp
-  if (type === 'dead-refresh-token') return operation === 'GetTokensFromRefreshToken' || flow === 'REFRESH_TOKEN_AUTH' || flow === 'REFRESH_TOKEN'
+  if (type === 'dead-refresh-token') {
+    return operation === 'GetTokensFromRefreshToken' || flow === 'REFRESH_TOKEN_AUTH' || flow === 'REFRESH_TOKEN'
+  }
   return !SHOWS_IN_TOKENS.has(type) || (!startsSrp && operation !== 'ConfirmDevice')
 }
 

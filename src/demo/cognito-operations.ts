@@ -42,7 +42,9 @@ export function initiateAuth (service: Service, parameters: Parameters, note: No
   }
 }
 
-/** Step 2 of an SRP login. The order of the checks is the real one where it shows: an unreadable TIMESTAMP is told apart, all else is not. */
+/**
+ * Step 2 of an SRP login. The order of the checks is the real one where it shows: an unreadable TIMESTAMP is told apart, all else is not.
+ */
 export function respondToAuthChallenge (service: Service, parameters: Parameters, note: Note): object {
   const registration = findClient(service.registrations, parameters, note)
   if (parameters['ChallengeName'] !== 'PASSWORD_VERIFIER') throw new ServiceError('InvalidParameterException', 'Unsupported ChallengeName.')
@@ -52,7 +54,9 @@ export function respondToAuthChallenge (service: Service, parameters: Parameters
   checkSecretHash(registration, responses, userId)
   const timestamp = textOf(responses, 'TIMESTAMP')
   const problem = timestampProblem(timestamp, service.now())
-  if (problem === 'unreadable') throw new ServiceError('InvalidParameterException', 'TIMESTAMP format should be EEE MMM d HH:mm:ss z yyyy in english.')
+  if (problem === 'unreadable') {
+    throw new ServiceError('InvalidParameterException', 'TIMESTAMP format should be EEE MMM d HH:mm:ss z yyyy in english.')
+  }
   const block = textOf(responses, 'PASSWORD_CLAIM_SECRET_BLOCK')
   const challenge = takeChallenge(service, block)
   if (challenge === undefined || challenge.clientId !== registration.client.id || challenge.userId !== userId) throw wrongPassword()
@@ -109,7 +113,13 @@ function startSrp (service: Service, registration: Registration, auth: Parameter
   if (exchange === undefined) throw new ServiceError('InvalidParameterException', 'Invalid SRP_A.')
   const block = randomBytes(1024).toString('base64')
   forgetOldChallenges(service)
-  service.challenges.set(block, { clientId: client.id, userId, key: exchange.key, account, expiresAt: service.now() + CHALLENGE_LIFETIME_MS })
+  service.challenges.set(block, {
+    clientId: client.id,
+    userId,
+    key: exchange.key,
+    account,
+    expiresAt: service.now() + CHALLENGE_LIFETIME_MS
+  })
   return {
     ChallengeName: 'PASSWORD_VERIFIER',
     ChallengeParameters: { SALT: verifier.salt, SRP_B: exchange.B, SECRET_BLOCK: block, USERNAME: userId, USER_ID_FOR_SRP: userId }
@@ -126,7 +136,8 @@ function logInWithPassword (service: Service, registration: Registration, auth: 
   return signIn(service, registration, account, note)
 }
 
-// A client with rotation cannot have ALLOW_REFRESH_TOKEN_AUTH (aws-amplify/amplify-js#14427), and a flow that is off is refused in these words.
+// A client with rotation cannot have ALLOW_REFRESH_TOKEN_AUTH (aws-amplify/amplify-js#14427), and a flow that is off is refused in these
+// words.
 function refreshWithFlow ({ sessions }: Service, registration: Registration, auth: Parameters, note: Note): object {
   const { client } = registration
   if (client.rotation !== undefined && client.rotation !== false) {

@@ -46,19 +46,27 @@ export interface IssuedTokens {
 export function createSessions (signer: TokenSigner, now: () => number): Sessions {
   const refreshTokens = new Map<string, RefreshToken>()
   return {
-    open: (registration, account) => ({ registration, account, signedInAt: now(), originId: randomUUID(), device: createDevice(registration) }),
-    addRefreshToken: session => {
+    open: (registration, account) => ({
+      registration,
+      account,
+      signedInAt: now(),
+      originId: randomUUID(),
+      device: createDevice(registration)
+    }),
+    addRefreshToken: (session) => {
       const token = randomBytes(96).toString('base64url')
       refreshTokens.set(token, { session, revoked: false })
       return token
     },
     find: (text, client, deviceKey) => checkRefreshToken(refreshTokens.get(text), client, deviceKey, now()),
-    replace: text => {
+    replace: (text) => {
       const token = refreshTokens.get(text)
       if (token !== undefined) token.replacedAt ??= now()
     },
-    findDevice: key => [...refreshTokens.values()].find(({ session }) => session.device?.key === key)?.session,
-    revokeAll: () => { for (const token of refreshTokens.values()) token.revoked = true },
+    findDevice: (key) => [...refreshTokens.values()].find(({ session }) => session.device?.key === key)?.session,
+    revokeAll: () => {
+      for (const token of refreshTokens.values()) token.revoked = true
+    },
     issue: (session, note) => issueTokens(signer, session, note, now())
   }
 }
@@ -81,9 +89,13 @@ function checkRefreshToken (token: RefreshToken | undefined, client: EmulatorCli
   const { session } = token
   if (session.registration.client.id !== client.id) throw refused('Refresh Token has different Client.')
   if (token.revoked) throw refused('Refresh Token has been revoked')
-  if (session.signedInAt + (client.refreshLifetimeSeconds ?? DEFAULT_REFRESH_LIFETIME_S) * 1000 <= now) throw refused('Refresh Token has expired')
+  if (session.signedInAt + (client.refreshLifetimeSeconds ?? DEFAULT_REFRESH_LIFETIME_S) * 1000 <= now) {
+    throw refused('Refresh Token has expired')
+  }
   // An unconfirmed device, or none in the request, reads like this (repost.aws/knowledge-center/cognito-invalid-refresh-token-error).
-  if (session.device !== undefined && (!session.device.confirmed || session.device.key !== deviceKey)) throw refused('Invalid Refresh Token.')
+  if (session.device !== undefined && (!session.device.confirmed || session.device.key !== deviceKey)) {
+    throw refused('Invalid Refresh Token.')
+  }
   const graceMs = client.rotation === undefined || client.rotation === false ? 0 : client.rotation.graceMs
   if (token.replacedAt !== undefined && token.replacedAt + graceMs <= now) {
     throw new ServiceError('RefreshTokenReuseException', 'The refresh token has already been used.')

@@ -38,21 +38,30 @@ export async function startEchoUpstream (options: EchoUpstreamOptions): Promise<
   return { url: `http://${address.includes(':') ? `[${address}]` : address}:${port}`, close: () => close(server) }
 }
 
-async function respond (request: IncomingMessage, { verify, apiKeys }: EchoUpstreamOptions): Promise<{ status: number, facts: Record<string, unknown> }> {
+async function respond (
+  request: IncomingMessage,
+  { verify, apiKeys }: EchoUpstreamOptions
+): Promise<{ status: number; facts: Record<string, unknown> }> {
   const chunks: Buffer[] = []
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
   const arrived = {
     method: request.method,
     path: request.url?.replace(SECRET_PARAMETER, (_, name: string, value: string) => name + shorten(value)),
-    headers: Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, HIDDEN.test(name) ? shorten(String(value)) : value])),
+    headers: Object.fromEntries(
+      Object.entries(request.headers).map(([name, value]) => [name, HIDDEN.test(name) ? shorten(String(value)) : value])
+    ),
     body: Buffer.concat(chunks).toString('utf8').slice(0, SHOWN_BODY)
   }
   const [, token = ''] = /^Bearer (.+)$/.exec(request.headers.authorization ?? '') ?? []
   const claims = await verify(token)
   const apiKey = request.headers['x-api-key']
   const queryKey = new URL(request.url ?? '/', 'http://upstream').searchParams.get('key')
-  if (claims !== undefined && (apiKey === undefined || apiKeys.has(String(apiKey)))) return { status: 200, facts: { verdict: describeClaims(claims, apiKey !== undefined), arrived } }
-  if (queryKey !== null && apiKeys.has(queryKey)) return { status: 200, facts: { verdict: 'let in: the key in the query is known', arrived } }
+  if (claims !== undefined && (apiKey === undefined || apiKeys.has(String(apiKey)))) {
+    return { status: 200, facts: { verdict: describeClaims(claims, apiKey !== undefined), arrived } }
+  }
+  if (queryKey !== null && apiKeys.has(queryKey)) {
+    return { status: 200, facts: { verdict: 'let in: the key in the query is known', arrived } }
+  }
   return { status: 401, facts: { verdict: 'kept out: no genuine token and no known key came with it', arrived } }
 }
 

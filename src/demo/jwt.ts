@@ -29,7 +29,10 @@ export async function createTokenSigner (): Promise<TokenSigner> {
   }
 }
 
-/** Makes what verifies a signer's tokens elsewhere, with its published keys alone: each by the `kid` that the token names. Says nothing about `exp`. */
+/**
+ * Makes what verifies a signer's tokens elsewhere, with its published keys alone: each by the `kid` that the token names. Says nothing
+ * about `exp`.
+ */
 export function createVerifier ({ keys }: TokenSigner['jwks']): TokenSigner['verify'] {
   const byId = new Map<unknown, KeyObject>()
   for (const jwk of keys) {
@@ -50,7 +53,9 @@ function signToken (key: KeyObject, use: KeyUse, claims: Claims): string {
 
 // A set may hold keys of other kinds and for other uses (RFC 7517 section 5): they are passed over.
 function readKey (jwk: JsonWebKey): KeyObject | undefined {
-  if (jwk.kty !== 'RSA' || typeof jwk['kid'] !== 'string' || (jwk['use'] ?? 'sig') !== 'sig' || (jwk['alg'] ?? 'RS256') !== 'RS256') return undefined
+  if (jwk.kty !== 'RSA' || typeof jwk['kid'] !== 'string' || (jwk['use'] ?? 'sig') !== 'sig' || (jwk['alg'] ?? 'RS256') !== 'RS256') {
+    return undefined
+  }
   try {
     const key = createPublicKey({ key: jwk, format: 'jwk' })
     // RFC 7518 section 3.3: RS256 wants 2048 bits or more.

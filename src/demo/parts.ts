@@ -43,12 +43,16 @@ async function startIdentityProvider (env: Environment): Promise<void> {
 /** An API that knows nothing of the identity provider but the address of its keys. */
 async function startUpstream (env: Environment): Promise<void> {
   const keysUrl = env['DEMO_JWKS_URL'] ?? ''
-  if (!URL.canParse(keysUrl)) die(EXIT.config, 'DEMO_JWKS_URL: is no URL; set it to http://identity-provider:9000/.well-known/jwks.json, say')
+  if (!URL.canParse(keysUrl)) {
+    die(EXIT.config, 'DEMO_JWKS_URL: is no URL; set it to http://identity-provider:9000/.well-known/jwks.json, say')
+  }
   const apiKeys = new Set([readSecret(env, 'RELAYER_API_KEY')])
   subscribe('http.server.response.finish', (message) => {
-    describeRequest(message as { request: IncomingMessage, response: ServerResponse }) // as Node's documentation of diagnostics_channel says
+    describeRequest(message as { request: IncomingMessage; response: ServerResponse }) // as Node's documentation of diagnostics_channel says
   })
-  const upstream = await startEchoUpstream({ verify: createRemoteVerifier(keysUrl), apiKeys, host: HOST, port: readPort(env) }).catch(cannotListen)
+  const upstream = await startEchoUpstream({ verify: createRemoteVerifier(keysUrl), apiKeys, host: HOST, port: readPort(env) }).catch(
+    cannotListen
+  )
   say(`upstream listens at ${upstream.url}`)
 }
 
@@ -91,14 +95,18 @@ function alive (claims: Claims | undefined): Claims | undefined {
 function describeCall (call: EmulatorCall, lifetimeSeconds: number): void {
   if (call.outcome === 'challenge') return
   const kind = call.flow === 'PASSWORD_VERIFIER' ? 'login (SRP)' : 'refresh'
-  say(call.tokenId === undefined ? `${kind}: ${call.outcome}` : `${kind}: new token …${call.tokenId.slice(-6)}, good for ${lifetimeSeconds} s`)
+  say(
+    call.tokenId === undefined ? `${kind}: ${call.outcome}` : `${kind}: new token …${call.tokenId.slice(-6)}, good for ${lifetimeSeconds} s`
+  )
 }
 
 function describeRequest ({ request, response }: { readonly request: IncomingMessage, readonly response: ServerResponse }): void {
   // A query may hold a key.
   const [path = ''] = (request.url ?? '').split('?')
   const { authorization, 'x-api-key': apiKey } = request.headers
-  say(`${request.method ?? ''} ${path}: ${response.statusCode}, with ${authorization === undefined ? 'no token' : `token ${shorten(authorization)}`} and ${apiKey === undefined ? 'no key' : `key ${shorten(String(apiKey))}`}`)
+  say(
+    `${request.method ?? ''} ${path}: ${response.statusCode}, with ${authorization === undefined ? 'no token' : `token ${shorten(authorization)}`} and ${apiKey === undefined ? 'no key' : `key ${shorten(String(apiKey))}`}`
+  )
 }
 
 /** Enough to see that two are different, too little to use. */
@@ -110,11 +118,18 @@ function readPort (env: Environment): number {
   return readNumber(env, 'DEMO_PORT', 9000, { min: 0, max: 65_535 })
 }
 
-function readNumber (env: Environment, name: string, otherwise: number, { min, max }: { readonly min: number, readonly max: number }): number {
+function readNumber (
+  env: Environment,
+  name: string,
+  otherwise: number,
+  { min, max }: { readonly min: number; readonly max: number }
+): number {
   const text = env[name]
   if (text === undefined) return otherwise
   const number = Number(text)
-  return /^\d+$/.test(text) && number >= min && number <= max ? number : die(EXIT.config, `${name}: is no whole number from ${min} to ${max}; correct it, or remove the variable`)
+  return /^\d+$/.test(text) && number >= min && number <= max
+    ? number
+    : die(EXIT.config, `${name}: is no whole number from ${min} to ${max}; correct it, or remove the variable`)
 }
 
 function readSecret (env: Environment, name: string): string {

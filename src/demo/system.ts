@@ -35,8 +35,16 @@ export async function startDemoSystem (onCall: (call: EmulatorCall) => void): Pr
   }
   const emulator = await startCognitoEmulator({
     pools: [
-      { id: RELAYER.pool, clients: [{ id: RELAYER.client, lifetimeSeconds: DEMO_TOKEN_LIFE }], users: [{ username: secrets.RELAYER_API_KEY, password: secrets.RELAYER_API_SECRET }] },
-      { id: ORDERS.pool, clients: [{ id: ORDERS.client, lifetimeSeconds: DEMO_TOKEN_LIFE }], users: [{ username: 'orders-batch', password: secrets.ORDERS_PASSWORD }] }
+      {
+        id: RELAYER.pool,
+        clients: [{ id: RELAYER.client, lifetimeSeconds: DEMO_TOKEN_LIFE }],
+        users: [{ username: secrets.RELAYER_API_KEY, password: secrets.RELAYER_API_SECRET }]
+      },
+      {
+        id: ORDERS.pool,
+        clients: [{ id: ORDERS.client, lifetimeSeconds: DEMO_TOKEN_LIFE }],
+        users: [{ username: 'orders-batch', password: secrets.ORDERS_PASSWORD }]
+      }
     ],
     onEvent: onCall
   })

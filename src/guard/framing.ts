@@ -9,7 +9,12 @@ import { ProxyError } from '../errors.ts'
 // Node's parser refuses most ambiguous framing. Requests of HTTP/0.9 and 2.0 in the form of HTTP/1.1 pass it, and so do
 // `identity`, repeated codings, and a coding in HTTP/1.0, whose readers know none (RFC 9112 section 6.1).
 export function checkFraming ({ rawHeaders, httpVersion }: Pick<IncomingMessage, 'rawHeaders' | 'httpVersion'>): void {
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new ProxyError('CS_BAD_REQUEST', { message: 'This port speaks HTTP/1.1 and HTTP/1.0 (RFC 9112); send one of the two.', close: true })
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+    throw new ProxyError('CS_BAD_REQUEST', {
+      message: 'This port speaks HTTP/1.1 and HTTP/1.0 (RFC 9112); send one of the two.',
+      close: true
+    })
+  }
   let seen = httpVersion === '1.0'
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
@@ -19,7 +24,10 @@ export function checkFraming ({ rawHeaders, httpVersion }: Pick<IncomingMessage,
     }
     if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue
     if (seen || rawHeaders[index + 1]?.toLowerCase() !== 'chunked') {
-      throw new ProxyError('CS_BAD_REQUEST', { message: 'Transfer-Encoding is something else than one `chunked` of HTTP/1.1; send that, or a Content-Length.', close: true })
+      throw new ProxyError('CS_BAD_REQUEST', {
+        message: 'Transfer-Encoding is something else than one `chunked` of HTTP/1.1; send that, or a Content-Length.',
+        close: true
+      })
     }
     seen = true
   }

@@ -36,7 +36,10 @@ export function isLocal (address: Address): boolean {
   return address.type === 'unix' || isLoopbackHost(address.host)
 }
 
-/** Whether a host, as an IP address (an IPv6 one with or without brackets) or a name, is loopback by definition (RFC 6761 section 6.3, RFC 1122 section 3.2.1.3). */
+/**
+ * Whether a host, as an IP address (an IPv6 one with or without brackets) or a name, is loopback by definition (RFC 6761 section 6.3, RFC
+ * 1122 section 3.2.1.3).
+ */
 export function isLoopbackHost (host: string): boolean {
   const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
   if (bare.toLowerCase() === 'localhost') return true

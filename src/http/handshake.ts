@@ -28,14 +28,18 @@ export class Handshake extends ServerResponse {
     this.once('finish', this.#close)
   }
 
-  /** Hands the socket over to another protocol; bytes that the client has sent for that are still in it. `close` is emitted once it is closed. */
+  /**
+   * Hands the socket over to another protocol; bytes that the client has sent for that are still in it. `close` is emitted once it is
+   * closed.
+   */
   switch (): Socket {
     const socket = this.#socket.off('end', this.#leave).off('drain', this.#drained).off('readable', this.#look)
     if (this.#earlyBytes > 0) socket.unshift(Buffer.concat(this.#early))
     return socket
   }
 
-  // Read and kept: a stream tells of its end only behind its last byte, and a client that goes away must be noticed before there is a response.
+  // Read and kept: a stream tells of its end only behind its last byte, and a client that goes away must be noticed before there is a
+  // response.
   readonly #look = (): void => {
     while (this.#earlyBytes < MOST_EARLY_BYTES) {
       const bytes = this.#socket.read() as Buffer | null // a stream of bytes
@@ -51,9 +55,13 @@ export class Handshake extends ServerResponse {
   }
 
   // As Node's server does: an end before the response is a client that has gone.
-  readonly #leave = (): void => { this.#socket.destroy() }
+  readonly #leave = (): void => {
+    this.#socket.destroy()
+  }
 
-  readonly #drained = (): void => { this.emit('drain') }
+  readonly #drained = (): void => {
+    this.emit('drain')
+  }
 
   // As Node's server does behind the last response of a connection: the request is over, whatever its client still sends.
   readonly #close = (): void => {

@@ -13,7 +13,9 @@ export const LONGEST_HEADER_VALUE = HEADER_BYTES
  * @returns what is wrong and what to do, without the text; undefined where nothing is
  */
 export function problemOfHeaderValue (text: string): string | undefined {
-  if (text.length > LONGEST_HEADER_VALUE) return `is longer than ${LONGEST_HEADER_VALUE} characters, which servers take in no header; correct it`
+  if (text.length > LONGEST_HEADER_VALUE) {
+    return `is longer than ${LONGEST_HEADER_VALUE} characters, which servers take in no header; correct it`
+  }
   if (/[\r\n\0]/.test(text)) return 'holds a line break or NUL, which no header can carry; remove it'
   // eslint-disable-next-line no-control-regex -- the very thing to find
   if (/[\x01-\x08\x0b-\x1f\x7f]/.test(text)) return 'holds a control character, which no header can carry; remove it'

@@ -26,7 +26,16 @@ const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trans
  * caller to us.
  */
 export const DROPPED_REQUEST_HEADERS: ReadonlySet<string> = new Set([
-  ...HOP_BY_HOP, 'host', 'content-length', 'expect', 'trailer', 'forwarded', 'x-original-url', 'x-rewrite-url', 'proxy-authorization', 'x-countersign-token'
+  ...HOP_BY_HOP,
+  'host',
+  'content-length',
+  'expect',
+  'trailer',
+  'forwarded',
+  'x-original-url',
+  'x-rewrite-url',
+  'proxy-authorization',
+  'x-countersign-token'
 ])
 
 const DROPPED_RESPONSE_HEADERS: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'proxy-authenticate', 'proxy-authentication-info'])
@@ -70,7 +79,10 @@ const DROPPED_WHERE_SHARED: ReadonlySet<string> = new Set(['service-worker-allow
  *
  * @returns a new flat list
  */
-export function responseHeaders (headers: RawHeaders, { location = unchanged, setCookie = unchanged, sharesOrigin = false }: ResponseRules = {}): string[] {
+export function responseHeaders (
+  headers: RawHeaders,
+  { location = unchanged, setCookie = unchanged, sharesOrigin = false }: ResponseRules = {}
+): string[] {
   const kept: string[] = []
   if (headers.length === 0) return kept
   const listed = connectionListed(headers)
@@ -86,9 +98,14 @@ export function responseHeaders (headers: RawHeaders, { location = unchanged, se
         if (cookie !== undefined) kept.push(name, cookie)
         break
       }
-      case 'location': kept.push(name, location(value)); break
-      case 'proxy-status': kept.push(/countersign/i.test(value) ? 'Upstream-Proxy-Status' : name, value); break
-      default: kept.push(name, value)
+      case 'location':
+        kept.push(name, location(value))
+        break
+      case 'proxy-status':
+        kept.push(/countersign/i.test(value) ? 'Upstream-Proxy-Status' : name, value)
+        break
+      default:
+        kept.push(name, value)
     }
   }
   return kept

@@ -55,15 +55,24 @@ export function guardedHeaders (rawHeaders: readonly string[]): GuardedHeaders {
  */
 export function checkHost (headers: GuardedHeaders, local: LocalEnd, policy: CallerPolicy): string {
   const [host, second] = headers.host
-  if (host === undefined) throw new ProxyError('CS_BAD_REQUEST', { message: 'The request has no Host; send exactly one (RFC 9112 section 3.2).', close: true })
-  if (second !== undefined) throw new ProxyError('CS_BAD_REQUEST', { message: 'The request has more than one Host; send exactly one (RFC 9112 section 3.2).', close: true })
+  if (host === undefined) {
+    throw new ProxyError('CS_BAD_REQUEST', { message: 'The request has no Host; send exactly one (RFC 9112 section 3.2).', close: true })
+  }
+  if (second !== undefined) {
+    throw new ProxyError('CS_BAD_REQUEST', {
+      message: 'The request has more than one Host; send exactly one (RFC 9112 section 3.2).',
+      close: true
+    })
+  }
   const name = host.toLowerCase()
   if (local.unix) return name
   if (isOwnHost(name, local)) return name
   if (policy.allowedHosts.has(name)) return name
   const port = /:\d*$/.exec(name)
   if (port !== null && policy.allowedHosts.has(name.slice(0, port.index))) return name
-  if (isMalformed(name)) throw new ProxyError('CS_BAD_REQUEST', { message: 'Host is malformed; send `name:port` (RFC 9110 section 7.2).', close: true })
+  if (isMalformed(name)) {
+    throw new ProxyError('CS_BAD_REQUEST', { message: 'Host is malformed; send `name:port` (RFC 9110 section 7.2).', close: true })
+  }
   throw new ProxyError('CS_HOST_NOT_ALLOWED')
 }
 
@@ -88,18 +97,25 @@ export function checkBrowser (headers: GuardedHeaders, host: string, policy: Cal
   if (sender !== undefined && policy.allowedOrigins.has(sender)) return { corsOrigin: sender }
   if (sender !== undefined && sender.toLowerCase() !== `http://${host}`) throw new ProxyError('CS_ORIGIN_NOT_ALLOWED')
   const [site] = fetchSite
-  if (site !== undefined && site !== 'none' && site !== 'same-origin') throw new ProxyError('CS_ORIGIN_NOT_ALLOWED', sender === undefined && fetchMode.includes('navigate') ? { message: FOLLOWED_LINK } : {})
+  if (site !== undefined && site !== 'none' && site !== 'same-origin') {
+    throw new ProxyError('CS_ORIGIN_NOT_ALLOWED', sender === undefined && fetchMode.includes('navigate') ? { message: FOLLOWED_LINK } : {})
+  }
   return {}
 }
 
 // allowedOrigins would not help: a link has no Origin.
-const FOLLOWED_LINK = 'A link on another site led here, and such requests are refused, since any site could make them; type this address into the address bar, or paste it there.'
+const FOLLOWED_LINK =
+  'A link on another site led here, and such requests are refused, since any site could make them; type this address into the address bar, or paste it there.'
 
 /** The end of a socket as the guard wants it; a unix socket has no port. */
 export function localEnd (socket: { readonly localAddress?: string | undefined, readonly localPort?: number | undefined }): LocalEnd {
   if (socket.localPort === undefined) return { unix: true, address: '', port: 0 }
   const address = socket.localAddress ?? ''
-  return { unix: false, address: address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address, port: socket.localPort }
+  return {
+    unix: false,
+    address: address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address,
+    port: socket.localPort
+  }
 }
 
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])

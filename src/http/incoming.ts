@@ -28,7 +28,8 @@ export function protocolsOf (upgrade: string | undefined): string[] {
 }
 
 /** Whether a request that offers another protocol is an upgrade here. */
-// A body would have to be told from the first bytes of the other protocol by every reader alike; HTTP/1.0 must not be upgraded (RFC 9110 section 7.8).
+// A body would have to be told from the first bytes of the other protocol by every reader alike; HTTP/1.0 must not be upgraded (RFC 9110
+// section 7.8).
 export function isSwitch ({ method, httpVersion, headers }: Pick<IncomingMessage, 'method' | 'httpVersion' | 'headers'>): boolean {
   const protocols = protocolsOf(headers.upgrade)
   return (method === 'GET' || method === 'POST') &&

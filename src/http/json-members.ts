@@ -110,7 +110,9 @@ function endOfString (text: string, quote: number): number {
     if (code < 0x20) return -1
     if (code !== BACKSLASH) continue
     const escaped = text[++index] ?? ''
-    if (escaped === 'u' ? !/^[0-9a-fA-F]{4}$/.test(text.slice(index + 1, index + 5)) : !'"\\/bfnrt'.includes(escaped) || escaped === '') return -1
+    if (escaped === 'u' ? !/^[0-9a-fA-F]{4}$/.test(text.slice(index + 1, index + 5)) : !'"\\/bfnrt'.includes(escaped) || escaped === '') {
+      return -1
+    }
   }
   return -1
 }

@@ -97,7 +97,11 @@ export class Mask {
     // A copy, so that a few bytes do not keep a whole chunk in memory.
     this.#held = Buffer.from(bytes.subarray(end))
     this.#runs = runs.flatMap((run) => run.end > end ? [{ start: Math.max(0, run.start - end), end: run.end - end }] : [])
-    this.#pending = this.#pending.map(({ text, start, states }) => ({ text, start: start - end, states: states.map((state, index) => index % 2 === 0 ? state - end : state) }))
+    this.#pending = this.#pending.map(({ text, start, states }) => ({
+      text,
+      start: start - end,
+      states: states.map((state, index) => (index % 2 === 0 ? state - end : state))
+    }))
     this.#count += runs.length - this.#runs.length
     const out = bytes.subarray(0, end)
     if (!runs.some(({ start }) => start < end)) return out
@@ -108,7 +112,11 @@ export class Mask {
 }
 
 /** Masks a whole text of Latin-1 characters, as header values are. @returns the text, and how many occurrences it had */
-export function maskText (text: string, patterns: readonly Pattern[], texts: readonly Spelled[] = []): { readonly text: string, readonly count: number } {
+export function maskText (
+  text: string,
+  patterns: readonly Pattern[],
+  texts: readonly Spelled[] = []
+): { readonly text: string; readonly count: number } {
   const mask = new Mask(patterns, texts)
   const masked = Buffer.concat([mask.push(Buffer.from(text, 'latin1')), mask.end()])
   return mask.count === 0 ? { text, count: 0 } : { text: masked.toString('latin1'), count: mask.count }

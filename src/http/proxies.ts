@@ -38,7 +38,11 @@ export function nameInUse (name: (typeof PROXY_VARIABLES)[number], env: Readonly
 /** Takes the proxy variables out of an environment, by {@link nameInUse}. */
 export function readProxyEnvironment (env: Readonly<Record<string, string | undefined>>): ProxyEnvironment {
   const [httpProxy, httpsProxy, noProxy] = PROXY_VARIABLES.map((name) => env[nameInUse(name, env) ?? ''])
-  return { ...(httpProxy !== undefined && { httpProxy }), ...(httpsProxy !== undefined && { httpsProxy }), ...(noProxy !== undefined && { noProxy }) }
+  return {
+    ...(httpProxy !== undefined && { httpProxy }),
+    ...(httpsProxy !== undefined && { httpsProxy }),
+    ...(noProxy !== undefined && { noProxy })
+  }
 }
 
 /**
@@ -129,7 +133,11 @@ function readName (text: string): Exception['holds'] | undefined {
   if (/[^\w.\u0080-\uffff-]/.test(written)) return undefined
   const name = domainToASCII(written).toLowerCase()
   // A last label of digits alone is a mistyped address (RFC 1123 section 2.1).
-  if (/(?:^|\.)\d+$/.test(written) || !/^(?=.{1,253}$)[a-z\d_](?:[a-z\d_-]*[a-z\d_])?(?:\.[a-z\d_](?:[a-z\d_-]*[a-z\d_])?)*$/.test(name) || /(?:^|\.)\d+$/.test(name)) return undefined
+  if (
+    /(?:^|\.)\d+$/.test(written) ||
+    !/^(?=.{1,253}$)[a-z\d_](?:[a-z\d_-]*[a-z\d_])?(?:\.[a-z\d_](?:[a-z\d_-]*[a-z\d_])?)*$/.test(name) ||
+    /(?:^|\.)\d+$/.test(name)
+  ) { return undefined }
   return ({ family, text: host }) => family === 0 && (host === name || host.endsWith(`.${name}`))
 }
 

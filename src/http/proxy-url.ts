@@ -23,7 +23,8 @@ export class ForwardProxyError extends Error {
 }
 
 /** How the value of `HTTPS_PROXY` is written, for messages. */
-export const PROXY_HELP = 'is no URL of an HTTP proxy; write http://host:port or https://host:port, with user:password@ in front of the host where the proxy wants that'
+export const PROXY_HELP =
+  'is no URL of an HTTP proxy; write http://host:port or https://host:port, with user:password@ in front of the host where the proxy wants that'
 
 /** Reads the value of `HTTPS_PROXY` or `HTTP_PROXY`; without a scheme it is `http:`, as for curl. Undefined where it is none. */
 export function readProxyUrl (text: string): ForwardProxy | undefined {

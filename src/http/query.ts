@@ -10,7 +10,11 @@ import { createNameTest, type NameTest } from './alike.ts'
  * @param removed names to take off; by default those of the fields
  * @returns with its `?`, or empty
  */
-export function setQuery (query: string, fields: ReadonlyArray<readonly [name: string, value: string]>, removed: readonly string[] = fields.map(([name]) => name)): string {
+export function setQuery (
+  query: string,
+  fields: ReadonlyArray<readonly [name: string, value: string]>,
+  removed: readonly string[] = fields.map(([name]) => name)
+): string {
   const kept = query.length > 1 ? withoutNames(query.slice(1), removed) : undefined
   const ours = fields.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
   const all = kept === undefined ? ours : [kept, ...ours]

@@ -21,7 +21,14 @@ export function readWhole (body: BodySource, most: number): Promise<Buffer | und
       body.destroy()
     })
     // Stays: destroying it may be told as an error once everything is settled.
-    body.on('error', reject).once('end', () => { resolve(collected.bytes) }).once('close', () => { reject(new Error('the body broke off')) })
+    body
+      .on('error', reject)
+      .once('end', () => {
+        resolve(collected.bytes)
+      })
+      .once('close', () => {
+        reject(new Error('the body broke off'))
+      })
     body.resume()
   })
 }

@@ -36,7 +36,9 @@ export function spelled (text: string, plainStart = false): Spelled {
 export function beginnings (texts: readonly Spelled[]): ReadonlyArray<readonly Spelled[]> {
   const table = Array.from({ length: 256 }, (): Spelled[] => [])
   for (const text of texts) {
-    for (const byte of new Set([text.bytes[0] ?? 0, ...(text.plainStart ? [] : [PERCENT, AMPERSAND, EQUALS, BACKSLASH, PLUS])])) table[byte]?.push(text)
+    for (const byte of new Set([text.bytes[0] ?? 0, ...(text.plainStart ? [] : [PERCENT, AMPERSAND, EQUALS, BACKSLASH, PLUS])])) {
+      table[byte]?.push(text)
+    }
   }
   return table
 }
@@ -45,7 +47,15 @@ export function beginnings (texts: readonly Spelled[]): ReadonlyArray<readonly S
 export function mayBegin (bytes: Buffer, text: Spelled, at: number): boolean {
   if (bytes[at] !== text.bytes[0] || text.bytes.length < 2) return !text.plainStart
   const next = bytes[at + 1]
-  return next === undefined || next === text.bytes[1] || next === PERCENT || next === AMPERSAND || next === EQUALS || next === BACKSLASH || next === PLUS
+  return (
+    next === undefined ||
+    next === text.bytes[1] ||
+    next === PERCENT ||
+    next === AMPERSAND ||
+    next === EQUALS ||
+    next === BACKSLASH ||
+    next === PLUS
+  )
 }
 
 /**
@@ -136,7 +146,15 @@ function quoted (reader: Reader, at: number, wanted: number, inside: boolean, st
 
 const CONTROLS: ReadonlyMap<string, number> = new Map([['n', 10], ['t', 9], ['r', 13], ['b', 8], ['f', 12], ['v', 11], ['a', 7], ['e', 27]])
 
-function backslash (reader: Reader, from: number, wanted: number, character: number, inside: boolean, found: Found, step: (end: number, length: number) => void): void {
+function backslash (
+  reader: Reader,
+  from: number,
+  wanted: number,
+  character: number,
+  inside: boolean,
+  found: Found,
+  step: (end: number, length: number) => void
+): void {
   let at = from
   for (let layer = 0; layer < 2 * MOST_LAYERS && byteAt(reader, at) === BACKSLASH; layer++) {
     at++
@@ -156,7 +174,9 @@ function backslash (reader: Reader, from: number, wanted: number, character: num
     if (value === wanted) found(at + 3, false)
     else if (value === character) found(at + 3, true)
   }
-  digits(reader, at, 8, 3, (value, end) => { if (value === wanted) found(end, false) })
+  digits(reader, at, 8, 3, (value, end) => {
+    if (value === wanted) found(end, false)
+  })
   if (character !== -1) {
     digits(reader, at, 16, 6, (value, end) => {
       if (value !== character) return

@@ -41,7 +41,10 @@ function jsonEscaped (text: string): string[] {
     ascii.replaceAll('/', '\\/'),
     ascii,
     plain.replace(/[<>&\u2028\u2029]/g, hexEscape),
-    ascii.replaceAll('\\"', '\\u0022').replace(/[<>&'+`]/g, hexEscape).replace(/\\u[0-9a-f]{4}/g, (escape) => `\\u${escape.slice(2).toUpperCase()}`)
+    ascii
+      .replaceAll('\\"', '\\u0022')
+      .replace(/[<>&'+`]/g, hexEscape)
+      .replace(/\\u[0-9a-f]{4}/g, (escape) => `\\u${escape.slice(2).toUpperCase()}`)
   ]
 }
 
@@ -52,7 +55,12 @@ function hexEscape (character: string): string {
 /** With the quotes as PHP, Go and Python write them. */
 function htmlEscaped (text: string): string[] {
   const plain = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
-  return [['&quot;', '&#039;'], ['&#34;', '&#39;'], ['&quot;', '&#x27;'], ['&quot;', '&#39;']].map(([double = '', single = '']) => plain.replaceAll('"', double).replaceAll('\'', single))
+  return [
+    ['&quot;', '&#039;'],
+    ['&#34;', '&#39;'],
+    ['&quot;', '&#x27;'],
+    ['&quot;', '&#39;']
+  ].map(([double = '', single = '']) => plain.replaceAll('"', double).replaceAll("'", single))
 }
 
 /** The characters of base64 that hold nothing but the text, wherever in a group of three bytes it begins (RFC 4648 sections 4 and 5). */

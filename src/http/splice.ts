@@ -40,7 +40,9 @@ export function spliceJson (text: string, fields: readonly Field[]): string | un
   else if (end !== -1) kept = kept.trimEnd()
   const ours = fields.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
   // White space that stood before the closing brace stays there.
-  return text.slice(0, mark) + json.slice(0, open) + [...(end === -1 ? [] : [kept]), ...ours].join(',') + json.slice(last === -1 ? open : last)
+  return (
+    text.slice(0, mark) + json.slice(0, open) + [...(end === -1 ? [] : [kept]), ...ours].join(',') + json.slice(last === -1 ? open : last)
+  )
 }
 
 /** Puts fields into a form (`application/x-www-form-urlencoded`); fields of the same decoded name are taken out first. */

@@ -16,8 +16,8 @@ const DEEPEST_ENCODING = 8
 
 /**
  * Splits a raw request target and refuses every target that two readers could read differently: dot segments in any
- * encoding, backslashes, control characters, malformed or non-UTF-8 escapes, a leading `//`, bytes that are not ASCII, `#`, and the absolute,
- * authority and asterisk forms (RFC 9112 section 3.2). Refused rather than repaired: what is judged is what is sent.
+ * encoding, backslashes, control characters, malformed or non-UTF-8 escapes, a leading `//`, bytes that are not ASCII, `#`, and the
+ * absolute, authority and asterisk forms (RFC 9112 section 3.2). Refused rather than repaired: what is judged is what is sent.
  *
  * @throws ProxyError `CS_BAD_REQUEST`
  */
@@ -37,16 +37,25 @@ export function parseTarget (raw: string): Target {
  * @throws ProxyError `CS_BAD_REQUEST`, which says that this is no forward proxy
  */
 export function checkForm (raw: string): void {
-  if (!raw.startsWith('/') && raw !== '*') throw rejection('The target has a scheme or a host: this is no forward proxy. Send the path alone (origin form), and set this address as the base URL, not as the HTTP proxy.')
+  if (!raw.startsWith('/') && raw !== '*') {
+    throw rejection(
+      'The target has a scheme or a host: this is no forward proxy. Send the path alone (origin form), and set this address as the base URL, not as the HTTP proxy.'
+    )
+  }
 }
 
-/** Refuses, in path and query alike, what no target holds as it is; Node's parser refuses most of it (RFC 9112 section 3.2, RFC 3986 section 2). */
+/**
+ * Refuses, in path and query alike, what no target holds as it is; Node's parser refuses most of it (RFC 9112 section 3.2, RFC 3986 section
+ * 2).
+ */
 function checkBytes (raw: string): void {
   if (PRINTABLE.test(raw)) {
     if (raw.includes('#')) throw rejection('The target holds a `#`, which some readers take for its end; encode it as %23.')
     return
   }
-  if (/[^\0-\x7f]/.test(raw)) throw rejection('The target holds bytes that are not ASCII; percent-encode them as UTF-8 (RFC 3986 section 2.5).')
+  if (/[^\0-\x7f]/.test(raw)) {
+    throw rejection('The target holds bytes that are not ASCII; percent-encode them as UTF-8 (RFC 3986 section 2.5).')
+  }
   throw rejection('The target holds a blank or a control character; percent-encode it (RFC 3986 section 2.1).')
 }
 
@@ -61,9 +70,13 @@ export function judgePath (path: string): void {
     if (path.includes('/.') && hasDotSegment(path)) throw rejection(DOT_SEGMENTS)
     return
   }
-  if (path.includes('\\') || /%5c/i.test(path)) throw rejection('The path holds a backslash, which some readers take for a slash; leave it out.')
+  if (path.includes('\\') || /%5c/i.test(path)) {
+    throw rejection('The path holds a backslash, which some readers take for a slash; leave it out.')
+  }
   const decoded = decode(path)
-  if (decoded === undefined) throw rejection('The path holds a malformed or non-UTF-8 percent escape; encode it again (RFC 3986 section 2.1).')
+  if (decoded === undefined) {
+    throw rejection('The path holds a malformed or non-UTF-8 percent escape; encode it again (RFC 3986 section 2.1).')
+  }
   if (hasControl(decoded)) throw rejection('The path holds a control character; leave it out.')
   if (hasDotSegment(asPlain(decoded))) throw rejection(DOT_SEGMENTS)
   judgeNested(path)
@@ -81,7 +94,8 @@ function judgeNested (path: string): void {
   throw rejection('The path is percent-encoded many times over; encode it once (RFC 3986 section 2.4).')
 }
 
-const DOT_SEGMENTS = 'The path holds a dot segment (`.` or `..`, in some encoding), which readers resolve differently; send the resolved path.'
+const DOT_SEGMENTS =
+  'The path holds a dot segment (`.` or `..`, in some encoding), which readers resolve differently; send the resolved path.'
 
 // `/..;/` counts: servlet containers cut the parameter off before they resolve (RFC 3986 section 3.3 allows it). So does
 // `/..%20/`: Windows drops blanks at the end of a name. And `/..%3F`, where what was decoded is read as a URL again.

@@ -55,7 +55,12 @@ async function bindLocalhost (createServer: () => Server, wantedPort: number, he
 }
 
 /** @param fresh gets what listens now and did not before, also where the rest fails */
-async function bindFamilies (createServer: () => Server, wantedPort: number, held: readonly Bound[], fresh: Bound[]): Promise<readonly Bound[]> {
+async function bindFamilies (
+  createServer: () => Server,
+  wantedPort: number,
+  held: readonly Bound[],
+  fresh: Bound[]
+): Promise<readonly Bound[]> {
   const all: Bound[] = []
   let missing: unknown
   for (const host of LOCALHOST) {
@@ -63,7 +68,7 @@ async function bindFamilies (createServer: () => Server, wantedPort: number, hel
     const [first] = [...all, ...held]
     const port = first?.address.type === 'tcp' ? first.address.port : wantedPort
     try {
-      const bound = known ?? await listen(createServer(), { type: 'tcp', host, port })
+      const bound = known ?? (await listen(createServer(), { type: 'tcp', host, port }))
       if (known === undefined) fresh.push(bound)
       all.push(bound)
     } catch (error) {
@@ -83,7 +88,11 @@ function codeOf (error: unknown): string | undefined {
 async function listen (server: Server, address: Address): Promise<Bound> {
   if (address.type === 'unix') {
     // Longer paths are cut off without an error (unix(7)).
-    if (Buffer.byteLength(address.path) > LONGEST_SOCKET_PATH) throw new ListenError(`cannot listen on ${formatAddress(address)}: the path is longer than ${LONGEST_SOCKET_PATH} bytes; choose a shorter one`)
+    if (Buffer.byteLength(address.path) > LONGEST_SOCKET_PATH) {
+      throw new ListenError(
+        `cannot listen on ${formatAddress(address)}: the path is longer than ${LONGEST_SOCKET_PATH} bytes; choose a shorter one`
+      )
+    }
     await removeStaleSocket(address.path)
   }
   await new Promise<void>((resolve, reject) => {
@@ -133,11 +142,16 @@ function describeFailure (address: Address, error: NodeJS.ErrnoException): strin
   const obstacle = address.type === 'unix' ? obstacleAt(address.path, error.code) : undefined
   if (obstacle !== undefined) return `${place}: ${obstacle}`
   switch (error.code) {
-    case 'EADDRINUSE': return `${place}: something else listens there; stop that, or choose another address with --listen, --admin or the route's listen (port 0 takes a free one)`
-    case 'EACCES': return `${place}: this user may not; choose a port above 1023 or a folder that it may write`
-    case 'EADDRNOTAVAIL': return `${place}: this machine has no such address; choose 127.0.0.1 or one that it has`
-    case 'ENOTFOUND': return `${place}: the name does not resolve; choose 127.0.0.1 or localhost`
-    default: return `${place}: ${error.code ?? 'unknown error'}; choose another address with --listen, --admin or the route's listen`
+    case 'EADDRINUSE':
+      return `${place}: something else listens there; stop that, or choose another address with --listen, --admin or the route's listen (port 0 takes a free one)`
+    case 'EACCES':
+      return `${place}: this user may not; choose a port above 1023 or a folder that it may write`
+    case 'EADDRNOTAVAIL':
+      return `${place}: this machine has no such address; choose 127.0.0.1 or one that it has`
+    case 'ENOTFOUND':
+      return `${place}: the name does not resolve; choose 127.0.0.1 or localhost`
+    default:
+      return `${place}: ${error.code ?? 'unknown error'}; choose another address with --listen, --admin or the route's listen`
   }
 }
 

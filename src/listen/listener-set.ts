@@ -1,6 +1,14 @@
 import { formatAddress, type Address } from '../http/address.ts'
 import { addressesFor } from './bind.ts'
-import { openListener, type ClientTimeouts, type ConnectionCount, type Handler, type Listener, type Move, type Refused } from './listener.ts'
+import {
+  openListener,
+  type ClientTimeouts,
+  type ConnectionCount,
+  type Handler,
+  type Listener,
+  type Move,
+  type Refused
+} from './listener.ts'
 
 /** An address that a configuration asks for, and where its requests go. */
 export interface ListenerBinding {
@@ -55,7 +63,9 @@ export class ListenerSet {
     const fresh: Listener[] = []
     const moves: Move[] = []
     const addresses: Address[] = []
-    const abandon = async (): Promise<void> => { await Promise.all([...fresh.map((listener) => listener.drain(0)), ...moves.map((move) => move.abandon())]) }
+    const abandon = async (): Promise<void> => {
+      await Promise.all([...fresh.map((listener) => listener.drain(0)), ...moves.map((move) => move.abandon())])
+    }
     // All that stays is found first: what asks for a free port must not get one that another entrance names.
     const kept = listenerBindings.map((listenerBinding) => {
       const found = [...left].find((one) => serves(one, listenerBinding))
@@ -109,7 +119,9 @@ export class ListenerSet {
   }
 
   #commit (opened: readonly Opened[], left: ReadonlySet<Opened>, maxConnections: number): void {
-    for (const { listenerBinding, listener } of opened) listener.change({ ...listenerBinding, maxConnections: limitOf(listenerBinding, maxConnections) })
+    for (const { listenerBinding, listener } of opened) {
+      listener.change({ ...listenerBinding, maxConnections: limitOf(listenerBinding, maxConnections) })
+    }
     this.#opened = opened
     for (const old of left) {
       this.#leaving.add(old)
@@ -125,7 +137,9 @@ function limitOf ({ role }: ListenerBinding, maxConnections: number): number {
 /** Whether an open listener can serve an entrance. Proxy and routes may exchange a fixed port, but not one that was chosen freely. */
 function serves ({ listenerBinding: { role, address }, listener }: Opened, wanted: ListenerBinding): boolean {
   if (role !== wanted.role && (role === 'admin' || wanted.role === 'admin' || isFree(wanted.address))) return false
-  if (isFree(wanted.address) && isFree(address)) return addressesFor(wanted.address).some((one) => addressesFor(address).some((other) => sameAddress(one, other)))
+  if (isFree(wanted.address) && isFree(address)) {
+    return addressesFor(wanted.address).some((one) => addressesFor(address).some((other) => sameAddress(one, other)))
+  }
   return sameAddress(address, wanted.address) || listener.overlaps(wanted.address)
 }
 

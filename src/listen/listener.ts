@@ -101,7 +101,10 @@ interface Connection {
   readonly turnstile: Turnstile
   /** The response that is not finished. */
   current: ServerResponse | undefined
-  /** The request that was answered before all of it was here. No other: what is kept between requests costs the garbage collector more than the request. */
+  /**
+   * The request that was answered before all of it was here. No other: what is kept between requests costs the garbage collector more than
+   * the request.
+   */
   owed: IncomingMessage | undefined
   /** Its server takes no more: it ends as soon as it has nothing to do. */
   leaving: boolean
@@ -119,7 +122,13 @@ const REFUSAL_PATIENCE: Patience = { idleMs: 1000, mostMs: 1000 }
  *
  * @throws ListenError where the address cannot be taken
  */
-export async function openListener ({ address, open = { served: 0, bytes: 0 }, timeouts, dropsIdle = false, ...options }: ListenerOptions): Promise<Listener> {
+export async function openListener ({
+  address,
+  open = { served: 0, bytes: 0 },
+  timeouts,
+  dropsIdle = false,
+  ...options
+}: ListenerOptions): Promise<Listener> {
   const { headersMs, stillMs } = { ...TIMEOUTS, ...timeouts }
   let service: Service = options
   // In the order in which they came.
@@ -129,7 +138,9 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
   let bound = await bind(createHttpServer, address)
   const endWatch = watchSlowClients(connections, stillMs)
   return {
-    get address () { return addressOf(bound) },
+    get address () {
+      return addressOf(bound)
+    },
     overlaps: (other) => bound.some((one) => isPartOf(one, other)),
     change: (changed) => {
       service = changed
@@ -144,15 +155,30 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
           for (const one of bound) if (!next.includes(one)) close(one).catch(() => {})
           bound = next
         },
-        abandon: async () => { await Promise.all(next.filter((one) => !bound.includes(one)).map(close)) }
+        abandon: async () => {
+          await Promise.all(next.filter((one) => !bound.includes(one)).map(close))
+        }
       }
     },
     drain: async (timeoutMs) => {
       const closed = Promise.all(bound.map(close))
-      const timer = timeoutMs === Infinity ? undefined : setTimeout(() => { for (const socket of connections.keys()) socket.destroy() }, timeoutMs)
+      const timer =
+        timeoutMs === Infinity
+          ? undefined
+          : setTimeout(() => {
+            for (const socket of connections.keys()) socket.destroy()
+          }, timeoutMs)
       await closed
       // Node says so before the connections that it destroyed have told their own end, and with it that of their requests.
-      await Promise.all(Array.from(connections.keys(), (socket) => new Promise((resolve) => { socket.once('close', resolve) })))
+      await Promise.all(
+        Array.from(
+          connections.keys(),
+          (socket) =>
+            new Promise((resolve) => {
+              socket.once('close', resolve)
+            })
+        )
+      )
       clearTimeout(timer)
       endWatch()
     }
@@ -167,8 +193,14 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
       if (connection.current?.headersSent === false) connection.current.shouldKeepAlive = false
     }
     // Once more round the loop: a request that is in a buffer of the kernel already is in flight to whoever sent it.
-    setImmediate(() => { for (const [socket, { current }] of own) if (current === undefined) socket.destroySoon() })
-    await new Promise<void>((resolve) => { server.close(() => { resolve() }) })
+    setImmediate(() => {
+      for (const [socket, { current }] of own) if (current === undefined) socket.destroySoon()
+    })
+    await new Promise<void>((resolve) => {
+      server.close(() => {
+        resolve()
+      })
+    })
   }
 
   function headerBytes (): number {
@@ -192,24 +224,28 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
     })
     // Node drops what is beyond its default of 1,000 in silence: the guards would not see a second Host there.
     server.maxHeadersCount = 0
-    return server
-      .on('connection', (socket) => { admit(socket, server) })
-      .on('request', serve)
-      // Answered once the body is wanted, so that a refused upload is never sent (RFC 9110 section 10.1.1).
-      .on('checkContinue', serve)
-      .on('checkExpectation', serve)
-      .on('upgrade', (message, _socket, head) => {
-        const rest = connections.get(message.socket)?.turnstile.release()
-        serve(message, new Handshake(message, rest === undefined ? head : Buffer.concat([head, rest])))
-      })
-      .on('connect', (message) => {
-        message.on('error', ignore)
-        respond(message.socket, tunnelError(), { method: 'CONNECT' })
-        connections.get(message.socket)?.turnstile.release()
-      })
-      .on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-        refuse(socket, parserError(error, headersMs, headerBytes()), error.code === 'HPE_INVALID_EOF_STATE')
-      })
+    return (
+      server
+        .on('connection', (socket) => {
+          admit(socket, server)
+        })
+        .on('request', serve)
+        // Answered once the body is wanted, so that a refused upload is never sent (RFC 9110 section 10.1.1).
+        .on('checkContinue', serve)
+        .on('checkExpectation', serve)
+        .on('upgrade', (message, _socket, head) => {
+          const rest = connections.get(message.socket)?.turnstile.release()
+          serve(message, new Handshake(message, rest === undefined ? head : Buffer.concat([head, rest])))
+        })
+        .on('connect', (message) => {
+          message.on('error', ignore)
+          respond(message.socket, tunnelError(), { method: 'CONNECT' })
+          connections.get(message.socket)?.turnstile.release()
+        })
+        .on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+          refuse(socket, parserError(error, headersMs, headerBytes()), error.code === 'HPE_INVALID_EOF_STATE')
+        })
+    )
   }
 
   /** Runs behind Node's own listener, which has made the parser by then. */
@@ -220,7 +256,13 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
     const full = open.served >= service.maxConnections && !(dropsIdle && dropIdle())
     if (full) rejections++
     else open.served++
-    const turnstile = new Turnstile(socket, { headerBytes, held: open, onTooLarge: () => { refuse(socket, tooLargeError(headerBytes())) } })
+    const turnstile = new Turnstile(socket, {
+      headerBytes,
+      held: open,
+      onTooLarge: () => {
+        refuse(socket, tooLargeError(headerBytes()))
+      }
+    })
     // A connection may have been in the queue of the kernel when its server was closed.
     connections.set(socket, { server, turnstile, current: undefined, owed: undefined, leaving: !server.listening })
     socket.once('close', () => {
@@ -307,7 +349,12 @@ export async function openListener ({ address, open = { served: 0, bytes: 0 }, t
   }
 
   /** Answers what gets no response of Node's, and tells of it. */
-  function respond (socket: Socket, rejection: ProxyError | undefined, known: Pick<Refused, 'current' | 'method'> = {}, options: RawResponseOptions = {}): void {
+  function respond (
+    socket: Socket,
+    rejection: ProxyError | undefined,
+    known: Pick<Refused, 'current' | 'method'> = {},
+    options: RawResponseOptions = {}
+  ): void {
     const { since, bytes } = connections.get(socket)?.turnstile.unread ?? { since: performance.now(), bytes: 0 }
     const client = socket.remoteAddress
     if (!respondRaw(socket, rejection, options) || rejection === undefined) return

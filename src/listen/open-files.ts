@@ -15,14 +15,20 @@ const FEWEST = 8
  * @param openFiles undefined where nobody knows
  * @returns at most `limits.connections`
  */
-export function fittingConnections (limits: { readonly connections: number, readonly requests: number }, openFiles: number | undefined): number {
+export function fittingConnections (
+  limits: { readonly connections: number; readonly requests: number },
+  openFiles: number | undefined
+): number {
   if (openFiles === undefined) return limits.connections
   const free = openFiles - RESERVED
   const upstream = Math.min(limits.requests, Math.floor(free / 2))
   return Math.min(limits.connections, Math.max(free - upstream, FEWEST))
 }
 
-/** How many files this process may open (`ulimit -n`; Node raises it to the hard limit as it starts); undefined where the system has no /proc. */
+/**
+ * How many files this process may open (`ulimit -n`; Node raises it to the hard limit as it starts); undefined where the system has no
+ * /proc.
+ */
 export function readOpenFileLimit (): number | undefined {
   try {
     const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []

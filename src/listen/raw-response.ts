@@ -14,7 +14,11 @@ export interface RawResponseOptions {
  *
  * @returns whether there was anybody to be answered
  */
-export function respondRaw (socket: Duplex, rejection: ProxyError | undefined, { patience, withBody = true }: RawResponseOptions = {}): boolean {
+export function respondRaw (
+  socket: Duplex,
+  rejection: ProxyError | undefined,
+  { patience, withBody = true }: RawResponseOptions = {}
+): boolean {
   if (socket.writableEnded) return false
   if (rejection === undefined || !socket.writable) {
     socket.destroy()
@@ -22,7 +26,9 @@ export function respondRaw (socket: Duplex, rejection: ProxyError | undefined, {
   }
   const { statusCode, headers, body } = errorResponse(rejection)
   const reason = (JSON.parse(body) as { error: string }).error // of our own making
-  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  const head = Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')
   socket.on('error', () => {}).write(`HTTP/1.1 ${statusCode} ${reason}\r\n${head}\r\n${withBody ? body : ''}`)
   endGently(socket, patience)
   return true

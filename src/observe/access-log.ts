@@ -43,9 +43,17 @@ export function routeMember (label: string): Members {
  * @param status 0 where it got none
  * @param complete whether all of the response went out
  */
-export function endedMembers ({ message: { method }, path, code }: EndedRequest, route: Members, status: number, complete: boolean, durationMs: number): Members {
-  return `${route}${methodMember(method)},"path":${jsonText(path.length > LOGGED_PATH ? path.slice(0, LOGGED_PATH) : path)},"status":${status === 0 ? '"aborted"' : status}` +
+export function endedMembers (
+  { message: { method }, path, code }: EndedRequest,
+  route: Members,
+  status: number,
+  complete: boolean,
+  durationMs: number
+): Members {
+  return (
+    `${route}${methodMember(method)},"path":${jsonText(path.length > LOGGED_PATH ? path.slice(0, LOGGED_PATH) : path)},"status":${status === 0 ? '"aborted"' : status}` +
     `${code === undefined ? '' : `,"code":${jsonText(code)}`}${complete ? '' : ',"aborted":true'},"ms":${rounded(durationMs)}`
+  )
 }
 
 /** The members of the line of a request that never came so far. */

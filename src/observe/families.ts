@@ -1,5 +1,14 @@
 import { boundText, headOf, label, sample, type Family, type FamilyType, type Format, type Labels } from './exposition.ts'
-import { BOUNDS, FETCH_KINDS, FETCH_OUTCOMES, METHODS, STATUS_CLASSES, type CredentialNumbers, type Histogram, type RouteNumbers } from './numbers.ts'
+import {
+  BOUNDS,
+  FETCH_KINDS,
+  FETCH_OUTCOMES,
+  METHODS,
+  STATUS_CLASSES,
+  type CredentialNumbers,
+  type Histogram,
+  type RouteNumbers
+} from './numbers.ts'
 
 /** What is read at each scrape. */
 export interface MetricsFacts {
@@ -36,8 +45,16 @@ const INJECTED = family('countersign_injected_total', 'counter', 'Requests that 
 const REPLAYS = family('countersign_replays_total', 'counter', 'Requests sent once more with a new token after an upstream\'s 401.')
 const SCRUBBED = family('countersign_scrubbed_total', 'counter', 'Places in responses where an echoed credential was masked.')
 const FETCHES = family('countersign_token_fetches_total', 'counter', 'Logins and refreshes at the identity provider.')
-const RELOADS = family('countersign_reloads_total', 'counter', 'Configurations that were read again: ok, invalid (bad in itself), failed (an address was taken, say).')
-const LOADED_AT = family('countersign_config_last_reload_success_timestamp_seconds', 'gauge', 'When the configuration that serves was taken over.')
+const RELOADS = family(
+  'countersign_reloads_total',
+  'counter',
+  'Configurations that were read again: ok, invalid (bad in itself), failed (an address was taken, say).'
+)
+const LOADED_AT = family(
+  'countersign_config_last_reload_success_timestamp_seconds',
+  'gauge',
+  'When the configuration that serves was taken over.'
+)
 const EXPIRY = family('countersign_token_expiry_timestamp_seconds', 'gauge', 'When the current token expires.')
 const LAST_SUCCESS = family('countersign_token_last_success_timestamp_seconds', 'gauge', 'When the identity provider last gave a token.')
 const SKEW = family('countersign_clock_skew_seconds', 'gauge', 'The identity provider\'s clock minus ours.')
@@ -45,7 +62,11 @@ const READY = family('countersign_ready', 'gauge', '1 while every credential can
 const BUILD = family('countersign_build_info', 'gauge', 'The running version.')
 
 /** Writes all families of the program's own, in small pieces. What never happened has no sample. */
-export function * familiesOf ({ routes, credentials, rejections, reloads, loadedAt }: Counted, facts: MetricsFacts, format: Format): Generator<string> {
+export function * familiesOf (
+  { routes, credentials, rejections, reloads, loadedAt }: Counted,
+  facts: MetricsFacts,
+  format: Format
+): Generator<string> {
   const ofRoute = ({ label: name }: RouteNumbers): Labels => label('route', name)
   const ofCredential = ({ name }: CredentialNumbers): Labels => label('credential', name)
 
@@ -86,7 +107,11 @@ function requestSamples ({ label: name, requests }: RouteNumbers): string {
   for (const [index, count] of requests.entries()) {
     if (count === 0) continue
     const method = METHODS[Math.floor(index / STATUS_CLASSES.length)] ?? ''
-    text += sample(REQUESTS.name, `${label('route', name)},method="${method}",status="${STATUS_CLASSES[index % STATUS_CLASSES.length] ?? ''}"`, count)
+    text += sample(
+      REQUESTS.name,
+      `${label('route', name)},method="${method}",status="${STATUS_CLASSES[index % STATUS_CLASSES.length] ?? ''}"`,
+      count
+    )
   }
   return text
 }
@@ -95,7 +120,11 @@ function fetchSamples ({ name, fetches }: CredentialNumbers): string {
   let text = ''
   for (const [index, count] of fetches.entries()) {
     const kind = FETCH_KINDS[Math.floor(index / FETCH_OUTCOMES.length)] ?? ''
-    text += countSample(FETCHES, `${label('credential', name)},kind="${kind}",outcome="${FETCH_OUTCOMES[index % FETCH_OUTCOMES.length] ?? ''}"`, count)
+    text += countSample(
+      FETCHES,
+      `${label('credential', name)},kind="${kind}",outcome="${FETCH_OUTCOMES[index % FETCH_OUTCOMES.length] ?? ''}"`,
+      count
+    )
   }
   return text
 }

@@ -2,7 +2,15 @@ import type { ErrorCode } from '../errors.ts'
 import { chooseFormat, CONTENT_TYPES, ENDS, type Format } from './exposition.ts'
 import { familiesOf, type Counted, type MetricsFacts } from './families.ts'
 import { Kept } from './kept.ts'
-import { countFetch, createCredentialNumbers, createRouteNumbers, type CredentialNumbers, type FETCH_KINDS, type FETCH_OUTCOMES, type RouteNumbers } from './numbers.ts'
+import {
+  countFetch,
+  createCredentialNumbers,
+  createRouteNumbers,
+  type CredentialNumbers,
+  type FETCH_KINDS,
+  type FETCH_OUTCOMES,
+  type RouteNumbers
+} from './numbers.ts'
 import { watchProcess } from './process-metrics.ts'
 import { inSlices, Turns } from './slices.ts'
 

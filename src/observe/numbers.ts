@@ -41,7 +41,13 @@ export interface CredentialNumbers {
 }
 
 export function createRouteNumbers (label: string): RouteNumbers {
-  return { label, requests: new Float64Array(METHODS.length * STATUS_CLASSES.length), duration: createHistogram(), upstream: createHistogram(), scrubbed: 0 }
+  return {
+    label,
+    requests: new Float64Array(METHODS.length * STATUS_CLASSES.length),
+    duration: createHistogram(),
+    upstream: createHistogram(),
+    scrubbed: 0
+  }
 }
 
 export function createCredentialNumbers (name: string): CredentialNumbers {
@@ -54,13 +60,23 @@ export function createCredentialNumbers (name: string): CredentialNumbers {
  * @param status 0 where it got none
  * @param upstreamMs undefined where it was not sent to an upstream
  */
-export function countRequest (numbers: RouteNumbers, method: string, status: number, durationMs: number, upstreamMs: number | undefined): void {
+export function countRequest (
+  numbers: RouteNumbers,
+  method: string,
+  status: number,
+  durationMs: number,
+  upstreamMs: number | undefined
+): void {
   add(numbers.requests, methodIndex(method) * STATUS_CLASSES.length + Math.floor(status / 100))
   observe(numbers.duration, durationMs / 1000)
   if (upstreamMs !== undefined) observe(numbers.upstream, upstreamMs / 1000)
 }
 
-export function countFetch ({ fetches }: CredentialNumbers, kind: typeof FETCH_KINDS[number], outcome: typeof FETCH_OUTCOMES[number]): void {
+export function countFetch (
+  { fetches }: CredentialNumbers,
+  kind: (typeof FETCH_KINDS)[number],
+  outcome: (typeof FETCH_OUTCOMES)[number]
+): void {
   const index = FETCH_KINDS.indexOf(kind) * FETCH_OUTCOMES.length + FETCH_OUTCOMES.indexOf(outcome)
   fetches[index] = (fetches[index] ?? 0) + 1
 }

@@ -41,12 +41,16 @@ export function createObserver ({ routes, log, metrics, accessLog, random, clock
     injected: injectedCredentials.map((name) => metrics.credential(name))
   }))
   return {
-    sent: (route) => { for (const credential of of(route).injected) credential.injected++ },
+    sent: (route) => {
+      for (const credential of of(route).injected) credential.injected++
+    },
     replayed: (route, credentials) => {
       for (const credential of credentials) metrics.credential(credential).replays++
       log.info({ route: route.label, credential: credentials.join() }, 'upstream answered 401, request sent once more with a new token')
     },
-    passedOn: (route, reason) => { log.warn({ route: route.label, credential: route.credentials.join(), reason }, 'upstream answered 401, which is passed on') },
+    passedOn: (route, reason) => {
+      log.warn({ route: route.label, credential: route.credentials.join(), reason }, 'upstream answered 401, which is passed on')
+    },
     masked: (route, count, first) => {
       of(route).numbers.scrubbed += count
       if (first) log.warn({ route: route.label }, 'upstream echoed a credential, which is masked')
@@ -56,7 +60,13 @@ export function createObserver ({ routes, log, metrics, accessLog, random, clock
       if (statusCode >= 500) log.warn({ route: route?.label, code, error: cause }, 'request failed')
     },
     ended: (request) => {
-      const { message: { method = '' }, route, startedAt, sentAt, code } = request
+      const {
+        message: { method = '' },
+        route,
+        startedAt,
+        sentAt,
+        code
+      } = request
       const { numbers, member } = of(route)
       const status = statusOf(request)
       const endedAt = clock.monotonic()
@@ -64,7 +74,12 @@ export function createObserver ({ routes, log, metrics, accessLog, random, clock
       if (isLogged(code)) writeRequest(endedMembers(request, member, status, isComplete(request), endedAt - startedAt))
     },
     refusedEarly: (refused) => {
-      const { current, rejection: { statusCode, code }, method = '', durationMs } = refused
+      const {
+        current,
+        rejection: { statusCode, code },
+        method = '',
+        durationMs
+      } = refused
       metrics.refused(code)
       if (current !== undefined) return
       countRequest(nowhere.numbers, method, statusCode, durationMs, undefined)

@@ -26,9 +26,14 @@ interface Measured extends Omit<Family, 'type'> {
 // prom-client's own writer gives counters other names for good once it has written OpenMetrics.
 function writeFamily ({ name, help, type, values }: Measured, format: Format): string {
   const family: Family = { name, help, type: type as Family['type'] }
-  return headOf(family, format) + values.map(({ value, labels, metricName = name }) => sample(metricName, labelsOf(labels, format), value)).join('')
+  return (
+    headOf(family, format) +
+    values.map(({ value, labels, metricName = name }) => sample(metricName, labelsOf(labels, format), value)).join('')
+  )
 }
 
 function labelsOf (labels: object, format: Format): string {
-  return Object.entries(labels).map(([name, value]) => label(name, name === 'le' && typeof value === 'number' ? boundText(value, format) : String(value))).join()
+  return Object.entries(labels)
+    .map(([name, value]) => label(name, name === 'le' && typeof value === 'number' ? boundText(value, format) : String(value)))
+    .join()
 }

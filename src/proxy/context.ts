@@ -78,7 +78,12 @@ interface KnownMessage extends IncomingMessage {
 }
 
 /** Finds a request's route from its raw target, and ties what was found to the message. */
-export function openContext (message: IncomingMessage, response: ServerResponse, table: RouteTable<ProxyRoute>, proxy: Dependencies): Context {
+export function openContext (
+  message: IncomingMessage,
+  response: ServerResponse,
+  table: RouteTable<ProxyRoute>,
+  proxy: Dependencies
+): Context {
   const context = createContext(message, response, table, proxy)
   ;(message as KnownMessage)[CONTEXT] = context
   return context

@@ -18,11 +18,21 @@ export interface AttemptEvents {
  *
  * @param switched takes the connection of a request that offers to switch protocols
  */
-export function dispatch (context: RoutedContext, attempt: Attempt, request: UpstreamRequest, events: AttemptEvents, switched?: ExchangeEvents['switched']): void {
+export function dispatch (
+  context: RoutedContext,
+  attempt: Attempt,
+  request: UpstreamRequest,
+  events: AttemptEvents,
+  switched?: ExchangeEvents['switched']
+): void {
   const { proxy, route, response } = context
   const exchange: Exchange = new Exchange({
-    interim: (statusCode, rawHeaders) => { if (switched === undefined) writeInterim(response, statusCode, localHeaders(context, rawHeaders)) },
-    start: (statusCode) => { events.responded(exchange, statusCode) },
+    interim: (statusCode, rawHeaders) => {
+      if (switched === undefined) writeInterim(response, statusCode, localHeaders(context, rawHeaders))
+    },
+    start: (statusCode) => {
+      events.responded(exchange, statusCode)
+    },
     switched,
     fail: events.failed
   })
@@ -37,7 +47,10 @@ function plainSender ({ route, message: { socket, rawHeaders } }: RoutedContext)
   return route.bindings.length > 0 ? route.pool : route.pool.senderOf(socket, bindsConnection(rawHeaders))
 }
 
-/** What sees to it that no credential that a request carries comes back (contract section 3, `scrub`). Relayed values are the caller's own and pass. */
+/**
+ * What sees to it that no credential that a request carries comes back (contract section 3, `scrub`). Relayed values are the caller's own
+ * and pass.
+ */
 function maskingSender ({ route, proxy: { observer } }: RoutedContext, { injections, spent }: Attempt, sender: Sender): Sender {
   if (route.scrubber === undefined) return sender
   // In the order of the bindings, an earlier attempt's as well.

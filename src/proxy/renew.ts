@@ -36,9 +36,12 @@ export async function renew (context: RoutedContext): Promise<Renewed | PassedOn
 
 // Where one of them cannot be replaced it may be good all the same; one whose life ended meanwhile is not sent again.
 async function fetchAll ({ proxy: { store }, values: { tokens } }: RoutedContext): Promise<CredentialValues['tokens'] | undefined> {
-  const replace = async (credential: string, token: Token): Promise<Token> => await store.another(credential, token) ?? await store.get(credential)
+  const replace = async (credential: string, token: Token): Promise<Token> =>
+    (await store.another(credential, token)) ?? (await store.get(credential))
   try {
-    return new Map(await Promise.all(Array.from(tokens, async ([credential, token]) => [credential, await replace(credential, token)] as const)))
+    return new Map(
+      await Promise.all(Array.from(tokens, async ([credential, token]) => [credential, await replace(credential, token)] as const))
+    )
   } catch {
     // No token in time, or a credential that is refused: the upstream's 401 says more to the client than an error of ours.
     return undefined

@@ -40,8 +40,12 @@ export function checkSpliceable (headers: RawHeaders, announcedLength: number | 
   if (announcedLength !== undefined && announcedLength > LARGEST_SPLICED_BODY) throw tooLarge()
   const type = mediaTypeOf(headers)
   if (type === undefined || announcedLength === 0) return
-  if (!isJson(type) && !isForm(type)) throw unsupported(415, 'is neither JSON nor a form; send application/json or application/x-www-form-urlencoded')
-  if (type.charset !== undefined && !['utf-8', 'utf8', 'us-ascii'].includes(type.charset) && isJson(type)) throw unsupported(415, 'is not UTF-8; send JSON in UTF-8')
+  if (!isJson(type) && !isForm(type)) {
+    throw unsupported(415, 'is neither JSON nor a form; send application/json or application/x-www-form-urlencoded')
+  }
+  if (type.charset !== undefined && !['utf-8', 'utf8', 'us-ascii'].includes(type.charset) && isJson(type)) {
+    throw unsupported(415, 'is not UTF-8; send JSON in UTF-8')
+  }
   // In EBCDIC or UTF-16 a field of our name would not look like one, and the upstream would read it.
   if (isForm(type) && !isLikeAscii(type)) throw unsupported(415, 'is a form whose letters are not those of ASCII; send it in UTF-8')
 }
@@ -60,7 +64,9 @@ export function spliceBody (body: Buffer, headers: RawHeaders, injections: reado
   const fields = bodyFields(injections)
   const type = mediaTypeOf(headers)
   if (body.length === 0) return emptyBody(type, fields)
-  if (type === undefined) throw unsupported(415, 'has no content type, or more than one; send application/json or application/x-www-form-urlencoded')
+  if (type === undefined) {
+    throw unsupported(415, 'has no content type, or more than one; send application/json or application/x-www-form-urlencoded')
+  }
   // Latin-1 keeps every byte of a form, whatever its charset.
   if (isForm(type)) return { body: Buffer.from(spliceForm(body.toString('latin1'), fields), 'latin1') }
   const text = decodeUtf8(body)
@@ -71,7 +77,9 @@ export function spliceBody (body: Buffer, headers: RawHeaders, injections: reado
 
 /** The fields of a POST's body among the injections. */
 export function bodyFields (injections: readonly Injection[]): Field[] {
-  return injections.flatMap(({ in: place, postQuery, name, value }) => place === 'query' && postQuery === undefined ? [[name, value.reveal()] as const] : [])
+  return injections.flatMap(({ in: place, postQuery, name, value }) =>
+    place === 'query' && postQuery === undefined ? [[name, value.reveal()] as const] : []
+  )
 }
 
 // Airnode sends an object; a client that announces a form gets one (Airnode does the same with a header parameter).
@@ -99,5 +107,9 @@ function decodeUtf8 (body: Buffer): string | undefined {
 }
 
 function unsupported (status: 415 | 422, what: string, close = false): ProxyError {
-  return new ProxyError('CS_BODY_UNSUPPORTED', { status, message: `A credential of this route goes into the request body, and this body ${what}.`, close })
+  return new ProxyError('CS_BODY_UNSUPPORTED', {
+    status,
+    message: `A credential of this route goes into the request body, and this body ${what}.`,
+    close
+  })
 }

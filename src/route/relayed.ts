@@ -36,5 +36,7 @@ function readHeader (headers: RawHeaders, name: string, kind: RelayKind): string
 }
 
 function rejection (what: string, kind: RelayKind): ProxyError {
-  return new ProxyError('CS_BAD_REQUEST', { message: `The request ${what}, from which this route takes ${kind}; send it once, as ${RELAY_EXAMPLES[kind]}.` })
+  return new ProxyError('CS_BAD_REQUEST', {
+    message: `The request ${what}, from which this route takes ${kind}; send it once, as ${RELAY_EXAMPLES[kind]}.`
+  })
 }

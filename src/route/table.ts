@@ -82,7 +82,10 @@ export interface Route extends Omit<RouteOptions, 'prefix' | 'allow'> {
 export function compileRoute (options: RouteOptions, index: number): Route {
   const url = new URL(options.upstream)
   const schemes = options.bindings.map((binding) => binding.scheme)
-  const owned = new Set([...schemes.flatMap((scheme) => headerOf(scheme) ?? []), ...options.bindings.flatMap(({ value }) => sourceHeaderOf(value) ?? [])])
+  const owned = new Set([
+    ...schemes.flatMap((scheme) => headerOf(scheme) ?? []),
+    ...options.bindings.flatMap(({ value }) => sourceHeaderOf(value) ?? [])
+  ])
   // Contract section 4: a route that injects anything takes the client's own Authorization off; a public one passes it on.
   if (schemes.length > 0) owned.add('authorization')
   // What a list has let through must be what the upstream does.
@@ -133,7 +136,10 @@ export function ownTable<R extends Route> (route: R): RouteTable<R> {
 }
 
 function tableOf<R extends Route> (routes: readonly R[]): RouteTable<R> {
-  return { byPrefix: new Map(routes.map((route) => [route.prefix, route])), longest: Math.max(0, ...routes.map(({ prefix }) => prefix.length)) }
+  return {
+    byPrefix: new Map(routes.map((route) => [route.prefix, route])),
+    longest: Math.max(0, ...routes.map(({ prefix }) => prefix.length))
+  }
 }
 
 /**
@@ -143,7 +149,10 @@ function tableOf<R extends Route> (routes: readonly R[]): RouteTable<R> {
  * @param path begins with `/`
  * @returns the route and the path's raw rest below the prefix, empty or beginning with `/`
  */
-export function findRoute<R extends Route> ({ byPrefix, longest }: RouteTable<R>, path: string): { readonly route: R, readonly rest: string } | undefined {
+export function findRoute<R extends Route> (
+  { byPrefix, longest }: RouteTable<R>,
+  path: string
+): { readonly route: R; readonly rest: string } | undefined {
   const plain = path.includes('%') ? decodeSegments(path) : path
   // Looks at no more of a path than a prefix is long: a path of slashes would have one candidate for each.
   let end = plain.length <= longest ? plain.length : plain.lastIndexOf('/', longest)
@@ -185,14 +194,25 @@ export function judgeAllowed (route: Route, method: string, rest: string): void 
  * @throws ProxyError 403 where the route has them off, 415 where a credential would have to go into its body
  */
 export function judgeUpgrade (route: Route, method: string): void {
-  if (!route.websocket) throw new ProxyError('CS_NOT_ALLOWED', { message: 'This route does not let connections be upgraded; set websocket of the route to true if they are wanted.' })
-  if (route.writesBody && method === 'POST') throw new ProxyError('CS_BODY_UNSUPPORTED', { message: 'A credential of this route goes into the request body, and an upgrade has none; send it as GET.' })
+  if (!route.websocket) {
+    throw new ProxyError('CS_NOT_ALLOWED', {
+      message: 'This route does not let connections be upgraded; set websocket of the route to true if they are wanted.'
+    })
+  }
+  if (route.writesBody && method === 'POST') {
+    throw new ProxyError('CS_BODY_UNSUPPORTED', {
+      message: 'A credential of this route goes into the request body, and an upgrade has none; send it as GET.'
+    })
+  }
 }
 
 /** The response to a browser that wants an upstream's service worker where that could answer in place of other routes. */
 export function judgeServiceWorker ({ sharesOrigin }: Route, headers: RawHeaders): ProxyError | undefined {
   if (!sharesOrigin || !isServiceWorkerScript(headers)) return undefined
-  return new ProxyError('CS_NOT_ALLOWED', { message: 'A page wants to install a service worker, which would reach the other routes of this address; give its route a listen of its own if that is wanted.' })
+  return new ProxyError('CS_NOT_ALLOWED', {
+    message:
+      'A page wants to install a service worker, which would reach the other routes of this address; give its route a listen of its own if that is wanted.'
+  })
 }
 
 /** The injections of a route, once the tokens and the relayed values that it needs are there. */

@@ -29,7 +29,9 @@ export const FAILURE_POLICIES = {
   challenge: { judged: true, retry: refused, refreshToken: 'drop' }
 } as const satisfies Record<FailureClass, FailurePolicy>
 
-/** So many times an `unclear` refusal is tried again like a transient failure; the next one since the last success counts as `permanent`. */
+/**
+ * So many times an `unclear` refusal is tried again like a transient failure; the next one since the last success counts as `permanent`.
+ */
 export const UNCLEAR_RETRIES = 5
 
 /** A failure of which the provider's verdict on the credential is the reason. */

@@ -32,7 +32,8 @@ const PROOFS: ReadonlySet<string> = new Set(['password', 'clientSecret'])
  */
 export function identityOf<Credential extends Readonly<Record<keyof Credential, FieldValue>>> (credential: Credential): CredentialIdentity {
   const entries = Object.entries<FieldValue>(credential).sort(byName)
-  const fields = (isProof: boolean): IdentityField[] => entries.filter(([name]) => PROOFS.has(name) === isProof).flatMap(([name, value]) => fieldsOf(name, value))
+  const fields = (isProof: boolean): IdentityField[] =>
+    entries.filter(([name]) => PROOFS.has(name) === isProof).flatMap(([name, value]) => fieldsOf(name, value))
   return { who: fields(false), proof: fields(true) }
 }
 

@@ -138,7 +138,12 @@ export function createLoginGate ({ clock, ...limits }: LoginGateOptions): LoginG
   }
 }
 
-function readLimits ({ concurrency, perSecond }: LoginLimits): { concurrency: number, doubtfulLimit: number, windowSize: number, windowMs: number } {
+function readLimits ({ concurrency, perSecond }: LoginLimits): {
+  concurrency: number
+  doubtfulLimit: number
+  windowSize: number
+  windowMs: number
+} {
   const windowSize = Math.max(1, Math.floor(perSecond))
-  return { concurrency, doubtfulLimit: Math.max(1, Math.floor(concurrency / 2)), windowSize, windowMs: windowSize / perSecond * 1000 }
+  return { concurrency, doubtfulLimit: Math.max(1, Math.floor(concurrency / 2)), windowSize, windowMs: (windowSize / perSecond) * 1000 }
 }

@@ -6,7 +6,15 @@ import { unusableToken } from './cognito/classify.ts'
 import { createElapsed, waitAtMost } from './clock.ts'
 import { FAILURE_POLICIES, isRejection, UNCLEAR_RETRIES } from './failure-policy.ts'
 import { createCredentialLog, stackFrames, toRfc3339 } from './report.ts'
-import { backoffDelayMs, LONGEST_BACKOFF_MS, LONGEST_HOLD_MS, refreshDelayMs, rejectedDelayMs, TOLERATED_SKEW_MS, usableLifetimeMs } from './schedule.ts'
+import {
+  backoffDelayMs,
+  LONGEST_BACKOFF_MS,
+  LONGEST_HOLD_MS,
+  refreshDelayMs,
+  rejectedDelayMs,
+  TOLERATED_SKEW_MS,
+  usableLifetimeMs
+} from './schedule.ts'
 import { isUsable, tokenState } from './state.ts'
 import { TokenError } from './token.ts'
 import type { CachedToken, Instants, TokenCache } from './cache/cache.ts'
@@ -194,7 +202,9 @@ export class TokenRefresher {
     }
     const isWaiting = (): boolean => differing() === undefined && this.#flight === undefined && this.#failure === undefined
     let waitMs = this.#dueAt - this.#elapsed()
-    for (; isWaiting() && waitMs > 0 && waitMs <= LONGEST_HOLD_MS; waitMs = this.#dueAt - this.#elapsed()) await this.#pause(Math.ceil(waitMs))
+    for (; isWaiting() && waitMs > 0 && waitMs <= LONGEST_HOLD_MS; waitMs = this.#dueAt - this.#elapsed()) {
+      await this.#pause(Math.ceil(waitMs))
+    }
     // This timer and the one of the fetch are due at the same moment, and either may come first.
     if (isWaiting() && waitMs <= 0) this.#tick()
     if (differing() === undefined && this.#flight !== undefined) await waitAtMost(this.#clock, LONGEST_WAIT_MS, this.#flight.over)
@@ -443,7 +453,10 @@ export class TokenRefresher {
     if (clockSkewMs === undefined) return
     const isWrong = Math.abs(clockSkewMs) > TOLERATED_SKEW_MS
     if (isWrong && Math.abs(this.#clockSkewMs ?? 0) <= TOLERATED_SKEW_MS) {
-      this.#report.warn({ clockSkewMs }, 'the clocks of this machine and of the identity provider differ; logins correct that, but set this machine\'s clock')
+      this.#report.warn(
+        { clockSkewMs },
+        "the clocks of this machine and of the identity provider differ; logins correct that, but set this machine's clock"
+      )
     }
     this.#clockSkewMs = clockSkewMs
   }

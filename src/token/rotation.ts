@@ -151,7 +151,11 @@ export class RotatingRefresher {
   #end (refresher: TokenRefresher): void {
     refresher.stop()
     const { logins, refreshes, failures } = refresher.status()
-    this.#past = { logins: this.#past.logins + logins, refreshes: this.#past.refreshes + refreshes, failures: this.#past.failures + failures }
+    this.#past = {
+      logins: this.#past.logins + logins,
+      refreshes: this.#past.refreshes + refreshes,
+      failures: this.#past.failures + failures
+    }
   }
 }
 

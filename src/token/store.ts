@@ -77,7 +77,10 @@ export class CredentialStore {
     this.#logins = logins
     this.#onFetch = onFetch
     this.#previous = previous?.store
-    this.#sharedState = this.#previous === undefined ? { gate: createLoginGate({ clock, ...logins }), silent: new Set(), current: this } : this.#previous.#sharedState
+    this.#sharedState =
+      this.#previous === undefined
+        ? { gate: createLoginGate({ clock, ...logins }), silent: new Set(), current: this }
+        : this.#previous.#sharedState
     const ready = createDeferred()
     this.#ready = ready.promise
     this.#becomeReady = ready.resolve
@@ -101,7 +104,9 @@ export class CredentialStore {
       this.#wasAttempted = previous.attempted()
       const kept = new Set(Array.from(this.#entries.values(), ({ holder }) => holder))
       for (const { holder } of previous.#entries.values()) if (!kept.has(holder)) holder.stop()
-      for (const entry of this.#entries.values()) if (entry.type !== 'static' && entry.rotated !== undefined) entry.holder.rotate(entry.rotated)
+      for (const entry of this.#entries.values()) {
+        if (entry.type !== 'static' && entry.rotated !== undefined) entry.holder.rotate(entry.rotated)
+      }
     }
     for (const { holder } of this.#entries.values()) holder.start()
     this.#checkReady()
@@ -172,15 +177,20 @@ export class CredentialStore {
     const supply = cache === undefined ? { source } : { source, cache }
     const identityChange = previous?.identityChange(name) ?? 'other'
     const before = previous === undefined || identityChange === 'other' ? undefined : previous.store.#entries.get(name)
-    if (before !== undefined && before.type !== 'static') return { type, holder: before.holder, ...(identityChange === 'rotated' && { rotated: supply }) }
+    if (before !== undefined && before.type !== 'static') {
+      return { type, holder: before.holder, ...(identityChange === 'rotated' && { rotated: supply }) }
+    }
     const sharedState = this.#sharedState
-    const gate: Pick<LoginGate, 'enter'> = { enter: (signal, isDoubtful) => sharedState.gate.enter(signal, () => sharedState.silent.has(provider) || isDoubtful?.() === true) }
+    const gate: Pick<LoginGate, 'enter'> = {
+      enter: (signal, isDoubtful) => sharedState.gate.enter(signal, () => sharedState.silent.has(provider) || isDoubtful?.() === true)
+    }
     const holder = new RotatingRefresher({
       name,
       supply,
       log,
-      create: (supply, onFetch) => new TokenRefresher({ ...supply, name, clock, random, gate, log, onFetch, onToken: () => sharedState.current.#checkReady() }),
-      onFetch: event => {
+      create: (supply, onFetch) =>
+        new TokenRefresher({ ...supply, name, clock, random, gate, log, onFetch, onToken: () => sharedState.current.#checkReady() }),
+      onFetch: (event) => {
         if (event.outcome === 'transient') sharedState.silent.add(provider)
         else sharedState.silent.delete(provider)
         sharedState.current.#onFetch?.(event)
@@ -200,7 +210,16 @@ export class CredentialStore {
 function createFixed (name: string, value: Secret): Holder {
   const token: Token = { value, obtainedAt: 0, lifetimeMs: Infinity }
   const status: CredentialStatus = {
-    name, state: 'static', expiresAt: null, refreshAt: null, lastSuccessAt: null, lastError: null, logins: 0, refreshes: 0, failures: 0, clockSkewMs: null
+    name,
+    state: 'static',
+    expiresAt: null,
+    refreshAt: null,
+    lastSuccessAt: null,
+    lastError: null,
+    logins: 0,
+    refreshes: 0,
+    failures: 0,
+    clockSkewMs: null
   }
   return {
     attempted: true,

@@ -47,7 +47,12 @@ export class TokenError extends Error {
   readonly retryAfterMs: number | undefined
   readonly clockSkewMs: number | undefined
 
-  constructor (failure: FailureClass, code: string, message: string, details: { retryAfterMs?: number, clockSkewMs?: number, cause?: unknown } = {}) {
+  constructor (
+    failure: FailureClass,
+    code: string,
+    message: string,
+    details: { retryAfterMs?: number; clockSkewMs?: number; cause?: unknown } = {}
+  ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.class = failure
     this.code = code

@@ -16,7 +16,8 @@ const CR = 0x0d
 const LF = 0x0a
 
 // RFC 9112 section 7.1; no blanks, as Node and undici have it. Thirteen digits hold every safe integer.
-const SIZE_LINE = /^0{0,16}([0-9a-fA-F]{1,13})((?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"))?)*)$/
+const SIZE_LINE =
+  /^0{0,16}([0-9a-fA-F]{1,13})((?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"))?)*)$/
 
 /** Reads a chunked body and its trailers (RFC 9112 section 7.1), in whatever pieces they come. */
 export class ChunkedBody {

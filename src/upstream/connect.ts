@@ -72,5 +72,9 @@ async function blamingTheProxy (opening: Promise<Line>): Promise<Line> {
 }
 
 function proxyFailure (cause: ForwardProxyError): ProxyError {
-  return new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause, message: 'The forward proxy that the environment names (HTTPS_PROXY, HTTP_PROXY) gave no way to the upstream of this route; correct it, or except the upstream with NO_PROXY.' })
+  return new ProxyError('CS_UPSTREAM_UNREACHABLE', {
+    cause,
+    message:
+      'The forward proxy that the environment names (HTTPS_PROXY, HTTP_PROXY) gave no way to the upstream of this route; correct it, or except the upstream with NO_PROXY.'
+  })
 }

@@ -95,7 +95,12 @@ export class Connection implements Carrier {
       onSwitch: (head) => { this.#switched = head }
     }, owner.headerBytes)
     surviveFailedWrites(line.socket)
-    line.socket.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose).on('drain', this.#onDrain)
+    line.socket
+      .on('data', this.#onData)
+      .on('end', this.#onEnd)
+      .on('error', this.#onError)
+      .on('close', this.#onClose)
+      .on('drain', this.#onDrain)
   }
 
   /** Whether a call is under way. */
@@ -198,9 +203,14 @@ export class Connection implements Carrier {
     }
     const { timeoutMs, idleTimeoutMs } = this.#owner
     if (runMs - this.#stillSince < (this.#headed ? idleTimeoutMs : timeoutMs)) return
-    this.fail(this.#headed
-      ? new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'connection_read_timeout', cause: new Error('the response fell silent for idleTimeoutMs') })
-      : new ProxyError('CS_UPSTREAM_TIMEOUT'))
+    this.fail(
+      this.#headed
+        ? new ProxyError('CS_UPSTREAM_UNREACHABLE', {
+          proxyStatus: 'connection_read_timeout',
+          cause: new Error('the response fell silent for idleTimeoutMs')
+        })
+        : new ProxyError('CS_UPSTREAM_TIMEOUT')
+    )
   }
 
   /** No byte of the request under way has left, and all of it is still at hand. */
@@ -234,7 +244,9 @@ export class Connection implements Carrier {
   #begin (head: ResponseHead): void {
     this.#headed = true
     this.#moved = true
-    if (head.keepAliveSeconds !== undefined) this.#keepAliveMs = Math.min(head.keepAliveSeconds * 1000 - HINT_MARGIN_MS, LONGEST_KEEP_ALIVE_MS)
+    if (head.keepAliveSeconds !== undefined) {
+      this.#keepAliveMs = Math.min(head.keepAliveSeconds * 1000 - HINT_MARGIN_MS, LONGEST_KEEP_ALIVE_MS)
+    }
     this.#reusable = head.keepAlive && this.#keepAliveMs > 0 && this.#call?.request.upgrade === undefined
     this.#call?.begin(head)
   }
@@ -325,7 +337,13 @@ export class Connection implements Carrier {
 
   #switch (head: ResponseHead, rest: Buffer): void {
     const socket = this.#socket
-    socket.pause().off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose).off('drain', this.#onDrain)
+    socket
+      .pause()
+      .off('data', this.#onData)
+      .off('end', this.#onEnd)
+      .off('error', this.#onError)
+      .off('close', this.#onClose)
+      .off('drain', this.#onDrain)
     if (rest.length > 0) socket.unshift(rest)
     const call = this.#release()
     this.#leave()

@@ -66,7 +66,11 @@ export function createDialer (options: ConnectorOptions): (target: Destination) 
   }
 
   /** How a tunnel ended is told by the connection to its proxy. */
-  async function throughProxy (proxy: ForwardProxy, target: { readonly host: string, readonly port: number }, signal: AbortSignal): Promise<Line> {
+  async function throughProxy (
+    proxy: ForwardProxy,
+    target: { readonly host: string; readonly port: number },
+    signal: AbortSignal
+  ): Promise<Line> {
     let whole: Line['whole'] | undefined
     const connect = async (): Promise<Socket> => {
       const line = await connectProxy(proxy, signal)
@@ -97,12 +101,26 @@ function serverName (name: string): ConnectionOptions {
   return isIP(name) === 0 ? { servername: name } : {}
 }
 
-function encrypt (socket: Socket, peer: ConnectionOptions, signal: AbortSignal, onSession: (session: Buffer) => void = () => {}): Promise<Line> {
+function encrypt (
+  socket: Socket,
+  peer: ConnectionOptions,
+  signal: AbortSignal,
+  onSession: (session: Buffer) => void = () => {}
+): Promise<Line> {
   return new Promise((resolve, reject) => {
     const carrier = new TlsCarrier(socket)
-    const options: ConnectionOptions & DuplexOptions = { ...peer, socket: carrier, highWaterMark: 16_384, ALPNProtocols: ['http/1.1'], rejectUnauthorized: true, minVersion: 'TLSv1.2' }
+    const options: ConnectionOptions & DuplexOptions = {
+      ...peer,
+      socket: carrier,
+      highWaterMark: 16_384,
+      ALPNProtocols: ['http/1.1'],
+      rejectUnauthorized: true,
+      minVersion: 'TLSv1.2'
+    }
     const encrypted = connectTls(options).on('session', onSession)
-    const onAbort = (): void => { fail(signal.reason as Error) }
+    const onAbort = (): void => {
+      fail(signal.reason as Error)
+    }
     const fail = (error: Error): void => {
       signal.removeEventListener('abort', onAbort)
       encrypted.destroy()
@@ -110,12 +128,15 @@ function encrypt (socket: Socket, peer: ConnectionOptions, signal: AbortSignal, 
       reject(error)
     }
     // One that stays, since the socket changes hands; one that does not.
-    encrypted.on('error', () => {}).once('error', fail).once('secureConnect', () => {
-      signal.removeEventListener('abort', onAbort)
-      encrypted.off('error', fail)
-      carrier.carry(encrypted)
-      resolve({ socket: encrypted, whole: () => carrier.closedOrderly })
-    })
+    encrypted
+      .on('error', () => {})
+      .once('error', fail)
+      .once('secureConnect', () => {
+        signal.removeEventListener('abort', onAbort)
+        encrypted.off('error', fail)
+        carrier.carry(encrypted)
+        resolve({ socket: encrypted, whole: () => carrier.closedOrderly })
+      })
     if (signal.aborted) onAbort()
     else signal.addEventListener('abort', onAbort, { once: true })
   })

@@ -5,10 +5,14 @@ import type { RawHeaders } from '../http/headers.ts'
 /** A content coding (RFC 9110 section 8.4.1) that Node decodes; zstd from 22.15 on. */
 export type ContentCoding = 'gzip' | 'deflate' | 'br' | 'zstd'
 
-/** The coding of a response's body; undefined where it has none, `unknown` where nobody here can undo it, or where there is more than one. */
+/**
+ * The coding of a response's body; undefined where it has none, `unknown` where nobody here can undo it, or where there is more than one.
+ */
 export function contentCodingOf (headers: RawHeaders): ContentCoding | 'unknown' | undefined {
   const named = headers
-    .flatMap((value, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'content-encoding' ? value.toLowerCase().split(',') : [])
+    .flatMap((value, index) =>
+      index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'content-encoding' ? value.toLowerCase().split(',') : []
+    )
     .map((coding) => coding.trim())
     .filter((coding) => coding !== '' && coding !== 'identity')
   const [coding, second] = named
@@ -33,15 +37,19 @@ function codingNamed (name: string): ContentCoding | 'unknown' {
 export function createDecoder (coding: ContentCoding, first: Buffer): Transform {
   const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH } = zlib.constants
   switch (coding) {
-    case 'gzip': return zlib.createGunzip({ flush: Z_SYNC_FLUSH })
-    case 'deflate': return ((first[0] ?? 0) & 0x0f) === 8 ? zlib.createInflate({ flush: Z_SYNC_FLUSH }) : zlib.createInflateRaw({ flush: Z_SYNC_FLUSH })
-    case 'br': return zlib.createBrotliDecompress({ flush: BROTLI_OPERATION_FLUSH })
+    case 'gzip':
+      return zlib.createGunzip({ flush: Z_SYNC_FLUSH })
+    case 'deflate':
+      return ((first[0] ?? 0) & 0x0f) === 8 ? zlib.createInflate({ flush: Z_SYNC_FLUSH }) : zlib.createInflateRaw({ flush: Z_SYNC_FLUSH })
+    case 'br':
+      return zlib.createBrotliDecompress({ flush: BROTLI_OPERATION_FLUSH })
     case 'zstd': {
       const create = zstdOf()
       if (create === undefined) throw new TypeError('a body in zstd was let through to where nothing decodes it')
       return create()
     }
-    default: return coding satisfies never
+    default:
+      return coding satisfies never
   }
 }
 

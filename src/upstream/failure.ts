@@ -1,6 +1,8 @@
 import { ProxyError } from '../errors.ts'
 
-/** Verification failures of OpenSSL's X.509 code (Node's `tls` documentation, "X509 certificate error codes") and of Node's own name check. */
+/**
+ * Verification failures of OpenSSL's X.509 code (Node's `tls` documentation, "X509 certificate error codes") and of Node's own name check.
+ */
 const CERTIFICATE_ERRORS = new Set([
   'UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_CRL', 'UNABLE_TO_DECRYPT_CERT_SIGNATURE', 'UNABLE_TO_DECRYPT_CRL_SIGNATURE',
   'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY', 'CERT_SIGNATURE_FAILURE', 'CRL_SIGNATURE_FAILURE', 'CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED',
@@ -10,15 +12,55 @@ const CERTIFICATE_ERRORS = new Set([
   'PATH_LENGTH_EXCEEDED', 'INVALID_PURPOSE', 'CERT_UNTRUSTED', 'CERT_REJECTED', 'HOSTNAME_MISMATCH', 'ERR_TLS_CERT_ALTNAME_INVALID'
 ])
 
-/** The RFC 9209 section 2.3 error type for what went wrong below HTTP, by the code of the innermost error; the client names the others itself. */
+/**
+ * The RFC 9209 section 2.3 error type for what went wrong below HTTP, by the code of the innermost error; the client names the others
+ * itself.
+ */
 const PROXY_STATUS = new Map<string, string>([
-  ...typed('dns_error', 'ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'EAI_ADDRFAMILY', 'EAI_FAMILY', 'EAI_MEMORY', 'EAI_SYSTEM', 'EAI_SERVICE', 'ENODATA', 'ESERVFAIL', 'EFORMERR', 'ENONAME', 'EBADNAME', 'EREFUSED', 'EBADRESP'),
+  ...typed(
+    'dns_error',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+    'EAI_FAIL',
+    'EAI_NODATA',
+    'EAI_NONAME',
+    'EAI_ADDRFAMILY',
+    'EAI_FAMILY',
+    'EAI_MEMORY',
+    'EAI_SYSTEM',
+    'EAI_SERVICE',
+    'ENODATA',
+    'ESERVFAIL',
+    'EFORMERR',
+    'ENONAME',
+    'EBADNAME',
+    'EREFUSED',
+    'EBADRESP'
+  ),
   ...typed('dns_timeout', 'ETIMEOUT'),
   ...typed('connection_refused', 'ECONNREFUSED'),
   ...typed('connection_timeout', 'ETIMEDOUT', 'ERR_SOCKET_CONNECTION_TIMEOUT'),
-  ...typed('connection_terminated', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ENETRESET', 'ENOTCONN', 'ESHUTDOWN', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED'),
+  ...typed(
+    'connection_terminated',
+    'ECONNRESET',
+    'ECONNABORTED',
+    'EPIPE',
+    'ENETRESET',
+    'ENOTCONN',
+    'ESHUTDOWN',
+    'ERR_STREAM_PREMATURE_CLOSE',
+    'ERR_STREAM_DESTROYED'
+  ),
   ...typed('destination_ip_unroutable', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'),
-  ...typed('tls_protocol_error', 'EPROTO', 'ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_TLS_PROTOCOL_VERSION_CONFLICT', 'ERR_TLS_DH_PARAM_SIZE', 'ERR_TLS_SESSION_ATTACK', 'ERR_TLS_RENEGOTIATION_DISABLED')
+  ...typed(
+    'tls_protocol_error',
+    'EPROTO',
+    'ERR_TLS_HANDSHAKE_TIMEOUT',
+    'ERR_TLS_PROTOCOL_VERSION_CONFLICT',
+    'ERR_TLS_DH_PARAM_SIZE',
+    'ERR_TLS_SESSION_ATTACK',
+    'ERR_TLS_RENEGOTIATION_DISABLED'
+  )
 ])
 
 function typed (type: string, ...codes: readonly string[]): Array<[string, string]> {
@@ -33,7 +75,14 @@ export function upstreamFailure (cause: unknown): ProxyError {
   if (cause instanceof ProxyError) return cause
   const code = errorCode(cause)
   if (CERTIFICATE_ERRORS.has(code)) return new ProxyError('CS_UPSTREAM_TLS', { cause })
-  if (code === 'EMFILE' || code === 'ENFILE') return new ProxyError('CS_OVERLOADED', { cause, retryAfter: 1, message: 'This proxy has no file descriptor left for a connection to the upstream; try again soon, or raise its limit of open files (ulimit -n).' })
+  if (code === 'EMFILE' || code === 'ENFILE') {
+    return new ProxyError('CS_OVERLOADED', {
+      cause,
+      retryAfter: 1,
+      message:
+        'This proxy has no file descriptor left for a connection to the upstream; try again soon, or raise its limit of open files (ulimit -n).'
+    })
+  }
   const proxyStatus = proxyStatusOf(code)
   return new ProxyError('CS_UPSTREAM_UNREACHABLE', { cause, ...(proxyStatus !== undefined && { proxyStatus }) })
 }

@@ -7,5 +7,8 @@ export function malformed (reason = 'the response is malformed'): ProxyError {
 
 /** The 502 for a header section, or one of trailers, that is longer than `limits.headerBytes`. */
 export function tooLong (): ProxyError {
-  return new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_response_header_section_size', cause: new Error('the header section of the response is longer than limits.headerBytes') })
+  return new ProxyError('CS_UPSTREAM_UNREACHABLE', {
+    proxyStatus: 'http_response_header_section_size',
+    cause: new Error('the header section of the response is longer than limits.headerBytes')
+  })
 }

@@ -252,5 +252,8 @@ export class Pool implements Sender {
 }
 
 function destroyed (): ProxyError {
-  return new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'connection_terminated', cause: new Error('the connections to the upstream are being closed') })
+  return new ProxyError('CS_UPSTREAM_UNREACHABLE', {
+    proxyStatus: 'connection_terminated',
+    cause: new Error('the connections to the upstream are being closed')
+  })
 }

@@ -120,5 +120,8 @@ export function writeChunk (socket: Socket, chunk: Buffer): boolean {
 }
 
 function mismatch (): ProxyError {
-  return new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_request_error', cause: new Error('the request body has not the length that was announced') })
+  return new ProxyError('CS_UPSTREAM_UNREACHABLE', {
+    proxyStatus: 'http_request_error',
+    cause: new Error('the request body has not the length that was announced')
+  })
 }

@@ -7,7 +7,18 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 const TARGET = /^\/[\x21-\x7e\x80-\xff]*$/
 
 /** What the connection writes by itself: a second one would be read by somebody. By their length, since every name is looked at. */
-const OWN_NAMES = new Set(['te', 'host', 'expect', 'trailer', 'upgrade', 'connection', 'keep-alive', 'content-length', 'transfer-encoding', 'proxy-connection'])
+const OWN_NAMES = new Set([
+  'te',
+  'host',
+  'expect',
+  'trailer',
+  'upgrade',
+  'connection',
+  'keep-alive',
+  'content-length',
+  'transfer-encoding',
+  'proxy-connection'
+])
 const OWN_LENGTHS: readonly boolean[] = Array.from({ length: 18 }, (_, length) => [...OWN_NAMES].some((name) => name.length === length))
 
 /** Methods whose requests have a body, so that an empty one is said (RFC 9110 section 8.6). */
@@ -39,5 +50,8 @@ export function requestHead ({ method, target, headers, body, length, upgrade }:
 }
 
 function unsendable (what: string): ProxyError {
-  return new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_request_error', cause: new Error(`${what} of the request cannot be sent`) })
+  return new ProxyError('CS_UPSTREAM_UNREACHABLE', {
+    proxyStatus: 'http_request_error',
+    cause: new Error(`${what} of the request cannot be sent`)
+  })
 }

@@ -66,7 +66,8 @@ export function readHead (text: string): ResponseHead {
     length,
     chunked,
     // RFC 9112 sections 6.1 and 9.3: no chunks were defined for HTTP/1.0, so who sends them counts otherwise than it says.
-    keepAlive: connection === '' ? minor === 1 : !lists(connection, 'close') && (minor === 1 || (lists(connection, 'keep-alive') && !chunked)),
+    keepAlive:
+      connection === '' ? minor === 1 : !lists(connection, 'close') && (minor === 1 || (lists(connection, 'keep-alive') && !chunked)),
     keepAliveSeconds: framing.keepAlive === '' ? undefined : secondsOf(framing.keepAlive),
     upgrade: framing.upgrade && lists(connection, 'upgrade')
   }
@@ -164,7 +165,9 @@ function note (framing: Framing, name: string, value: string): void {
 // RFC 9112 section 6.3: a list of equal values could be taken for one; nobody has to send it.
 function lengthOf (value: string, before: number | undefined): number {
   const length = Number(value)
-  if (before !== undefined || !DIGITS.test(value) || length > Number.MAX_SAFE_INTEGER) throw malformed('a Content-Length that is repeated or no number')
+  if (before !== undefined || !DIGITS.test(value) || length > Number.MAX_SAFE_INTEGER) {
+    throw malformed('a Content-Length that is repeated or no number')
+  }
   return length
 }
 

@@ -161,7 +161,9 @@ export class ResponseParser {
     if (head.length > 2 * LONGEST_KEPT_LINE) {
       const { bytes } = head
       const bare = bytes.indexOf(CR)
-      if ((bare !== -1 && bare !== bytes.length - (whole ? 2 : 1)) || hasControls(bytes.toString('latin1'))) throw malformed('control characters in the head')
+      if ((bare !== -1 && bare !== bytes.length - (whole ? 2 : 1)) || hasControls(bytes.toString('latin1'))) {
+        throw malformed('control characters in the head')
+      }
       this.#skipped += bytes.length - LONGEST_KEPT_LINE
       if (this.#skipped > LONGEST_LINE) throw tooLong()
       this.#head = new Bytes()
@@ -264,7 +266,9 @@ function judgeBeginning (bytes: Buffer): void {
     const wanted = BEGINNING[index]
     const char = line[index] ?? ''
     // A CR may begin an empty line.
-    if (wanted === 'd' ? char < '0' || char > '9' : char !== wanted && !(index === 0 && line === '\r')) throw malformed('no status line of HTTP/1.1')
+    if (wanted === 'd' ? char < '0' || char > '9' : char !== wanted && !(index === 0 && line === '\r')) {
+      throw malformed('no status line of HTTP/1.1')
+    }
   }
 }
 

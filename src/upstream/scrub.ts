@@ -192,4 +192,5 @@ class ScrubbedResponse implements ResponseHandler, Transfer {
   }
 }
 
-const OPAQUE = 'The upstream compressed its response although it was asked not to, and scrub of this route cannot look into it; set scrub to false if the response may pass unseen.'
+const OPAQUE =
+  'The upstream compressed its response although it was asked not to, and scrub of this route cannot look into it; set scrub to false if the response may pass unseen.'

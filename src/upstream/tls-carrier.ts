@@ -68,10 +68,18 @@ export class TlsCarrier extends Duplex {
     const encrypted = this.#encrypted
     if (encrypted === undefined || encrypted.destroyed || encrypted.readableEnded) this.#tell()
     // Its reader has stopped, or it has not begun: there may be an end behind what waits.
-    else if (encrypted.readableFlowing !== true) encrypted.once('resume', () => { setImmediate(this.#look) })
-    else if (encrypted.readableLength > 0 || this.readableLength > 0) setImmediate(this.#look)
+    else if (encrypted.readableFlowing !== true) {
+      encrypted.once('resume', () => {
+        setImmediate(this.#look)
+      })
+    } else if (encrypted.readableLength > 0 || this.readableLength > 0) setImmediate(this.#look)
     // An end that was found has been told by the next turn.
-    else setImmediate(() => { if (encrypted.readableFlowing === true && encrypted.readableLength === 0 && this.readableLength === 0) this.#tell(); else this.#look() })
+    else {
+      setImmediate(() => {
+        if (encrypted.readableFlowing === true && encrypted.readableLength === 0 && this.readableLength === 0) this.#tell()
+        else this.#look()
+      })
+    }
   }
 
   #tell (): void {

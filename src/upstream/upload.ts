@@ -88,6 +88,14 @@ export class Upload extends EventEmitter implements BodySource {
 
   // While nothing is wanted it is the upstream that waits, and that is not the client's fault.
   #idle (): void {
-    if (this.#wanted) this.destroy(new ProxyError('CS_BAD_REQUEST', { status: 408, message: 'The rest of the request body did not arrive within idleTimeoutMs of this route; send it again.', close: true }))
+    if (this.#wanted) {
+      this.destroy(
+        new ProxyError('CS_BAD_REQUEST', {
+          status: 408,
+          message: 'The rest of the request body did not arrive within idleTimeoutMs of this route; send it again.',
+          close: true
+        })
+      )
+    }
   }
 }

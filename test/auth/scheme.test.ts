@@ -5,7 +5,9 @@ import { Secret } from '#src/secret.ts'
 const value = new Secret('CANARY')
 
 t.test('an API key goes where its scheme says, verbatim', async (t) => {
-  for (const place of ['header', 'query', 'cookie'] as const) t.same(injectionOf({ type: 'apiKey', in: place, name: 'X-Api-Key' }, value), { in: place, name: 'X-Api-Key', prefix: '', value })
+  for (const place of ['header', 'query', 'cookie'] as const) {
+    t.same(injectionOf({ type: 'apiKey', in: place, name: 'X-Api-Key' }, value), { in: place, name: 'X-Api-Key', prefix: '', value })
+  }
 })
 
 t.test('bearer and basic go into Authorization', async (t) => {

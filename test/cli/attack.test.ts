@@ -28,18 +28,39 @@ t.test('attack proves a configuration, and touches nothing that it names', async
 })
 
 t.test('attack --json is the same report as data', async (t) => {
-  const cwd = t.testdir({ 'countersign.jsonc': '{ "admin": "off", "routes": [{ "prefix": "/a", "upstream": "https://api.example.com/v1" }, { "listen": "127.0.0.1:8090", "upstream": "https://api.example.com" }] }' })
+  const cwd = t.testdir({
+    'countersign.jsonc':
+      '{ "admin": "off", "routes": [{ "prefix": "/a", "upstream": "https://api.example.com/v1" }, { "listen": "127.0.0.1:8090", "upstream": "https://api.example.com" }] }'
+  })
   const { status, stdout } = await interpretCommand(['attack', '--json', '-c', 'countersign.jsonc'], { cwd })
   t.equal(status, 0)
-  const report = JSON.parse(stdout) as { attempts: number, failures: unknown[], counts: Array<{ route: string, group: string, refused: number, passed: number, gotThrough: number, notApplicable: string[] }> }
+  const report = JSON.parse(stdout) as {
+    attempts: number
+    failures: unknown[]
+    counts: Array<{ route: string; group: string; refused: number; passed: number; gotThrough: number; notApplicable: string[] }>
+  }
   t.same(report.failures, [])
   t.equal(report.attempts, report.counts.reduce((sum, { refused, passed, gotThrough }) => sum + refused + passed + gotThrough, 0))
-  t.match(report.counts.find(({ route, group }) => route === '/a' && group === 'callers'), { refused: 0, notApplicable: ['B11', 'B12'] }, 'no admin listener, no caller token')
-  t.match(report.counts.find(({ route, group }) => route === '/a' && group === 'policy'), { notApplicable: ['P5', 'P6', 'P10'] }, 'no allow list')
+  t.match(
+    report.counts.find(({ route, group }) => route === '/a' && group === 'callers'),
+    { refused: 0, notApplicable: ['B11', 'B12'] },
+    'no admin listener, no caller token'
+  )
+  t.match(
+    report.counts.find(({ route, group }) => route === '/a' && group === 'policy'),
+    { notApplicable: ['P5', 'P6', 'P10'] },
+    'no allow list'
+  )
 })
 
 t.test('the example resists that has a credential in every place, and relayed values', async (t) => {
-  const { status, stdout, stderr } = await interpretCommand(['attack', '-c', fileURLToPath(new URL('relay.example.jsonc', CONFIG)), '-s', fileURLToPath(new URL('secrets.example.env', CONFIG))])
+  const { status, stdout, stderr } = await interpretCommand([
+    'attack',
+    '-c',
+    fileURLToPath(new URL('relay.example.jsonc', CONFIG)),
+    '-s',
+    fileURLToPath(new URL('secrets.example.env', CONFIG))
+  ])
   t.equal(status, 0, 'nothing got through', { stdout, stderr })
 })
 

@@ -27,7 +27,17 @@ t.test('a misused command says how it is used', async (t) => {
 })
 
 t.test('durations have units', async (t) => {
-  t.same(['500ms', '30s', '2m', '1.5s', '3', 'soon', '', '-1s', '1h'].map(parseDuration), [500, 30_000, 120_000, 1500, 3000, undefined, undefined, undefined, undefined])
+  t.same(['500ms', '30s', '2m', '1.5s', '3', 'soon', '', '-1s', '1h'].map(parseDuration), [
+    500,
+    30_000,
+    120_000,
+    1500,
+    3000,
+    undefined,
+    undefined,
+    undefined,
+    undefined
+  ])
 })
 
 t.test('where no daemon runs, status is 69, healthcheck and wait are 1', async (t) => {
@@ -73,8 +83,21 @@ t.test('explain tells route, credential, what is removed and added, and why a re
       ]
     }`
   })
-  const explain = (...args: string[]): ReturnType<typeof interpretCommand> => interpretCommand(['explain', ...args, '-c', `${dir}/countersign.jsonc`])
-  const relayer = await runCommand(['explain', 'POST', '/relayer/txs', '-H', 'authorization: Bearer CANARY-mine', '-H', 'X_Api_Key: CANARY', '-H', 'Accept: */*', '-c', `${dir}/countersign.jsonc`])
+  const explain = (...args: string[]): ReturnType<typeof interpretCommand> =>
+    interpretCommand(['explain', ...args, '-c', `${dir}/countersign.jsonc`])
+  const relayer = await runCommand([
+    'explain',
+    'POST',
+    '/relayer/txs',
+    '-H',
+    'authorization: Bearer CANARY-mine',
+    '-H',
+    'X_Api_Key: CANARY',
+    '-H',
+    'Accept: */*',
+    '-c',
+    `${dir}/countersign.jsonc`
+  ])
   t.equal(relayer.status, 0)
   t.match(relayer.stdout, /^route +\/relayer$/m)
   t.match(relayer.stdout, /^credential +relayer$/m)
@@ -84,7 +107,10 @@ t.test('explain tells route, credential, what is removed and added, and why a re
   const maps = await explain('GET', '/maps/tiles?k%65y[]=CANARY&z=1', '-H', 'Cookie: SID=CANARY; b=2')
   t.match(maps.stdout, /^removed +query k%65y\[\], cookie SID$/m)
   t.match(maps.stdout, /query key=\[Redacted\]\n +cookie sid=\[Redacted\]/)
-  t.match(await explain('GET', '/other', '-H', 'Authorization: Bearer own'), { status: 0, stdout: /credential +none[^]*nothing that was sent[^]*added +nothing/ })
+  t.match(await explain('GET', '/other', '-H', 'Authorization: Bearer own'), {
+    status: 0,
+    stdout: /credential +none[^]*nothing that was sent[^]*added +nothing/
+  })
   const rejections: ReadonlyArray<readonly [RegExp, ...string[]]> = [
     [/^refused +403 CS_NOT_ALLOWED/, 'GET', '/relayer/txs'],
     [/^refused +400 CS_BAD_REQUEST .*dot segment/, 'GET', '/relayer/../x'],
@@ -96,7 +122,15 @@ t.test('explain tells route, credential, what is removed and added, and why a re
     [/^refused +400 CS_BAD_REQUEST .*forward proxy/, 'GET', 'http://evil.example/', '-H', 'Host: evil.example'],
     [/^refused +400 CS_BAD_REQUEST .*Transfer-Encoding/, 'POST', '/other', '-H', 'Transfer-Encoding: gzip'],
     [/^refused +403 CS_NOT_ALLOWED .*service worker/, 'GET', '/other', '-H', 'Service-Worker: script'],
-    [/^refused +403 CS_ORIGIN_NOT_ALLOWED .*type this address/, 'GET', '/other', '-H', 'Sec-Fetch-Site: cross-site', '-H', 'Sec-Fetch-Mode: navigate'],
+    [
+      /^refused +403 CS_ORIGIN_NOT_ALLOWED .*type this address/,
+      'GET',
+      '/other',
+      '-H',
+      'Sec-Fetch-Site: cross-site',
+      '-H',
+      'Sec-Fetch-Mode: navigate'
+    ],
     [/^refused +415 CS_BODY_UNSUPPORTED/, 'POST', '/body', '-H', 'Content-Type: text/plain'],
     [/^refused +403 CS_NOT_ALLOWED .*upgraded/, 'GET', '/body', '-H', 'Upgrade: websocket', '-H', 'Connection: upgrade'],
     [/^refused +413 CS_BODY_TOO_LARGE/, 'PUT', '/body', '-H', 'Content-Length: 11'],
@@ -104,7 +138,11 @@ t.test('explain tells route, credential, what is removed and added, and why a re
     [/^refused +421 CS_HOST_NOT_ALLOWED/, 'POST', '/relayer/txs', '-H', 'Host: evil.example'],
     [/^refused +403 CS_ORIGIN_NOT_ALLOWED/, 'POST', '/relayer/txs', '-H', 'Origin: https://evil.example']
   ]
-  t.match(await runCommand(['explain', 'GET', '/relayer/txs', '-c', `${dir}/countersign.jsonc`]), { status: 1, stdout: /^refused +403/ }, 'the exit status of a process')
+  t.match(
+    await runCommand(['explain', 'GET', '/relayer/txs', '-c', `${dir}/countersign.jsonc`]),
+    { status: 1, stdout: /^refused +403/ },
+    'the exit status of a process'
+  )
   for (const [pattern, ...args] of rejections) t.match(await explain(...args), { status: 1, stdout: pattern })
   t.notMatch(relayer.stdout + maps.stdout + maps.stderr, /CANARY/)
 })
@@ -120,12 +158,33 @@ t.test('explain takes the listener of a route, and sees its paths as they are', 
       ]
     }`
   })
-  const explain = (...args: string[]): ReturnType<typeof interpretCommand> => interpretCommand(['explain', ...args, '-c', `${dir}/countersign.jsonc`])
-  t.match(await explain('GET', '/maps/x', '--listen', '127.0.0.1:8090'), { status: 0, stdout: /^route +127\.0\.0\.1:8090\ncredential +maps\nforwarded +GET https:\/\/maps\.example\.com\/v1\/maps\/x$/m })
-  t.match(await explain('GET', '/maps/x'), { status: 0, stdout: /^forwarded +GET https:\/\/public\.example\.com\/x$/m }, 'by prefix otherwise')
-  t.match(await explain('GET', '/x'), { status: 1, stdout: /^refused +404 CS_NO_ROUTE/ }, 'a route without a prefix is not on the main listener')
-  t.match(await explain('GET', '/x', '--listen', 'unix:/run/engine-proxy.sock', '-H', 'Host: any'), { status: 0, stdout: /^route +\/engine$[^]*http:\/\/localhost\/v1\/x$/m })
-  t.match(await explain('GET', '/x', '--listen', '127.0.0.1:8090', '-H', 'Host: localhost:8080'), { status: 1, stdout: /^refused +421/ }, 'each listener has its own port')
+  const explain = (...args: string[]): ReturnType<typeof interpretCommand> =>
+    interpretCommand(['explain', ...args, '-c', `${dir}/countersign.jsonc`])
+  t.match(await explain('GET', '/maps/x', '--listen', '127.0.0.1:8090'), {
+    status: 0,
+    stdout: /^route +127\.0\.0\.1:8090\ncredential +maps\nforwarded +GET https:\/\/maps\.example\.com\/v1\/maps\/x$/m
+  })
+  t.match(
+    await explain('GET', '/maps/x'),
+    { status: 0, stdout: /^forwarded +GET https:\/\/public\.example\.com\/x$/m },
+    'by prefix otherwise'
+  )
+  t.match(
+    await explain('GET', '/x'),
+    { status: 1, stdout: /^refused +404 CS_NO_ROUTE/ },
+    'a route without a prefix is not on the main listener'
+  )
+  t.match(await explain('GET', '/x', '--listen', 'unix:/run/engine-proxy.sock', '-H', 'Host: any'), {
+    status: 0,
+    stdout: /^route +\/engine$[^]*http:\/\/localhost\/v1\/x$/m
+  })
+  t.match(
+    await explain('GET', '/x', '--listen', '127.0.0.1:8090', '-H', 'Host: localhost:8080'),
+    { status: 1, stdout: /^refused +421/ },
+    'each listener has its own port'
+  )
   t.match(await explain('GET', '/maps/x', '--listen', '127.0.0.1:8080'), { status: 0, stdout: /public/ })
-  for (const listen of ['127.0.0.1:9999', 'nonsense']) t.match(await explain('GET', '/x', '--listen', listen), { status: 64, stderr: /--listen names no listener of the configuration/ })
+  for (const listen of ['127.0.0.1:9999', 'nonsense']) {
+    t.match(await explain('GET', '/x', '--listen', listen), { status: 64, stderr: /--listen names no listener of the configuration/ })
+  }
 })

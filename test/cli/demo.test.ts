@@ -18,7 +18,10 @@ t.test('the demo shows a request that arrives with credentials, and refreshes; C
   t.equal((await call(api, '/txs')).status, 401, 'without the proxy the API keeps everybody out')
   const response = await call(proxy, '/relayer/txs', { method: 'POST', body: '{}' })
   t.equal(response.status, 200)
-  t.match(JSON.parse(response.body), { verdict: /^let in: a genuine access token/, arrived: { method: 'POST', path: '/txs', headers: { 'x-api-key': /…/, authorization: /^Bearer .*…/ }, body: '{}' } })
+  t.match(JSON.parse(response.body), {
+    verdict: /^let in: a genuine access token/,
+    arrived: { method: 'POST', path: '/txs', headers: { 'x-api-key': /…/, authorization: /^Bearer .*…/ }, body: '{}' }
+  })
   t.equal((await call(proxy, '/maps/tiles')).status, 200)
   t.equal((await call(proxy, '/orders/1')).status, 200)
   t.equal((await call(proxy, '/relayer/x', { method: 'DELETE' })).status, 403)
@@ -67,7 +70,9 @@ t.test('an address of the environment is judged as for serve', async (t) => {
     t.match(stderr, said)
     t.notMatch(stderr, /CANARY/)
   }
-  const open = interpretDaemon(['demo'], { env: { COUNTERSIGN_LISTEN: '0.0.0.0:0', COUNTERSIGN_ADMIN: 'off', COUNTERSIGN_ALLOW_EXTERNAL: 'true' } })
+  const open = interpretDaemon(['demo'], {
+    env: { COUNTERSIGN_LISTEN: '0.0.0.0:0', COUNTERSIGN_ADMIN: 'off', COUNTERSIGN_ALLOW_EXTERNAL: 'true' }
+  })
   await open.shows(/curl/)
   open.kill('SIGTERM')
   t.equal(await open.exit, 0)

@@ -33,7 +33,17 @@ function createScene (t: Test): Scene {
   })
   server.catch(() => {})
   let logged = ''
-  const log = createLogger({ level: 'trace', destination: new Writable({ write (chunk, _encoding, done) { logged += String(chunk); done() } }), readable: false, colour: false })
+  const log = createLogger({
+    level: 'trace',
+    destination: new Writable({
+      write (chunk, _encoding, done) {
+        logged += String(chunk)
+        done()
+      }
+    }),
+    readable: false,
+    colour: false
+  })
   const load = (): LoadResult => loadConfig({ env: {}, cwd: dir, options: { config: 'a.jsonc' } })
   const first = load()
   t.teardown(startReloading({ load, files: first.files, server, log, onHangUp: hearSignals().onHangUp }))
@@ -106,7 +116,10 @@ t.test('a server that does not start is not reloaded', async (t) => {
 t.test('files that a bad configuration no longer names are watched on', async (t) => {
   const { begin, given, finish, dir } = createScene(t)
   begin()
-  writeFileSync(`${dir}/a.jsonc`, '{ "credentials": { "c": { "type": "static", "value": "x" } }, "routes": [{ "prefix": "/", "upstream": "https://a.example", "credential": "c", "tls": { "ca": "missing.pem" } }] }')
+  writeFileSync(
+    `${dir}/a.jsonc`,
+    '{ "credentials": { "c": { "type": "static", "value": "x" } }, "routes": [{ "prefix": "/", "upstream": "https://a.example", "credential": "c", "tls": { "ca": "missing.pem" } }] }'
+  )
   await until('the bad one to be read', () => given.length === 1)
   t.match(given[0], { ok: false })
   finish()

@@ -37,7 +37,10 @@ t.test('a wrong password is 502, said once to people, and never shown', async (t
   t.match(JSON.parse((await call(admin, '/ready')).body), { missing: ['a'] })
   t.equal((await call(admin, '/startup')).status, 200)
   const status = (await call(admin, '/status')).body
-  t.match(JSON.parse(status), { ready: false, credentials: [{ name: 'a', state: 'rejected', lastError: { code: 'NotAuthorizedException' } }, { state: 'fresh' }, {}] })
+  t.match(JSON.parse(status), {
+    ready: false,
+    credentials: [{ name: 'a', state: 'rejected', lastError: { code: 'NotAuthorizedException' } }, { state: 'fresh' }, {}]
+  })
   daemon.kill('SIGTERM')
   t.equal(await daemon.exit, 0)
   t.same(canariesIn(daemon.stdout() + daemon.stderr() + status + response.body, world.secrets), [])
@@ -63,7 +66,8 @@ t.test('an identity provider that is away is 503 with Retry-After, and nothing i
 t.test('bad configuration is 78 with every problem and its place', async (t) => {
   const dir = t.testdir({
     'broken.jsonc': '{\n  "listen": "127.0.0.1:0"\n  "routes": []\n}\n',
-    'missing.jsonc': '{\n  "credentials": {\n    "a": { "type": "static", "value": "${NOT_THERE}" },\n    "b": { "type": "static", "value": "${NEITHER}", "colour": "red" }\n  },\n  "routes": [{ "prefix": "/a", "upstream": "http://example.com", "credential": "c" }]\n}\n', // eslint-disable-line no-template-curly-in-string
+    'missing.jsonc':
+      '{\n  "credentials": {\n    "a": { "type": "static", "value": "${NOT_THERE}" },\n    "b": { "type": "static", "value": "${NEITHER}", "colour": "red" }\n  },\n  "routes": [{ "prefix": "/a", "upstream": "http://example.com", "credential": "c" }]\n}\n',
     folder: {}
   })
   const broken = await runCommand(['serve', '-c', `${dir}/broken.jsonc`])
@@ -73,7 +77,13 @@ t.test('bad configuration is 78 with every problem and its place', async (t) => 
 
   const missing = await interpretCommand(['serve', '-c', `${dir}/missing.jsonc`])
   t.equal(missing.status, 78)
-  for (const pattern of [/missing\.jsonc:3:\d+ {2}credentials\.a\.value .*NOT_THERE/, /missing\.jsonc:4:\d+ .*NEITHER/, /colour/, /missing\.jsonc:6:\d+ {2}routes\[0\]\.upstream/, /missing\.jsonc:6:\d+ {2}routes\[0\]\.credential/]) t.match(missing.stderr, pattern)
+  for (const pattern of [
+    /missing\.jsonc:3:\d+ {2}credentials\.a\.value .*NOT_THERE/,
+    /missing\.jsonc:4:\d+ .*NEITHER/,
+    /colour/,
+    /missing\.jsonc:6:\d+ {2}routes\[0\]\.upstream/,
+    /missing\.jsonc:6:\d+ {2}routes\[0\]\.credential/
+  ]) { t.match(missing.stderr, pattern) }
   t.match((await interpretCommand(['check', '-c', `${dir}/missing.jsonc`])).stderr, /NOT_THERE[^]*NEITHER/, 'check says the same')
 
   const absent = await interpretCommand(['serve', '-c', `${dir}/nothing.jsonc`])
@@ -105,39 +115,66 @@ t.test('a port in use is 69 with what to do', async (t) => {
   }
 })
 
-t.test('routes with a listener of their own are listed, shown and drained; one that cannot be opened is 69 and leaves nothing', async (t) => {
-  const world = await startWorld()
-  const socket = `${temporaryFolder(t)}/route.sock`
-  const routes = (address: string): string => world.config.replace('"routes": [', `"routes": [
+t.test(
+  'routes with a listener of their own are listed, shown and drained; one that cannot be opened is 69 and leaves nothing',
+  async (t) => {
+    const world = await startWorld()
+    const socket = `${temporaryFolder(t)}/route.sock`
+    const routes = (address: string): string =>
+      world.config.replace(
+        '"routes": [',
+        `"routes": [
     { "listen": "127.0.0.1:0", "upstream": "${world.api.url}", "credential": "a" },
     { "prefix": "/socket", "listen": "unix:${socket}", "upstream": "${world.api.url}/v2", "credential": "b" },
-    { "listen": "${address}", "upstream": "${world.api.url}" },`)
-  const daemon = await serve(t, { ...world, config: routes('127.0.0.1:0') }, interpretDaemon)
-  const { address, admin, routes: listed } = await daemon.line('listening') as { address: string, admin: string, routes: Array<{ listen: string, address: string }> }
-  t.match(listed, [{ listen: '127.0.0.1:0', address: /^127\.0\.0\.1:\d+$/ }, { listen: `unix:${socket}`, address: `unix:${socket}` }, { listen: '127.0.0.1:0', address: /^127\.0\.0\.1:\d+$/ }])
-  const [own = '', , open = ''] = listed.map((one) => one.address)
-  t.equal(new Set([address, admin, own, open]).size, 4)
-  t.equal((await call(own, '/a/b?c')).status, 200)
-  t.equal(world.api.seen.at(-1)?.url, '/a/b?c')
-  t.equal((await call(`unix:${socket}`, '/x')).status, 200)
-  t.equal(world.api.seen.at(-1)?.url, '/v2/x')
-  t.equal((await call(address, '/orders/x')).status, 200)
-  const status = JSON.parse((await call(admin, '/status')).body) as { routes: Array<{ prefix: string | null, listen: string }> }
-  t.same(status.routes.slice(0, 4).map(({ prefix, listen }) => [prefix, listen]), [[null, own], ['/socket', `unix:${socket}`], [null, open], ['/a', address]])
-  daemon.kill('SIGTERM')
-  t.equal(await daemon.exit, 0)
-  for (const closed of [address, own, `unix:${socket}`, open]) await t.rejects(call(closed, '/'))
+    { "listen": "${address}", "upstream": "${world.api.url}" },`
+      )
+    const daemon = await serve(t, { ...world, config: routes('127.0.0.1:0') }, interpretDaemon)
+    const {
+      address,
+      admin,
+      routes: listed
+    } = (await daemon.line('listening')) as { address: string; admin: string; routes: Array<{ listen: string; address: string }> }
+    t.match(listed, [
+      { listen: '127.0.0.1:0', address: /^127\.0\.0\.1:\d+$/ },
+      { listen: `unix:${socket}`, address: `unix:${socket}` },
+      { listen: '127.0.0.1:0', address: /^127\.0\.0\.1:\d+$/ }
+    ])
+    const [own = '', , open = ''] = listed.map((one) => one.address)
+    t.equal(new Set([address, admin, own, open]).size, 4)
+    t.equal((await call(own, '/a/b?c')).status, 200)
+    t.equal(world.api.seen.at(-1)?.url, '/a/b?c')
+    t.equal((await call(`unix:${socket}`, '/x')).status, 200)
+    t.equal(world.api.seen.at(-1)?.url, '/v2/x')
+    t.equal((await call(address, '/orders/x')).status, 200)
+    const status = JSON.parse((await call(admin, '/status')).body) as { routes: Array<{ prefix: string | null; listen: string }> }
+    t.same(
+      status.routes.slice(0, 4).map(({ prefix, listen }) => [prefix, listen]),
+      [
+        [null, own],
+        ['/socket', `unix:${socket}`],
+        [null, open],
+        ['/a', address]
+      ]
+    )
+    daemon.kill('SIGTERM')
+    t.equal(await daemon.exit, 0)
+    for (const closed of [address, own, `unix:${socket}`, open]) await t.rejects(call(closed, '/'))
 
-  const taken = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => { taken.once('listening', resolve) })
-  t.teardown(() => { taken.close() })
-  const { port } = taken.address() as AddressInfo
-  const failing = await serve(t, { ...world, config: routes(`127.0.0.1:${port}`) }, interpretDaemon)
-  t.equal(await failing.exit, 69)
-  t.match(failing.stderr(), new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: something else listens there; .*listen`))
-  t.notMatch(failing.stdout(), '"listening"')
-  t.notOk(existsSync(socket), 'the socket of the route before it is gone')
-})
+    const taken = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => {
+      taken.once('listening', resolve)
+    })
+    t.teardown(() => {
+      taken.close()
+    })
+    const { port } = taken.address() as AddressInfo
+    const failing = await serve(t, { ...world, config: routes(`127.0.0.1:${port}`) }, interpretDaemon)
+    t.equal(await failing.exit, 69)
+    t.match(failing.stderr(), new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: something else listens there; .*listen`))
+    t.notMatch(failing.stdout(), '"listening"')
+    t.notOk(existsSync(socket), 'the socket of the route before it is gone')
+  }
+)
 
 t.test('an address that other machines can reach is refused without --allow-external', async (t) => {
   const world = await startWorld()
@@ -157,7 +194,13 @@ t.test('environment alone starts the Relayer and Admin presets, with secrets fro
   const socket = `unix:${temporaryFolder(t)}/proxy.sock`
   const daemon = startDaemon(['serve', '--listen', socket, '--admin', '127.0.0.1:0'], {
     // The preset's own hosts are out of reach here: a proxy that refuses stands for every network.
-    env: { RELAYER_API_KEY: 'CANARY-relayer-key', RELAYER_API_SECRET_FILE: `${dir}/secret`, ADMIN_API_KEY: 'CANARY-admin-key', ADMIN_API_SECRET: 'CANARY-admin-secret', HTTPS_PROXY: 'http://user:CANARY-proxy@127.0.0.1:1' },
+    env: {
+      RELAYER_API_KEY: 'CANARY-relayer-key',
+      RELAYER_API_SECRET_FILE: `${dir}/secret`,
+      ADMIN_API_KEY: 'CANARY-admin-key',
+      ADMIN_API_SECRET: 'CANARY-admin-secret',
+      HTTPS_PROXY: 'http://user:CANARY-proxy@127.0.0.1:1'
+    },
     cwd: dir
   })
   t.teardown(async () => {
@@ -168,8 +211,14 @@ t.test('environment alone starts the Relayer and Admin presets, with secrets fro
   t.equal(address, socket)
   const status = (await call(admin, '/status')).body
   t.match(JSON.parse(status), {
-    credentials: [{ name: 'relayer', type: 'defender-relayer' }, { name: 'admin', type: 'defender-admin' }],
-    routes: [{ prefix: '/relayer', upstream: 'https://api.defender.openzeppelin.com' }, { prefix: '/admin', upstream: 'https://defender-api.openzeppelin.com' }]
+    credentials: [
+      { name: 'relayer', type: 'defender-relayer' },
+      { name: 'admin', type: 'defender-admin' }
+    ],
+    routes: [
+      { prefix: '/relayer', upstream: 'https://api.defender.openzeppelin.com' },
+      { prefix: '/admin', upstream: 'https://defender-api.openzeppelin.com' }
+    ]
   })
   daemon.kill('SIGTERM')
   t.equal(await daemon.exit, 0)
@@ -219,7 +268,13 @@ t.test('a secrets file beside the configuration is read, and its secrets stay in
   const world = await startWorld()
   t.teardown(() => world.close())
   const dir = t.testdir({ config: { 'countersign.jsonc': world.config } })
-  writeFileSync(`${dir}/config/secrets.env`, Object.entries(world.secrets).map(([name, value]) => `${name}=${value}\n`).join(''), { mode: 0o600 })
+  writeFileSync(
+    `${dir}/config/secrets.env`,
+    Object.entries(world.secrets)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(''),
+    { mode: 0o600 }
+  )
   const { status, stdout, stderr } = await runCommand(['check'], { cwd: dir })
   t.equal(status, 0)
   t.equal(stdout, 'configuration is good: 3 credentials, 3 routes\n')

@@ -14,12 +14,16 @@ const CONFIG = JSON.stringify({ listen: '127.0.0.1:0', admin: '127.0.0.1:0', rou
 
 /** Runs code inside of the program once its first handler is there; SIGHUP's comes right behind those of SIGTERM and SIGINT. */
 function atFirst (code: string): string[] {
-  return ['--import', `data:text/javascript,${encodeURIComponent(`process.on('newListener', (name) => { if (name === 'SIGHUP') setImmediate(() => { ${code} }) })`)}`]
+  return [
+    '--import',
+    `data:text/javascript,${encodeURIComponent(`process.on('newListener', (name) => { if (name === 'SIGHUP') setImmediate(() => { ${code} }) })`)}`
+  ]
 }
 
 const DEMO = ['demo', '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0']
 
-const sending = (signal: string, afterMs = 0): string[] => atFirst(`setTimeout(() => { process.kill(process.pid, '${signal}') }, ${afterMs})`)
+const sending = (signal: string, afterMs = 0): string[] =>
+  atFirst(`setTimeout(() => { process.kill(process.pid, '${signal}') }, ${afterMs})`)
 
 function start (t: Test, args: readonly string[], options: DaemonOptions = {}): Daemon {
   const daemon = startDaemon(args, options)
@@ -64,7 +68,8 @@ function atCall (module: string, name: string, when: string, code: string): stri
 // Moments of a start that cannot be seen from outside. Those that can follow below: each log line, the first login, the end.
 const MOMENTS: Readonly<Record<string, (signal: string) => string[]>> = {
   'while modules are read': (signal) => sending(signal),
-  'while the configuration is read': (signal) => atCall('node:fs', 'openSync', 'String(args[0]).includes(".json")', `process.kill(process.pid, '${signal}')`),
+  'while the configuration is read': (signal) =>
+    atCall('node:fs', 'openSync', 'String(args[0]).includes(".json")', `process.kill(process.pid, '${signal}')`),
   'as it begins to listen': (signal) => atCall('node:http', 'createServer', 'true', `process.kill(process.pid, '${signal}')`)
 }
 
@@ -99,8 +104,12 @@ t.test('every other command ends at once, with the status of the signal', async 
   const wait = ['wait', '--max', '60s', '--admin', admin]
   const status = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 }
   const cases = [
-    [wait, 'SIGTERM', 0], [wait, 'SIGINT', 150], [wait, 'SIGHUP', 0],
-    [['status', '--admin', admin], 'SIGINT', 0], [['healthcheck', '--admin', admin], 'SIGTERM', 150], [['attack', '-c', file], 'SIGHUP', 150]
+    [wait, 'SIGTERM', 0],
+    [wait, 'SIGINT', 150],
+    [wait, 'SIGHUP', 0],
+    [['status', '--admin', admin], 'SIGINT', 0],
+    [['healthcheck', '--admin', admin], 'SIGTERM', 150],
+    [['attack', '-c', file], 'SIGHUP', 150]
   ] as const
   await Promise.all(cases.map(async ([args, signal, afterMs]) => {
     t.equal(await start(t, args, { node: sending(signal, afterMs) }).exit, status[signal], `${args[0]}, ${signal} after ${afterMs} ms`)
@@ -167,11 +176,27 @@ t.test('a debugger that a SIGUSR1 has opened before the program began is closed;
 t.test('SIGTERM during the first login ends it, whatever the login has come to', async (t) => {
   const credentials = {
     oauth: (url: string) => ({ type: 'oauth2', tokenUrl: `${url}/token`, clientId: 'id', clientSecret: 'secret' }),
-    pool: (url: string) => ({ type: 'cognito', userPoolId: 'eu-west-1_AbCdEf123', clientId: 'id', username: 'user', password: 'password', endpoint: url })
+    pool: (url: string) => ({
+      type: 'cognito',
+      userPoolId: 'eu-west-1_AbCdEf123',
+      clientId: 'id',
+      username: 'user',
+      password: 'password',
+      endpoint: url
+    })
   }
   for (const [name, credentialAt] of Object.entries(credentials)) {
     const { url, connected } = await startSilence(t)
-    const file = configFile(t, JSON.stringify({ listen: '127.0.0.1:0', admin: '127.0.0.1:0', shutdownTimeoutMs: 60_000, credentials: { [name]: credentialAt(url) }, routes: [{ prefix: '/', upstream: url, credential: name }] }))
+    const file = configFile(
+      t,
+      JSON.stringify({
+        listen: '127.0.0.1:0',
+        admin: '127.0.0.1:0',
+        shutdownTimeoutMs: 60_000,
+        credentials: { [name]: credentialAt(url) },
+        routes: [{ prefix: '/', upstream: url, credential: name }]
+      })
+    )
     const ends = async (daemon: Daemon, when: string): Promise<void> => {
       t.equal(await daemon.exit, 0, `${name}, ${when}`)
       t.equal(daemon.lines().at(-1)?.['msg'], 'stopped', 'it did not have to be left behind')
@@ -183,7 +208,10 @@ t.test('SIGTERM during the first login ends it, whatever the login has come to',
     // At once, so that the modules of a login are still being read; and a little later.
     await Promise.all([0, 60].map(async (afterMs) => {
       const killing = `setTimeout(() => { process.kill(process.pid, 'SIGTERM') }, ${afterMs})`
-      await ends(start(t, ['serve', '-c', file], { node: atCall('node:fs', 'writeSync', 'String(args[1]).includes(\'"listening"\')', killing) }), `${afterMs} ms after it listens`)
+      await ends(
+        start(t, ['serve', '-c', file], { node: atCall('node:fs', 'writeSync', 'String(args[1]).includes(\'"listening"\')', killing) }),
+        `${afterMs} ms after it listens`
+      )
     }))
   }
 })
@@ -213,9 +241,14 @@ t.test('a thread that hangs, as in the lookup of a name, does not keep it from e
 
 t.test('what hangs while it stops is left behind when the drain time is over', async (t) => {
   const { url, connected } = await startSilence(t)
-  const file = configFile(t, JSON.stringify({ listen: '127.0.0.1:0', admin: '127.0.0.1:0', shutdownTimeoutMs: 300, routes: [{ prefix: '/', upstream: url }] }))
+  const file = configFile(
+    t,
+    JSON.stringify({ listen: '127.0.0.1:0', admin: '127.0.0.1:0', shutdownTimeoutMs: 300, routes: [{ prefix: '/', upstream: url }] })
+  )
   // No connection is ever said to be closed.
-  const daemon = start(t, ['serve', '-c', file], { node: ['--import', 'data:text/javascript,process.getBuiltinModule("node:net").Server.prototype.close=function(){return this}'] })
+  const daemon = start(t, ['serve', '-c', file], {
+    node: ['--import', 'data:text/javascript,process.getBuiltinModule("node:net").Server.prototype.close=function(){return this}']
+  })
   const { address } = await daemon.line('listening')
   const [host = '', port = ''] = String(address).split(':')
   const socket = connect(Number(port), host).on('error', () => {})

@@ -14,7 +14,7 @@ import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
 const CLI = fileURLToPath(new URL('../../bin/countersign.js', import.meta.url))
-const CONFIG = JSON.stringify({ listen: '127.0.0.1:0', admin: '127.0.0.1:0', credentials: { c: { type: 'static', value: '${CANARY}' } }, routes: [{ prefix: '/', upstream: 'http://127.0.0.1:1', credential: 'c' }] }) // eslint-disable-line no-template-curly-in-string
+const CONFIG = JSON.stringify({ listen: '127.0.0.1:0', admin: '127.0.0.1:0', credentials: { c: { type: 'static', value: '${CANARY}' } }, routes: [{ prefix: '/', upstream: 'http://127.0.0.1:1', credential: 'c' }] })
 
 const makePipe = (path: string): void => { spawnSync('mkfifo', [path]) }
 
@@ -44,14 +44,22 @@ t.test('what is no regular file is refused without being read, and files of 16 M
   t.match(readText(socket), { ok: false, absent: false, reason: /is a pipe/ })
   writeFileSync(join(folder, 'long'), 'x'.repeat(16 * 1024 * 1024))
   t.match(readText(join(folder, 'long')), { ok: true })
-  if (process.platform === 'linux') t.match(readText('/proc/self/status'), { ok: true, text: /^Name:/ }, 'a file that does not tell its size')
+  if (process.platform === 'linux') {
+    t.match(readText('/proc/self/status'), { ok: true, text: /^Name:/ }, 'a file that does not tell its size')
+  }
 })
 
-async function serve (t: Test, { secrets, config = CONFIG, env = {} }: { readonly secrets?: string, readonly config?: string, readonly env?: Record<string, string> }): Promise<{ readonly folder: string, readonly daemon: ReturnType<typeof startDaemon>, readonly address: string }> {
+async function serve (
+  t: Test,
+  { secrets, config = CONFIG, env = {} }: { readonly secrets?: string; readonly config?: string; readonly env?: Record<string, string> }
+): Promise<{ readonly folder: string; readonly daemon: ReturnType<typeof startDaemon>; readonly address: string }> {
   const folder = temporaryFolder(t)
   writeFileSync(join(folder, 'c.jsonc'), config)
   if (secrets !== undefined) writeFileSync(join(folder, 's'), secrets, { mode: 0o600 })
-  const daemon = startDaemon(['serve', '-c', join(folder, 'c.jsonc'), ...(secrets === undefined ? [] : ['-s', join(folder, 's')])], { env, cwd: folder })
+  const daemon = startDaemon(['serve', '-c', join(folder, 'c.jsonc'), ...(secrets === undefined ? [] : ['-s', join(folder, 's')])], {
+    env,
+    cwd: folder
+  })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
     await daemon.exit
@@ -70,7 +78,9 @@ t.test('at a reload each of them is a problem with its place, and the old config
     rmSync(file, { recursive: true })
     make(file)
     daemon.kill('SIGHUP')
-    await until(`${name} to be a problem`, () => problemsOf(daemon).some((problem) => problem.startsWith(`${file}  `) && said.test(problem)))
+    await until(`${name} to be a problem`, () =>
+      problemsOf(daemon).some((problem) => problem.startsWith(`${file}  `) && said.test(problem))
+    )
     await daemon.line('reload failed, the old configuration keeps serving')
     t.equal((await call(address, '/')).status, 502, 'it serves')
   }
@@ -91,7 +101,10 @@ t.test('so it is for the configuration itself, a NAME_FILE and the files of tls'
   makePipe(join(secret, 'canary'))
   await fails(/CANARY_FILE names is a pipe/)
   makePipe(join(folder, 'pem'))
-  writeFileSync(join(folder, 'c.jsonc'), JSON.stringify({ routes: [{ prefix: '/', upstream: 'https://a.example', tls: { ca: 'pem', cert: 'pem', key: 'pem' } }] }))
+  writeFileSync(
+    join(folder, 'c.jsonc'),
+    JSON.stringify({ routes: [{ prefix: '/', upstream: 'https://a.example', tls: { ca: 'pem', cert: 'pem', key: 'pem' } }] })
+  )
   await fails(/routes\[0\]\.tls\.ca .*is a pipe/, /routes\[0\]\.tls\.cert .*is a pipe/, /routes\[0\]\.tls\.key .*is a pipe/)
   rmSync(join(folder, 'c.jsonc'))
   makePipe(join(folder, 'c.jsonc'))
@@ -127,7 +140,11 @@ t.test('a pipe is no reason to reload, however often it is read and written', as
 
 /** Runs a line of bash in which `countersign` is the executable. */
 async function bash (line: string, cwd: string): Promise<{ readonly status: unknown, readonly text: string }> {
-  const child = spawn('bash', ['-c', `countersign () { "${process.execPath}" "${CLI}" "$@"; }; ${line}`], { cwd, env: { PATH: process.env['PATH'] ?? '' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn('bash', ['-c', `countersign () { "${process.execPath}" "${CLI}" "$@"; }; ${line}`], {
+    cwd,
+    env: { PATH: process.env['PATH'] ?? '' },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   let text = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (piece: string) => { text += piece })
   const [status] = await once(child, 'close') as unknown[]
@@ -136,7 +153,7 @@ async function bash (line: string, cwd: string): Promise<{ readonly status: unkn
 
 t.test('at the start pipes are read, each of them once, also where they are slow and are used twice', async (t) => {
   const folder = temporaryFolder(t)
-  const twice = CONFIG.replace('"credentials":{', '"callerToken":"${CANARY}","credentials":{') // eslint-disable-line no-template-curly-in-string
+  const twice = CONFIG.replace('"credentials":{', '"callerToken":"${CANARY}","credentials":{')
   writeFileSync(join(folder, 'c.jsonc'), twice)
   const secret = 'CANARY=0123456789abcdef'
   for (const line of [
@@ -147,14 +164,24 @@ t.test('at the start pipes are read, each of them once, also where they are slow
     `countersign check -c <(cat c.jsonc) -s <(echo ${secret})`,
     'CANARY_FILE=/dev/stdin countersign check -c c.jsonc < <(echo 0123456789abcdef)',
     `mkfifo named; (sleep 0.5; echo ${secret} > named) & countersign check -c c.jsonc -s named`
-  ]) t.match(await bash(line, folder), { status: 0, text: /configuration is good/ }, line)
-  t.match(await bash(`echo ${secret} >s; echo ${secret} | countersign check -c c.jsonc -s /dev/stdin <s`, folder), { status: 0 }, 'a file on stdin')
+  ]) {
+    t.match(await bash(line, folder), { status: 0, text: /configuration is good/ }, line)
+  }
+  t.match(
+    await bash(`echo ${secret} >s; echo ${secret} | countersign check -c c.jsonc -s /dev/stdin <s`, folder),
+    { status: 0 },
+    'a file on stdin'
+  )
 })
 
 t.test('a program\'s end of a pair of sockets on stdin is read as well', async (t) => {
   const folder = temporaryFolder(t)
   writeFileSync(join(folder, 'c.jsonc'), CONFIG)
-  const child = spawn(process.execPath, [CLI, 'check', '-c', 'c.jsonc', '-s', '/dev/stdin'], { cwd: folder, env: {}, stdio: ['pipe', 'ignore', 'inherit'] })
+  const child = spawn(process.execPath, [CLI, 'check', '-c', 'c.jsonc', '-s', '/dev/stdin'], {
+    cwd: folder,
+    env: {},
+    stdio: ['pipe', 'ignore', 'inherit']
+  })
   child.stdin?.end('CANARY=x\n')
   t.same(await once(child, 'exit'), [0, null])
 })
@@ -164,9 +191,18 @@ t.test('a pipe that nobody writes to, or that has no end, is a problem; meanwhil
   writeFileSync(join(folder, 'c.jsonc'), CONFIG)
   makePipe(join(folder, 'pipe'))
   const options: DaemonOptions = { cwd: folder }
-  t.match(await runCommand(['check', '-c', 'c.jsonc', '-s', 'pipe'], options), { status: 78, stderr: /^pipe {2}this file is a pipe that nobody writes to/m })
+  t.match(await runCommand(['check', '-c', 'c.jsonc', '-s', 'pipe'], options), {
+    status: 78,
+    stderr: /^pipe {2}this file is a pipe that nobody writes to/m
+  })
   t.match(await bash('countersign check -c c.jsonc -s <(cat /dev/zero)', folder), { status: 78, text: /is longer than 16 MiB/ })
-  const daemon = startDaemon(['serve', '-c', 'c.jsonc', '-s', 'pipe'], { ...options, node: ['--import', `data:text/javascript,${encodeURIComponent('process.on("newListener",(name)=>{if(name==="uncaughtException")setTimeout(()=>{process.kill(process.pid,"SIGTERM")},300)})')}`] })
+  const daemon = startDaemon(['serve', '-c', 'c.jsonc', '-s', 'pipe'], {
+    ...options,
+    node: [
+      '--import',
+      `data:text/javascript,${encodeURIComponent('process.on("newListener",(name)=>{if(name==="uncaughtException")setTimeout(()=>{process.kill(process.pid,"SIGTERM")},300)})')}`
+    ]
+  })
   t.equal(await daemon.exit, 0)
   t.equal(daemon.stdout() + daemon.stderr(), '')
 })

@@ -18,7 +18,12 @@ const SPY = `data:text/javascript,${encodeURIComponent(`
 const CAN_KEEP = Reflect.has(nodeModule, 'flushCompileCache')
 
 function configOf (t: Test, credential: unknown): string {
-  const config = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', credentials: { one: credential }, routes: [{ prefix: '/api', upstream: 'http://127.0.0.1:9', credential: 'one' }] }
+  const config = {
+    listen: '127.0.0.1:0',
+    admin: '127.0.0.1:0',
+    credentials: { one: credential },
+    routes: [{ prefix: '/api', upstream: 'http://127.0.0.1:9', credential: 'one' }]
+  }
   return join(t.testdir({ 'countersign.json': JSON.stringify(config), home: {}, cache: {}, tmp: {} }), 'countersign.json')
 }
 
@@ -62,16 +67,20 @@ t.test('compiled code comes from and goes to no place that nobody named: other u
   t.same(['home', 'cache', 'tmp'].map((name) => readdirSync(join(folder, name), { recursive: true })), [[], [], ['node-compile-cache']])
 })
 
-t.test('where NODE_COMPILE_CACHE names a place, what was compiled is there once the proxy listens, whatever its end', { skip: !CAN_KEEP && 'this Node keeps nothing before its end' }, async (t) => {
-  const file = configOf(t, STATIC)
-  const cache = join(file, '../cache')
-  const daemon = serve(t, file, { env: { NODE_COMPILE_CACHE: cache } })
-  await daemon.line('listening')
-  await until('what was compiled', () => readdirSync(cache, { recursive: true }).length > 1)
-  daemon.kill('SIGKILL')
-  t.equal(await daemon.exit, 'SIGKILL')
-  t.match(await runCommand(['check', '-c', file], { env: { NODE_COMPILE_CACHE: cache } }), { status: 0, stderr: '' })
-})
+t.test(
+  'where NODE_COMPILE_CACHE names a place, what was compiled is there once the proxy listens, whatever its end',
+  { skip: !CAN_KEEP && 'this Node keeps nothing before its end' },
+  async (t) => {
+    const file = configOf(t, STATIC)
+    const cache = join(file, '../cache')
+    const daemon = serve(t, file, { env: { NODE_COMPILE_CACHE: cache } })
+    await daemon.line('listening')
+    await until('what was compiled', () => readdirSync(cache, { recursive: true }).length > 1)
+    daemon.kill('SIGKILL')
+    t.equal(await daemon.exit, 'SIGKILL')
+    t.match(await runCommand(['check', '-c', file], { env: { NODE_COMPILE_CACHE: cache } }), { status: 0, stderr: '' })
+  }
+)
 
 t.test('a place that cannot be written, or whose files are no code, costs nothing and is not spoken of', async (t) => {
   const file = configOf(t, STATIC)

@@ -26,7 +26,8 @@ async function startSquatter (t: Test, says: string | Buffer | undefined | ((soc
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-const http = (body: string, head = 'HTTP/1.1 200 OK'): string => `${head}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
+const http = (body: string, head = 'HTTP/1.1 200 OK'): string =>
+  `${head}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
 
 const WHOLE = { version: '1.0.0', startedAt: '2026-01-01T00:00:00Z', ready: true, credentials: [], routes: [] }
 const EVIL = '\u001b[2J\u009b31mSQUATTER\u202e'
@@ -61,13 +62,30 @@ t.test('what is no Countersign is said so, and nothing of it is printed', async 
 })
 
 t.test('one that passes for a Countersign cannot act on a terminal, in either form', async (t) => {
-  const admin = await startSquatter(t, http(JSON.stringify({
-    ...WHOLE,
-    version: EVIL,
-    credentials: [{ name: EVIL, type: EVIL, state: 'x'.repeat(100_000), expiresAt: EVIL, refreshAt: null, logins: 1, refreshes: 1, failures: 1, lastError: { code: EVIL, message: EVIL, at: EVIL } }],
-    routes: [{ prefix: EVIL, listen: EVIL, upstream: EVIL, credential: EVIL, schemes: [EVIL] }],
-    [EVIL]: EVIL
-  })))
+  const admin = await startSquatter(
+    t,
+    http(
+      JSON.stringify({
+        ...WHOLE,
+        version: EVIL,
+        credentials: [
+          {
+            name: EVIL,
+            type: EVIL,
+            state: 'x'.repeat(100_000),
+            expiresAt: EVIL,
+            refreshAt: null,
+            logins: 1,
+            refreshes: 1,
+            failures: 1,
+            lastError: { code: EVIL, message: EVIL, at: EVIL }
+          }
+        ],
+        routes: [{ prefix: EVIL, listen: EVIL, upstream: EVIL, credential: EVIL, schemes: [EVIL] }],
+        [EVIL]: EVIL
+      })
+    )
+  )
   for (const args of [[], ['--json']]) {
     const { status, stdout } = await interpretCommand(['status', '--admin', admin, ...args])
     t.equal(status, 0)
@@ -88,9 +106,16 @@ t.test('one that says nothing, or never ends, is given up', async (t) => {
   }
   const silent = await startSquatter(t, undefined)
   t.match(await interpretCommand(['status', '--admin', silent]), { status: 69, stdout: '', stderr: /does not answer in time/ })
-  t.match(await interpretCommand(['wait', '--max', '300ms', '--admin', silent]), { status: 1, stderr: /^timed out: .*does not answer in time/ })
+  t.match(await interpretCommand(['wait', '--max', '300ms', '--admin', silent]), {
+    status: 1,
+    stderr: /^timed out: .*does not answer in time/
+  })
   t.match(await runCommand(['status', '--admin', await startSquatter(t, endless)]), { status: 69, stdout: '' })
-  t.match(await interpretCommand(['status', '--admin', await startSquatter(t, 'HTTP/1.1 200 OK\r\n\r\n{', false)]), { status: 69, stdout: '', stderr: /does not answer in time/ })
+  t.match(await interpretCommand(['status', '--admin', await startSquatter(t, 'HTTP/1.1 200 OK\r\n\r\n{', false)]), {
+    status: 69,
+    stdout: '',
+    stderr: /does not answer in time/
+  })
 })
 
 t.test('wait and healthcheck do not take a stranger for the daemon', async (t) => {
@@ -108,7 +133,14 @@ t.test('wait and healthcheck do not take a stranger for the daemon', async (t) =
 })
 
 t.test('the proxy\'s own listener is known by its code', async (t) => {
-  const proxy = await startSquatter(t, http(JSON.stringify({ statusCode: 404, code: 'CS_NO_ROUTE', error: 'Not Found', message: EVIL }), 'HTTP/1.1 404 Not Found'))
-  t.match(await interpretCommand(['status', '--admin', proxy]), { status: 69, stdout: '', stderr: `not running: ${proxy} answers CS_NO_ROUTE; is this the admin address (--admin ADDR)?\n` })
+  const proxy = await startSquatter(
+    t,
+    http(JSON.stringify({ statusCode: 404, code: 'CS_NO_ROUTE', error: 'Not Found', message: EVIL }), 'HTTP/1.1 404 Not Found')
+  )
+  t.match(await interpretCommand(['status', '--admin', proxy]), {
+    status: 69,
+    stdout: '',
+    stderr: `not running: ${proxy} answers CS_NO_ROUTE; is this the admin address (--admin ADDR)?\n`
+  })
   t.match(await interpretCommand(['status', '--admin', `unix:${temporaryFolder(t)}/none`]), { status: 69, stderr: /nothing answers at/ })
 })

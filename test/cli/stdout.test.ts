@@ -27,7 +27,10 @@ async function start (t: Test, stdout: number | 'pipe', under: readonly string[]
   const folder = temporaryFolder(t)
   const address = `unix:${folder}/proxy.sock`
   const config = join(folder, 'c.jsonc')
-  writeFileSync(config, JSON.stringify({ listen: address, admin: `unix:${folder}/admin.sock`, routes: [{ prefix: '/', upstream: api.url }] }))
+  writeFileSync(
+    config,
+    JSON.stringify({ listen: address, admin: `unix:${folder}/admin.sock`, routes: [{ prefix: '/', upstream: api.url }] })
+  )
   const [command = '', ...args] = [...under, process.execPath, ...node, CLI, 'serve', '-c', config]
   const child = spawn(command, args, { stdio: ['ignore', stdout, 'ignore'] })
   const exit = once(child, 'exit').then(([code, signal]: unknown[]) => code ?? signal)
@@ -43,7 +46,9 @@ async function start (t: Test, stdout: number | 'pipe', under: readonly string[]
 // As much of a path as a line of the log shows.
 const LONG_PATH = `/${'x'.repeat(511)}`
 
-/** Makes lines of some 640 bytes, by requests that are sent without waiting for responses. Resolves once all of them are answered with 200. */
+/**
+ * Makes lines of some 640 bytes, by requests that are sent without waiting for responses. Resolves once all of them are answered with 200.
+ */
 async function flood (address: string, count: number): Promise<void> {
   const socket = connect(address.slice('unix:'.length)).setEncoding('latin1')
   let text = ''
@@ -109,13 +114,17 @@ t.test('a pipe that nobody reads: everything is served, and what was left out is
 t.test('it ends in time, be its stdout a pipe, a socket or a full disk that takes no more', async (t) => {
   const { writer } = makePipe(t)
   const full = process.platform === 'linux' ? [['a full disk', openSync('/dev/full', 'w'), 20]] as const : []
-  await Promise.all(([['a pipe', writer, MORE_THAN_FITS], ['a socket', 'pipe', 3 * MORE_THAN_FITS], ...full] as const).map(async ([name, stdout, count]) => {
-    const { child, exit, address } = await start(t, stdout)
-    await flood(address, count)
-    child.kill('SIGTERM')
-    t.equal(await exit, 0, name)
-    if (typeof stdout === 'number') closeSync(stdout)
-  }))
+  await Promise.all(
+    ([['a pipe', writer, MORE_THAN_FITS], ['a socket', 'pipe', 3 * MORE_THAN_FITS], ...full] as const).map(
+      async ([name, stdout, count]) => {
+        const { child, exit, address } = await start(t, stdout)
+        await flood(address, count)
+        child.kill('SIGTERM')
+        t.equal(await exit, 0, name)
+        if (typeof stdout === 'number') closeSync(stdout)
+      }
+    )
+  )
 })
 
 t.test('why it ends by a defect of ours is there for a reader that goes on, behind all that waits', async (t) => {

@@ -5,8 +5,10 @@ import { linesOf, loadFile } from './load-fixture.ts'
 const GOOD = {
   listen: '"127.0.0.1:0"',
   limits: '{ "requests": 1 }',
-  credentials: '{ "a": { "type": "static", "value": "x" }, "b": { "type": "cognito", "userPoolId": "eu-west-1_x", "clientId": "c", "username": "u", "password": "p" } }',
-  routes: '[{ "prefix": "/a", "upstream": "https://x.example", "credential": "a" }, { "prefix": "/b", "upstream": "https://x.example", "credential": "b" }]'
+  credentials:
+    '{ "a": { "type": "static", "value": "x" }, "b": { "type": "cognito", "userPoolId": "eu-west-1_x", "clientId": "c", "username": "u", "password": "p" } }',
+  routes:
+    '[{ "prefix": "/a", "upstream": "https://x.example", "credential": "a" }, { "prefix": "/b", "upstream": "https://x.example", "credential": "b" }]'
 }
 
 /** One fault: the text that it replaces in the file, by what, and what is said about it. */
@@ -19,7 +21,12 @@ const PROBLEMS: readonly Problem[] = [
   ['wrong type', '"requests": 1', '"requests": "many"', / limits\.requests {2}must be/],
   ['unknown key of limits', '{ "requests"', '{ "requets": 1, "requests"', / limits\.requets {2}unknown key/],
   ['bad address', '"127.0.0.1:0"', '"nonsense"', / listen {2}is no address/],
-  ['second value of a duplicate key', '"prefix": "/a"', '"prefix": "/a", "timeoutMs": 1, "timeoutMs": "60s"', /1:\d+ {2}routes\[0\]\.timeoutMs {2}must be/],
+  [
+    'second value of a duplicate key',
+    '"prefix": "/a"',
+    '"prefix": "/a", "timeoutMs": 1, "timeoutMs": "60s"',
+    /1:\d+ {2}routes\[0\]\.timeoutMs {2}must be/
+  ],
   ['a duplicate key', '"prefix": "/a"', '"prefix": "/a", "websocket": true, "websocket": true', / routes\[0\]\.websocket {2}duplicate key/],
   ['unknown credential', '"credential": "a"', '"credential": "nobody"', / routes\[0\]\.credential {2}names no credential/],
   ['bad upstream', '"/b", "upstream": "https://x.example"', '"/b", "upstream": "ftp://x"', / routes\[1\]\.upstream {2}/],
@@ -39,7 +46,9 @@ t.test('of any two faults both are told', async (t) => {
       // Where the one has taken the place of the other there is nothing to combine.
       if (one !== other && !once.includes(otherFrom)) continue
       const lines = linesOf(loadFile(t, one === other ? once : once.replace(otherFrom, () => otherTo)))
-      for (const [name, , , told] of [one, other]) if (!lines.some((line) => told.test(line))) t.fail(`${one[0]} and ${other[0]}: ${name} is not told`, { lines })
+      for (const [name, , , told] of [one, other]) {
+        if (!lines.some((line) => told.test(line))) t.fail(`${one[0]} and ${other[0]}: ${name} is not told`, { lines })
+      }
     }
   }
 })

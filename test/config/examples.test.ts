@@ -25,21 +25,38 @@ const goodExample = (t: Test, config: string): Config => {
   t.same(linesOf(result), [])
   return configOf(result)
 }
-const schemesOf = ({ routes }: Config): unknown[] => routes.map(({ prefix, upstream, bindings }) => [prefix, upstream, bindings.map(({ scheme }) => Object.values(scheme).join(' '))])
+const schemesOf = ({ routes }: Config): unknown[] =>
+  routes.map(({ prefix, upstream, bindings }) => [prefix, upstream, bindings.map(({ scheme }) => Object.values(scheme).join(' '))])
 
 t.test('the annotated example loads with the example secrets, without a warning', async (t) => {
   const { credentials, routes } = goodExample(t, 'countersign.example.jsonc')
   t.same([...credentials.keys()], ['orders', 'relayer', 'team', 'maps', 'reports'])
-  t.same(routes.map(({ prefix }) => prefix), ['/orders', '/relayer', '/team', '/maps', '/gateway', '/reports', undefined, '/engine', '/local'])
+  t.same(
+    routes.map(({ prefix }) => prefix),
+    ['/orders', '/relayer', '/team', '/maps', '/gateway', '/reports', undefined, '/engine', '/local']
+  )
 })
 
-t.test('the examples show every key of the top level, of a route, of relay, of apiCredentials and of a credential of type oauth2', async (t) => {
-  const texts = readdirSync(folder).filter((name) => name.endsWith('.example.jsonc')).map((name) => readFileSync(join(folder, name), 'utf8'))
-  const values = texts.map((text) => parseJsonc(text).document?.value)
-  t.same(Object.keys(FileSchema.shape).filter((key) => !isSection(key) && values.every((value) => valueAt(value, [key]) === undefined)), [])
-  const keys = [RouteSchema, RelaySchema, ApiCredentialSchema, CREDENTIAL_SHAPES.oauth2].flatMap(({ shape }) => Object.keys(shape)).filter((key) => key !== 'allowInsecureEndpoint')
-  t.same(keys.filter((key) => texts.every((text) => !text.includes(`"${key}"`))), [])
-})
+t.test(
+  'the examples show every key of the top level, of a route, of relay, of apiCredentials and of a credential of type oauth2',
+  async (t) => {
+    const texts = readdirSync(folder)
+      .filter((name) => name.endsWith('.example.jsonc'))
+      .map((name) => readFileSync(join(folder, name), 'utf8'))
+    const values = texts.map((text) => parseJsonc(text).document?.value)
+    t.same(
+      Object.keys(FileSchema.shape).filter((key) => !isSection(key) && values.every((value) => valueAt(value, [key]) === undefined)),
+      []
+    )
+    const keys = [RouteSchema, RelaySchema, ApiCredentialSchema, CREDENTIAL_SHAPES.oauth2]
+      .flatMap(({ shape }) => Object.keys(shape))
+      .filter((key) => key !== 'allowInsecureEndpoint')
+    t.same(
+      keys.filter((key) => texts.every((text) => !text.includes(`"${key}"`))),
+      []
+    )
+  }
+)
 
 t.test('the OIS example: two headers, two parameters, a token beside a cookie, and a public API by itself', async (t) => {
   const config = goodExample(t, 'ois.example.jsonc')
@@ -55,26 +72,52 @@ t.test('the OIS example: two headers, two parameters, a token beside a cookie, a
 
 t.test('the relay example: a source for each kind', async (t) => {
   const { routes: [route] } = goodExample(t, 'relay.example.jsonc')
-  t.same(route?.bindings.flatMap(({ value }) => value.type === 'relay' ? [`${value.kind} ${value.source.type}`] : []), [
-    'relayRequesterAddress header', 'relaySponsorAddress header', 'relaySponsorWalletAddress fixed', 'relayChainId fixed', 'relayChainType fixed', 'relayRequestId generate'
-  ])
+  t.same(
+    route?.bindings.flatMap(({ value }) => (value.type === 'relay' ? [`${value.kind} ${value.source.type}`] : [])),
+    [
+      'relayRequesterAddress header',
+      'relaySponsorAddress header',
+      'relaySponsorWalletAddress fixed',
+      'relayChainId fixed',
+      'relayChainType fixed',
+      'relayRequestId generate'
+    ]
+  )
 })
 
 t.test('the OAuth 2.0 example', async (t) => {
   const config = goodExample(t, 'oauth2.example.jsonc')
-  t.match(config.credentials.get('search'), { type: 'oauth2', tokenUrl: 'https://login.example.org/token?tenant=42', clientAuth: 'post', resource: ['https://search.example.org/'] })
-  t.same(schemesOf(config), [['/billing', 'https://billing.example.com/v3', ['http bearer']], ['/search', 'https://search.example.org', ['apiKey header X-Access-Token']]])
+  t.match(config.credentials.get('search'), {
+    type: 'oauth2',
+    tokenUrl: 'https://login.example.org/token?tenant=42',
+    clientAuth: 'post',
+    resource: ['https://search.example.org/']
+  })
+  t.same(schemesOf(config), [
+    ['/billing', 'https://billing.example.com/v3', ['http bearer']],
+    ['/search', 'https://search.example.org', ['apiKey header X-Access-Token']]
+  ])
 })
 
 t.test('the OpenZeppelin Relayer example loads with its one secret', async (t) => {
-  const result = loadConfig({ env: { OPENZEPPELIN_RELAYER_API_KEY: 'a-key' }, cwd: folder, options: { config: 'openzeppelin-relayer.example.jsonc' } })
+  const result = loadConfig({
+    env: { OPENZEPPELIN_RELAYER_API_KEY: 'a-key' },
+    cwd: folder,
+    options: { config: 'openzeppelin-relayer.example.jsonc' }
+  })
   t.same(linesOf(result), [])
   const [route] = configOf(result).routes
-  t.match(route, { prefix: '/relayer', upstream: 'http://relayer.internal:8080', bindings: [{ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token' } }] })
+  t.match(route, {
+    prefix: '/relayer',
+    upstream: 'http://relayer.internal:8080',
+    bindings: [{ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token' } }]
+  })
 })
 
 t.test('an unmodified Airnode config.json: one warning, one route, and none of the Airnode\'s own secrets', async (t) => {
   const result = loadExample(t, 'airnode-config.example.json')
-  t.same(linesOf(result), ['airnode-config.example.json:2:3  chains  "chains", "nodeSettings", "triggers", "templates" belong to an Airnode and are ignored; only ois, apiCredentials and Countersign\'s own keys are read'])
+  t.same(linesOf(result), [
+    'airnode-config.example.json:2:3  chains  "chains", "nodeSettings", "triggers", "templates" belong to an Airnode and are ignored; only ois, apiCredentials and Countersign\'s own keys are read'
+  ])
   t.same(schemesOf(configOf(result)), [['/currency-converter-api', 'https://converter.example.com/v1', ['apiKey query access_key']]])
 })

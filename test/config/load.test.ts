@@ -7,17 +7,38 @@ import { formatProblem, loadConfig } from '#src/config/load.ts'
 import { configOf, linesOf, load, loadFile } from './load-fixture.ts'
 
 const RELAYER = { RELAYER_API_KEY: 'key', RELAYER_API_SECRET: 'secret' }
-const COGNITO = { COUNTERSIGN_UPSTREAM: 'https://api.example.com/v1/', COGNITO_USER_POOL_ID: 'eu-west-1_AbC', COGNITO_CLIENT_ID: 'client', COGNITO_USERNAME: 'user', COGNITO_PASSWORD: 'pass' }
+const COGNITO = {
+  COUNTERSIGN_UPSTREAM: 'https://api.example.com/v1/',
+  COGNITO_USER_POOL_ID: 'eu-west-1_AbC',
+  COGNITO_CLIENT_ID: 'client',
+  COGNITO_USERNAME: 'user',
+  COGNITO_PASSWORD: 'pass'
+}
 const MINIMAL = { routes: [{ prefix: '/', upstream: 'https://x.example' }] }
 
 t.test('the Defender Relayer variables make a credential and a route, without a file', async (t) => {
   const config = configOf(load(t, { env: RELAYER }))
   const credential = config.credentials.get('relayer')
-  t.match(credential, { type: 'defender-relayer', userPoolId: 'us-west-2_iLmIggsiy', clientId: '1bpd19lcr33qvg5cr3oi79rdap', tokenUse: 'access', authFlow: 'srp', endpoint: 'https://cognito-idp.us-west-2.amazonaws.com' })
+  t.match(credential, {
+    type: 'defender-relayer',
+    userPoolId: 'us-west-2_iLmIggsiy',
+    clientId: '1bpd19lcr33qvg5cr3oi79rdap',
+    tokenUse: 'access',
+    authFlow: 'srp',
+    endpoint: 'https://cognito-idp.us-west-2.amazonaws.com'
+  })
   if (credential?.type !== 'defender-relayer') return
   t.equal(credential.username.reveal(), 'key')
   t.equal(credential.password.reveal(), 'secret')
-  t.match(config.routes, [{ prefix: '/relayer', upstream: 'https://api.defender.openzeppelin.com', credential: 'relayer', timeoutMs: 60_000, idleTimeoutMs: 300_000 }])
+  t.match(config.routes, [
+    {
+      prefix: '/relayer',
+      upstream: 'https://api.defender.openzeppelin.com',
+      credential: 'relayer',
+      timeoutMs: 60_000,
+      idleTimeoutMs: 300_000
+    }
+  ])
   const [first, second] = config.routes[0]?.bindings ?? []
   t.match(first, { scheme: { type: 'apiKey', in: 'header', name: 'X-Api-Key' }, value: { type: 'fixed', credential: 'relayer' } })
   t.equal(first?.value.type === 'fixed' && first.value.value.reveal(), 'key')
@@ -25,24 +46,50 @@ t.test('the Defender Relayer variables make a credential and a route, without a 
 })
 
 t.test('defaults are those of the contract', async (t) => {
-  const { listen, admin, allowExternal, allowedHosts, allowedOrigins, accessLog, shutdownTimeoutMs, limits, logins, logLevel, callerToken } = configOf(loadFile(t, MINIMAL))
-  t.same({ listen, admin, allowExternal, allowedHosts, allowedOrigins, accessLog, shutdownTimeoutMs, limits, logins, logLevel, callerToken }, {
-    listen: { type: 'tcp', host: '127.0.0.1', port: 8080 },
-    admin: { type: 'tcp', host: '127.0.0.1', port: 8081 },
-    allowExternal: false,
-    allowedHosts: [],
-    allowedOrigins: [],
-    accessLog: 1,
-    shutdownTimeoutMs: 30_000,
-    limits: { connections: 10_000, requests: 2000, headerBytes: 32_768 },
-    logins: { concurrency: 4, perSecond: 20 },
-    logLevel: 'info',
-    callerToken: undefined
-  })
+  const {
+    listen,
+    admin,
+    allowExternal,
+    allowedHosts,
+    allowedOrigins,
+    accessLog,
+    shutdownTimeoutMs,
+    limits,
+    logins,
+    logLevel,
+    callerToken
+  } = configOf(loadFile(t, MINIMAL))
+  t.same(
+    { listen, admin, allowExternal, allowedHosts, allowedOrigins, accessLog, shutdownTimeoutMs, limits, logins, logLevel, callerToken },
+    {
+      listen: { type: 'tcp', host: '127.0.0.1', port: 8080 },
+      admin: { type: 'tcp', host: '127.0.0.1', port: 8081 },
+      allowExternal: false,
+      allowedHosts: [],
+      allowedOrigins: [],
+      accessLog: 1,
+      shutdownTimeoutMs: 30_000,
+      limits: { connections: 10_000, requests: 2000, headerBytes: 32_768 },
+      logins: { concurrency: 4, perSecond: 20 },
+      logLevel: 'info',
+      callerToken: undefined
+    }
+  )
 })
 
 t.test('several sets of variables combine', async (t) => {
-  const config = configOf(load(t, { env: { ...RELAYER, ADMIN_API_KEY: 'a', ADMIN_API_SECRET: 'b', ...COGNITO, COGNITO_CLIENT_SECRET: 'shh', COGNITO_ENDPOINT: 'http://127.0.0.1:9229' } }))
+  const config = configOf(
+    load(t, {
+      env: {
+        ...RELAYER,
+        ADMIN_API_KEY: 'a',
+        ADMIN_API_SECRET: 'b',
+        ...COGNITO,
+        COGNITO_CLIENT_SECRET: 'shh',
+        COGNITO_ENDPOINT: 'http://127.0.0.1:9229'
+      }
+    })
+  )
   t.same([...config.credentials.keys()], ['relayer', 'admin', 'default'])
   t.same(config.routes.map(({ prefix, upstream }) => [prefix, upstream]), [
     ['/relayer', 'https://api.defender.openzeppelin.com'],
@@ -55,7 +102,10 @@ t.test('several sets of variables combine', async (t) => {
 })
 
 t.test('secrets of the sets may come from files and from the secrets file', async (t) => {
-  const result = load(t, { files: { key: 'from-file\n', 's.env': 'RELAYER_API_SECRET=from-secrets\n' }, env: { RELAYER_API_KEY_FILE: 'key' } })
+  const result = load(t, {
+    files: { key: 'from-file\n', 's.env': 'RELAYER_API_SECRET=from-secrets\n' },
+    env: { RELAYER_API_KEY_FILE: 'key' }
+  })
   const credential = configOf(result).credentials.get('relayer')
   t.ok(credential?.type === 'defender-relayer' && credential.username.equals('from-file') && credential.password.equals('from-secrets'))
   t.same(result.files.map((file) => file.split('/').at(-1)), ['s.env', 'key'])
@@ -64,13 +114,34 @@ t.test('secrets of the sets may come from files and from the secrets file', asyn
 t.test('an incomplete set names the variables that are missing', async (t) => {
   t.same(linesOf(load(t, { env: { RELAYER_API_KEY: 'x', COGNITO_USERNAME: 'u', COGNITO_CLIENT_ID: 'c' } })), [
     'RELAYER_API_SECRET  is not set, though RELAYER_API_KEY is; set it (or RELAYER_API_SECRET_FILE), or remove the other variables of the set',
-    ...['COGNITO_USER_POOL_ID', 'COGNITO_PASSWORD', 'COUNTERSIGN_UPSTREAM'].map((name) => `${name}  is not set, though COGNITO_CLIENT_ID is; set it (or ${name}_FILE), or remove the other variables of the set`)
+    ...['COGNITO_USER_POOL_ID', 'COGNITO_PASSWORD', 'COUNTERSIGN_UPSTREAM'].map(
+      (name) => `${name}  is not set, though COGNITO_CLIENT_ID is; set it (or ${name}_FILE), or remove the other variables of the set`
+    )
   ])
 })
 
 t.test('a malformed variable of a set is named, its value is not shown', async (t) => {
-  const lines = linesOf(load(t, { env: { RELAYER_API_KEY: 'CANARY\r\nX-Evil: 1', RELAYER_API_SECRET: ' ', ...COGNITO, COUNTERSIGN_UPSTREAM: 'http://CANARY.example', COGNITO_USER_POOL_ID: 'CANARY', COGNITO_CLIENT_ID: 'CANARY x', COGNITO_ENDPOINT: 'ftp://CANARY' } }))
-  t.same(lines.map((line) => line.split('  ')[0]).sort(), ['COGNITO_CLIENT_ID', 'COGNITO_ENDPOINT', 'COGNITO_USER_POOL_ID', 'COUNTERSIGN_UPSTREAM', 'RELAYER_API_KEY', 'RELAYER_API_SECRET'])
+  const lines = linesOf(
+    load(t, {
+      env: {
+        RELAYER_API_KEY: 'CANARY\r\nX-Evil: 1',
+        RELAYER_API_SECRET: ' ',
+        ...COGNITO,
+        COUNTERSIGN_UPSTREAM: 'http://CANARY.example',
+        COGNITO_USER_POOL_ID: 'CANARY',
+        COGNITO_CLIENT_ID: 'CANARY x',
+        COGNITO_ENDPOINT: 'ftp://CANARY'
+      }
+    })
+  )
+  t.same(lines.map((line) => line.split('  ')[0]).sort(), [
+    'COGNITO_CLIENT_ID',
+    'COGNITO_ENDPOINT',
+    'COGNITO_USER_POOL_ID',
+    'COUNTERSIGN_UPSTREAM',
+    'RELAYER_API_KEY',
+    'RELAYER_API_SECRET'
+  ])
   t.match(lines.find((line) => line.startsWith('RELAYER_API_KEY')), /holds a line break or NUL, which no header can carry; remove it/)
   t.notMatch(lines.join('\n'), /CANARY/)
 })
@@ -78,7 +149,9 @@ t.test('a malformed variable of a set is named, its value is not shown', async (
 t.test('with neither file nor variables the message shows the three ways to start', async (t) => {
   const [line = '', ...rest] = linesOf(load(t, {}))
   t.same(rest, [])
-  for (const way of ['RELAYER_API_KEY', 'COUNTERSIGN_UPSTREAM', 'config/countersign.jsonc', 'countersign demo']) t.ok(line.includes(way), way)
+  for (const way of ['RELAYER_API_KEY', 'COUNTERSIGN_UPSTREAM', 'config/countersign.jsonc', 'countersign demo']) {
+    t.ok(line.includes(way), way)
+  }
   t.equal(linesOf(load(t, { env: { COUNTERSIGN_LOG_LEVEL: 'loud' } })).length, 2, 'beside other problems too')
 })
 
@@ -86,7 +159,8 @@ t.test('the file: command line, else environment, else config/countersign.jsonc 
   const file = (prefix: string): string => JSON.stringify({ routes: [{ prefix, upstream: 'https://x.example' }] })
   const files = { 'a.jsonc': file('/a'), 'b.jsonc': file('/b'), config: { 'countersign.jsonc': file('/c') } }
   const cwd = t.testdir(files)
-  const prefix = (env: NodeJS.ProcessEnv, config?: string): unknown => configOf(loadConfig({ env, cwd, options: { config } })).routes[0]?.prefix
+  const prefix = (env: NodeJS.ProcessEnv, config?: string): unknown =>
+    configOf(loadConfig({ env, cwd, options: { config } })).routes[0]?.prefix
   t.equal(prefix({ COUNTERSIGN_CONFIG: 'b.jsonc' }, 'a.jsonc'), '/a')
   t.equal(prefix({ COUNTERSIGN_CONFIG: join(cwd, 'b.jsonc') }), '/b')
   t.equal(prefix(RELAYER), '/c', 'and the variables are only secrets then')
@@ -94,7 +168,10 @@ t.test('the file: command line, else environment, else config/countersign.jsonc 
 
 t.test('the secrets: command line, else environment, else config/secrets.env where it exists', async (t) => {
   const cwd = t.testdir({
-    'c.jsonc': JSON.stringify({ credentials: { a: { type: 'static', value: '${NAME}' } }, routes: [{ prefix: '/', upstream: 'https://x', credential: 'a' }] }),
+    'c.jsonc': JSON.stringify({
+      credentials: { a: { type: 'static', value: '${NAME}' } },
+      routes: [{ prefix: '/', upstream: 'https://x', credential: 'a' }]
+    }),
     'a.env': 'NAME=a',
     'b.env': 'NAME=b',
     config: { 'secrets.env': 'NAME=c' }
@@ -111,16 +188,23 @@ t.test('the secrets: command line, else environment, else config/secrets.env whe
 
 t.test('a file that was named and cannot be read is an error; a variable\'s path is not shown', async (t) => {
   const cwd = t.testdir({ folder: {}, 'utf16.jsonc': Buffer.from('\uFEFF{}', 'utf16le') })
-  const lines = (env: NodeJS.ProcessEnv, options: object = {}): string[] => linesOf(loadConfig({ env: { ...RELAYER, ...env }, cwd, options }))
+  const lines = (env: NodeJS.ProcessEnv, options: object = {}): string[] =>
+    linesOf(loadConfig({ env: { ...RELAYER, ...env }, cwd, options }))
   t.same(lines({}, { config: 'gone.jsonc' }), ['gone.jsonc  this file does not exist; correct the path (--config) or remove it'])
   t.same(lines({}, { config: 'folder' }), ['folder  this file is a directory; correct the path (--config) or remove it'])
   t.same(lines({}, { config: 'utf16.jsonc' }), ['utf16.jsonc  this file is not UTF-8; correct the path (--config) or remove it'])
   t.same(lines({}, { config: '' }), ['--config  is empty; name a file'])
   t.same(lines({}, { secrets: 'gone.env' }), ['gone.env  this file does not exist; correct the path (--secrets) or remove it'])
-  t.same(lines({ COUNTERSIGN_CONFIG: 'CANARY' }), ['COUNTERSIGN_CONFIG  the file that it names does not exist; correct the path or the file'])
-  t.same(lines({ COUNTERSIGN_SECRETS: 'folder' }), ['COUNTERSIGN_SECRETS  the file that it names is a directory; correct the path or the file'])
+  t.same(lines({ COUNTERSIGN_CONFIG: 'CANARY' }), [
+    'COUNTERSIGN_CONFIG  the file that it names does not exist; correct the path or the file'
+  ])
+  t.same(lines({ COUNTERSIGN_SECRETS: 'folder' }), [
+    'COUNTERSIGN_SECRETS  the file that it names is a directory; correct the path or the file'
+  ])
   t.same(lines({ COUNTERSIGN_CONFIG: '' }), ['COUNTERSIGN_CONFIG  is empty; set it to a value, or remove the variable'])
-  t.match(linesOf(loadConfig({ env: {}, cwd: t.testdir({ config: { 'countersign.jsonc': {} } }), options: {} })), [/^config\/countersign\.jsonc {2}this file is a directory;/])
+  t.match(linesOf(loadConfig({ env: {}, cwd: t.testdir({ config: { 'countersign.jsonc': {} } }), options: {} })), [
+    /^config\/countersign\.jsonc {2}this file is a directory;/
+  ])
 })
 
 t.test('a file that this user may not read is an error', { skip: process.getuid?.() === 0 || process.platform === 'win32' }, async (t) => {
@@ -163,7 +247,11 @@ t.test('every error has its FILE:LINE:COLUMN and path, all of them at once, from
 })
 
 t.test('a syntax error has its place, and what variables say is checked beside it', async (t) => {
-  const result = load(t, { files: { 'c.jsonc': '{\n  "routes": [\n}' }, env: { COUNTERSIGN_LISTEN: '0.0.0.0:80' }, options: { admin: 'x' } })
+  const result = load(t, {
+    files: { 'c.jsonc': '{\n  "routes": [\n}' },
+    env: { COUNTERSIGN_LISTEN: '0.0.0.0:80' },
+    options: { admin: 'x' }
+  })
   t.match(linesOf(result), [/^--admin {2}is no address;/, /^c\.jsonc:3:1 {2}/])
   t.equal(linesOf(result).length, 2, 'the file might have allowed the external address')
 })
@@ -193,36 +281,80 @@ t.test('no error shows a value: a canary in every field, as literal, as secret a
     credentials: {
       a: { type: 'static', value: 'x' },
       b: { type: 'static', username: 'u', password: 'p' },
-      c: { type: 'cognito', userPoolId: 'r_1', clientId: 'c', username: 'u', password: 'p', clientSecret: 's', tokenUse: 'id', authFlow: 'srp', endpoint: 'https://e', allowInsecureEndpoint: false },
+      c: {
+        type: 'cognito',
+        userPoolId: 'r_1',
+        clientId: 'c',
+        username: 'u',
+        password: 'p',
+        clientSecret: 's',
+        tokenUse: 'id',
+        authFlow: 'srp',
+        endpoint: 'https://e',
+        allowInsecureEndpoint: false
+      },
       d: { type: 'defender-admin', apiKey: 'k', apiSecret: 's' },
-      e: { type: 'oauth2', tokenUrl: 'https://t', clientId: 'c', clientSecret: 's', scope: 's', audience: 'a', resource: 'r:', clientAuth: 'post', extra: { a: 'b' }, allowInsecureEndpoint: false }
+      e: {
+        type: 'oauth2',
+        tokenUrl: 'https://t',
+        clientId: 'c',
+        clientSecret: 's',
+        scope: 's',
+        audience: 'a',
+        resource: 'r:',
+        clientAuth: 'post',
+        extra: { a: 'b' },
+        allowInsecureEndpoint: false
+      }
     },
     routes: [
-      { prefix: '/', upstream: 'https://x', credential: 'a', allow: ['GET /'], timeoutMs: 1, idleTimeoutMs: 1, maxBodyBytes: 1, websocket: true, allowInsecureUpstream: false, inject: [{ type: 'apiKey', in: 'query', name: 'n', use: 'value', credential: 'a', postQuery: 'url' }, { type: 'http', scheme: 'basic', credential: 'b' }] },
+      {
+        prefix: '/',
+        upstream: 'https://x',
+        credential: 'a',
+        allow: ['GET /'],
+        timeoutMs: 1,
+        idleTimeoutMs: 1,
+        maxBodyBytes: 1,
+        websocket: true,
+        allowInsecureUpstream: false,
+        inject: [
+          { type: 'apiKey', in: 'query', name: 'n', use: 'value', credential: 'a', postQuery: 'url' },
+          { type: 'http', scheme: 'basic', credential: 'b' }
+        ]
+      },
       { prefix: '/c', upstream: 'https://x', credential: 'c' },
       { prefix: '/d', credential: 'd' },
       { prefix: '/e', upstream: 'https://x', credential: 'e' },
-      { prefix: '/o', ois: 'O', allow: 'ois', postQuery: 'url', relay: { relayChainId: '1', relayRequesterAddress: { header: 'x' }, relayRequestId: { generate: true } } }
-    ],
-    ois: [{
-      title: 'O',
-      oisFormat: '1.0.0',
-      apiSpecifications: {
-        servers: [{ url: 'https://o' }],
-        components: {
-          securitySchemes: {
-            k: { type: 'apiKey', in: 'query', name: 'k' },
-            b: { type: 'http', scheme: 'basic' },
-            h: { type: 'apiKey', in: 'header', name: 'h' },
-            c: { type: 'relayChainId', in: 'cookie', name: 'c' },
-            r: { type: 'relayRequesterAddress', in: 'header', name: 'r' },
-            i: { type: 'relayRequestId', in: 'header', name: 'i' }
-          }
-        },
-        security: { k: [], b: [], h: [], c: [], r: [], i: [] },
-        paths: { '/x': { get: {} } }
+      {
+        prefix: '/o',
+        ois: 'O',
+        allow: 'ois',
+        postQuery: 'url',
+        relay: { relayChainId: '1', relayRequesterAddress: { header: 'x' }, relayRequestId: { generate: true } }
       }
-    }],
+    ],
+    ois: [
+      {
+        title: 'O',
+        oisFormat: '1.0.0',
+        apiSpecifications: {
+          servers: [{ url: 'https://o' }],
+          components: {
+            securitySchemes: {
+              k: { type: 'apiKey', in: 'query', name: 'k' },
+              b: { type: 'http', scheme: 'basic' },
+              h: { type: 'apiKey', in: 'header', name: 'h' },
+              c: { type: 'relayChainId', in: 'cookie', name: 'c' },
+              r: { type: 'relayRequesterAddress', in: 'header', name: 'r' },
+              i: { type: 'relayRequestId', in: 'header', name: 'i' }
+            }
+          },
+          security: { k: [], b: [], h: [], c: [], r: [], i: [] },
+          paths: { '/x': { get: {} } }
+        }
+      }
+    ],
     apiCredentials: [
       { oisTitle: 'O', securitySchemeName: 'k', securitySchemeValue: 'v' },
       { oisTitle: 'O', securitySchemeName: 'b', securitySchemeValue: 'dTpw' },
@@ -241,29 +373,60 @@ t.test('no error shows a value: a canary in every field, as literal, as secret a
   }
   walk(good, [])
   t.ok(leaves.length > 90)
-  const canaries = ['CANARY', 'CANARY\r\nX-Evil: 1', 'Bearer CANARY', 'Basic CANARY:x', ' CANARY:\u20ac', 'https://u:CANARY@x/?CANARY', 'http://CANARY.example/..', '/CANARY/', '*CANARY', '${canary}', '${ CANARY-1 }', '${CANARY']
+  const canaries = [
+    'CANARY',
+    'CANARY\r\nX-Evil: 1',
+    'Bearer CANARY',
+    'Basic CANARY:x',
+    ' CANARY:\u20ac',
+    'https://u:CANARY@x/?CANARY',
+    'http://CANARY.example/..',
+    '/CANARY/',
+    '*CANARY',
+    '${canary}',
+    '${ CANARY-1 }',
+    '${CANARY'
+  ]
   // A title that is written out is no secret, and messages name an OIS by it.
   const isTitle = (path: ReadonlyArray<string | number>): boolean => path[0] === 'ois' && path[2] === 'title'
-  const result = leaves.flatMap((path) => canaries.flatMap((canary, index) => [isTitle(path) ? 1 : canary, '${NAME}', ...(index === 0 ? [{ CANARY_VALUE: canary }, [canary]] : [])].map((replacement) => {
-    const copy = structuredClone(good)
-    const owner = path.slice(0, -1).reduce<unknown>((value, key) => Reflect.get(value as object, key), copy)
-    Reflect.set(owner as object, path.at(-1) ?? '', replacement)
-    return loadFile(t, copy, { NAME: canary })
-  })))
+  const result = leaves.flatMap((path) =>
+    canaries.flatMap((canary, index) =>
+      [isTitle(path) ? 1 : canary, '${NAME}', ...(index === 0 ? [{ CANARY_VALUE: canary }, [canary]] : [])].map((replacement) => {
+        const copy = structuredClone(good)
+        const owner = path.slice(0, -1).reduce<unknown>((value, key) => Reflect.get(value as object, key), copy)
+        Reflect.set(owner as object, path.at(-1) ?? '', replacement)
+        return loadFile(t, copy, { NAME: canary })
+      })
+    )
+  )
   const leaks = result.flatMap(linesOf).map((line) => line.replaceAll('CANARY_VALUE', '')).filter((line) => /canary/i.test(line))
   t.same(leaks, [])
-  const seen = result.flatMap((one) => one.ok ? [inspect(one.config.credentials, { depth: 9 })] : []).filter((text) => /canary/i.test(text.replace(/(?:userPoolId|clientId|endpoint|tokenUrl|scope|audience|resource|extra): .*/g, '')))
+  const seen = result
+    .flatMap((one) => (one.ok ? [inspect(one.config.credentials, { depth: 9 })] : []))
+    .filter((text) => /canary/i.test(text.replace(/(?:userPoolId|clientId|endpoint|tokenUrl|scope|audience|resource|extra): .*/g, '')))
   t.same(seen, [], 'nor does an inspected configuration show a secret')
 })
 
 t.test('a configuration is frozen through and through', async (t) => {
   const config = configOf(load(t, { env: RELAYER }))
-  for (const part of [config, config.listen, config.limits, config.routes, config.routes[0], config.routes[0]?.bindings, config.routes[0]?.bindings[0]?.value, config.credentials.get('relayer')]) t.ok(Object.isFrozen(part))
+  for (const part of [
+    config,
+    config.listen,
+    config.limits,
+    config.routes,
+    config.routes[0],
+    config.routes[0]?.bindings,
+    config.routes[0]?.bindings[0]?.value,
+    config.credentials.get('relayer')
+  ]) { t.ok(Object.isFrozen(part)) }
 })
 
 t.test('warnings do not stop the start, and come with the configuration', async (t) => {
   const result = load(t, {
-    files: { 'c.jsonc': JSON.stringify({ credentials: { a: { type: 'static', value: '${KEY}' } }, callerToken: 'short' }), 's.env': 'KEY=x#y\nKEY=z' },
+    files: {
+      'c.jsonc': JSON.stringify({ credentials: { a: { type: 'static', value: '${KEY}' } }, callerToken: 'short' }),
+      's.env': 'KEY=x#y\nKEY=z'
+    },
     env: { COUNTERSIGN_UPSTREAM: 'https://x' }
   })
   t.ok(result.ok)
@@ -278,7 +441,10 @@ t.test('warnings do not stop the start, and come with the configuration', async 
 })
 
 t.test('the files that were read are listed, with absolute paths', async (t) => {
-  const result = load(t, { files: { 'c.jsonc': JSON.stringify({ ...MINIMAL, callerToken: '${TOKEN}' }), 's.env': 'A=1', token: 'a token of some length' }, env: { TOKEN_FILE: 'token' } })
+  const result = load(t, {
+    files: { 'c.jsonc': JSON.stringify({ ...MINIMAL, callerToken: '${TOKEN}' }), 's.env': 'A=1', token: 'a token of some length' },
+    env: { TOKEN_FILE: 'token' }
+  })
   t.same(result.files.map((file) => file.slice(file.lastIndexOf('/'))), ['/c.jsonc', '/s.env', '/token'])
   t.ok(result.files.every((file) => file.startsWith('/')))
 })

@@ -35,17 +35,29 @@ async function call (url: string, operation: string, body: object): Promise<Emul
     body: JSON.stringify(body)
   })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, body: text.startsWith('{') ? JSON.parse(text) as Record<string, unknown> : { text } }
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : { text }
+  }
 }
 
 /** Step 1 of a login. */
 async function start (url: string, client: SrpClient, fields: Record<string, string> = {}): Promise<EmulatorResponse> {
-  return await call(url, 'InitiateAuth', { AuthFlow: 'USER_SRP_AUTH', ClientId: CLIENT_ID, AuthParameters: { USERNAME: USER.username, SRP_A: client.A, ...fields } })
+  return await call(url, 'InitiateAuth', {
+    AuthFlow: 'USER_SRP_AUTH',
+    ClientId: CLIENT_ID,
+    AuthParameters: { USERNAME: USER.username, SRP_A: client.A, ...fields }
+  })
 }
 
 /** Step 2 of a login. */
 async function respond (url: string, responses: Record<string, string>, clientId = CLIENT_ID): Promise<EmulatorResponse> {
-  return await call(url, 'RespondToAuthChallenge', { ChallengeName: 'PASSWORD_VERIFIER', ClientId: clientId, ChallengeResponses: responses })
+  return await call(url, 'RespondToAuthChallenge', {
+    ChallengeName: 'PASSWORD_VERIFIER',
+    ClientId: clientId,
+    ChallengeResponses: responses
+  })
 }
 
 const challengeOf = (response: EmulatorResponse): ChallengeParameters => response.body['ChallengeParameters'] as ChallengeParameters
@@ -112,9 +124,16 @@ t.test('the tokens carry the claims of Cognito, and only the emulator\'s own ver
   const forged = Buffer.from(JSON.stringify({ ...access, username: 'mallory' })).toString('base64url')
   const none = Buffer.from('{"alg":"none"}').toString('base64url')
   const hmac = Buffer.from('{"alg":"HS256"}').toString('base64url')
-  const bad = [`${head}.${forged}.${signature}`, `${none}.${payload}.`, `${none}.${payload}.${signature}`, 'nonsense', '', `${head}.${payload}`,
+  const bad = [
+    `${head}.${forged}.${signature}`,
+    `${none}.${payload}.`,
+    `${none}.${payload}.${signature}`,
+    'nonsense',
+    '',
+    `${head}.${payload}`,
     `${hmac}.${payload}.${createHmac('sha256', 'x').update(`${hmac}.${payload}`).digest('base64url')}`,
-    (await createTokenSigner()).sign('access', access)]
+    (await createTokenSigner()).sign('access', access)
+  ]
   for (const token of bad) t.equal(emulator.verify(token), undefined)
 })
 
@@ -140,7 +159,11 @@ t.test('a secret block serves once, for its user and its client, for three minut
   let now = Date.now()
   const users = [USER, { username: 'bob', password: USER.password }]
   const signer = await createTokenSigner()
-  const emulator = await startCognitoEmulator({ signer, now: () => now, pools: [{ id: POOL_ID, clients: [{ id: CLIENT_ID }, { id: 'other' }], users }] })
+  const emulator = await startCognitoEmulator({
+    signer,
+    now: () => now,
+    pools: [{ id: POOL_ID, clients: [{ id: CLIENT_ID }, { id: 'other' }], users }]
+  })
   t.teardown(() => emulator.close())
   const client = createSrpClient(POOL_NAME)
   const { url } = emulator
@@ -170,11 +193,28 @@ t.test('a secret block serves once, for its user and its client, for three minut
 t.test('TIMESTAMP must be in the one form, and within five minutes', async t => {
   const emulator = await startEmulator(t, { now: () => Date.UTC(2026, 0, 3, 7, 8, 9) })
   const client = createSrpClient(POOL_NAME)
-  const attempt = async (timestamp: string): Promise<EmulatorResponse> => await respond(emulator.url, client.respond(challengeOf(await start(emulator.url, client)), USER.password, timestamp))
-  for (const good of ['Sat Jan 3 07:08:09 UTC 2026', 'Sat Jan 3 07:13:09 UTC 2026', 'Sat Jan 3 07:03:09 UTC 2026']) t.equal((await attempt(good)).status, 200, good)
-  for (const bad of ['Sat Jan 03 07:08:09 UTC 2026', 'Sun Jan 3 07:08:09 UTC 2026', 'Sat Jan 3 07:13:10 UTC 2026', 'Sat Jan 3 07:03:08 UTC 2026']) t.same((await attempt(bad)).body, WRONG, bad)
-  for (const unreadable of ['2026-01-03T07:08:09Z', 'Sa Jan 3 07:08:09 UTC 2026', 'Sat Jan 3 07:08:09 GMT 2026', 'Xyz Jan 3 07:08:09 UTC 2026']) {
-    t.same((await attempt(unreadable)).body, { __type: 'InvalidParameterException', message: 'TIMESTAMP format should be EEE MMM d HH:mm:ss z yyyy in english.' }, unreadable)
+  const attempt = async (timestamp: string): Promise<EmulatorResponse> =>
+    await respond(emulator.url, client.respond(challengeOf(await start(emulator.url, client)), USER.password, timestamp))
+  for (const good of ['Sat Jan 3 07:08:09 UTC 2026', 'Sat Jan 3 07:13:09 UTC 2026', 'Sat Jan 3 07:03:09 UTC 2026']) {
+    t.equal((await attempt(good)).status, 200, good)
+  }
+  for (const bad of [
+    'Sat Jan 03 07:08:09 UTC 2026',
+    'Sun Jan 3 07:08:09 UTC 2026',
+    'Sat Jan 3 07:13:10 UTC 2026',
+    'Sat Jan 3 07:03:08 UTC 2026'
+  ]) { t.same((await attempt(bad)).body, WRONG, bad) }
+  for (const unreadable of [
+    '2026-01-03T07:08:09Z',
+    'Sa Jan 3 07:08:09 UTC 2026',
+    'Sat Jan 3 07:08:09 GMT 2026',
+    'Xyz Jan 3 07:08:09 UTC 2026'
+  ]) {
+    t.same(
+      (await attempt(unreadable)).body,
+      { __type: 'InvalidParameterException', message: 'TIMESTAMP format should be EEE MMM d HH:mm:ss z yyyy in english.' },
+      unreadable
+    )
   }
 })
 
@@ -196,7 +236,11 @@ t.test('an unknown user gets a made-up challenge, or is told apart where the cli
 })
 
 t.test('users that may not log in are told why, once their password is right', async t => {
-  const states = [['disabled', 'NotAuthorizedException'], ['unconfirmed', 'UserNotConfirmedException'], ['reset-required', 'PasswordResetRequiredException']] as const
+  const states = [
+    ['disabled', 'NotAuthorizedException'],
+    ['unconfirmed', 'UserNotConfirmedException'],
+    ['reset-required', 'PasswordResetRequiredException']
+  ] as const
   for (const [state, code] of states) {
     const emulator = await startEmulator(t, { users: [{ ...USER, state }] })
     t.match((await logIn(emulator.url)).body, { __type: code })
@@ -206,7 +250,8 @@ t.test('users that may not log in are told why, once their password is right', a
 
 t.test('the plain password flow works, and knows a wrong password', async t => {
   const emulator = await startEmulator(t)
-  const attempt = (parameters: object): Promise<EmulatorResponse> => call(emulator.url, 'InitiateAuth', { AuthFlow: 'USER_PASSWORD_AUTH', ClientId: CLIENT_ID, AuthParameters: parameters })
+  const attempt = (parameters: object): Promise<EmulatorResponse> =>
+    call(emulator.url, 'InitiateAuth', { AuthFlow: 'USER_PASSWORD_AUTH', ClientId: CLIENT_ID, AuthParameters: parameters })
   t.ok(tokensOf(await attempt({ USERNAME: USER.username, PASSWORD: USER.password })).AccessToken)
   t.same((await attempt({ USERNAME: USER.username, PASSWORD: 'wrong' })).body, WRONG)
   t.same((await attempt({ USERNAME: 'nobody', PASSWORD: USER.password })).body, WRONG)
@@ -235,7 +280,11 @@ t.test('a refresh keeps auth_time and origin_jti, and gives no new refresh token
 t.test('a refresh token that is unknown, of another client, revoked or expired is refused in the service\'s words', async t => {
   let now = Date.now()
   const signer = await createTokenSigner()
-  const emulator = await startCognitoEmulator({ signer, now: () => now, pools: [{ id: POOL_ID, clients: [{ id: CLIENT_ID, refreshLifetimeSeconds: 3600 }, { id: 'other' }], users: [USER] }] })
+  const emulator = await startCognitoEmulator({
+    signer,
+    now: () => now,
+    pools: [{ id: POOL_ID, clients: [{ id: CLIENT_ID, refreshLifetimeSeconds: 3600 }, { id: 'other' }], users: [USER] }]
+  })
   t.teardown(() => emulator.close())
   const token = tokensOf(await logIn(emulator.url)).RefreshToken
   t.match((await refresh(emulator.url, 'made up')).body, { __type: 'NotAuthorizedException', message: 'Invalid Refresh Token.' })
@@ -275,13 +324,19 @@ t.test('a client with a secret wants its hash in both steps and the secret in th
   const client = createSrpClient(POOL_NAME)
   t.match((await start(emulator.url, client)).body, { __type: 'NotAuthorizedException', message: /SECRET_HASH was not received/ })
   t.match((await start(emulator.url, client, { SECRET_HASH: hash('bob') })).body, { message: /Unable to verify secret hash/ })
-  const challenge = challengeOf(await start(emulator.url, client, { USERNAME: 'alice@example.com', SECRET_HASH: hash('alice@example.com') }))
+  const challenge = challengeOf(
+    await start(emulator.url, client, { USERNAME: 'alice@example.com', SECRET_HASH: hash('alice@example.com') })
+  )
   t.equal(challenge.USER_ID_FOR_SRP, 'alice')
   const proof = client.respond(challenge, USER.password)
-  t.match((await respond(emulator.url, { ...proof, SECRET_HASH: hash('alice@example.com') })).body, { message: /Unable to verify secret hash/ })
+  t.match((await respond(emulator.url, { ...proof, SECRET_HASH: hash('alice@example.com') })).body, {
+    message: /Unable to verify secret hash/
+  })
   const tokens = tokensOf(await respond(emulator.url, { ...proof, SECRET_HASH: hash('alice') }))
   t.match((await refreshWithRotation(emulator.url, tokens.RefreshToken)).body, { __type: 'InvalidParameterException' })
-  t.match((await refreshWithRotation(emulator.url, tokens.RefreshToken, { ClientSecret: 'wrong' })).body, { __type: 'NotAuthorizedException' })
+  t.match((await refreshWithRotation(emulator.url, tokens.RefreshToken, { ClientSecret: 'wrong' })).body, {
+    __type: 'NotAuthorizedException'
+  })
   t.equal((await refreshWithRotation(emulator.url, tokens.RefreshToken, { ClientSecret: secret })).status, 200)
   t.equal((await refresh(emulator.url, tokens.RefreshToken, { SECRET_HASH: hash('alice') })).status, 200)
 })
@@ -291,9 +346,20 @@ t.test('a pool that tracks devices gives one, and refreshes only for it once it 
   const tokens = tokensOf(await logIn(emulator.url))
   const { DeviceKey: key } = tokens.NewDeviceMetadata ?? { DeviceKey: '' }
   t.equal(emulator.verify(tokens.AccessToken)?.['device_key'], key)
-  t.match((await refresh(emulator.url, tokens.RefreshToken, { DEVICE_KEY: key })).body, { message: 'Invalid Refresh Token.' }, 'not confirmed')
-  const confirmation = { AccessToken: tokens.AccessToken, DeviceKey: key, DeviceSecretVerifierConfig: { Salt: 'YQ==', PasswordVerifier: 'YQ==' }, DeviceName: 'test' }
-  t.match((await call(emulator.url, 'ConfirmDevice', { ...confirmation, AccessToken: tokens.IdToken })).body, { __type: 'NotAuthorizedException' })
+  t.match(
+    (await refresh(emulator.url, tokens.RefreshToken, { DEVICE_KEY: key })).body,
+    { message: 'Invalid Refresh Token.' },
+    'not confirmed'
+  )
+  const confirmation = {
+    AccessToken: tokens.AccessToken,
+    DeviceKey: key,
+    DeviceSecretVerifierConfig: { Salt: 'YQ==', PasswordVerifier: 'YQ==' },
+    DeviceName: 'test'
+  }
+  t.match((await call(emulator.url, 'ConfirmDevice', { ...confirmation, AccessToken: tokens.IdToken })).body, {
+    __type: 'NotAuthorizedException'
+  })
   t.same((await call(emulator.url, 'ConfirmDevice', confirmation)).body, { UserConfirmationNecessary: false })
   t.match((await refresh(emulator.url, tokens.RefreshToken)).body, { message: 'Invalid Refresh Token.' }, 'no device')
   t.equal((await refresh(emulator.url, tokens.RefreshToken, { DEVICE_KEY: key })).status, 200)
@@ -307,8 +373,20 @@ t.test('the record tells what happened, and never a password or a token', async 
   await refresh(emulator.url, tokens.RefreshToken)
   await logIn(emulator.url, 'wrong')
   t.match(emulator.record, [
-    { operation: 'InitiateAuth', flow: 'USER_SRP_AUTH', username: USER.username, clientId: CLIENT_ID, outcome: 'challenge', tokenId: undefined },
-    { operation: 'RespondToAuthChallenge', flow: 'PASSWORD_VERIFIER', outcome: 'ok', tokenId: emulator.verify(tokens.AccessToken)?.['jti'] },
+    {
+      operation: 'InitiateAuth',
+      flow: 'USER_SRP_AUTH',
+      username: USER.username,
+      clientId: CLIENT_ID,
+      outcome: 'challenge',
+      tokenId: undefined
+    },
+    {
+      operation: 'RespondToAuthChallenge',
+      flow: 'PASSWORD_VERIFIER',
+      outcome: 'ok',
+      tokenId: emulator.verify(tokens.AccessToken)?.['jti']
+    },
     { operation: 'InitiateAuth', flow: 'REFRESH_TOKEN_AUTH', username: USER.username, outcome: 'ok', tokenId: String },
     { operation: 'InitiateAuth', outcome: 'challenge' },
     { operation: 'RespondToAuthChallenge', outcome: 'NotAuthorizedException', tokenId: undefined }
@@ -390,14 +468,22 @@ t.test('requests that are no calls are refused, and large ones are not read to t
   t.match((await call(emulator.url, 'InitiateAuth', [] as unknown as object)).body, { __type: 'SerializationException' })
   t.match((await call(emulator.url, 'InitiateAuth', {})).body, { __type: 'InvalidParameterException' })
   t.match((await call(emulator.url, 'InitiateAuth', { ClientId: 'nobody' })).body, { __type: 'ResourceNotFoundException' })
-  t.match((await call(emulator.url, 'InitiateAuth', { ClientId: CLIENT_ID, AuthFlow: 'CUSTOM_AUTH', AuthParameters: {} })).body, { __type: 'InvalidParameterException' })
-  t.match((await call(emulator.url, 'InitiateAuth', { ClientId: CLIENT_ID, AuthFlow: 'USER_SRP_AUTH', AuthParameters: null })).body, { __type: 'InvalidParameterException' })
-  t.match((await call(emulator.url, 'RespondToAuthChallenge', { ClientId: CLIENT_ID, ChallengeName: 'SMS_MFA' })).body, { __type: 'InvalidParameterException' })
+  t.match((await call(emulator.url, 'InitiateAuth', { ClientId: CLIENT_ID, AuthFlow: 'CUSTOM_AUTH', AuthParameters: {} })).body, {
+    __type: 'InvalidParameterException'
+  })
+  t.match((await call(emulator.url, 'InitiateAuth', { ClientId: CLIENT_ID, AuthFlow: 'USER_SRP_AUTH', AuthParameters: null })).body, {
+    __type: 'InvalidParameterException'
+  })
+  t.match((await call(emulator.url, 'RespondToAuthChallenge', { ClientId: CLIENT_ID, ChallengeName: 'SMS_MFA' })).body, {
+    __type: 'InvalidParameterException'
+  })
   t.equal(emulator.record.length, 5, 'what is no call is not recorded')
 
   const socket = connect(Number(new URL(emulator.url).port), '127.0.0.1')
   t.teardown(() => { socket.destroy() })
-  socket.write('POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: AWSCognitoIdentityProviderService.InitiateAuth\r\ncontent-length: 999999999\r\n\r\n')
+  socket.write(
+    'POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: AWSCognitoIdentityProviderService.InitiateAuth\r\ncontent-length: 999999999\r\n\r\n'
+  )
   socket.write('x'.repeat(200_000))
   let response = ''
   for await (const chunk of socket as AsyncIterable<Buffer>) {

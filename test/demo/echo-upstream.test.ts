@@ -19,7 +19,12 @@ async function startEcho (t: Test, options: Partial<EchoUpstreamOptions> = {}): 
 
 interface Facts {
   readonly verdict: string
-  readonly arrived: { readonly method: string, readonly path: string, readonly headers: Readonly<Record<string, string>>, readonly body: string }
+  readonly arrived: {
+    readonly method: string
+    readonly path: string
+    readonly headers: Readonly<Record<string, string>>
+    readonly body: string
+  }
 }
 
 async function ask (upstream: EchoUpstream, path: string, request: PlainRequest = {}): Promise<PlainResponse & { readonly facts: Facts }> {
@@ -80,7 +85,11 @@ t.test('no secret stands in a response', async (t) => {
   t.notOk(body.includes(TOKEN) || body.includes(KEY))
   t.match(facts.arrived, {
     path: '/txs?token=canary…cdef (29 characters)&Secret=canary…cdef (27 characters)&monkey=wrench&key=…',
-    headers: { authorization: 'Bearer canary…cdef (29 characters)', 'x-api-key': 'canary…cdef (27 characters)', 'x-request-id': 'kept as it is' }
+    headers: {
+      authorization: 'Bearer canary…cdef (29 characters)',
+      'x-api-key': 'canary…cdef (27 characters)',
+      'x-request-id': 'kept as it is'
+    }
   })
   const short = await ask(upstream, '/', { headers: { authorization: 'Bearer tiny', 'x-api-key': 'tiny' } })
   t.match(short.facts.arrived.headers, { authorization: 'Bearer …', 'x-api-key': '…' }, 'a short one shows nothing at all')

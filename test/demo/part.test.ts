@@ -32,7 +32,10 @@ interface Part {
 
 /** Starts a part as its container does, from what was built; it ends with the test. */
 function startPart (t: Test, args: readonly string[], env: Readonly<Record<string, string>>): Part {
-  const child = spawn(process.execPath, [PART, ...args], { env: { PATH: process.env['PATH'] ?? '', DEMO_PORT: '0', ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [PART, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', DEMO_PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   const text = { stdout: '', stderr: '' }
   let ended = false
   let look = (): void => {}
@@ -54,7 +57,9 @@ function startPart (t: Test, args: readonly string[], env: Readonly<Record<strin
     await exit
   })
   const shows = (pattern: RegExp): Promise<RegExpExecArray> => new Promise((resolve, reject) => {
-    const fail = (): void => { reject(new Error(`stdout does not show ${String(pattern)}\n--- stdout\n${text.stdout}\n--- stderr\n${text.stderr}`)) }
+    const fail = (): void => {
+      reject(new Error(`stdout does not show ${String(pattern)}\n--- stdout\n${text.stdout}\n--- stderr\n${text.stderr}`))
+    }
     const timer = setTimeout(fail, DEADLINE_MS)
     look = () => {
       const match = pattern.exec(text.stdout)
@@ -150,7 +155,11 @@ t.test('the algorithm and the key id that a token names are compared, never foll
   t.equal(verify(tokenOf({ alg: 'RS512', kid: 'k' }, (input) => sign('sha512', input, privateKey))), undefined)
   t.equal(verify(tokenOf({ alg: 'none', kid: 'k' }, () => Buffer.alloc(0))), undefined)
   const pem = publicKey.export({ format: 'pem', type: 'spki' })
-  t.equal(verify(tokenOf({ alg: 'HS256', kid: 'k' }, (input) => createHmac('sha256', pem).update(input).digest())), undefined, 'RFC 8725 section 2.1')
+  t.equal(
+    verify(tokenOf({ alg: 'HS256', kid: 'k' }, (input) => createHmac('sha256', pem).update(input).digest())),
+    undefined,
+    'RFC 8725 section 2.1'
+  )
 })
 
 t.test('keys of other kinds, for other uses, too short or malformed are passed over', async (t) => {
@@ -202,7 +211,11 @@ t.test('the identity provider logs in the user of the secret files, as the compo
 })
 
 t.test('the compose example is a good configuration where the compose file puts it', async (t) => {
-  const result = loadConfig({ env: { ...SECRETS, COUNTERSIGN_LISTEN: '0.0.0.0:8080', COUNTERSIGN_ALLOW_EXTERNAL: 'true', COUNTERSIGN_ALLOWED_HOSTS: 'countersign' }, cwd: CONFIG, options: { config: 'compose.example.jsonc' } })
+  const result = loadConfig({
+    env: { ...SECRETS, COUNTERSIGN_LISTEN: '0.0.0.0:8080', COUNTERSIGN_ALLOW_EXTERNAL: 'true', COUNTERSIGN_ALLOWED_HOSTS: 'countersign' },
+    cwd: CONFIG,
+    options: { config: 'compose.example.jsonc' }
+  })
   if (!result.ok) throw new Error('it loads')
   t.match(result.config.routes, [{ prefix: '/relayer', upstream: 'http://upstream:9000' }])
   t.match(result.config, { allowedHosts: ['countersign'], listen: { host: '0.0.0.0', port: 8080 } })
@@ -291,7 +304,12 @@ t.test('what is wrong with its start is said, without a value', async (t) => {
     [['identity-provider'], {}, 78, /^secret RELAYER_API_KEY is not set; /],
     [['identity-provider'], { ...files, RELAYER_API_SECRET_FILE: '/canary/none' }, 78, /^the file that RELAYER_API_SECRET_FILE names /],
     [['identity-provider'], { ...files, DEMO_PORT: 'canary' }, 78, /^DEMO_PORT: is no whole number from 0 to 65535; /],
-    [['identity-provider'], { ...files, DEMO_TOKEN_LIFE_SECONDS: '0' }, 78, /^DEMO_TOKEN_LIFE_SECONDS: is no whole number from 1 to 86400; /],
+    [
+      ['identity-provider'],
+      { ...files, DEMO_TOKEN_LIFE_SECONDS: '0' },
+      78,
+      /^DEMO_TOKEN_LIFE_SECONDS: is no whole number from 1 to 86400; /
+    ],
     [['upstream'], files, 78, /^DEMO_JWKS_URL: is no URL; /],
     [['upstream'], { ...upstream, DEMO_PORT: taken }, 69, /^cannot listen: .*EADDRINUSE/]
   ]

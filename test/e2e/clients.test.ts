@@ -2,7 +2,14 @@ import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { Agent as HttpAgent, createServer, request as httpRequest, type IncomingMessage, type RequestOptions, type ServerResponse } from 'node:http'
+import {
+  Agent as HttpAgent,
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+  type ServerResponse
+} from 'node:http'
 import { connect, createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -46,14 +53,21 @@ t.test('Node\'s http', async (t) => {
   const proxy = await startPair(t)
   const agent = new HttpAgent({ keepAlive: true, maxSockets: 1 })
   t.teardown(() => { agent.destroy() })
-  const ask = (path: string, options: RequestOptions = {}, body?: Buffer | Readable): Promise<{ response: IncomingMessage, body: Buffer }> => new Promise((resolve, reject) => {
-    const outgoing = httpRequest(base(proxy) + path, { agent, ...options }, (response) => {
-      read(response).then((content) => { resolve({ response, body: content }) }, reject)
+  const ask = (
+    path: string,
+    options: RequestOptions = {},
+    body?: Buffer | Readable
+  ): Promise<{ response: IncomingMessage; body: Buffer }> =>
+    new Promise((resolve, reject) => {
+      const outgoing = httpRequest(base(proxy) + path, { agent, ...options }, (response) => {
+        read(response).then((content) => {
+          resolve({ response, body: content })
+        }, reject)
+      })
+      outgoing.on('error', reject)
+      if (body instanceof Readable) body.pipe(outgoing)
+      else outgoing.end(body)
     })
-    outgoing.on('error', reject)
-    if (body instanceof Readable) body.pipe(outgoing)
-    else outgoing.end(body)
-  })
   const echo = async (...args: Parameters<typeof ask>): Promise<Echo> => JSON.parse((await ask(...args)).body.toString()) as Echo
   const head = await ask('/api/sized', { method: 'HEAD' })
   const packed = await ask('/api/gzip', { headers: { 'accept-encoding': 'gzip' } })
@@ -74,7 +88,8 @@ t.test('undici: request', async (t) => {
   const proxy = await startPair(t)
   const dispatcher = new Agent({ pipelining: 1, connections: 1 })
   t.teardown(() => dispatcher.destroy())
-  const ask = (path: string, options: Omit<NonNullable<Parameters<typeof request>[1]>, 'dispatcher'> = {}): ReturnType<typeof request> => request(base(proxy) + path, { dispatcher, ...options })
+  const ask = (path: string, options: Omit<NonNullable<Parameters<typeof request>[1]>, 'dispatcher'> = {}): ReturnType<typeof request> =>
+    request(base(proxy) + path, { dispatcher, ...options })
   const echo = async (...args: Parameters<typeof ask>): Promise<Echo> => (await ask(...args)).body.json() as Promise<Echo>
   const bytes = async (...args: Parameters<typeof ask>): Promise<ArrayBuffer> => (await ask(...args)).body.arrayBuffer()
   const head = await ask('/api/sized', { method: 'HEAD' })
@@ -97,7 +112,8 @@ t.test('undici: fetch', async (t) => {
   const proxy = await startPair(t)
   const dispatcher = new Agent()
   t.teardown(() => dispatcher.destroy())
-  const ask = (path: string, options: Omit<NonNullable<Parameters<typeof fetch>[1]>, 'dispatcher'> = {}): ReturnType<typeof fetch> => fetch(base(proxy) + path, { dispatcher, ...options })
+  const ask = (path: string, options: Omit<NonNullable<Parameters<typeof fetch>[1]>, 'dispatcher'> = {}): ReturnType<typeof fetch> =>
+    fetch(base(proxy) + path, { dispatcher, ...options })
   const echo = async (...args: Parameters<typeof ask>): Promise<Echo> => await (await ask(...args)).json() as Echo
   const bytes = async (path: string): Promise<ArrayBuffer> => (await ask(path)).arrayBuffer()
   const head = await ask('/api/sized', { method: 'HEAD' })
@@ -128,7 +144,8 @@ t.test('curl', { skip: missing('curl') }, async (t) => {
   const folder = temporaryFolder(t)
   const file = join(folder, 'body')
   writeFileSync(file, BODY)
-  const curl = (args: readonly string[]): Promise<Finished> => run('curl', ['--silent', '--show-error', '--max-time', '30', ...args.map((arg) => arg.startsWith('/api') ? base(proxy) + arg : arg)])
+  const curl = (args: readonly string[]): Promise<Finished> =>
+    run('curl', ['--silent', '--show-error', '--max-time', '30', ...args.map((arg) => (arg.startsWith('/api') ? base(proxy) + arg : arg))])
   const echo = async (...args: string[]): Promise<Echo> => JSON.parse((await curl(args)).stdout.toString()) as Echo
   const head = (await curl(['--head', '/api/sized'])).stdout.toString()
   const empty = await curl(['--write-out', '%{http_code}', '/api/empty'])
@@ -136,22 +153,65 @@ t.test('curl', { skip: missing('curl') }, async (t) => {
     get: await echo(QUERY),
     post: await echo('--data-binary', `@${file}`, '/api/echo'),
     chunked: await echo('-T', file, '--header', 'Transfer-Encoding: chunked', '/api/echo'),
-    head: [Number(head.split(' ')[1]), /content-length: (\d+)/i.exec(head)?.[1], Number(head.includes('\r\n\r\n') ? head.length - head.indexOf('\r\n\r\n') - 4 : -1)],
-    gzip: [/content-encoding: (\S+)/i.exec((await curl(['--compressed', '--output', '/dev/null', '--dump-header', '-', '/api/gzip'])).stdout.toString())?.[1], (await curl(['--compressed', '/api/gzip'])).stdout.toString()],
+    head: [
+      Number(head.split(' ')[1]),
+      /content-length: (\d+)/i.exec(head)?.[1],
+      Number(head.includes('\r\n\r\n') ? head.length - head.indexOf('\r\n\r\n') - 4 : -1)
+    ],
+    gzip: [
+      /content-encoding: (\S+)/i.exec(
+        (await curl(['--compressed', '--output', '/dev/null', '--dump-header', '-', '/api/gzip'])).stdout.toString()
+      )?.[1],
+      (await curl(['--compressed', '/api/gzip'])).stdout.toString()
+    ],
     deleted: await echo('-X', 'DELETE', '--data-binary', 'gone', '/api/echo'),
     empty: [Number(empty.stdout.toString()), empty.stdout.length - 3],
     truncated: [(await curl(['/api/cut-length'])).status !== 0, (await curl(['/api/cut-chunks'])).status !== 0]
   })
 
-  const expects = await run('curl', ['--silent', '--show-error', '--verbose', '--max-time', '30', '--expect100-timeout', '25', '--header', 'Expect: 100-continue', '--data-binary', `@${file}`, `${base(proxy)}/api/echo`])
+  const expects = await run('curl', [
+    '--silent',
+    '--show-error',
+    '--verbose',
+    '--max-time',
+    '30',
+    '--expect100-timeout',
+    '25',
+    '--header',
+    'Expect: 100-continue',
+    '--data-binary',
+    `@${file}`,
+    `${base(proxy)}/api/echo`
+  ])
   t.equal((JSON.parse(expects.stdout.toString()) as Echo).sha256, sha256(BODY))
   t.match(expects.stderr, '< HTTP/1.1 100 Continue', 'it was asked for its body, and did not just lose patience')
   t.match(await echo('-T', file, '/api/echo'), { method: 'PUT', sha256: sha256(BODY) })
   t.match(await echo('--http1.0', QUERY), { method: 'GET', url: '/echo?a=1&a=2&b=%20+%2B' })
   t.match(await echo('--http1.0', '--data-binary', `@${file}`, '/api/echo'), { method: 'POST', sha256: sha256(BODY) })
-  for (const path of ['/api/cut-length', '/api/cut-chunks']) t.not((await curl(['--http1.0', path])).status, 0, `HTTP/1.0 ${path}: half a response is an error`)
+  for (const path of ['/api/cut-length', '/api/cut-chunks']) {
+    t.not((await curl(['--http1.0', path])).status, 0, `HTTP/1.0 ${path}: half a response is an error`)
+  }
   t.equal((await curl(['--http1.0', '/api/stream'])).stdout.toString(), 'one two', 'and a whole one is none')
-  t.equal((await curl(['--output', '/dev/null', '--write-out', '%{http_code} %{num_connects} ', '/api/empty', '--next', '--silent', '--output', '/dev/null', '--write-out', '%{http_code} %{num_connects}', '/api/sized'])).stdout.toString(), '204 1 200 0', 'one connection')
+  t.equal(
+    (
+      await curl([
+        '--output',
+        '/dev/null',
+        '--write-out',
+        '%{http_code} %{num_connects} ',
+        '/api/empty',
+        '--next',
+        '--silent',
+        '--output',
+        '/dev/null',
+        '--write-out',
+        '%{http_code} %{num_connects}',
+        '/api/sized'
+      ])
+    ).stdout.toString(),
+    '204 1 200 0',
+    'one connection'
+  )
 })
 
 t.test('nginx as the upstream', { skip: missing('nginx', '-v') }, async (t) => {
@@ -164,7 +224,8 @@ t.test('nginx as the upstream', { skip: missing('nginx', '-v') }, async (t) => {
   const api = await startEcho(t)
   const upstream = await startNginx(t, folder, api)
   const proxy = await startProxy(t, { routes: [{ prefix: '/api', upstream: `http://127.0.0.1:${upstream}`, bindings: [BEARER] }] })
-  const ask = (line: string, lines: readonly string[] = [], body = ''): ReturnType<typeof rawRequest> => rawRequest(proxy.port, message(line, [`Host: 127.0.0.1:${proxy.port}`, ...lines], body), { method: line.split(' ')[0] ?? '' })
+  const ask = (line: string, lines: readonly string[] = [], body = ''): ReturnType<typeof rawRequest> =>
+    rawRequest(proxy.port, message(line, [`Host: 127.0.0.1:${proxy.port}`, ...lines], body), { method: line.split(' ')[0] ?? '' })
 
   const plain = await ask('GET /api/text.txt HTTP/1.1')
   t.match(plain, { statusCode: 200, text: TEXT, complete: true })
@@ -193,13 +254,18 @@ t.test('nginx as the upstream', { skip: missing('nginx', '-v') }, async (t) => {
   t.match(await ask('GET /api/missing HTTP/1.1'), { statusCode: 404 })
   t.equal((await ask('GET /api/www HTTP/1.1')).statusCode, 404)
 
-  const turns = [await ask('GET /api/text.txt HTTP/1.1'), await ask('GET /api/text.txt HTTP/1.1')].map((response) => Number(response.header('x-requests')))
+  const turns = [await ask('GET /api/text.txt HTTP/1.1'), await ask('GET /api/text.txt HTTP/1.1')].map((response) =>
+    Number(response.header('x-requests'))
+  )
   t.equal((turns[1] ?? 0) - (turns[0] ?? 0), 1, 'on the connection of the one before')
 
   const chunked = await request(`${base(proxy)}/api/up/echo`, { method: 'PUT', body: Readable.from(pieces()) })
   t.match(await chunked.body.json(), { method: 'PUT', sha256: sha256(BODY), authorization: `Bearer ${CANARY.token}` })
 
-  for (const [framing, body] of [['Content-Length: 2000000', 'x'.repeat(2_000_000)], ['Transfer-Encoding: chunked', `1e8480\r\n${'x'.repeat(2_000_000)}\r\n0\r\n\r\n`]] as const) {
+  for (const [framing, body] of [
+    ['Content-Length: 2000000', 'x'.repeat(2_000_000)],
+    ['Transfer-Encoding: chunked', `1e8480\r\n${'x'.repeat(2_000_000)}\r\n0\r\n\r\n`]
+  ] as const) {
     const client = await connectRaw(proxy.port)
     client.send(message('POST /api/small HTTP/1.1', [`Host: 127.0.0.1:${proxy.port}`, framing], body))
     t.match(await client.response(), { statusCode: 413, complete: true }, framing)
@@ -240,23 +306,45 @@ async function startEcho (t: Test): Promise<number> {
 
 async function reply (message: IncomingMessage, response: ServerResponse): Promise<void> {
   switch (message.url) {
-    case '/sized': response.writeHead(200, { 'content-length': 12345 }).end(message.method === 'HEAD' ? undefined : 'x'.repeat(12345)); return
-    case '/gzip':
-      if (message.headers['accept-encoding']?.includes('gzip') === true) response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(TEXT))
-      else response.end(TEXT)
+    case '/sized':
+      response.writeHead(200, { 'content-length': 12345 }).end(message.method === 'HEAD' ? undefined : 'x'.repeat(12345))
       return
-    case '/empty': response.writeHead(204).end(); return
+    case '/gzip':
+      if (message.headers['accept-encoding']?.includes('gzip') === true) {
+        response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(TEXT))
+      } else response.end(TEXT)
+      return
+    case '/empty':
+      response.writeHead(204).end()
+      return
     case '/stream':
       response.write('one ')
       await turn()
       response.end('two')
       return
-    case '/cut-length': response.writeHead(200, { 'content-length': 100 }).write('abc', () => { response.destroy() }); return
-    case '/cut-chunks': response.writeHead(200).write('abc', () => { response.destroy() }); return
+    case '/cut-length':
+      response.writeHead(200, { 'content-length': 100 }).write('abc', () => {
+        response.destroy()
+      })
+      return
+    case '/cut-chunks':
+      response.writeHead(200).write('abc', () => {
+        response.destroy()
+      })
+      return
     default:
   }
   const body = await read(message)
-  response.end(JSON.stringify({ method: message.method, url: message.url, sha256: sha256(body), authorization: message.headers.authorization, length: message.headers['content-length'], coding: message.headers['transfer-encoding'] }))
+  response.end(
+    JSON.stringify({
+      method: message.method,
+      url: message.url,
+      sha256: sha256(body),
+      authorization: message.headers.authorization,
+      length: message.headers['content-length'],
+      coding: message.headers['transfer-encoding']
+    })
+  )
 }
 
 async function startNginx (t: Test, folder: string, api: number): Promise<number> {
@@ -316,7 +404,9 @@ async function runClient (t: Test, command: string, args: readonly string[]): Pr
 }
 
 function missing (command: string, ...args: readonly string[]): string | false {
-  return spawnSync(command, args.length === 0 ? ['--version'] : [...args], { stdio: 'ignore' }).error === undefined ? false : `${command} is not installed`
+  return spawnSync(command, args.length === 0 ? ['--version'] : [...args], { stdio: 'ignore' }).error === undefined
+    ? false
+    : `${command} is not installed`
 }
 
 function program (name: string): string {

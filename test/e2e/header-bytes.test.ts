@@ -13,7 +13,12 @@ t.test('the longest header is 32,768 bytes, or what the configuration says', asy
   const upstream = await startUpstream(t)
   const folder = temporaryFolder(t)
   const file = join(folder, 'countersign.jsonc')
-  const configure = (limits: string): void => { writeFileSync(file, `{ "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", ${limits} "routes": [{ "prefix": "/", "upstream": "${upstream.origin}" }] }`) }
+  const configure = (limits: string): void => {
+    writeFileSync(
+      file,
+      `{ "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", ${limits} "routes": [{ "prefix": "/", "upstream": "${upstream.origin}" }] }`
+    )
+  }
   configure('')
   const daemon = startDaemon(['serve', '-c', file], { cwd: folder })
   t.teardown(async () => {

@@ -20,7 +20,9 @@ t.test('an app without credentials reaches a protected API', async (t) => {
   await t.test('fifty concurrent first requests cause one login', async (t) => {
     const responses = await Promise.all(Array.from({ length: 50 }, () => call(address, '/a/txs?x=1')))
     t.ok(responses.every(({ status }) => status === 200))
-    const logins = world.emulator.record.filter(({ username, operation }) => username === world.secrets.KEY_A && operation === 'RespondToAuthChallenge')
+    const logins = world.emulator.record.filter(
+      ({ username, operation }) => username === world.secrets.KEY_A && operation === 'RespondToAuthChallenge'
+    )
     t.equal(logins.length, 1)
     t.equal(world.api.seen.length, 50)
     for (const request of world.api.seen) {
@@ -34,7 +36,15 @@ t.test('an app without credentials reaches a protected API', async (t) => {
 
   await t.test('what the client sends under an injected name is gone', async (t) => {
     const before = world.api.seen.length
-    await call(address, '/b/x', { headers: { Authorization: 'Bearer evil', 'X-Api-Key': 'evil', x_api_key: 'evil', 'Proxy-Authorization': 'Basic evil', 'X-Forwarded-For': '1.2.3.4' } })
+    await call(address, '/b/x', {
+      headers: {
+        Authorization: 'Bearer evil',
+        'X-Api-Key': 'evil',
+        x_api_key: 'evil',
+        'Proxy-Authorization': 'Basic evil',
+        'X-Forwarded-For': '1.2.3.4'
+      }
+    })
     const [request] = world.api.seen.slice(before)
     t.same(valuesOf(request?.rawHeaders ?? [], 'x-api-key'), [world.secrets.KEY_B])
     t.notOk(JSON.stringify(request?.rawHeaders).includes('evil'))
@@ -52,8 +62,20 @@ t.test('an app without credentials reaches a protected API', async (t) => {
     await daemon.line('ready')
     for (const path of ['/startup', '/live', '/ready']) t.equal((await call(admin, path)).status, 200, path)
     const status = JSON.parse((await call(admin, '/status')).body) as { ready: boolean, credentials: object[], routes: object[] }
-    t.match(status, { ready: true, version: /^\d/, credentials: [{ name: 'a', type: 'defender-relayer', state: 'fresh', logins: 1, failures: 0, lastError: null }, { name: 'b' }, { name: 'orders', type: 'cognito' }] })
-    t.match(status.routes, [{ prefix: '/a', listen: address, upstream: world.api.url, credential: 'a', schemes: ['apiKey header X-Api-Key', 'http bearer'] }, {}, {}])
+    t.match(status, {
+      ready: true,
+      version: /^\d/,
+      credentials: [
+        { name: 'a', type: 'defender-relayer', state: 'fresh', logins: 1, failures: 0, lastError: null },
+        { name: 'b' },
+        { name: 'orders', type: 'cognito' }
+      ]
+    })
+    t.match(status.routes, [
+      { prefix: '/a', listen: address, upstream: world.api.url, credential: 'a', schemes: ['apiKey header X-Api-Key', 'http bearer'] },
+      {},
+      {}
+    ])
     const metrics = (await call(admin, '/metrics')).body
     t.match(metrics, /countersign_requests_total\{route="\/a",method="GET",status="2xx"\} 50/)
     t.match(metrics, /countersign_token_fetches_total\{credential="a",kind="login",outcome="ok"\} 1/)

@@ -22,13 +22,21 @@ async function startHouse (t: Test, reply?: Reply) {
     /** Starts a daemon with a route to the upstream for each credential, `/` and its name. */
     start (credentials: Readonly<Record<string, object>>, more: object = {}): Daemon {
       const file = join(folder, 'countersign.jsonc')
-      writeFileSync(file, JSON.stringify({
-        listen: '127.0.0.1:0',
-        admin: '127.0.0.1:0',
-        credentials: Object.fromEntries(Object.entries(credentials).map(([name, fields]) => [name, { type: 'oauth2', tokenUrl: `${provider.url}/token`, clientId: 'batch', clientSecret: 'hush', ...fields }])),
-        routes: Object.keys(credentials).map(credential => ({ prefix: `/${credential}`, upstream: api.url, credential })),
-        ...more
-      }))
+      writeFileSync(
+        file,
+        JSON.stringify({
+          listen: '127.0.0.1:0',
+          admin: '127.0.0.1:0',
+          credentials: Object.fromEntries(
+            Object.entries(credentials).map(([name, fields]) => [
+              name,
+              { type: 'oauth2', tokenUrl: `${provider.url}/token`, clientId: 'batch', clientSecret: 'hush', ...fields }
+            ])
+          ),
+          routes: Object.keys(credentials).map((credential) => ({ prefix: `/${credential}`, upstream: api.url, credential })),
+          ...more
+        })
+      )
       const daemon = startDaemon(['-c', file])
       t.teardown(async () => {
         daemon.kill('SIGKILL')
@@ -75,7 +83,14 @@ t.test('answers as Shopify and Apigee give them, and one of another type', async
     shopify: { extra: { who: 'shopify' } },
     apigee: { extra: { who: 'apigee' } },
     mac: { extra: { who: 'mac' } },
-    any: { extra: { who: 'mac' }, tokenType: 'any', lifetimeSeconds: 60, scope: ['a', 'b'], audience: ['x', 'y'], resource: ['urn:x', 'urn:y'] }
+    any: {
+      extra: { who: 'mac' },
+      tokenType: 'any',
+      lifetimeSeconds: 60,
+      scope: ['a', 'b'],
+      audience: ['x', 'y'],
+      resource: ['urn:x', 'urn:y']
+    }
   })
   await daemon.line('token fetch failed')
   await daemon.line('token fetched', 3)

@@ -47,45 +47,77 @@ t.test('what an Airnode would send and what leaves here are the same', async (t)
       security: Object.fromEntries(schemes.flatMap(({ on }, index) => on ? [[`s${index}`, []]] : [])),
       paths: { '/convert': { [method]: { parameters: Object.keys(fields).map((name) => ({ in: 'query', name })) } } }
     }
-    const credentials = schemes.flatMap(({ scheme, value }, index) => scheme.type === 'http' || scheme.type === 'apiKey' ? [{ securitySchemeName: `s${index}`, securitySchemeValue: value }] : [])
+    const credentials = schemes.flatMap(({ scheme, value }, index) =>
+      scheme.type === 'http' || scheme.type === 'apiKey' ? [{ securitySchemeName: `s${index}`, securitySchemeValue: value }] : []
+    )
     const { routes: [config], problems } = loadOis(folder, apiSpecifications, credentials)
     // What we refuse at load (names and values that HTTP does not carry, two schemes on one field) never gets this far.
     if (config === undefined) return problems.some(({ severity }) => severity === 'error')
     compared++
     const theirs = airnodeRequest(apiSpecifications, credentials, method, fields)
     const route = compileRoute(config, 0)
-    const client = [...metadataHeaders(METADATA), ...(method === 'post' && Object.keys(fields).length > 0 ? ['Content-Type', 'application/json'] : [])]
+    const client = [
+      ...metadataHeaders(METADATA),
+      ...(method === 'post' && Object.keys(fields).length > 0 ? ['Content-Type', 'application/json'] : [])
+    ]
     const relayed = readRelayed(route, client)
     const injections = injectionsOf(route, () => new Secret(''), (kind) => relayed.get(kind) ?? new Secret(''))
     const METHOD = method.toUpperCase()
     const body = method === 'post' && Object.keys(fields).length > 0 ? JSON.stringify(fields) : ''
     const ours = {
       headers: pairsOf(outgoingHeaders(route, client, injections)),
-      query: fieldsOfQuery(outgoingQuery(route, METHOD, method === 'get' && Object.keys(fields).length > 0 ? `?${new URLSearchParams(fields).toString()}` : '', injections)),
-      body: takesBodyFields(route, METHOD) ? JSON.parse(spliceBody(Buffer.from(body), client, injections).body.toString('utf8')) as unknown : body === '' ? {} : JSON.parse(body) as unknown
+      query: fieldsOfQuery(
+        outgoingQuery(
+          route,
+          METHOD,
+          method === 'get' && Object.keys(fields).length > 0 ? `?${new URLSearchParams(fields).toString()}` : '',
+          injections
+        )
+      ),
+      body: takesBodyFields(route, METHOD)
+        ? (JSON.parse(spliceBody(Buffer.from(body), client, injections).body.toString('utf8')) as unknown)
+        : body === ''
+          ? {}
+          : (JSON.parse(body) as unknown)
     }
-    for (const [name, value] of Object.entries(theirs.headers)) if (ours.headers.get(name.toLowerCase()) !== value.replace(/;$/, '')) return false
-    const injected = [...ours.headers].filter(([name]) => name !== 'content-type' && !RELAYED.some(([kind, , header]) => header.toLowerCase() === name && !route.bindings.some(({ scheme }) => scheme.type === kind)))
+    for (const [name, value] of Object.entries(theirs.headers)) {
+      if (ours.headers.get(name.toLowerCase()) !== value.replace(/;$/, '')) return false
+    }
+    const injected = [...ours.headers].filter(
+      ([name]) =>
+        name !== 'content-type' &&
+        !RELAYED.some(([kind, , header]) => header.toLowerCase() === name && !route.bindings.some(({ scheme }) => scheme.type === kind))
+    )
     if (injected.length !== Object.keys(theirs.headers).length) return false
     const expected = method === 'get' ? { query: theirs.data, body: {} } : { query: {}, body: theirs.data }
-    return isDeepStrictEqual({ query: { ...ours.query }, body: { ...ours.body as object } }, { query: { ...expected.query }, body: { ...expected.body } })
+    return isDeepStrictEqual(
+      { query: { ...ours.query }, body: { ...(ours.body as object) } },
+      { query: { ...expected.query }, body: { ...expected.body } }
+    )
   }), { numRuns: 300 })
   t.ok(compared > 60, `${compared} requests were compared`)
 })
 
-function airnodeRequest (apiSpecifications: object, apiCredentials: BuildRequestOptions['apiCredentials'], method: string, fields: Readonly<Record<string, string>>): { headers: Record<string, string>, data: Record<string, string> } {
+function airnodeRequest (
+  apiSpecifications: object,
+  apiCredentials: BuildRequestOptions['apiCredentials'],
+  method: string,
+  fields: Readonly<Record<string, string>>
+): { headers: Record<string, string>; data: Record<string, string> } {
   const ois = {
     oisFormat: '2.3.2',
     title: 'Test API',
     version: '1.0.0',
     apiSpecifications,
-    endpoints: [{
-      name: 'e',
-      operation: { method, path: '/convert' },
-      fixedOperationParameters: [],
-      reservedParameters: [],
-      parameters: Object.keys(fields).map((name) => ({ name, operationParameter: { in: 'query', name } }))
-    }]
+    endpoints: [
+      {
+        name: 'e',
+        operation: { method, path: '/convert' },
+        fixedOperationParameters: [],
+        reservedParameters: [],
+        parameters: Object.keys(fields).map((name) => ({ name, operationParameter: { in: 'query', name } }))
+      }
+    ]
   } as unknown as BuildRequestOptions['ois'] // as the tests of Airnode do: the parts that are read
   const { headers, data } = buildRequest({ ois, endpointName: 'e', parameters: fields, apiCredentials, metadata: METADATA })
   return { headers, data }

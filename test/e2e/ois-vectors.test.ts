@@ -37,7 +37,10 @@ interface Vector {
 }
 
 const all = JSON.parse(readFileSync(new URL('../../test/vectors/ois.json', import.meta.url), 'utf8')) as Vector[]
-const vectors = all.filter(({ layer, method, ois }) => ['auth-fragment', 'request-parameters', 'built-request', 'wire'].includes(layer) && method !== undefined && ois !== undefined)
+const vectors = all.filter(
+  ({ layer, method, ois }) =>
+    ['auth-fragment', 'request-parameters', 'built-request', 'wire'].includes(layer) && method !== undefined && ois !== undefined
+)
 
 /** The requests that differ from the Airnode's on purpose: what arrives instead. */
 const DIFFERENT: Readonly<Record<string, (seen: Seen, t: Test) => void>> = {
@@ -55,9 +58,13 @@ interface Seen { readonly target: string, readonly headers: Readonly<Record<stri
 t.ok(vectors.length >= 30, `${vectors.length} vectors`)
 
 t.test('cookie-header: cookies as an Airnode writes them, without its trailing `;`', async (t) => {
-  const cases = (all as ReadonlyArray<{ layer: string, cookiesIn?: Record<string, string>, expected: { headers?: Record<string, string> } }>).filter(({ layer }) => layer === 'cookie-header')
+  const cases = (
+    all as ReadonlyArray<{ layer: string; cookiesIn?: Record<string, string>; expected: { headers?: Record<string, string> } }>
+  ).filter(({ layer }) => layer === 'cookie-header')
   t.equal(cases.length, 2)
-  for (const { cookiesIn = {}, expected } of cases) t.equal(setCookies('', Object.entries(cookiesIn)), expected.headers?.['Cookie']?.replace(/;$/, ''))
+  for (const { cookiesIn = {}, expected } of cases) {
+    t.equal(setCookies('', Object.entries(cookiesIn)), expected.headers?.['Cookie']?.replace(/;$/, ''))
+  }
 })
 
 t.test('http-client: a POST keeps its fields in the body, and a redirect is returned, never followed', async (t) => {
@@ -65,12 +72,26 @@ t.test('http-client: a POST keeps its fields in the body, and a redirect is retu
   t.equal(cases.length, 3)
   const elsewhere = await startUpstream(t)
   const upstream = await startUpstream(t, { respond: () => respondWith('302 Found', [`Location: ${elsewhere.origin}/next`]) })
-  const { routes } = loadOis(t.testdir({}), { servers: [{ url: upstream.origin }], components: { securitySchemes: { k: { type: 'apiKey', in: 'header', name: 'X-API-Key' } } }, security: { k: [] } }, [{ securitySchemeName: 'k', securitySchemeValue: 'K' }])
+  const { routes } = loadOis(
+    t.testdir({}),
+    {
+      servers: [{ url: upstream.origin }],
+      components: { securitySchemes: { k: { type: 'apiKey', in: 'header', name: 'X-API-Key' } } },
+      security: { k: [] }
+    },
+    [{ securitySchemeName: 'k', securitySchemeValue: 'K' }]
+  )
   const proxy = await startProxy(t, { routes })
   const body = '{"from":"ETH","to":"USD"}'
   for (const { method } of cases) {
-    const response = await rawRequest(proxy.port, `${method.toUpperCase()} /ois/convert HTTP/1.1\r\nHost: 127.0.0.1:${proxy.port}\r\n${method === 'post' ? `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}` : '\r\n'}`)
-    t.match({ statusCode: response.statusCode, location: response.header('location') }, { statusCode: 302, location: `${elsewhere.origin}/next` })
+    const response = await rawRequest(
+      proxy.port,
+      `${method.toUpperCase()} /ois/convert HTTP/1.1\r\nHost: 127.0.0.1:${proxy.port}\r\n${method === 'post' ? `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}` : '\r\n'}`
+    )
+    t.match(
+      { statusCode: response.statusCode, location: response.header('location') },
+      { statusCode: 302, location: `${elsewhere.origin}/next` }
+    )
     const seen = seenBy(upstream.last)
     t.match(seen, { target: '/convert', headers: { 'x-api-key': 'K' }, body: method === 'post' ? body : '' })
   }
@@ -81,8 +102,15 @@ for (const vector of vectors) {
   t.test(vector.id, async (t) => {
     const upstream = await startUpstream(t)
     const { apiSpecifications } = vector.ois
-    const url = (apiSpecifications.servers?.[0]?.url ?? 'http://HOST').replace(/^http:\/\/(?:HOST|localhost:5000)/, `http://127.0.0.1:${upstream.port}`)
-    const { routes, problems } = loadOis(t.testdir({}), { ...apiSpecifications, servers: [{ url }], paths: plainPaths(apiSpecifications.paths) }, vector.apiCredentials ?? [])
+    const url = (apiSpecifications.servers?.[0]?.url ?? 'http://HOST').replace(
+      /^http:\/\/(?:HOST|localhost:5000)/,
+      `http://127.0.0.1:${upstream.port}`
+    )
+    const { routes, problems } = loadOis(
+      t.testdir({}),
+      { ...apiSpecifications, servers: [{ url }], paths: plainPaths(apiSpecifications.paths) },
+      vector.apiCredentials ?? []
+    )
     const { outcome } = vector.countersign
     if (outcome === 'config-error') {
       t.ok(problems.some(({ severity }) => severity === 'error'), 'refused at load')
@@ -92,7 +120,9 @@ for (const vector of vectors) {
     const proxy = await startProxy(t, { routes })
     const sent = clientRequest(vector)
     const lines = [`${vector.method.toUpperCase()} /ois${sent.target} HTTP/1.1`, `Host: 127.0.0.1:${proxy.port}`]
-    for (let index = 0; index < sent.headers.length; index += 2) lines.push(`${sent.headers[index] ?? ''}: ${sent.headers[index + 1] ?? ''}`)
+    for (let index = 0; index < sent.headers.length; index += 2) {
+      lines.push(`${sent.headers[index] ?? ''}: ${sent.headers[index + 1] ?? ''}`)
+    }
     if (sent.body !== '') lines.push(`Content-Length: ${Buffer.byteLength(sent.body)}`)
     const response = await rawRequest(proxy.port, `${lines.join('\r\n')}\r\n\r\n${sent.body}`)
     if (outcome === '400' || outcome === '415') {
@@ -109,7 +139,9 @@ for (const vector of vectors) {
     if (different !== undefined) different(seen, t)
     else compare(t, vector, seen)
     for (const [kind, , header] of RELAYED) {
-      if (routes[0]?.bindings.some(({ scheme }) => scheme.type === kind) === true) t.equal(seen.headers[header.toLowerCase()], undefined, 'a source header is not passed on')
+      if (routes[0]?.bindings.some(({ scheme }) => scheme.type === kind) === true) {
+        t.equal(seen.headers[header.toLowerCase()], undefined, 'a source header is not passed on')
+      }
     }
   })
 }
@@ -118,19 +150,33 @@ for (const vector of vectors) {
 function clientRequest ({ ois, method, parameters, metadata }: Vector): { target: string, headers: string[], body: string } {
   const [endpoint] = ois.endpoints ?? []
   const fields = [
-    ...(endpoint?.parameters ?? []).flatMap(({ name, operationParameter }) => parameters[name] === undefined ? [] : [[operationParameter, parameters[name]] as const]),
+    ...(endpoint?.parameters ?? []).flatMap(({ name, operationParameter }) =>
+      parameters[name] === undefined ? [] : [[operationParameter, parameters[name]] as const]
+    ),
     ...(endpoint?.fixedOperationParameters ?? []).map(({ operationParameter, value }) => [operationParameter, value] as const)
   ]
-  const of = (place: string): Array<[string, string]> => fields.flatMap(([{ in: where, name }, value]) => where === place ? [[name, value]] : [])
+  const of = (place: string): Array<[string, string]> =>
+    fields.flatMap(([{ in: where, name }, value]) => (where === place ? [[name, value]] : []))
   const headers = [...metadataHeaders(metadata), ...of('header').flat()]
   const cookies = of('cookie').map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
   if (cookies.length > 0) headers.push('Cookie', cookies.join('; '))
   const path = (endpoint?.operation.path ?? '/convert').replace(/#.*$/, '')
   const query = of('query')
-  if (method !== 'post') return { target: query.length === 0 ? path : `${path}?${new URLSearchParams(query).toString()}`, headers, body: '' }
+  if (method !== 'post') {
+    return { target: query.length === 0 ? path : `${path}?${new URLSearchParams(query).toString()}`, headers, body: '' }
+  }
   const type = of('header').find(([name]) => name.toLowerCase() === 'content-type')?.[1]
   if (type === undefined && query.length > 0) headers.push('Content-Type', 'application/json')
-  return { target: path, headers, body: query.length === 0 ? '' : type?.includes('form') === true ? new URLSearchParams(query).toString() : JSON.stringify(Object.fromEntries(query)) }
+  return {
+    target: path,
+    headers,
+    body:
+      query.length === 0
+        ? ''
+        : type?.includes('form') === true
+          ? new URLSearchParams(query).toString()
+          : JSON.stringify(Object.fromEntries(query))
+  }
 }
 
 function seenBy (exchange: UpstreamExchange): Seen {
@@ -159,7 +205,11 @@ function compare (t: Test, { expected, method }: Vector, seen: Seen): void {
   for (const [name, value] of Object.entries(expected.headers ?? {})) t.equal(seen.headers[name.toLowerCase()], value, name)
   t.same(Object.fromEntries(target.searchParams), expected.query ?? {}, 'query')
   const cookies = typeof expected.cookies === 'object' ? Object.entries(expected.cookies ?? {}) : []
-  t.equal(seen.headers['cookie'], cookies.length === 0 ? undefined : cookies.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('; '), 'cookies')
+  t.equal(
+    seen.headers['cookie'],
+    cookies.length === 0 ? undefined : cookies.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('; '),
+    'cookies'
+  )
 }
 
 function pairs (target: string): string[] {
@@ -167,7 +217,9 @@ function pairs (target: string): string[] {
 }
 
 function fieldsOf ({ headers, body }: Seen): Record<string, unknown> {
-  return headers['content-type']?.includes('form') === true ? Object.fromEntries(new URLSearchParams(body)) : JSON.parse(body) as Record<string, unknown>
+  return headers['content-type']?.includes('form') === true
+    ? Object.fromEntries(new URLSearchParams(body))
+    : (JSON.parse(body) as Record<string, unknown>)
 }
 
 // One vector has a query in a path of the OIS; paths are not what these are about.

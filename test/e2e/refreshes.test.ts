@@ -10,7 +10,9 @@ const BETWEEN_ROUNDS_MS = 300
 
 /** Tokens that the emulator gave to a user after the first one. */
 function refreshesOf (world: World, username: string): number {
-  return world.emulator.record.filter((entry) => entry.username === username && entry.tokenId !== undefined && entry.operation === 'InitiateAuth').length
+  return world.emulator.record.filter(
+    (entry) => entry.username === username && entry.tokenId !== undefined && entry.operation === 'InitiateAuth'
+  ).length
 }
 
 t.test('two keys on one client id stay apart through ten refreshes', async (t) => {

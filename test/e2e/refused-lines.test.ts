@@ -23,7 +23,16 @@ interface Scene {
 
 async function start (t: Test, more: object = {}): Promise<Scene> {
   const config = join(temporaryFolder(t), 'c.json')
-  writeFileSync(config, JSON.stringify({ listen: '127.0.0.1:0', admin: '127.0.0.1:0', routes: [{ prefix: '/', upstream: 'http://127.0.0.1:1' }], limits: { headerBytes: 8192 }, ...more }))
+  writeFileSync(
+    config,
+    JSON.stringify({
+      listen: '127.0.0.1:0',
+      admin: '127.0.0.1:0',
+      routes: [{ prefix: '/', upstream: 'http://127.0.0.1:1' }],
+      limits: { headerBytes: 8192 },
+      ...more
+    })
+  )
   const daemon = startDaemon(['-c', config])
   t.teardown(async () => {
     daemon.kill('SIGKILL')
@@ -123,7 +132,10 @@ t.test('refused requests have their line however few of the others have one, unl
     t.equal(await exchange(port, message('BREW / HTTP/1.1', [HOST])), 400)
     t.equal(await exchange(port, message('GET /none HTTP/1.1', ['Host: evil.example'])), 421)
   }
-  t.match([await sampled.daemon.line('request'), await sampled.daemon.line('request', 2)], [{ status: 400 }, { status: 421, path: '/none' }])
+  t.match(
+    [await sampled.daemon.line('request'), await sampled.daemon.line('request', 2)],
+    [{ status: 400 }, { status: 421, path: '/none' }]
+  )
   t.match(await silent.metrics(), /^countersign_requests_refused_total\{code="CS_BAD_REQUEST"\} 1$/m)
   t.notOk(silent.daemon.lines().some(({ msg }) => msg === 'request'))
 })

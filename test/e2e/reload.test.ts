@@ -191,43 +191,73 @@ t.test('guards, limits and the caller token of the new configuration hold on con
   t.equal((await call(address, '/x')).status, 503, 'a second connection')
 })
 
-t.test('addresses change: the new ones are open before the old ones close, and one that is taken fails the reload as a whole', async (t) => {
-  const api = await startApi()
-  t.teardown(() => api.close())
-  const routes = [{ prefix: '/a', upstream: api.url }]
-  const { address, admin, configure, refuse, daemon } = await startReloadable(t, { ...ANY_PORT, routes }, { here: true })
-  const folder = temporaryFolder(t)
+t.test(
+  'addresses change: the new ones are open before the old ones close, and one that is taken fails the reload as a whole',
+  async (t) => {
+    const api = await startApi()
+    t.teardown(() => api.close())
+    const routes = [{ prefix: '/a', upstream: api.url }]
+    const { address, admin, configure, refuse, daemon } = await startReloadable(t, { ...ANY_PORT, routes }, { here: true })
+    const folder = temporaryFolder(t)
 
-  const taken = createTcpServer().listen(0, '127.0.0.1')
-  await once(taken, 'listening')
-  t.teardown(() => { taken.close() })
-  const { port } = taken.address() as AddressInfo
-  await refuse({ ...ANY_PORT, listen: `unix:${folder}/new.sock`, routes: [...routes, { listen: `127.0.0.1:${port}`, upstream: api.url }] })
-  t.match(daemon.lines().find(({ msg }) => msg === 'the new configuration cannot be put to use'), { error: { message: new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: something else listens there`) } })
-  t.notOk(existsSync(`${folder}/new.sock`), 'what was opened for it is closed again')
-  t.equal((await call(address, '/a')).status, 200)
-  t.match(JSON.parse((await call(admin, '/status')).body), { reload: { outcome: 'failed' } })
+    const taken = createTcpServer().listen(0, '127.0.0.1')
+    await once(taken, 'listening')
+    t.teardown(() => {
+      taken.close()
+    })
+    const { port } = taken.address() as AddressInfo
+    await refuse({
+      ...ANY_PORT,
+      listen: `unix:${folder}/new.sock`,
+      routes: [...routes, { listen: `127.0.0.1:${port}`, upstream: api.url }]
+    })
+    t.match(
+      daemon.lines().find(({ msg }) => msg === 'the new configuration cannot be put to use'),
+      { error: { message: new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: something else listens there`) } }
+    )
+    t.notOk(existsSync(`${folder}/new.sock`), 'what was opened for it is closed again')
+    t.equal((await call(address, '/a')).status, 200)
+    t.match(JSON.parse((await call(admin, '/status')).body), { reload: { outcome: 'failed' } })
 
-  const line = await configure({ ...ANY_PORT, listen: `unix:${folder}/new.sock`, routes: [...routes, { listen: '127.0.0.1:0', upstream: api.url }] })
-  t.match(line, { address: `unix:${folder}/new.sock`, admin, routes: [{ address: /^127\.0\.0\.1:\d+$/ }] })
-  const [own] = line['routes'] as Array<{ address: string }>
-  t.equal((await call(`unix:${folder}/new.sock`, '/a')).status, 200)
-  t.equal((await call(own?.address, '/y')).status, 200)
-  await until('the old port to close', () => call(address, '/a').then(() => false, () => true))
+    const line = await configure({
+      ...ANY_PORT,
+      listen: `unix:${folder}/new.sock`,
+      routes: [...routes, { listen: '127.0.0.1:0', upstream: api.url }]
+    })
+    t.match(line, { address: `unix:${folder}/new.sock`, admin, routes: [{ address: /^127\.0\.0\.1:\d+$/ }] })
+    const [own] = line['routes'] as Array<{ address: string }>
+    t.equal((await call(`unix:${folder}/new.sock`, '/a')).status, 200)
+    t.equal((await call(own?.address, '/y')).status, 200)
+    await until('the old port to close', () =>
+      call(address, '/a').then(
+        () => false,
+        () => true
+      )
+    )
 
-  // What was a route's own address becomes the proxy's, and the other way round.
-  const swapped = await configure({ listen: own?.address, admin: `unix:${folder}/admin.sock`, routes: [...routes, { listen: `unix:${folder}/new.sock`, upstream: api.url }] })
-  t.match(swapped, { address: own?.address, admin: `unix:${folder}/admin.sock` })
-  t.equal((await call(own?.address, '/a')).status, 200)
-  t.equal((await call(own?.address, '/y')).status, 404)
-  t.equal((await call(`unix:${folder}/new.sock`, '/y')).status, 200)
-  t.equal((await call(`unix:${folder}/admin.sock`, '/ready')).status, 200)
-  await until('the old admin port to close', () => call(admin, '/live').then(() => false, () => true))
-  await configure({ listen: own?.address, admin: 'off', routes })
-  await until('the admin socket to go', () => !existsSync(`${folder}/admin.sock`))
-  daemon.kill('SIGTERM')
-  t.equal(await daemon.exit, 0)
-})
+    // What was a route's own address becomes the proxy's, and the other way round.
+    const swapped = await configure({
+      listen: own?.address,
+      admin: `unix:${folder}/admin.sock`,
+      routes: [...routes, { listen: `unix:${folder}/new.sock`, upstream: api.url }]
+    })
+    t.match(swapped, { address: own?.address, admin: `unix:${folder}/admin.sock` })
+    t.equal((await call(own?.address, '/a')).status, 200)
+    t.equal((await call(own?.address, '/y')).status, 404)
+    t.equal((await call(`unix:${folder}/new.sock`, '/y')).status, 200)
+    t.equal((await call(`unix:${folder}/admin.sock`, '/ready')).status, 200)
+    await until('the old admin port to close', () =>
+      call(admin, '/live').then(
+        () => false,
+        () => true
+      )
+    )
+    await configure({ listen: own?.address, admin: 'off', routes })
+    await until('the admin socket to go', () => !existsSync(`${folder}/admin.sock`))
+    daemon.kill('SIGTERM')
+    t.equal(await daemon.exit, 0)
+  }
+)
 
 t.test('a removed credential is not resurrected by its refresh in flight', async (t) => {
   const world = await startWorld({ lifetimeSeconds: 5 })

@@ -7,7 +7,10 @@ const BODY = JSON.stringify({ to: '0x1', data: 'x'.repeat(10_000) })
 
 t.test('an API that revokes tokens early', async (t) => {
   const revoked = new Set<string>()
-  const world = await startWorld({ respond: ({ headers }) => revoked.has(headers.authorization ?? '') ? { status: 401, body: '{"message":"revoked"}' } : { status: 200, body: '{}' } })
+  const world = await startWorld({
+    respond: ({ headers }) =>
+      revoked.has(headers.authorization ?? '') ? { status: 401, body: '{"message":"revoked"}' } : { status: 200, body: '{}' }
+  })
   const dir = t.testdir({ 'countersign.jsonc': world.config })
   const daemon = startDaemon(['serve', '-c', `${dir}/countersign.jsonc`], { env: { ...world.secrets, COUNTERSIGN_LOG_LEVEL: 'trace' } })
   t.teardown(async () => {
@@ -17,7 +20,8 @@ t.test('an API that revokes tokens early', async (t) => {
   })
   const { address, admin } = await daemon.line('listening')
   await daemon.line('ready')
-  const post = (): Promise<PlainResponse> => call(address, '/a/txs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: BODY })
+  const post = (): Promise<PlainResponse> =>
+    call(address, '/a/txs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: BODY })
   const revoke = (): void => { revoked.add(world.api.seen.at(-1)?.headers.authorization ?? '') }
 
   await t.test('costs no caller an error, and the identity provider one refresh', async (t) => {
@@ -63,5 +67,7 @@ t.test('an API that revokes tokens early', async (t) => {
 })
 
 function refreshesOf (world: World, user: string): number {
-  return world.emulator.record.filter(({ username, flow, tokenId }) => username === user && flow === 'REFRESH_TOKEN_AUTH' && tokenId !== undefined).length
+  return world.emulator.record.filter(
+    ({ username, flow, tokenId }) => username === user && flow === 'REFRESH_TOKEN_AUTH' && tokenId !== undefined
+  ).length
 }

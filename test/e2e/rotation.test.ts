@@ -13,7 +13,16 @@ const ORDERS_POOL = 'eu-west-1_Orders1'
 function ordersOnly (world: World): object {
   return {
     ...ANY_PORT,
-    credentials: { orders: { type: 'cognito', userPoolId: ORDERS_POOL, clientId: 'orders', username: 'orders-batch', password: '${PASSWORD}', endpoint: world.emulator.url } }, // eslint-disable-line no-template-curly-in-string
+    credentials: {
+      orders: {
+        type: 'cognito',
+        userPoolId: ORDERS_POOL,
+        clientId: 'orders',
+        username: 'orders-batch',
+        password: '${PASSWORD}',
+        endpoint: world.emulator.url
+      }
+    },
     routes: [{ prefix: '/orders', upstream: world.api.url, credential: 'orders' }]
   }
 }
@@ -52,7 +61,10 @@ for (const [way, write] of Object.entries(WAYS)) {
     const next = `${PASSWORD}-next`
     const folder = temporaryFolder(t)
     write(folder, PASSWORD)
-    const { address, daemon, reloaded, status } = await startReloadable(t, ordersOnly(world), { here: way !== 'a rename', env: { PASSWORD_FILE: `${folder}/secret` } })
+    const { address, daemon, reloaded, status } = await startReloadable(t, ordersOnly(world), {
+      here: way !== 'a rename',
+      env: { PASSWORD_FILE: `${folder}/secret` }
+    })
     await daemon.line('ready')
     await call(address, '/orders')
     const [before] = world.api.seen
@@ -76,14 +88,21 @@ t.test('a new secret that is refused is seen everywhere, tried twice, and the ol
   const world = await startWorld({ lifetimeSeconds: 6 })
   t.teardown(() => world.close())
   const { PASSWORD } = world.secrets
-  const { address, daemon, dir, reloaded, status, metric } = await startReloadable(t, ordersOnly(world), { here: true, env: { PASSWORD_FILE: 'secret' }, files: { secret: PASSWORD } })
+  const { address, daemon, dir, reloaded, status, metric } = await startReloadable(t, ordersOnly(world), {
+    here: true,
+    env: { PASSWORD_FILE: 'secret' },
+    files: { secret: PASSWORD }
+  })
   await daemon.line('ready')
   await reloaded(() => { writeFileSync(`${dir}/secret`, 'a mistake') })
   await daemon.line('the new secret is refused, the old one serves as long as it can')
   t.match((await status()).credentials, [{ state: 'stale', lastError: { code: 'NotAuthorizedException' } }])
   t.ok((await status()).ready)
   await until('refreshes of the old secret, and the second try of the new one', () => {
-    return world.emulator.record.filter(({ flow, outcome }) => flow === 'REFRESH_TOKEN_AUTH' && outcome === 'ok').length >= 2 && logins(world).length === 3
+    return (
+      world.emulator.record.filter(({ flow, outcome }) => flow === 'REFRESH_TOKEN_AUTH' && outcome === 'ok').length >= 2 &&
+      logins(world).length === 3
+    )
   })
   t.equal((await call(address, '/orders')).status, 200)
   t.equal(await metric('countersign_token_fetches_total{credential="orders",kind="login",outcome="rejected"}'), 2)
@@ -98,7 +117,11 @@ t.test('a new secret that is refused is seen everywhere, tried twice, and the ol
 t.test('where the old secret has no usable token the new one takes over at once', async (t) => {
   const world = await startWorld()
   t.teardown(() => world.close())
-  const { address, dir, daemon, reloaded } = await startReloadable(t, ordersOnly(world), { here: true, env: { PASSWORD_FILE: 'secret' }, files: { secret: 'a mistake' } })
+  const { address, dir, daemon, reloaded } = await startReloadable(t, ordersOnly(world), {
+    here: true,
+    env: { PASSWORD_FILE: 'secret' },
+    files: { secret: 'a mistake' }
+  })
   t.equal((await call(address, '/orders')).status, 502)
   await reloaded(() => { writeFileSync(`${dir}/secret`, world.secrets.PASSWORD) })
   t.equal((await call(address, '/orders')).status, 200, 'the first request waits for the login')
@@ -108,14 +131,21 @@ t.test('where the old secret has no usable token the new one takes over at once'
 t.test('a blank or missing secret is a bad configuration: nothing is tried with it', async (t) => {
   const world = await startWorld()
   t.teardown(() => world.close())
-  const { address, dir, daemon } = await startReloadable(t, ordersOnly(world), { here: true, env: { PASSWORD_FILE: 'secret' }, files: { secret: world.secrets.PASSWORD } })
+  const { address, dir, daemon } = await startReloadable(t, ordersOnly(world), {
+    here: true,
+    env: { PASSWORD_FILE: 'secret' },
+    files: { secret: world.secrets.PASSWORD }
+  })
   await daemon.line('ready')
   const asked = world.emulator.record.length
   writeFileSync(`${dir}/secret`, '\n')
   await daemon.line('reload failed, the old configuration keeps serving')
   unlinkSync(`${dir}/secret`)
   await daemon.line('reload failed, the old configuration keeps serving', 2)
-  t.match(daemon.lines().filter(({ msg }) => msg === 'configuration problem'), [{ problem: /PASSWORD_FILE names is empty/ }, { problem: /PASSWORD_FILE names does not exist/ }])
+  t.match(
+    daemon.lines().filter(({ msg }) => msg === 'configuration problem'),
+    [{ problem: /PASSWORD_FILE names is empty/ }, { problem: /PASSWORD_FILE names does not exist/ }]
+  )
   t.equal((await call(address, '/orders')).status, 200)
   t.equal(world.emulator.record.length, asked)
 })
@@ -127,10 +157,23 @@ t.test('another user under the same name is another credential: no token of the 
   const secretsFile = (key: string, secret: string): string => `KEY=${key}\nSECRET=${secret}\n`
   const config = {
     ...ANY_PORT,
-    credentials: { relayer: { type: 'defender-relayer', apiKey: '${KEY}', apiSecret: '${SECRET}', userPoolId: 'us-west-2_Relayers1', clientId: 'relayers', endpoint: world.emulator.url } }, // eslint-disable-line no-template-curly-in-string
+    credentials: {
+      relayer: {
+        type: 'defender-relayer',
+        apiKey: '${KEY}',
+        apiSecret: '${SECRET}',
+        userPoolId: 'us-west-2_Relayers1',
+        clientId: 'relayers',
+        endpoint: world.emulator.url
+      }
+    },
     routes: [{ prefix: '/', upstream: world.api.url, credential: 'relayer' }]
   }
-  const { address, dir, daemon, reloaded } = await startReloadable(t, config, { here: true, env: { COUNTERSIGN_SECRETS: 'secrets.env' }, files: { 'secrets.env': secretsFile(KEY_A, SECRET_A) } })
+  const { address, dir, daemon, reloaded } = await startReloadable(t, config, {
+    here: true,
+    env: { COUNTERSIGN_SECRETS: 'secrets.env' },
+    files: { 'secrets.env': secretsFile(KEY_A, SECRET_A) }
+  })
   await daemon.line('ready')
   await call(address, '/')
   await reloaded(() => { writeFileSync(`${dir}/secrets.env`, secretsFile(KEY_B, SECRET_B)) })

@@ -59,7 +59,14 @@ t.test('SIGTERM during a refresh and a stream: the stream ends in its own time, 
 t.test('what outlasts shutdownTimeoutMs is cut off: a stream and a WebSocket, also of an earlier configuration', async (t) => {
   const { url, responses } = await startStreams(t)
   const chat = await startWebSocketUpstream(t)
-  const config = { ...ANY_PORT, shutdownTimeoutMs: 300, routes: [{ prefix: '/stream', upstream: url }, { prefix: '/chat', upstream: chat.url }] }
+  const config = {
+    ...ANY_PORT,
+    shutdownTimeoutMs: 300,
+    routes: [
+      { prefix: '/stream', upstream: url },
+      { prefix: '/chat', upstream: chat.url }
+    ]
+  }
   const { address, daemon, configure } = await startReloadable(t, config)
   const streams = [call(address, '/stream')]
   const sockets = [openWebSocket(`ws://${address}/chat`)]
@@ -78,7 +85,14 @@ t.test('what outlasts shutdownTimeoutMs is cut off: a stream and a WebSocket, al
   await Promise.all([...cut, ...closed])
   t.equal(await daemon.exit, 0)
   const lines = daemon.lines()
-  t.same(lines.filter(({ msg }) => msg === 'request').map(({ path }) => path).sort(), ['/chat', '/stream'], 'the first configuration logs them')
+  t.same(
+    lines
+      .filter(({ msg }) => msg === 'request')
+      .map(({ path }) => path)
+      .sort(),
+    ['/chat', '/stream'],
+    'the first configuration logs them'
+  )
   t.equal(lines.at(-1)?.['msg'], 'stopped', 'behind all that it ended')
 })
 
@@ -108,7 +122,9 @@ t.test('a reload while it drains is ignored, and a second signal ends it at once
 
 t.test('a defect of ours ends it with 70, at once', async (t) => {
   const dir = t.testdir({ 'countersign.jsonc': JSON.stringify({ ...ANY_PORT, routes: [] }) })
-  const daemon = startDaemon(['serve', '-c', `${dir}/countersign.jsonc`], { node: ['--import', 'data:text/javascript,process.on("SIGUSR2",()=>{throw new Error("a defect")})'] })
+  const daemon = startDaemon(['serve', '-c', `${dir}/countersign.jsonc`], {
+    node: ['--import', 'data:text/javascript,process.on("SIGUSR2",()=>{throw new Error("a defect")})']
+  })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
     await daemon.exit

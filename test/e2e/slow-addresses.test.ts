@@ -34,20 +34,32 @@ interface Provider {
 }
 
 async function startOAuth2 (t: Test): Promise<Provider> {
-  const server = createHttpServer((request, response) => { request.resume().on('end', () => { response.end(JSON.stringify({ access_token: 'x', token_type: 'bearer', expires_in: 3600 })) }) })
+  const server = createHttpServer((request, response) => {
+    request.resume().on('end', () => {
+      response.end(JSON.stringify({ access_token: 'x', token_type: 'bearer', expires_in: 3600 }))
+    })
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => {
     server.closeAllConnections()
     server.close()
   })
-  return { port: (server.address() as AddressInfo).port, credential: (tokenUrl) => ({ type: 'oauth2', tokenUrl, clientId: 'c', clientSecret: 's' }) }
+  return {
+    port: (server.address() as AddressInfo).port,
+    credential: (tokenUrl) => ({ type: 'oauth2', tokenUrl, clientId: 'c', clientSecret: 's' })
+  }
 }
 
 async function startCognito (t: Test): Promise<Provider> {
-  const emulator = await startCognitoEmulator({ pools: [{ id: 'eu-west-1_P', clients: [{ id: 'c' }], users: [{ username: 'u', password: 'p' }] }] })
+  const emulator = await startCognitoEmulator({
+    pools: [{ id: 'eu-west-1_P', clients: [{ id: 'c' }], users: [{ username: 'u', password: 'p' }] }]
+  })
   t.teardown(() => emulator.close())
-  return { port: Number(new URL(emulator.url).port), credential: (endpoint) => ({ type: 'cognito', userPoolId: 'eu-west-1_P', clientId: 'c', username: 'u', password: 'p', endpoint }) }
+  return {
+    port: Number(new URL(emulator.url).port),
+    credential: (endpoint) => ({ type: 'cognito', userPoolId: 'eu-west-1_P', clientId: 'c', username: 'u', password: 'p', endpoint })
+  }
 }
 
 /** Hands what comes to a port of the second address to one of 127.0.0.1. */
@@ -73,7 +85,15 @@ for (const [name, start] of [['OAuth 2.0', startOAuth2], ['Cognito', startCognit
     const slow = await startSlowAddress(t, FIRST, provider.port)
     await ways(slow, provider)
     const file = join(temporaryFolder(t), 'c.json')
-    writeFileSync(file, JSON.stringify({ listen: '127.0.0.1:0', admin: 'off', credentials: { a: { ...provider.credential(`http://${NAME}:${slow.port}`), allowInsecureEndpoint: true } }, routes: [{ prefix: '/', upstream: 'http://127.0.0.1:1', credential: 'a' }] }))
+    writeFileSync(
+      file,
+      JSON.stringify({
+        listen: '127.0.0.1:0',
+        admin: 'off',
+        credentials: { a: { ...provider.credential(`http://${NAME}:${slow.port}`), allowInsecureEndpoint: true } },
+        routes: [{ prefix: '/', upstream: 'http://127.0.0.1:1', credential: 'a' }]
+      })
+    )
     const daemon = startDaemon(['-c', file], { node: ['--import', RESOLVER] })
     t.teardown(async () => {
       daemon.kill('SIGKILL')

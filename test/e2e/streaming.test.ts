@@ -42,49 +42,57 @@ const stages = await startStages(t, {
 })
 stages.clock.upstream.respond = () => undefined
 
-t.test('R2: bodies of any size stream both ways byte for byte, in the same memory', { skip: existsSync('/proc/self/clear_refs') ? false : 'no /proc to read a process\'s peak memory from' }, async (t) => {
-  const { pid, port, upstream } = await start(t, ({ method, target, send, connection }) => {
-    if (method === 'POST') return OK
-    const total = Number(target.slice(1))
-    send(`HTTP/1.1 200 OK\r\nContent-Length: ${total}\r\n\r\n`)
-    pumpPattern(connection.socket, total)
-    return undefined
-  }, { keepBodies: false })
-  const up = async (total: number): Promise<void> => {
-    const client = await connectRaw(port)
-    client.send(message('POST /up HTTP/1.1', [host(port), `Content-Length: ${total}`]))
-    await pumpPattern(client.socket, total)
-    t.match(await client.response(), { statusCode: 200 })
-    client.destroy()
-    t.equal(upstream.last.bodyBytes, total)
-    t.equal(upstream.last.intactBytes, total)
+t.test(
+  'R2: bodies of any size stream both ways byte for byte, in the same memory',
+  { skip: existsSync('/proc/self/clear_refs') ? false : "no /proc to read a process's peak memory from" },
+  async (t) => {
+    const { pid, port, upstream } = await start(
+      t,
+      ({ method, target, send, connection }) => {
+        if (method === 'POST') return OK
+        const total = Number(target.slice(1))
+        send(`HTTP/1.1 200 OK\r\nContent-Length: ${total}\r\n\r\n`)
+        pumpPattern(connection.socket, total)
+        return undefined
+      },
+      { keepBodies: false }
+    )
+    const up = async (total: number): Promise<void> => {
+      const client = await connectRaw(port)
+      client.send(message('POST /up HTTP/1.1', [host(port), `Content-Length: ${total}`]))
+      await pumpPattern(client.socket, total)
+      t.match(await client.response(), { statusCode: 200 })
+      client.destroy()
+      t.equal(upstream.last.bodyBytes, total)
+      t.equal(upstream.last.intactBytes, total)
+    }
+    const down = async (total: number): Promise<void> => {
+      const client = await connectRaw(port)
+      client.send(message(`GET /${total} HTTP/1.1`, [host(port)]))
+      await client.head()
+      t.equal(await drain(client).reach(total), total)
+      client.destroy()
+    }
+    await up(2)
+    const idle = residentSet(pid)
+    // V8 lets some 40 MiB of dead buffers gather before it collects them, whoever makes them; what counts is what comes on top.
+    const warm = await peak(pid, async () => {
+      await up(WARM_UP)
+      await down(WARM_UP)
+    })
+    t.ok(warm - idle < 3 * EXTRA_MEMORY, `${mib(warm - idle)} MiB for ${mib(WARM_UP)} each way`)
+    // On a machine that is busy the collector comes late, now and then; what is kept for the body's sake is there every time.
+    const extra = async (run: () => Promise<void>): Promise<number> => {
+      let least = Infinity
+      for (let turn = 0; turn < 3 && least >= EXTRA_MEMORY; turn++) least = Math.min(least, (await peak(pid, run)) - warm)
+      return least
+    }
+    const upwards = await extra(() => up(STREAMED))
+    t.ok(upwards < EXTRA_MEMORY, `up: ${mib(upwards)} MiB more for ${mib(STREAMED)}`)
+    const downwards = await extra(() => down(STREAMED))
+    t.ok(downwards < EXTRA_MEMORY, `down: ${mib(downwards)} MiB more for ${mib(STREAMED)}`)
   }
-  const down = async (total: number): Promise<void> => {
-    const client = await connectRaw(port)
-    client.send(message(`GET /${total} HTTP/1.1`, [host(port)]))
-    await client.head()
-    t.equal(await drain(client).reach(total), total)
-    client.destroy()
-  }
-  await up(2)
-  const idle = residentSet(pid)
-  // V8 lets some 40 MiB of dead buffers gather before it collects them, whoever makes them; what counts is what comes on top.
-  const warm = await peak(pid, async () => {
-    await up(WARM_UP)
-    await down(WARM_UP)
-  })
-  t.ok(warm - idle < 3 * EXTRA_MEMORY, `${mib(warm - idle)} MiB for ${mib(WARM_UP)} each way`)
-  // On a machine that is busy the collector comes late, now and then; what is kept for the body's sake is there every time.
-  const extra = async (run: () => Promise<void>): Promise<number> => {
-    let least = Infinity
-    for (let turn = 0; turn < 3 && least >= EXTRA_MEMORY; turn++) least = Math.min(least, await peak(pid, run) - warm)
-    return least
-  }
-  const upwards = await extra(() => up(STREAMED))
-  t.ok(upwards < EXTRA_MEMORY, `up: ${mib(upwards)} MiB more for ${mib(STREAMED)}`)
-  const downwards = await extra(() => down(STREAMED))
-  t.ok(downwards < EXTRA_MEMORY, `down: ${mib(downwards)} MiB more for ${mib(STREAMED)}`)
-})
+)
 
 t.test('a client that does not read stops the upstream, in bounded memory, and then gets every byte', async (t) => {
   const total = 128 * MIB
@@ -191,9 +199,12 @@ t.test('a client that goes away ends the upstream\'s request, wherever it is', a
       const seen = upstream.exchanges.length
       const client = await connectRaw(port)
       if (target === '/upload') client.send(message(`POST ${target} HTTP/1.1`, [host(port), 'Content-Length: 1000'], 'abc'))
-      else if (target === '/upload-chunks') client.send(message(`POST ${target} HTTP/1.1`, [host(port), 'Transfer-Encoding: chunked'], '3\r\nabc\r\n'))
-      else client.send(message(`GET ${target} HTTP/1.1`, [host(port)]))
-      await upstream.until(() => upstream.exchanges.length > seen && (!target.startsWith('/upload') || upstream.last.connection.received.includes('abc')))
+      else if (target === '/upload-chunks') {
+        client.send(message(`POST ${target} HTTP/1.1`, [host(port), 'Transfer-Encoding: chunked'], '3\r\nabc\r\n'))
+      } else client.send(message(`GET ${target} HTTP/1.1`, [host(port)]))
+      await upstream.until(
+        () => upstream.exchanges.length > seen && (!target.startsWith('/upload') || upstream.last.connection.received.includes('abc'))
+      )
       if (['/body', '/chunks', '/end'].includes(target)) await client.until((unread) => unread.includes('abc'))
       client[leave]()
       await upstream.last.connection.closed
@@ -212,7 +223,15 @@ t.test('S7: an upstream that dies in the middle of a body never makes a whole on
     return undefined
   }
   for (die of ['end', 'destroy', 'resetAndDestroy'] as const) {
-    for (head of ['Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n', 'Connection: close\r\nContent-Length: 1000\r\n\r\nabc', 'Content-Length: 1000\r\n\r\nabc', 'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n', 'Transfer-Encoding: chunked\r\n\r\n5\r\nabc', 'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n', 'Transfer-Encoding: chunked\r\n\r\n']) {
+    for (head of [
+      'Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+      'Connection: close\r\nContent-Length: 1000\r\n\r\nabc',
+      'Content-Length: 1000\r\n\r\nabc',
+      'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+      'Transfer-Encoding: chunked\r\n\r\n5\r\nabc',
+      'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n',
+      'Transfer-Encoding: chunked\r\n\r\n'
+    ]) {
       // To an HTTP/1.0 client without a length the end is all there is, so it has to be RST: test/e2e/clients.test.ts, since
       // libuv reports RST right behind data as an orderly end (uv__stream_io, POLLHUP behind a partial read).
       for (const version of head.includes('Length') ? ['1.1', '1.0'] : ['1.1']) {
@@ -260,7 +279,11 @@ t.test('an upload that still moves is not waiting, and one that is whole is', as
     client.send(message('POST /up HTTP/1.1', [host(port), 'Transfer-Encoding: chunked']))
     for (let sent = 1; sent <= LONGER; sent++) {
       client.send('1\r\n.\r\n')
-      await upstream.until(() => upstream.exchanges.length > seen && dots(upstream.last.connection.received.slice(upstream.last.connection.received.lastIndexOf('POST /up'))) === sent)
+      await upstream.until(
+        () =>
+          upstream.exchanges.length > seen &&
+          dots(upstream.last.connection.received.slice(upstream.last.connection.received.lastIndexOf('POST /up'))) === sent
+      )
       await tick()
     }
     client.send('0\r\n\r\n')
@@ -272,7 +295,10 @@ t.test('an upload that still moves is not waiting, and one that is whole is', as
 
 t.test('idleTimeoutMs cuts a body that went silent, and the client sees that it is cut', async (t) => {
   const { port, upstream } = stages.silent
-  upstream.respond = ({ target }) => target === '/length' ? 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc' : 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n'
+  upstream.respond = ({ target }) =>
+    target === '/length'
+      ? 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc'
+      : 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n'
   for (const target of ['/length', '/chunks']) {
     const response = await rawRequest(port, message(`GET ${target} HTTP/1.1`, [host(port)]))
     t.match(response, { statusCode: 200, complete: false }, target)
@@ -302,7 +328,10 @@ t.test('a reader that takes longer than idleTimeoutMs is not silence of the upst
 t.test('maxBodyBytes is counted while a body streams', async (t) => {
   const { port, upstream } = stages.bounded
   const chunk = `2710\r\n${'x'.repeat(10_000)}\r\n`
-  const within = await rawRequest(port, message('POST / HTTP/1.1', [host(port), 'Transfer-Encoding: chunked'], `${chunk.repeat(10)}0\r\n\r\n`))
+  const within = await rawRequest(
+    port,
+    message('POST / HTTP/1.1', [host(port), 'Transfer-Encoding: chunked'], `${chunk.repeat(10)}0\r\n\r\n`)
+  )
   t.match(within, { statusCode: 200 })
   const seen = upstream.exchanges.length
   const client = await connectRaw(port)
@@ -322,25 +351,42 @@ async function start (t: Test, respond: ScriptedResponse, options: UpstreamOptio
   return stage
 }
 
-async function startStages<Name extends string> (t: Test, routes: Readonly<Record<Name, object>>, options: UpstreamOptions = {}): Promise<Record<Name, Stage>> {
+async function startStages<Name extends string> (
+  t: Test,
+  routes: Readonly<Record<Name, object>>,
+  options: UpstreamOptions = {}
+): Promise<Record<Name, Stage>> {
   const names = Object.keys(routes) as Name[] // of a literal
   const upstreams = await Promise.all(names.map(() => startUpstream(t, options)))
   const folder = temporaryFolder(t)
   const file = join(folder, 'countersign.jsonc')
-  writeFileSync(file, JSON.stringify({
-    listen: '127.0.0.1:0',
-    admin: 'off',
-    accessLog: false,
-    credentials: { key: { type: 'static', value: 'CANARY' } },
-    routes: names.map((name, index) => ({ listen: '127.0.0.1:0', upstream: upstreams[index]?.origin, credential: 'key', ...routes[name] }))
-  }))
+  writeFileSync(
+    file,
+    JSON.stringify({
+      listen: '127.0.0.1:0',
+      admin: 'off',
+      accessLog: false,
+      credentials: { key: { type: 'static', value: 'CANARY' } },
+      routes: names.map((name, index) => ({
+        listen: '127.0.0.1:0',
+        upstream: upstreams[index]?.origin,
+        credential: 'key',
+        ...routes[name]
+      }))
+    })
+  )
   const daemon = startDaemon(['serve', '-c', file], { cwd: folder })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
     await daemon.exit
   })
-  const { routes: listed } = await daemon.line('listening') as { routes: Array<{ address: string }> } // the contract's fields
-  return Object.fromEntries(names.map((name, index) => [name, { pid: daemon.pid, port: Number(listed[index]?.address.split(':').at(-1)), upstream: upstreams[index] }])) as Record<Name, Stage>
+  const { routes: listed } = (await daemon.line('listening')) as { routes: Array<{ address: string }> } // the contract's fields
+  return Object.fromEntries(
+    names.map((name, index) => [
+      name,
+      { pid: daemon.pid, port: Number(listed[index]?.address.split(':').at(-1)), upstream: upstreams[index] }
+    ])
+  ) as Record<Name, Stage>
 }
 
 /** Lets TICK_MS and more pass on the daemon's own clock: a request that nobody answers. */

@@ -13,10 +13,20 @@ import { canariesIn, startWorld, type World } from '../helpers/world.ts'
 const HOUR_S = 3600
 
 /** A world with a token cache, and the daemons that live in it one after the other. */
-async function startHouse (t: Test, { lifetimeSeconds = HOUR_S, begin = interpretDaemon }: { readonly lifetimeSeconds?: number, readonly begin?: typeof startDaemon | typeof interpretDaemon } = {}) {
+async function startHouse (
+  t: Test,
+  {
+    lifetimeSeconds = HOUR_S,
+    begin = interpretDaemon
+  }: { readonly lifetimeSeconds?: number; readonly begin?: typeof startDaemon | typeof interpretDaemon } = {}
+) {
   const refused = new Set<string | undefined>()
-  // eslint-disable-next-line no-template-curly-in-string
-  const world = await startWorld({ lifetimeSeconds, respond: ({ headers }) => ({ status: refused.has(headers.authorization) ? 401 : 200, body: '{}' }), extra: '"tokenCache": { "directory": "state/tokens", "key": "${CACHE_KEY}" }' })
+
+  const world = await startWorld({
+    lifetimeSeconds,
+    respond: ({ headers }) => ({ status: refused.has(headers.authorization) ? 401 : 200, body: '{}' }),
+    extra: '"tokenCache": { "directory": "state/tokens", "key": "${CACHE_KEY}" }'
+  })
   const folder = temporaryFolder(t)
   const config = join(folder, 'countersign.jsonc')
   writeFileSync(config, world.config)
@@ -194,7 +204,13 @@ t.test('a credential that is refused for good leaves nothing behind once its tok
   const first = start()
   await first.line('ready')
   await until('three entries', () => readdirSync(directory).length === 3)
-  world.emulator.faults.add({ type: 'error', code: 'NotAuthorizedException', message: 'Incorrect username or password.', status: 400, times: Infinity })
+  world.emulator.faults.add({
+    type: 'error',
+    code: 'NotAuthorizedException',
+    message: 'Incorrect username or password.',
+    status: 400,
+    times: Infinity
+  })
   await until('the entries to be removed', () => readdirSync(directory).length === 0)
   await stop(t, first)
 })

@@ -14,23 +14,42 @@ import { temporaryFolder } from '../helpers/temp.ts'
 const UNSENDABLE = ['a\r\nX-Evil: 1', 'a\nb', 'a\0b', ' ', ' a', 'a b', 'caf\u00e9', '\u20ac', 'x'.repeat(100_000)]
 
 /** What a provider says of a user pool's user, as the flow without SRP has it: all in one answer. */
-const authenticated = (token: string): string => respond(200, { AuthenticationResult: { AccessToken: token, IdToken: token, RefreshToken: 'refresh', ExpiresIn: 3600, TokenType: 'Bearer' } })
+const authenticated = (token: string): string =>
+  respond(200, {
+    AuthenticationResult: { AccessToken: token, IdToken: token, RefreshToken: 'refresh', ExpiresIn: 3600, TokenType: 'Bearer' }
+  })
 
 const KINDS = {
-  oauth2: { give: (token: string) => issued({ access_token: token }), credential: (url: string) => ({ type: 'oauth2', tokenUrl: `${url}/token`, clientId: 'batch', clientSecret: 'hush' }) },
+  oauth2: {
+    give: (token: string) => issued({ access_token: token }),
+    credential: (url: string) => ({ type: 'oauth2', tokenUrl: `${url}/token`, clientId: 'batch', clientSecret: 'hush' })
+  },
   access: { give: authenticated, credential: (url: string) => cognito(url, 'access') },
   id: { give: authenticated, credential: (url: string) => cognito(url, 'id') }
 }
 
 function cognito (endpoint: string, tokenUse: string): object {
-  return { type: 'cognito', userPoolId: 'eu-west-1_Pool', clientId: 'client', username: 'user', password: 'secret', authFlow: 'password', tokenUse, endpoint }
+  return {
+    type: 'cognito',
+    userPoolId: 'eu-west-1_Pool',
+    clientId: 'client',
+    username: 'user',
+    password: 'secret',
+    authFlow: 'password',
+    tokenUse,
+    endpoint
+  }
 }
 
 t.test('a token that no header can carry is a failure like any other, whoever gave it', async t => {
   const api = await startApi()
   t.teardown(() => api.close())
-  const cases = Object.entries(KINDS).flatMap(([kind, { give, credential }]) => UNSENDABLE.map((token, index) => ({ name: `${kind}-${index}`, give, credential, token })))
-  const providers = new Map(await Promise.all(cases.map(async one => [one.name, await startScriptedServer(t, one.give(one.token))] as const)))
+  const cases = Object.entries(KINDS).flatMap(([kind, { give, credential }]) =>
+    UNSENDABLE.map((token, index) => ({ name: `${kind}-${index}`, give, credential, token }))
+  )
+  const providers = new Map(
+    await Promise.all(cases.map(async (one) => [one.name, await startScriptedServer(t, one.give(one.token))] as const))
+  )
   const urlOf = (name: string): string => providers.get(name)?.url ?? ''
   const file = join(temporaryFolder(t), 'countersign.jsonc')
   writeFileSync(file, JSON.stringify({
@@ -53,7 +72,9 @@ t.test('a token that no header can carry is a failure like any other, whoever ga
   }
   const { credentials } = JSON.parse((await call(admin, '/status')).body) as { credentials: object[] }
   t.equal(credentials.length, cases.length)
-  for (const credential of credentials) t.match(credential, { state: 'pending', lastError: { code: 'UnusableToken', message: /no header can carry/ } })
+  for (const credential of credentials) {
+    t.match(credential, { state: 'pending', lastError: { code: 'UnusableToken', message: /no header can carry/ } })
+  }
   t.equal(api.seen.length, 0, 'nothing was sent')
 
   for (const { name, give } of cases) Object.assign(providers.get(name) ?? {}, { reply: give('good') })

@@ -61,7 +61,9 @@ t.test('close codes and reasons arrive on the other side, whoever closes', async
       const [closer, other] = byClient ? [client, server] : [server, client]
       const seen = [once(other, 'close'), once(closer, 'close')]
       closer.close(code, reason)
-      for (const [gotCode, gotReason] of await Promise.all(seen) as Array<[number, Buffer]>) t.same([gotCode, gotReason.toString()], [code, reason])
+      for (const [gotCode, gotReason] of (await Promise.all(seen)) as Array<[number, Buffer]>) {
+        t.same([gotCode, gotReason.toString()], [code, reason])
+      }
     }
   }
   for (const byClient of [true, false]) {
@@ -81,7 +83,14 @@ t.test('credentials go into the handshake in every placement, and the refusal of
     }
   })
   const { url, daemon } = await serve(t, upstream)
-  const socket = openWebSocket(`${url}/chat?a=1&key=evil`, [], { headers: { Authorization: 'Bearer evil', Cookie: 'session=evil; theme=dark', 'X-Api-Key': 'evil', Origin: url.replace('ws:', 'http:').replace(/\/api$/, '') } })
+  const socket = openWebSocket(`${url}/chat?a=1&key=evil`, [], {
+    headers: {
+      Authorization: 'Bearer evil',
+      Cookie: 'session=evil; theme=dark',
+      'X-Api-Key': 'evil',
+      Origin: url.replace('ws:', 'http:').replace(/\/api$/, '')
+    }
+  })
   await once(socket, 'open')
   const [seen] = upstream.handshakes
   t.equal(seen?.url, `/v2/chat?a=1&key=${SECRETS.KEY}`)
@@ -136,21 +145,37 @@ t.test('SIGTERM with a WebSocket that its client closes ends at once', async (t)
 })
 
 /** With a time for its end it is a process, to be ended. */
-async function serve (t: Test, upstream: WebSocketUpstream, shutdownTimeoutMs?: number): Promise<{ readonly url: string, readonly admin: unknown, readonly daemon: Daemon }> {
+async function serve (
+  t: Test,
+  upstream: WebSocketUpstream,
+  shutdownTimeoutMs?: number
+): Promise<{ readonly url: string; readonly admin: unknown; readonly daemon: Daemon }> {
   const config = {
     listen: '127.0.0.1:0',
     admin: '127.0.0.1:0',
     ...(shutdownTimeoutMs !== undefined && { shutdownTimeoutMs }),
-    credentials: { token: { type: 'static', value: '${TOKEN}' }, key: { type: 'static', value: '${KEY}' } }, // eslint-disable-line no-template-curly-in-string
-    routes: [{
-      prefix: '/api',
-      upstream: `${upstream.url}/v2`,
-      credential: 'token',
-      inject: [{ type: 'http', scheme: 'bearer' }, ...['header', 'query', 'cookie'].map((place) => ({ type: 'apiKey', in: place, name: { header: 'X-Api-Key', query: 'key', cookie: 'session' }[place], credential: 'key' }))]
-    }]
+    credentials: { token: { type: 'static', value: '${TOKEN}' }, key: { type: 'static', value: '${KEY}' } },
+    routes: [
+      {
+        prefix: '/api',
+        upstream: `${upstream.url}/v2`,
+        credential: 'token',
+        inject: [
+          { type: 'http', scheme: 'bearer' },
+          ...['header', 'query', 'cookie'].map((place) => ({
+            type: 'apiKey',
+            in: place,
+            name: { header: 'X-Api-Key', query: 'key', cookie: 'session' }[place],
+            credential: 'key'
+          }))
+        ]
+      }
+    ]
   }
   const dir = t.testdir({ 'countersign.jsonc': JSON.stringify(config) })
-  const daemon = (shutdownTimeoutMs === undefined ? interpretDaemon : startDaemon)(['serve', '-c', `${dir}/countersign.jsonc`], { env: { ...SECRETS, COUNTERSIGN_LOG_LEVEL: 'trace' } })
+  const daemon = (shutdownTimeoutMs === undefined ? interpretDaemon : startDaemon)(['serve', '-c', `${dir}/countersign.jsonc`], {
+    env: { ...SECRETS, COUNTERSIGN_LOG_LEVEL: 'trace' }
+  })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
     await daemon.exit

@@ -28,7 +28,11 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
   const runs = Math.min(PER_STAGE, RUNS - first)
   t.test(`exchanges ${first + 1} to ${first + runs}`, async (t) => {
     const upstream = await startUpstream(t, { respond })
-    const proxy = await startProxy(t, { config: { accessLog: false, limits: { connections: 1000, requests: AT_ONCE } }, routes: [{ prefix: '/open', upstream: upstream.origin }], timeouts: { headersMs: 20_000 } })
+    const proxy = await startProxy(t, {
+      config: { accessLog: false, limits: { connections: 1000, requests: AT_ONCE } },
+      routes: [{ prefix: '/open', upstream: upstream.origin }],
+      timeouts: { headersMs: 20_000 }
+    })
     await fc.assert(fc.asyncProperty(fc.array(pipeline, { minLength: 1, maxLength: AT_ONCE, size: 'max' }), async (clients) => {
       const failures = await Promise.all(clients.map((client) => run(proxy, upstream, client)))
       const found = failures.flatMap((failure, index) => failure === undefined ? [] : [`${failure}\n${JSON.stringify(clients[index])}`])
@@ -68,7 +72,11 @@ function respond ({ target, method, send, connection }: RecordingUpstream['excha
 }
 
 /** Plays a client; returns what is wrong with what came of it. */
-async function run (proxy: TestProxy, upstream: RecordingUpstream, { requests, cuts, responses, end }: Pipeline): Promise<string | undefined> {
+async function run (
+  proxy: TestProxy,
+  upstream: RecordingUpstream,
+  { requests, cuts, responses, end }: Pipeline
+): Promise<string | undefined> {
   const numbered = requests.map((request) => ({ ...request, id: `id${++newest}` }))
   exchanges += numbered.length
   const bytes = numbered.map(({ bytes, id }) => bytes.replaceAll('PORT', String(proxy.port)).replace('?ID', `?${id}`)).join('')
@@ -77,7 +85,9 @@ async function run (proxy: TestProxy, upstream: RecordingUpstream, { requests, c
     const places = [...new Set(cuts.map((share) => Math.floor(share * bytes.length)))].sort((one, other) => one - other)
     for (const [index, from] of [0, ...places].entries()) {
       client.send(bytes.slice(from, places[index] ?? bytes.length))
-      await new Promise((resolve) => { setImmediate(resolve) })
+      await new Promise((resolve) => {
+        setImmediate(resolve)
+      })
     }
     for (const [index, { id, kind, method }] of numbered.slice(0, responses).entries()) {
       if (kind === 'half') return undefined
@@ -85,10 +95,15 @@ async function run (proxy: TestProxy, upstream: RecordingUpstream, { requests, c
       if (typeof response === 'string') return `request ${index} (${kind}): ${response}`
       const own = response.header('proxy-status') !== undefined
       if (own !== (kind !== 'served')) return `request ${index} (${kind}): ${response.statusCode} ${response.text.slice(0, 200)}`
-      if (!own && response.header('x-answer-to') !== id) return `request ${index}: the response to ${response.header('x-answer-to') ?? 'nobody'}`
+      if (!own && response.header('x-answer-to') !== id) {
+        return `request ${index}: the response to ${response.header('x-answer-to') ?? 'nobody'}`
+      }
       if (!response.complete) return `request ${index}: cut`
       // Behind half a request nothing can have had its turn.
-      const early = numbered[index + 1]?.kind !== 'half' ? undefined : numbered.slice(index + 2).find((later) => upstream.exchanges.some(({ target }) => target.endsWith(`?${later.id}`)))
+      const early =
+        numbered[index + 1]?.kind !== 'half'
+          ? undefined
+          : numbered.slice(index + 2).find((later) => upstream.exchanges.some(({ target }) => target.endsWith(`?${later.id}`)))
       if (early !== undefined) return `${early.id} reached the upstream before its turn`
       if (kind === 'last') return (await client.rest()).length === 0 ? undefined : 'bytes behind the last response'
     }
@@ -97,7 +112,11 @@ async function run (proxy: TestProxy, upstream: RecordingUpstream, { requests, c
     if (end === 'half-close') client.socket.end().resume()
     else if (end === 'reset') client.reset()
     else client.destroy()
-    if (end === 'half-close') await client.closed().finally(() => { client.destroy() })
+    if (end === 'half-close') {
+      await client.closed().finally(() => {
+        client.destroy()
+      })
+    }
   }
 }
 

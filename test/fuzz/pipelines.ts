@@ -3,7 +3,10 @@ import fc from 'fast-check'
 /** A request of a pipeline: its bytes with `PORT` for the listener's port, and what becomes of it where its turn comes. */
 export interface PipelinedRequest {
   readonly bytes: string
-  /** `served`: reaches the upstream, which answers it as it is told to; `refused`: hears so, and the next one is read; `last`: nothing behind it is read; `half`: its end never comes. */
+  /**
+   * `served`: reaches the upstream, which answers it as it is told to; `refused`: hears so, and the next one is read; `last`: nothing
+   * behind it is read; `half`: its end never comes.
+   */
   readonly kind: 'served' | 'refused' | 'last' | 'half'
   readonly method: string
 }
@@ -71,7 +74,10 @@ const request = fc.oneof(
 
 export const pipeline: fc.Arbitrary<Pipeline> = fc.record({
   requests: fc.array(request, { minLength: 1, maxLength: 12, size: 'max' }),
-  cuts: fc.oneof({ arbitrary: fc.constant([]), weight: 2 }, { arbitrary: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 4 }), weight: 1 }),
+  cuts: fc.oneof(
+    { arbitrary: fc.constant([]), weight: 2 },
+    { arbitrary: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 4 }), weight: 1 }
+  ),
   responses: fc.oneof({ arbitrary: fc.constant(99), weight: 2 }, { arbitrary: fc.nat({ max: 6 }), weight: 1 }),
   end: fc.constantFrom('reset' as const, 'destroy' as const, 'half-close' as const)
 })

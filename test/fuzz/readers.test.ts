@@ -23,7 +23,8 @@ const PER_STAGE = 2400
 const HEADER_BYTES = 32_768
 
 /** What a reader made of a response; undefined where it refused it, or found it cut. */
-type Reading = { readonly status: number, readonly headers: readonly string[], readonly body: string, readonly trailers: readonly string[] } | undefined
+type Reading =
+  { readonly status: number; readonly headers: readonly string[]; readonly body: string; readonly trailers: readonly string[] } | undefined
 
 interface Script {
   readonly pieces: readonly string[]
@@ -42,7 +43,10 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
     const pool = connect(origin)
     t.teardown(() => pool.destroy())
     const failures: string[] = []
-    const samples = fc.sample(fc.tuple(fuzzedResponse, fc.array(fc.nat(), { maxLength: 4 }), fc.nat({ max: 9 })), { numRuns: runs, seed: SEED + first })
+    const samples = fc.sample(fc.tuple(fuzzedResponse, fc.array(fc.nat(), { maxLength: 4 }), fc.nat({ max: 9 })), {
+      numRuns: runs,
+      seed: SEED + first
+    })
     for (let at = 0; at < samples.length; at += AT_ONCE) {
       await Promise.all(samples.slice(at, at + AT_ONCE).map(async ([response, cuts, dice], index) => {
         const id = `m${first + at + index}x`
@@ -68,7 +72,10 @@ function connect (origin: string): Pool {
   return connectUpstream({ origin, timeoutMs: 60_000, idleTimeoutMs: 60_000, proxies: {}, headerBytes: HEADER_BYTES })
 }
 
-/** @param shared for whole responses; the others have a pool of their own, since nobody can tell bytes that come late from a response to the next request */
+/**
+ * @param shared for whole responses; the others have a pool of their own, since nobody can tell bytes that come late from a response to the
+ * next request
+ */
 async function judge (shared: Pool, port: number, origin: string, id: string, script: Script): Promise<string | undefined> {
   const pool = script.keep ? shared : connect(origin)
   try {
@@ -89,7 +96,9 @@ async function compare (pool: Pool, port: number, origin: string, id: string, sc
   totals.accepted++
   if (node === undefined && undici === undefined) return 'accepted, and refused by both others'
   for (const [name, theirs] of [['Node', node], ['undici', undici]] as const) {
-    if (theirs !== undefined && JSON.stringify(theirs) !== JSON.stringify(ours)) return `${name} read ${JSON.stringify(theirs).slice(0, 300)}, we read ${JSON.stringify(ours).slice(0, 300)}`
+    if (theirs !== undefined && JSON.stringify(theirs) !== JSON.stringify(ours)) {
+      return `${name} read ${JSON.stringify(theirs).slice(0, 300)}, we read ${JSON.stringify(ours).slice(0, 300)}`
+    }
   }
   for (let turn = 0; turn < 5 || script.playing > 0; turn++) await new Promise((resolve) => { setImmediate(resolve) })
   const next = await readByUs(pool, `clean-${id}`)
@@ -104,12 +113,29 @@ async function readByUs (pool: Pool, id: string): Promise<Reading> {
 
 function readByNode (port: number, id: string): Promise<Reading> {
   return new Promise((resolve) => {
-    const request = requestHttp({ host: '127.0.0.1', port, path: `/${id}`, agent: false, insecureHTTPParser: false, maxHeaderSize: HEADER_BYTES + 8192 }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => { chunks.push(chunk) }).on('error', () => {}).on('close', () => {
-        resolve(response.complete ? { status: response.statusCode ?? 0, headers: response.rawHeaders, body: Buffer.concat(chunks).toString('latin1'), trailers: response.rawTrailers } : undefined)
-      })
-    })
+    const request = requestHttp(
+      { host: '127.0.0.1', port, path: `/${id}`, agent: false, insecureHTTPParser: false, maxHeaderSize: HEADER_BYTES + 8192 },
+      (response) => {
+        const chunks: Buffer[] = []
+        response
+          .on('data', (chunk: Buffer) => {
+            chunks.push(chunk)
+          })
+          .on('error', () => {})
+          .on('close', () => {
+            resolve(
+              response.complete
+                ? {
+                    status: response.statusCode ?? 0,
+                    headers: response.rawHeaders,
+                    body: Buffer.concat(chunks).toString('latin1'),
+                    trailers: response.rawTrailers
+                  }
+                : undefined
+            )
+          })
+      }
+    )
     // What comes behind a response is an error of its own: whether the response was whole is known by then.
     request.on('error', () => {}).on('close', () => { setImmediate(() => { resolve(undefined) }) }).end()
   })
@@ -121,16 +147,25 @@ async function readByUndici (origin: string, id: string): Promise<Reading> {
     let status = 0
     let headers: string[] = []
     const chunks: Buffer[] = []
-    client.dispatch({ path: `/${id}`, method: 'GET' }, {
-      onRequestStart: () => {},
-      onResponseStart: ({ rawHeaders }, statusCode) => {
-        status = statusCode
-        headers = texts(rawHeaders)
-      },
-      onResponseData: (_controller, chunk) => { chunks.push(chunk) },
-      onResponseEnd: ({ rawTrailers }) => { resolve({ status, headers, body: Buffer.concat(chunks).toString('latin1'), trailers: texts(rawTrailers) }) },
-      onResponseError: () => { resolve(undefined) }
-    })
+    client.dispatch(
+      { path: `/${id}`, method: 'GET' },
+      {
+        onRequestStart: () => {},
+        onResponseStart: ({ rawHeaders }, statusCode) => {
+          status = statusCode
+          headers = texts(rawHeaders)
+        },
+        onResponseData: (_controller, chunk) => {
+          chunks.push(chunk)
+        },
+        onResponseEnd: ({ rawTrailers }) => {
+          resolve({ status, headers, body: Buffer.concat(chunks).toString('latin1'), trailers: texts(rawTrailers) })
+        },
+        onResponseError: () => {
+          resolve(undefined)
+        }
+      }
+    )
   })
   await client.destroy()
   return reading
@@ -138,7 +173,9 @@ async function readByUndici (origin: string, id: string): Promise<Reading> {
 
 /** Without the blanks around values, which are no part of them; undici leaves those behind a `Connection`. */
 function texts (raw: unknown): string[] {
-  return Array.isArray(raw) ? raw.map((item: Buffer | string) => (typeof item === 'string' ? item : item.toString('latin1')).replace(/^[\t ]+|[\t ]+$/g, '')) : []
+  return Array.isArray(raw)
+    ? raw.map((item: Buffer | string) => (typeof item === 'string' ? item : item.toString('latin1')).replace(/^[\t ]+|[\t ]+$/g, ''))
+    : []
 }
 
 /** With a header behind the first line that tells whose it is. */
@@ -151,7 +188,9 @@ function marked (bytes: string, id: string): string {
 /** Cut anywhere; now and then at every byte of the first hundreds. */
 function inPieces (bytes: string, places: readonly number[], dice: number): string[] {
   const every = dice === 0 ? Math.min(bytes.length, 300) : 0
-  const cuts = [...new Set([...Array.from({ length: every }, (_, index) => index + 1), ...places.map((place) => place % (bytes.length + 1))])].sort((one, other) => one - other)
+  const cuts = [
+    ...new Set([...Array.from({ length: every }, (_, index) => index + 1), ...places.map((place) => place % (bytes.length + 1))])
+  ].sort((one, other) => one - other)
   return [0, ...cuts].map((from, index) => bytes.slice(from, cuts[index] ?? bytes.length)).filter((piece) => piece !== '')
 }
 

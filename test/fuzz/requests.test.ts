@@ -22,14 +22,21 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
   const runs = Math.min(PER_STAGE, RUNS - first)
   t.test(`requests ${first + 1} to ${first + runs}`, async (t) => {
     const { judge, figures, proxy } = await startStage(t)
-    await fc.assert(fc.asyncProperty(fc.array(fuzzedRequest, { minLength: 1, maxLength: 2 * AT_ONCE - 1, size: 'max' }), async (requests) => {
-      totals.requests += requests.length
-      const failures = (await Promise.all(requests.map(async (request) => {
-        const failure = await judge(request)
-        return failure === undefined ? [] : [`${failure}\n${JSON.stringify(request)}`]
-      }))).flat()
-      if (failures.length > 0) throw new Error(failures.join('\n'))
-    }), { numRuns: Math.ceil(runs / AT_ONCE), seed: SEED + first })
+    await fc.assert(
+      fc.asyncProperty(fc.array(fuzzedRequest, { minLength: 1, maxLength: 2 * AT_ONCE - 1, size: 'max' }), async (requests) => {
+        totals.requests += requests.length
+        const failures = (
+          await Promise.all(
+            requests.map(async (request) => {
+              const failure = await judge(request)
+              return failure === undefined ? [] : [`${failure}\n${JSON.stringify(request)}`]
+            })
+          )
+        ).flat()
+        if (failures.length > 0) throw new Error(failures.join('\n'))
+      }),
+      { numRuns: Math.ceil(runs / AT_ONCE), seed: SEED + first }
+    )
     totals.reached += figures.reached
     for (const [status, count] of figures.statuses) totals.statuses.set(status, (totals.statuses.get(status) ?? 0) + count)
     t.same(proxy.lines().filter(({ level }) => level === 'error'), [])

@@ -27,7 +27,10 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
         return script === undefined ? respondWith('200 OK', [], `clean ${exchange.target}`) : play(exchange, script)
       }
     })
-    const proxy = await startProxy(t, { config: { accessLog: false }, routes: [{ upstream: upstream.origin, bindings: [BEARER], timeoutMs: 300, idleTimeoutMs: 300 }] })
+    const proxy = await startProxy(t, {
+      config: { accessLog: false },
+      routes: [{ upstream: upstream.origin, bindings: [BEARER], timeoutMs: 300, idleTimeoutMs: 300 }]
+    })
     let newest = 0
 
     async function judge (script: FuzzedResponse): Promise<string | undefined> {
@@ -68,7 +71,9 @@ for (let first = 0; first < RUNS; first += PER_STAGE) {
 }
 
 t.test('in all', async (t) => {
-  t.comment(`${totals.responses} answers: ${totals.whole} reached the client whole, ${totals.cut} broken off, ${totals.refused} as 502 or 504`)
+  t.comment(
+    `${totals.responses} answers: ${totals.whole} reached the client whole, ${totals.cut} broken off, ${totals.refused} as 502 or 504`
+  )
   t.ok(totals.responses > 0)
 })
 
@@ -89,7 +94,10 @@ function failureOf (response: RawResponse | 'broken', { body, cut, end }: Fuzzed
     totals.cut++
     return body === undefined || end === 'reset' ? undefined : 'a whole response arrived broken'
   }
-  const ours = response.header('proxy-status')?.startsWith('countersign; error=') === true && (response.statusCode === 502 || response.statusCode === 504) && response.text.includes('"code":"CS_UPSTREAM_')
+  const ours =
+    response.header('proxy-status')?.startsWith('countersign; error=') === true &&
+    (response.statusCode === 502 || response.statusCode === 504) &&
+    response.text.includes('"code":"CS_UPSTREAM_')
   if (ours) {
     totals.refused++
     return body === undefined ? undefined : `a whole response became ${response.statusCode}`

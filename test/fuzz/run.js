@@ -24,7 +24,11 @@ if (only === undefined) {
 }
 
 async function run (name, runs) {
-  const child = spawn(process.execPath, ['scripts/test.js', '--timeout=0', '--tap', `test/fuzz/${name}.test.ts`], { cwd: root, stdio: 'inherit', env: { ...process.env, FUZZ_RUNS: runs, FUZZ_SEED: seed } })
+  const child = spawn(process.execPath, ['scripts/test.js', '--timeout=0', '--tap', `test/fuzz/${name}.test.ts`], {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, FUZZ_RUNS: runs, FUZZ_SEED: seed }
+  })
   const status = await new Promise((resolve) => { child.once('close', resolve) })
   if (status !== 0) process.exitCode = 1
 }

@@ -17,7 +17,15 @@ interface StagedRoute {
 }
 
 const ROUTES: readonly StagedRoute[] = [
-  { prefix: '/header', base: '/base-header', upstream: 0, fields: [['header', 'X-Api-Key', 'CANARY-HEADER-1'], ['bearer', 'authorization', 'CANARY-BEARER-1']] },
+  {
+    prefix: '/header',
+    base: '/base-header',
+    upstream: 0,
+    fields: [
+      ['header', 'X-Api-Key', 'CANARY-HEADER-1'],
+      ['bearer', 'authorization', 'CANARY-BEARER-1']
+    ]
+  },
   { prefix: '/header/deep', base: '/base-deep', upstream: 1, fields: [['bearer', 'authorization', 'CANARY-DEEP-2']] },
   { prefix: '/query', base: '/base-query', upstream: 0, fields: [['query', 'key', 'CANARY-QUERY-3']] },
   { prefix: '/cookie', base: '/base-cookie', upstream: 1, fields: [['cookie', 'sid', 'CANARY-COOKIE-4']] },
@@ -25,7 +33,8 @@ const ROUTES: readonly StagedRoute[] = [
   { prefix: '/open', base: '/base-open', upstream: 1, fields: [] }
 ]
 const ALLOWED = /^(?:GET \/base-allow\/ok\/[^/?]+|POST \/base-allow\/txs)(?:\?|$)/
-const NEVER_FORWARDED = /^(?:proxy-authorization|x-countersign-token|keep-alive|proxy-connection|te|trailer|http2-settings|expect|forwarded|x-forwarded-.*)$/
+const NEVER_FORWARDED =
+  /^(?:proxy-authorization|x-countersign-token|keep-alive|proxy-connection|te|trailer|http2-settings|expect|forwarded|x-forwarded-.*)$/
 const PATIENCE_MS = 150
 const HANG_MS = 10_000
 
@@ -44,16 +53,33 @@ export interface Stage {
 
 /** Starts the stage; it ends with the test. */
 export async function startStage (t: Teardown): Promise<Stage> {
-  const upstreams = await Promise.all([0, 1].map(() => startUpstream(t, { respond: ({ method, header }) => method === 'HEAD' ? 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n' : respondWith('200 OK', [`X-Answer-To: ${header('x-fuzz-id') ?? ''}`], 'ok') })))
+  const upstreams = await Promise.all(
+    [0, 1].map(() =>
+      startUpstream(t, {
+        respond: ({ method, header }) =>
+          method === 'HEAD'
+            ? 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n'
+            : respondWith('200 OK', [`X-Answer-To: ${header('x-fuzz-id') ?? ''}`], 'ok')
+      })
+    )
+  )
   const proxy = await startProxy(t, {
     config: { accessLog: false },
     timeouts: { headersMs: 2000, stillMs: 2000 },
-    credentials: ROUTES.flatMap(({ prefix, fields }) => fields.filter(([place]) => place === 'bearer').map(([, , value]) => ({ name: `of${prefix}`, type: 'static' as const, value: new Secret(value) }))),
+    credentials: ROUTES.flatMap(({ prefix, fields }) =>
+      fields
+        .filter(([place]) => place === 'bearer')
+        .map(([, , value]) => ({ name: `of${prefix}`, type: 'static' as const, value: new Secret(value) }))
+    ),
     routes: ROUTES.map(({ prefix, base, upstream, fields }) => ({
       prefix,
       upstream: `${upstreams[upstream]?.origin ?? ''}${base}`,
       idleTimeoutMs: 500,
-      bindings: fields.map(([place, name, value]): Binding => place === 'bearer' ? { scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: `of${prefix}` } } : apiKey(place, name, value)),
+      bindings: fields.map(([place, name, value]): Binding =>
+        place === 'bearer'
+          ? { scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: `of${prefix}` } }
+          : apiKey(place, name, value)
+      ),
       ...(prefix === '/allow' && { allow: ['GET /ok/*', 'POST /txs'] })
     }))
   })
@@ -65,12 +91,21 @@ export async function startStage (t: Teardown): Promise<Stage> {
     const seen = upstreams.map(({ exchanges }) => exchanges.length)
     const client = await connectRaw(proxy.port)
     try {
-      const text = [request.startLine, `Host: ${(request.host === 'right' ? 'localhost:PORT' : request.host).replaceAll('PORT', String(proxy.port))}`, `X-Fuzz-Id: ${id}`, ...request.lines, '', request.body].join('\r\n')
+      const text = [
+        request.startLine,
+        `Host: ${(request.host === 'right' ? 'localhost:PORT' : request.host).replaceAll('PORT', String(proxy.port))}`,
+        `X-Fuzz-Id: ${id}`,
+        ...request.lines,
+        '',
+        request.body
+      ].join('\r\n')
       client.send(text)
       const response = await responseOf(client, request.method)
       if (response === 'hang') return 'neither answered nor closed'
       if (typeof response === 'string') return response
-      const news = upstreams.flatMap(({ exchanges }, index) => exchanges.slice(seen[index]).map((exchange) => ({ exchange, upstream: index })))
+      const news = upstreams.flatMap(({ exchanges }, index) =>
+        exchanges.slice(seen[index]).map((exchange) => ({ exchange, upstream: index }))
+      )
       const strays = news.filter(({ exchange }) => exchange.all('x-fuzz-id').length !== 1)
       if (strays.length > 0) return `a request that nobody sent: ${strays[0]?.exchange.startLine ?? ''}`
       const mine = news.filter(({ exchange }) => exchange.header('x-fuzz-id') === id)
@@ -97,18 +132,31 @@ async function responseOf (client: RawClient, method: string): Promise<RawRespon
   const filler = setTimeout(() => { client.send(`\r\n0\r\n\r\n${'x'.repeat(40_000)}\r\n\r\n`) }, PATIENCE_MS)
   const hang = new Promise<'hang'>((resolve) => { timer = setTimeout(() => { resolve('hang') }, HANG_MS) })
   try {
-    return await Promise.race([client.response({ method: method.trim() }).then(
-      // A HEAD that cannot be read is answered like anything else that cannot, and the connection closed.
-      (response) => client.unread.length > 0 && response.header('connection') !== 'close' && !client.unread.toString('latin1').startsWith('HTTP/1.1 '.slice(0, client.unread.length)) ? `bytes behind the response: ${client.unread.toString('latin1').slice(0, 60)}` : response,
-      (error: unknown) => client.ended ? undefined : String(error)
-    ), hang])
+    return await Promise.race([
+      client.response({ method: method.trim() }).then(
+        // A HEAD that cannot be read is answered like anything else that cannot, and the connection closed.
+        (response) =>
+          client.unread.length > 0 &&
+          response.header('connection') !== 'close' &&
+          !client.unread.toString('latin1').startsWith('HTTP/1.1 '.slice(0, client.unread.length))
+            ? `bytes behind the response: ${client.unread.toString('latin1').slice(0, 60)}`
+            : response,
+        (error: unknown) => (client.ended ? undefined : String(error))
+      ),
+      hang
+    ])
   } finally {
     clearTimeout(timer)
     clearTimeout(filler)
   }
 }
 
-function responseFailure (response: RawResponse, id: string, reached: readonly UpstreamExchange[], { method, body }: FuzzedRequest): string | undefined {
+function responseFailure (
+  response: RawResponse,
+  id: string,
+  reached: readonly UpstreamExchange[],
+  { method, body }: FuzzedRequest
+): string | undefined {
   const { statusCode, text } = response
   if (!Number.isInteger(statusCode) || statusCode < 200 || statusCode > 599) return `status ${statusCode}`
   const ours = response.header('proxy-status') !== undefined
@@ -118,7 +166,9 @@ function responseFailure (response: RawResponse, id: string, reached: readonly U
     return method === 'HEAD' || response.header('x-answer-to') === id ? undefined : 'the response to another request'
   }
   if (!response.complete) return 'a refusal that is cut'
-  if (method !== 'HEAD' && !/^\{"statusCode":\d+,"code":"CS_[A-Z_]+","error":"[^"]+","message":"/.test(text)) return `a refusal of another form: ${text.slice(0, 100)}`
+  if (method !== 'HEAD' && !/^\{"statusCode":\d+,"code":"CS_[A-Z_]+","error":"[^"]+","message":"/.test(text)) {
+    return `a refusal of another form: ${text.slice(0, 100)}`
+  }
   if (statusCode >= 500) return `${statusCode}: ${text.slice(0, 100)}`
   if (reached.some(({ complete }) => complete)) return `${statusCode} to the client, and the upstream got a whole request`
   if (reached.length > 0 && body === '') return `${statusCode} to the client, and the upstream got bytes`
@@ -141,7 +191,9 @@ function failureOf (exchange: UpstreamExchange, upstreams: readonly RecordingUps
   if (dropped !== undefined) return `passed on: ${dropped[0]}`
   const everything = [target, ...fields.flat(), exchange.body.toString('latin1'), ...exchange.trailers.flat()].join('\n')
   const own = route.fields.map(([, , value]) => value)
-  const foreign = ROUTES.flatMap((other) => other === route ? [] : other.fields.map(([, , value]) => value)).find((value) => everything.includes(value))
+  const foreign = ROUTES.flatMap((other) => (other === route ? [] : other.fields.map(([, , value]) => value))).find((value) =>
+    everything.includes(value)
+  )
   if (foreign !== undefined) return `the credential of another route: ${foreign}`
   if (exchange.trailers.length > 0) return 'trailers of a client'
   if (!exchange.complete) return undefined
@@ -151,22 +203,33 @@ function failureOf (exchange: UpstreamExchange, upstreams: readonly RecordingUps
     const values = valuesIn(exchange, place, name, rest.join('?'))
     if (values.length !== 1 || values[0]?.endsWith(value) !== true) return `${place} ${name}: ${JSON.stringify(values)}`
   }
-  if (route.fields.length > 0 && all('authorization').some((value) => value.includes(EVIL))) return 'the client\'s own Authorization'
+  if (route.fields.length > 0 && all('authorization').some((value) => value.includes(EVIL))) return "the client's own Authorization"
   return undefined
 }
 
 /** Every value that a reader of an upstream could find under the name of an injected field. */
 function valuesIn (exchange: UpstreamExchange, place: Place, name: string, query: string): string[] {
   switch (place) {
-    case 'header': case 'bearer': return exchange.fields.filter(([given]) => given.toLowerCase().replaceAll('_', '-') === name.toLowerCase()).map(([, value]) => value)
-    case 'cookie': return exchange.all('cookie').flatMap((line) => line.split(';')).map((pair) => pair.trim().split('=')).filter(([given]) => given === name).map(([, value = '']) => value)
+    case 'header':
+    case 'bearer':
+      return exchange.fields.filter(([given]) => given.toLowerCase().replaceAll('_', '-') === name.toLowerCase()).map(([, value]) => value)
+    case 'cookie':
+      return exchange
+        .all('cookie')
+        .flatMap((line) => line.split(';'))
+        .map((pair) => pair.trim().split('='))
+        .filter(([given]) => given === name)
+        .map(([, value = '']) => value)
     case 'query': {
       if (exchange.method !== 'POST') return new URLSearchParams(query).getAll(name)
       const text = exchange.body.toString('utf8')
       if (!/json/i.test(exchange.header('content-type') ?? '')) return new URLSearchParams(text).getAll(name)
-      return (parseTree(text)?.children ?? []).filter(({ children }) => children?.[0]?.value === name).map(({ children }) => String(children?.[1]?.value))
+      return (parseTree(text)?.children ?? [])
+        .filter(({ children }) => children?.[0]?.value === name)
+        .map(({ children }) => String(children?.[1]?.value))
     }
-    default: return unreachable(place)
+    default:
+      return unreachable(place)
   }
 }
 

@@ -12,10 +12,30 @@ const TOKEN = CANARY.password
 t.test('B1, B3: a foreign, doubled, missing or malformed Host sends nothing upstream', async (t) => {
   const { proxy, upstream } = await pair(t)
   const { port } = proxy
-  for (const name of [`evil.example:${port}`, `localhost.evil.example:${port}`, `127.0.0.1.nip.io:${port}`, 'evil.example#localhost', 'localhost@evil.example', `127.1:${port}`, `2130706433:${port}`, `localhost:${port + 1}`, 'localhost']) {
+  for (const name of [
+    `evil.example:${port}`,
+    `localhost.evil.example:${port}`,
+    `127.0.0.1.nip.io:${port}`,
+    'evil.example#localhost',
+    'localhost@evil.example',
+    `127.1:${port}`,
+    `2130706433:${port}`,
+    `localhost:${port + 1}`,
+    'localhost'
+  ]) {
     refused(t, await rawRequest(port, message('GET /x HTTP/1.1', [`Host: ${name}`])), 421, 'CS_HOST_NOT_ALLOWED', name)
   }
-  for (const lines of [[], ['Host:'], ['Host: '], [`Host: :${port}`], [`Host: localhost:${port}`, `Host: localhost:${port}`], [`Host: localhost:${port}`, 'HOST: evil.example'], ['Host: a b'], [`Host: localhost:${port}, evil.example`], ['Host: localhost:port']]) {
+  for (const lines of [
+    [],
+    ['Host:'],
+    ['Host: '],
+    [`Host: :${port}`],
+    [`Host: localhost:${port}`, `Host: localhost:${port}`],
+    [`Host: localhost:${port}`, 'HOST: evil.example'],
+    ['Host: a b'],
+    [`Host: localhost:${port}, evil.example`],
+    ['Host: localhost:port']
+  ]) {
     const response = await rawRequest(port, message('GET /x HTTP/1.1', lines))
     refused(t, response, 400, 'CS_BAD_REQUEST', lines.join())
     t.equal(response.header('connection'), 'close')
@@ -23,14 +43,33 @@ t.test('B1, B3: a foreign, doubled, missing or malformed Host sends nothing upst
   refused(t, await rawRequest(port, 'GET /x HTTP/1.0\r\n\r\n'), 400, 'CS_BAD_REQUEST', 'HTTP/1.0 without Host')
   refused(t, await rawRequest(port, 'GET /x\r\n\r\n'), 400, 'CS_BAD_REQUEST', 'HTTP/0.9')
   const hidden = Array.from({ length: 1200 }, (_, index) => `a${index}:b`)
-  refused(t, await rawRequest(port, message('GET /x HTTP/1.1', [`Host: localhost:${port}`, ...hidden, 'Host: evil.example'])), 400, 'CS_BAD_REQUEST', 'a second Host behind more headers than Node keeps')
-  refused(t, await rawRequest(port, message('GET /x HTTP/1.1', [`Host: localhost:${port}`, ...hidden, 'Origin: https://evil.example'])), 403, 'CS_ORIGIN_NOT_ALLOWED', 'an Origin behind them')
+  refused(
+    t,
+    await rawRequest(port, message('GET /x HTTP/1.1', [`Host: localhost:${port}`, ...hidden, 'Host: evil.example'])),
+    400,
+    'CS_BAD_REQUEST',
+    'a second Host behind more headers than Node keeps'
+  )
+  refused(
+    t,
+    await rawRequest(port, message('GET /x HTTP/1.1', [`Host: localhost:${port}`, ...hidden, 'Origin: https://evil.example'])),
+    403,
+    'CS_ORIGIN_NOT_ALLOWED',
+    'an Origin behind them'
+  )
   t.equal(upstream.accepted, 0)
 })
 
 t.test('the names of this listener and the listed ones are let through', async (t) => {
   const { proxy, upstream } = await pair(t, { config: { allowedHosts: ['proxy.internal'] } })
-  const names = [`localhost:${proxy.port}`, `127.0.0.1:${proxy.port}`, `[::1]:${proxy.port}`, `LOCALHOST:${proxy.port}`, 'proxy.internal', 'Proxy.Internal:99']
+  const names = [
+    `localhost:${proxy.port}`,
+    `127.0.0.1:${proxy.port}`,
+    `[::1]:${proxy.port}`,
+    `LOCALHOST:${proxy.port}`,
+    'proxy.internal',
+    'Proxy.Internal:99'
+  ]
   for (const name of names) t.match(await rawRequest(proxy.port, message('GET /x HTTP/1.1', [`Host: ${name}`])), { statusCode: 200 }, name)
   t.same(upstream.exchanges.map(({ header }) => header('host')), names.map(() => `127.0.0.1:${upstream.port}`))
 })
@@ -50,7 +89,15 @@ t.test('a unix socket takes any one Host, and still no browser', async (t) => {
 t.test('B4: absolute form is refused, whatever it and Host say', async (t) => {
   const { proxy, upstream } = await pair(t)
   const own = `localhost:${proxy.port}`
-  for (const [target, name] of [['http://evil.example/api', own], ['http://evil.example/api', 'evil.example'], [`http://${own}/api`, 'evil.example'], [`http://${own}/api`, own], ['https://evil.example', 'evil.example:443'], ['ftp://x/', 'a b'], ['http:/api', own]] as const) {
+  for (const [target, name] of [
+    ['http://evil.example/api', own],
+    ['http://evil.example/api', 'evil.example'],
+    [`http://${own}/api`, 'evil.example'],
+    [`http://${own}/api`, own],
+    ['https://evil.example', 'evil.example:443'],
+    ['ftp://x/', 'a b'],
+    ['http:/api', own]
+  ] as const) {
     const response = await rawRequest(proxy.port, message(`GET ${target} HTTP/1.1`, [`Host: ${name}`]))
     refused(t, response, 400, 'CS_BAD_REQUEST', target)
     t.match(response.text, /this is no forward proxy/i, 'a client that takes it for one hears so, and not of its Host')
@@ -80,8 +127,16 @@ t.test('B5, B7: what a browser sends for another site is refused, for every meth
   const { proxy, upstream } = await pair(t)
   for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND']) {
     for (const lines of [
-      ['Origin: https://evil.example', 'Content-Type: text/plain'], ['Origin: null'], ['Origin: http://localhost:1'], ['Origin:'], [`Origin: https://localhost:${proxy.port}`], [`Origin: http://127.0.0.1:${proxy.port}`],
-      ['Sec-Fetch-Site: cross-site', 'Sec-Fetch-Mode: no-cors'], ['Sec-Fetch-Site: same-site'], [`Origin: http://localhost:${proxy.port}`, 'Origin: https://evil.example'], [`Origin: http://localhost:${proxy.port}`, 'Sec-Fetch-Site: cross-site']
+      ['Origin: https://evil.example', 'Content-Type: text/plain'],
+      ['Origin: null'],
+      ['Origin: http://localhost:1'],
+      ['Origin:'],
+      [`Origin: https://localhost:${proxy.port}`],
+      [`Origin: http://127.0.0.1:${proxy.port}`],
+      ['Sec-Fetch-Site: cross-site', 'Sec-Fetch-Mode: no-cors'],
+      ['Sec-Fetch-Site: same-site'],
+      [`Origin: http://localhost:${proxy.port}`, 'Origin: https://evil.example'],
+      [`Origin: http://localhost:${proxy.port}`, 'Sec-Fetch-Site: cross-site']
     ]) {
       const response = await send(proxy, `${method} /x HTTP/1.1`, lines, method)
       t.match(response, { statusCode: 403 }, `${method} ${lines.join()}`)
@@ -89,7 +144,9 @@ t.test('B5, B7: what a browser sends for another site is refused, for every meth
       noCors(t, response)
     }
   }
-  t.match(await send(proxy, 'GET /x HTTP/1.1', [`Origin: http://localhost:${proxy.port}`, 'Sec-Fetch-Site: same-origin']), { statusCode: 200 })
+  t.match(await send(proxy, 'GET /x HTTP/1.1', [`Origin: http://localhost:${proxy.port}`, 'Sec-Fetch-Site: same-origin']), {
+    statusCode: 200
+  })
   t.match(await send(proxy, 'GET /x HTTP/1.1', ['Sec-Fetch-Site: none']), { statusCode: 200 })
   t.equal(upstream.exchanges.length, 2)
 })
@@ -97,7 +154,11 @@ t.test('B5, B7: what a browser sends for another site is refused, for every meth
 t.test('B8: no preflight of a foreign origin succeeds, and the upstream\'s CORS headers stay behind', async (t) => {
   const { proxy, upstream } = await pair(t)
   upstream.respond = () => respondWith('200 OK', ['Access-Control-Allow-Origin: *', 'Access-Control-Allow-Credentials: true'])
-  const response = await send(proxy, 'OPTIONS /x HTTP/1.1', ['Origin: https://evil.example', 'Access-Control-Request-Method: POST', 'Access-Control-Request-Private-Network: true'])
+  const response = await send(proxy, 'OPTIONS /x HTTP/1.1', [
+    'Origin: https://evil.example',
+    'Access-Control-Request-Method: POST',
+    'Access-Control-Request-Private-Network: true'
+  ])
   refused(t, response, 403, 'CS_ORIGIN_NOT_ALLOWED')
   noCors(t, response)
   t.equal(upstream.accepted, 0)
@@ -105,9 +166,17 @@ t.test('B8: no preflight of a foreign origin succeeds, and the upstream\'s CORS 
 })
 
 t.test('a listed origin gets its preflight answered here, and CORS headers on responses and errors', async (t) => {
-  const { proxy, upstream } = await pair(t, { config: { allowedOrigins: ['https://app.example'], callerToken: new Secret(TOKEN) }, routes: [{ prefix: '/api', upstream: '', bindings: [BEARER] }] })
+  const { proxy, upstream } = await pair(t, {
+    config: { allowedOrigins: ['https://app.example'], callerToken: new Secret(TOKEN) },
+    routes: [{ prefix: '/api', upstream: '', bindings: [BEARER] }]
+  })
   upstream.respond = () => respondWith('200 OK', ['Access-Control-Allow-Origin: *', 'Vary: Accept'], 'ok')
-  const preflight = await send(proxy, 'OPTIONS /api/x HTTP/1.1', ['Origin: https://app.example', 'Sec-Fetch-Site: cross-site', 'Access-Control-Request-Method: PUT', 'Access-Control-Request-Headers: x-countersign-token, content-type'])
+  const preflight = await send(proxy, 'OPTIONS /api/x HTTP/1.1', [
+    'Origin: https://app.example',
+    'Sec-Fetch-Site: cross-site',
+    'Access-Control-Request-Method: PUT',
+    'Access-Control-Request-Headers: x-countersign-token, content-type'
+  ])
   t.equal(preflight.statusCode, 204)
   t.same(preflight.all('access-control-allow-origin'), ['https://app.example'])
   t.equal(preflight.header('access-control-allow-methods'), 'PUT')
@@ -118,7 +187,11 @@ t.test('a listed origin gets its preflight answered here, and CORS headers on re
   t.equal(preflight.header('cross-origin-resource-policy'), 'same-origin')
   t.equal(upstream.accepted, 0)
 
-  const response = await send(proxy, 'PUT /api/x HTTP/1.1', ['Origin: https://app.example', 'Sec-Fetch-Site: cross-site', `X-Countersign-Token: ${TOKEN}`])
+  const response = await send(proxy, 'PUT /api/x HTTP/1.1', [
+    'Origin: https://app.example',
+    'Sec-Fetch-Site: cross-site',
+    `X-Countersign-Token: ${TOKEN}`
+  ])
   t.match(response, { statusCode: 200, text: 'ok' })
   t.same(response.all('access-control-allow-origin'), ['https://app.example'])
   t.same(response.all('vary'), ['Accept', 'Origin'])
@@ -127,7 +200,13 @@ t.test('a listed origin gets its preflight answered here, and CORS headers on re
   t.same(missing.all('access-control-allow-origin'), ['https://app.example'])
   const anonymous = await send(proxy, 'GET /api/x HTTP/1.1', ['Origin: https://app.example'])
   refused(t, anonymous, 401, 'CS_CALLER_TOKEN')
-  refused(t, await send(proxy, 'OPTIONS /api/x HTTP/1.1', ['Origin: https://app.example']), 401, 'CS_CALLER_TOKEN', 'OPTIONS that is no preflight')
+  refused(
+    t,
+    await send(proxy, 'OPTIONS /api/x HTTP/1.1', ['Origin: https://app.example']),
+    401,
+    'CS_CALLER_TOKEN',
+    'OPTIONS that is no preflight'
+  )
   t.equal(upstream.exchanges.length, 1)
 })
 
@@ -142,16 +221,35 @@ t.test('B9: an upgrade passes the same guards before anything is dialled', async
 t.test('B12: the caller token is wanted once, in one of two places, and never reaches the upstream', async (t) => {
   const { proxy, upstream } = await pair(t, { config: { callerToken: new Secret(TOKEN) } })
   for (const lines of [
-    [], ['Proxy-Authorization: Bearer wrong'], ['Proxy-Authorization: Bearer'], ['Proxy-Authorization: Bearer '], ['Proxy-Authorization:'], [`Proxy-Authorization: ${TOKEN}`], [`Proxy-Authorization: Basic ${TOKEN}`], [`Authorization: Bearer ${TOKEN}`], ['X-Countersign-Token:'],
-    ['X-Countersign-Token: wrong'], [`X-Countersign-Token: ${TOKEN}x`], [`X-Countersign-Token: ${TOKEN.slice(0, -1)}`], [`X-Countersign-Token: Bearer ${TOKEN}`], [`X-Countersign-Token: ${TOKEN}`, `X-Countersign-Token: ${TOKEN}`],
-    [`Proxy-Authorization: Bearer ${TOKEN}`, `X-Countersign-Token: ${TOKEN}`], [`Proxy-Authorization: Bearer ${TOKEN}`, 'Proxy-Authorization: Bearer wrong'], [`X_Countersign_Token: ${TOKEN}`], [`Cookie: X-Countersign-Token=${TOKEN}`]
+    [],
+    ['Proxy-Authorization: Bearer wrong'],
+    ['Proxy-Authorization: Bearer'],
+    ['Proxy-Authorization: Bearer '],
+    ['Proxy-Authorization:'],
+    [`Proxy-Authorization: ${TOKEN}`],
+    [`Proxy-Authorization: Basic ${TOKEN}`],
+    [`Authorization: Bearer ${TOKEN}`],
+    ['X-Countersign-Token:'],
+    ['X-Countersign-Token: wrong'],
+    [`X-Countersign-Token: ${TOKEN}x`],
+    [`X-Countersign-Token: ${TOKEN.slice(0, -1)}`],
+    [`X-Countersign-Token: Bearer ${TOKEN}`],
+    [`X-Countersign-Token: ${TOKEN}`, `X-Countersign-Token: ${TOKEN}`],
+    [`Proxy-Authorization: Bearer ${TOKEN}`, `X-Countersign-Token: ${TOKEN}`],
+    [`Proxy-Authorization: Bearer ${TOKEN}`, 'Proxy-Authorization: Bearer wrong'],
+    [`X_Countersign_Token: ${TOKEN}`],
+    [`Cookie: X-Countersign-Token=${TOKEN}`]
   ]) {
     const response = await send(proxy, 'GET /x HTTP/1.1', lines)
     refused(t, response, 401, 'CS_CALLER_TOKEN', lines.join())
     t.notMatch(response.text, 'CANARY')
   }
   t.equal(upstream.accepted, 0)
-  for (const lines of [[`Proxy-Authorization: Bearer ${TOKEN}`], [`proxy-authorization: BEARER  ${TOKEN}`], [`X-Countersign-Token: ${TOKEN}`]]) t.match(await send(proxy, 'GET /x HTTP/1.1', lines), { statusCode: 200 }, lines.join())
+  for (const lines of [
+    [`Proxy-Authorization: Bearer ${TOKEN}`],
+    [`proxy-authorization: BEARER  ${TOKEN}`],
+    [`X-Countersign-Token: ${TOKEN}`]
+  ]) { t.match(await send(proxy, 'GET /x HTTP/1.1', lines), { statusCode: 200 }, lines.join()) }
   t.equal(upstream.exchanges.length, 3)
   t.notMatch(upstream.received, TOKEN)
   t.notMatch(proxy.logged(), 'CANARY')
@@ -159,7 +257,17 @@ t.test('B12: the caller token is wanted once, in one of two places, and never re
 
 t.test('S1: a coding other than one chunked is refused, and nothing behind it is read as a request', async (t) => {
   const { proxy, upstream } = await pair(t)
-  for (const lines of [['Transfer-Encoding: identity'], ['Transfer-Encoding: xchunked'], ['Transfer-Encoding: chunked, identity'], ['Transfer-Encoding: gzip, chunked'], ['Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'], ['Transfer-Encoding: chunked', 'Transfer-Encoding: identity'], ['Transfer-Encoding:'], ['Transfer-Encoding: chunked;a=b'], ['Transfer-Encoding: "chunked"']]) {
+  for (const lines of [
+    ['Transfer-Encoding: identity'],
+    ['Transfer-Encoding: xchunked'],
+    ['Transfer-Encoding: chunked, identity'],
+    ['Transfer-Encoding: gzip, chunked'],
+    ['Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'],
+    ['Transfer-Encoding: chunked', 'Transfer-Encoding: identity'],
+    ['Transfer-Encoding:'],
+    ['Transfer-Encoding: chunked;a=b'],
+    ['Transfer-Encoding: "chunked"']
+  ]) {
     for (const packets of [1, 2]) {
       const client = await connectRaw(proxy.port)
       const first = message('POST /x HTTP/1.1', [`Host: localhost:${proxy.port}`, ...lines], '0\r\n\r\n')
@@ -177,7 +285,12 @@ t.test('S1: a coding other than one chunked is refused, and nothing behind it is
 
 t.test('V2, S8: what is framed like HTTP/1.1 and says that it is another version is refused, and a coding in HTTP/1.0', async (t) => {
   const { proxy, upstream } = await pair(t)
-  for (const [version, lines] of [['HTTP/2.0', []], ['HTTP/0.9', []], ['HTTP/1.0', ['Transfer-Encoding: chunked']], ['HTTP/1.0', ['Connection: keep-alive', 'Transfer-Encoding: chunked']]] as const) {
+  for (const [version, lines] of [
+    ['HTTP/2.0', []],
+    ['HTTP/0.9', []],
+    ['HTTP/1.0', ['Transfer-Encoding: chunked']],
+    ['HTTP/1.0', ['Connection: keep-alive', 'Transfer-Encoding: chunked']]
+  ] as const) {
     const response = await rawRequest(proxy.port, message(`POST /x ${version}`, [`Host: localhost:${proxy.port}`, ...lines], '0\r\n\r\n'))
     refused(t, response, 400, 'CS_BAD_REQUEST', version)
     t.equal(response.header('connection'), 'close', version)

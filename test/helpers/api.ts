@@ -20,26 +20,45 @@ export interface RecordingApi {
 }
 
 /** Starts an upstream on a free loopback port; it answers 200 `{}` unless told otherwise. */
-export async function startApi (respond: (request: SeenRequest) => { status: number, body: string } = () => ({ status: 200, body: '{}' })): Promise<RecordingApi> {
+export async function startApi (
+  respond: (request: SeenRequest) => { status: number; body: string } = () => ({ status: 200, body: '{}' })
+): Promise<RecordingApi> {
   const seen: SeenRequest[] = []
   const server = createServer((message, response) => {
     const at = Date.now()
-    read(message).then((body) => {
-      const request = { method: message.method ?? '', url: message.url ?? '', rawHeaders: message.rawHeaders, headers: message.headers, body, at }
-      seen.push(request)
-      const { status, body: text } = respond(request)
-      response.writeHead(status, { 'content-type': 'application/json' }).end(text)
-    }, () => { response.destroy() })
+    read(message).then(
+      (body) => {
+        const request = {
+          method: message.method ?? '',
+          url: message.url ?? '',
+          rawHeaders: message.rawHeaders,
+          headers: message.headers,
+          body,
+          at
+        }
+        seen.push(request)
+        const { status, body: text } = respond(request)
+        response.writeHead(status, { 'content-type': 'application/json' }).end(text)
+      },
+      () => {
+        response.destroy()
+      }
+    )
   })
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
   const { port } = server.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${port}`,
     seen,
-    close: () => new Promise((resolve) => {
-      server.close(() => { resolve() })
-      server.closeAllConnections()
-    })
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => {
+          resolve()
+        })
+        server.closeAllConnections()
+      })
   }
 }
 

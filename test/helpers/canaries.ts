@@ -12,6 +12,10 @@ export function tracesOf (text: string, secrets: Readonly<Record<string, string>
   const lower = text.toLowerCase()
   return Object.entries(secrets).filter(([, value]) => {
     const parts = Array.from({ length: Math.max(1, value.length - PART + 1) }, (_, at) => value.slice(at, at + PART))
-    return parts.some((part) => text.includes(part)) || spellingsOf(value).some((bytes) => text.includes(bytes.toString('utf8'))) || lower.includes(Buffer.from(value).toString('hex'))
+    return (
+      parts.some((part) => text.includes(part)) ||
+      spellingsOf(value).some((bytes) => text.includes(bytes.toString('utf8'))) ||
+      lower.includes(Buffer.from(value).toString('hex'))
+    )
   }).map(([name]) => name)
 }

@@ -28,7 +28,17 @@ export function createAuthority (commonName = 'Test Authority'): Authority {
     ...pem(cert, pair.privateKey),
     issue: options => {
       const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      return pem(certificate({ subject: name(options.names[0] ?? ''), issuer: subject, publicKey, signer: pair.privateKey, extensions: [alternativeNames(options.names)], ...options }), privateKey)
+      return pem(
+        certificate({
+          subject: name(options.names[0] ?? ''),
+          issuer: subject,
+          publicKey,
+          signer: pair.privateKey,
+          extensions: [alternativeNames(options.names)],
+          ...options
+        }),
+        privateKey
+      )
     }
   }
 }
@@ -36,7 +46,10 @@ export function createAuthority (commonName = 'Test Authority'): Authority {
 export function createSelfSigned (options: CertificateOptions): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const subject = name(options.names[0] ?? '')
-  return pem(certificate({ subject, issuer: subject, publicKey, signer: privateKey, extensions: [alternativeNames(options.names)], ...options }), privateKey)
+  return pem(
+    certificate({ subject, issuer: subject, publicKey, signer: privateKey, extensions: [alternativeNames(options.names)], ...options }),
+    privateKey
+  )
 }
 
 interface Contents {
@@ -55,7 +68,15 @@ const ECDSA_WITH_SHA256 = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03,
 const CA_ONLY = sequence(oid(0x55, 0x1d, 0x13), der(0x01, Buffer.from([0xff])), octets(sequence(der(0x01, Buffer.from([0xff])))))
 
 // RFC 5280 section 4.1, as much of it as TLS looks at.
-function certificate ({ subject, issuer, publicKey, signer, extensions, notBefore = new Date(Date.now() - DAY_MS), notAfter = new Date(Date.now() + DAY_MS) }: Contents): Buffer {
+function certificate ({
+  subject,
+  issuer,
+  publicKey,
+  signer,
+  extensions,
+  notBefore = new Date(Date.now() - DAY_MS),
+  notAfter = new Date(Date.now() + DAY_MS)
+}: Contents): Buffer {
   const serial = Buffer.concat([Buffer.from([0x01]), randomBytes(8)])
   const toBeSigned = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
@@ -72,7 +93,10 @@ function certificate ({ subject, issuer, publicKey, signer, extensions, notBefor
 
 function pem (cert: Buffer, key: KeyObject): Certificate {
   const lines = cert.toString('base64').replace(/.{64}(?=.)/g, '$&\n')
-  return { cert: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`, key: key.export({ type: 'pkcs8', format: 'pem' }).toString() }
+  return {
+    cert: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
+    key: key.export({ type: 'pkcs8', format: 'pem' }).toString()
+  }
 }
 
 function name (commonName: string): Buffer {
@@ -80,7 +104,9 @@ function name (commonName: string): Buffer {
 }
 
 function alternativeNames (names: readonly string[]): Buffer {
-  const entries = names.map(entry => isIPv4(entry) ? der(0x87, Buffer.from(entry.split('.').map(Number))) : der(0x82, Buffer.from(entry, 'ascii')))
+  const entries = names.map((entry) =>
+    isIPv4(entry) ? der(0x87, Buffer.from(entry.split('.').map(Number))) : der(0x82, Buffer.from(entry, 'ascii'))
+  )
   return sequence(oid(0x55, 0x1d, 0x11), octets(sequence(...entries)))
 }
 

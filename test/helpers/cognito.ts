@@ -32,7 +32,14 @@ export async function startEmulator (t: Test, { client, users, deviceTracking, .
   const emulator = await startCognitoEmulator({
     signer: await signer,
     ...options,
-    pools: [{ id: POOL_ID, clients: [{ id: CLIENT_ID, ...client }], users: users ?? [USER], ...(deviceTracking !== undefined && { deviceTracking }) }]
+    pools: [
+      {
+        id: POOL_ID,
+        clients: [{ id: CLIENT_ID, ...client }],
+        users: users ?? [USER],
+        ...(deviceTracking !== undefined && { deviceTracking })
+      }
+    ]
   })
   t.teardown(() => emulator.close())
   return emulator

@@ -12,7 +12,10 @@ type HereOptions = Pick<DaemonOptions, 'env' | 'cwd'>
 const QUIET: Signals = { ended: new Promise(() => {}), first: () => undefined, onHangUp: () => () => {} }
 
 /** Runs a command to its end as the executable would, in this process. Not for daemons that start. */
-export async function interpretCommand (args: readonly string[], options: HereOptions = {}): Promise<{ readonly status: number, readonly stdout: string, readonly stderr: string }> {
+export async function interpretCommand (
+  args: readonly string[],
+  options: HereOptions = {}
+): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
   const transcript = createTranscript()
   const status = await interpret(args, surroundingsOf(transcript, QUIET, options))
   return { status, stdout: transcript.reader.stdout(), stderr: transcript.reader.stderr() }

@@ -9,7 +9,10 @@ export interface Daemon {
   readonly pid: number
   readonly stdout: () => string
   readonly stderr: () => string
-  /** Resolves with the first log line of that message, or the `count`-th, parsed. Rejects where the process ends before, or where patience runs out. */
+  /**
+   * Resolves with the first log line of that message, or the `count`-th, parsed. Rejects where the process ends before, or where patience
+   * runs out.
+   */
   readonly line: (message: string, count?: number) => Promise<Record<string, unknown>>
   /** The log lines so far, parsed. */
   readonly lines: () => Array<Record<string, unknown>>
@@ -32,7 +35,14 @@ export interface DaemonOptions {
 
 /** Starts the executable as a user would. The environment holds PATH and what is given, nothing else. */
 export function startDaemon (args: readonly string[], { env = {}, cwd, node = [], openFiles, under = [] }: DaemonOptions = {}): Daemon {
-  const [command = '', ...rest] = [...under, ...(openFiles === undefined ? [] : ['/bin/sh', '-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh']), process.execPath, ...node, CLI, ...args]
+  const [command = '', ...rest] = [
+    ...under,
+    ...(openFiles === undefined ? [] : ['/bin/sh', '-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh']),
+    process.execPath,
+    ...node,
+    CLI,
+    ...args
+  ]
   const child = spawn(command, rest, {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     ...(cwd !== undefined && { cwd }),
@@ -100,7 +110,9 @@ export function createTranscript (): Transcript {
       stdout += text
       wake()
     },
-    complain: (text) => { stderr += text },
+    complain: (text) => {
+      stderr += text
+    },
     end: () => {
       ended = true
       wake()
@@ -109,14 +121,18 @@ export function createTranscript (): Transcript {
       stdout: () => stdout,
       stderr: () => stderr,
       lines: () => [...parse()],
-      line: (message, count = 1) => until(`line ${JSON.stringify(message)}`, () => parse().filter((fields) => fields['msg'] === message)[count - 1]),
+      line: (message, count = 1) =>
+        until(`line ${JSON.stringify(message)}`, () => parse().filter((fields) => fields['msg'] === message)[count - 1]),
       shows: (pattern) => until(String(pattern), () => pattern.exec(stdout) ?? undefined)
     }
   }
 }
 
 /** Runs a command to its end. */
-export async function runCommand (args: readonly string[], options: DaemonOptions = {}): Promise<{ readonly status: number | NodeJS.Signals, readonly stdout: string, readonly stderr: string }> {
+export async function runCommand (
+  args: readonly string[],
+  options: DaemonOptions = {}
+): Promise<{ readonly status: number | NodeJS.Signals; readonly stdout: string; readonly stderr: string }> {
   const daemon = startDaemon(args, options)
   const status = await daemon.exit
   return { status, stdout: daemon.stdout(), stderr: daemon.stderr() }

@@ -14,7 +14,11 @@ export interface ReadSample {
 
 const HELP = /^# HELP ([a-zA-Z_:][a-zA-Z0-9_:]*) (.*)$/
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/s
-const SUFFIXES: Readonly<Record<string, readonly string[]>> = { gauge: [''], histogram: ['_bucket', '_sum', '_count'], summary: ['', '_sum', '_count'] }
+const SUFFIXES: Readonly<Record<string, readonly string[]>> = {
+  gauge: [''],
+  histogram: ['_bucket', '_sum', '_count'],
+  summary: ['', '_sum', '_count']
+}
 const NUMBER = /^(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]Inf|NaN)$/
 // OpenMetrics, "Canonical Numbers": what a float of Go's looks like, in which whole numbers have a point.
 const CANONICAL = /^(?:\d+\.\d+(?:e[+-]\d\d+)?|\+Inf)$/
@@ -57,7 +61,11 @@ export function readExposition (text: string, format: 'text' | 'openmetrics'): M
 }
 
 /** The value of a series, its labels in any order; undefined where there is none. */
-export function valueOf (families: ReadonlyMap<string, ReadFamily>, name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
+export function valueOf (
+  families: ReadonlyMap<string, ReadFamily>,
+  name: string,
+  labels: Readonly<Record<string, string>> = {}
+): number | undefined {
   const wanted = JSON.stringify(Object.entries(labels).sort())
   for (const { samples } of families.values()) {
     const found = samples.find((sample) => sample.name === name && JSON.stringify(Object.entries(sample.labels).sort()) === wanted)
@@ -108,7 +116,12 @@ function checkHistogram ({ name, samples }: ReadFamily, format: 'text' | 'openme
       if (!(next > bound) || value < count) fail('bucket out of order', `${name} ${le}`)
       ;[bound, count] = [next, value]
     }
-    if (bound !== Infinity || samples[index]?.name !== `${name}_sum` || samples[index + 1]?.name !== `${name}_count` || samples[index + 1]?.value !== count) fail('histogram', name)
+    if (
+      bound !== Infinity ||
+      samples[index]?.name !== `${name}_sum` ||
+      samples[index + 1]?.name !== `${name}_count` ||
+      samples[index + 1]?.value !== count
+    ) { fail('histogram', name) }
     index += 2
   }
 }

@@ -33,7 +33,10 @@ interface Teardown {
 }
 
 /** Starts a forward proxy on a free port of 127.0.0.1 that connects every tunnel to one port; stops it with the test. */
-export async function startForwardProxy (t: Teardown, { to, status = to === undefined ? 502 : 200, tls, silent = false }: ForwardProxyOptions = {}): Promise<TestForwardProxy> {
+export async function startForwardProxy (
+  t: Teardown,
+  { to, status = to === undefined ? 502 : 200, tls, silent = false }: ForwardProxyOptions = {}
+): Promise<TestForwardProxy> {
   const targets: string[] = []
   const authorizations: Array<string | undefined> = []
   const sockets = new Set<Socket>()
@@ -49,7 +52,11 @@ export async function startForwardProxy (t: Teardown, { to, status = to === unde
     client.on('error', () => {})
     server.emit('asked', { closed: once(client, 'close') })
     if (silent) {
-      client.on('end', () => { client.end() }).resume()
+      client
+        .on('end', () => {
+          client.end()
+        })
+        .resume()
       return
     }
     if (to === undefined || status < 200 || status > 299) {
@@ -58,19 +65,32 @@ export async function startForwardProxy (t: Teardown, { to, status = to === unde
     }
     const upstream = connect(to, '127.0.0.1', () => {
       client.write(`HTTP/1.1 ${status} Connected\r\n\r\n`)
-      client.on('data', (chunk: Buffer) => { seen += chunk.toString('latin1') }).pipe(upstream).pipe(client)
+      client
+        .on('data', (chunk: Buffer) => {
+          seen += chunk.toString('latin1')
+        })
+        .pipe(upstream)
+        .pipe(client)
     })
-    upstream.on('error', () => { client.destroy() })
-    client.on('close', () => { upstream.destroy() })
+    upstream.on('error', () => {
+      client.destroy()
+    })
+    client.on('close', () => {
+      upstream.destroy()
+    })
     sockets.add(upstream)
   })
-  server.on('connection', (socket: Socket) => { sockets.add(socket) })
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+  })
   server.on('tlsClientError', () => {})
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(async () => {
     for (const socket of sockets) socket.destroy()
-    await new Promise((resolve) => { server.close(resolve) })
+    await new Promise((resolve) => {
+      server.close(resolve)
+    })
   })
   const { port } = server.address() as AddressInfo // a TCP server that listens
   return {
@@ -80,7 +100,7 @@ export async function startForwardProxy (t: Teardown, { to, status = to === unde
     authorizations,
     seen: () => seen,
     asked: async () => {
-      const [tunnel] = await once(server, 'asked') as [{ readonly closed: Promise<unknown> }] // emitted above
+      const [tunnel] = (await once(server, 'asked')) as [{ readonly closed: Promise<unknown> }] // emitted above
       return tunnel
     }
   }

@@ -11,12 +11,20 @@ const RETRIES = 3
  *
  * @param make the input of a size
  */
-export function isLinear<Input> (t: Test, what: string, make: (size: number) => Input, work: (input: Input) => unknown, size = 100_000): void {
+export function isLinear<Input> (
+  t: Test,
+  what: string,
+  make: (size: number) => Input,
+  work: (input: Input) => unknown,
+  size = 100_000
+): void {
   const [small, large] = [make(size), make(4 * size)]
   work(small)
   let [once, fourTimes] = [cpuOf(() => work(small)), cpuOf(() => work(large))]
   // Other threads of the process count as well, and work there when they like; what is quadratic is so every time.
-  for (let more = 0; more < RETRIES && !isBelow(once, fourTimes); more++) [once, fourTimes] = [cpuOf(() => work(small)), cpuOf(() => work(large))]
+  for (let more = 0; more < RETRIES && !isBelow(once, fourTimes); more++) {
+    ;[once, fourTimes] = [cpuOf(() => work(small)), cpuOf(() => work(large))]
+  }
   t.ok(isBelow(once, fourTimes), `${what}: ${once.toFixed(1)} ms, ${fourTimes.toFixed(1)} ms for four times as much`)
 }
 

@@ -68,35 +68,58 @@ export async function startScriptedServer (t: Test, reply: Reply = issued(), cer
       else socket.write(next)
     })
   }
-  const server = certificate === undefined ? createTcpServer(onSocket) : createTlsServer({ cert: certificate.cert, key: certificate.key }, onSocket)
+  const server =
+    certificate === undefined ? createTcpServer(onSocket) : createTlsServer({ cert: certificate.cert, key: certificate.key }, onSocket)
   server.on('tlsClientError', () => {})
   const port = await listen(t, server)
-  const scripted: ScriptedServer = { url: `${certificate === undefined ? 'http' : 'https'}://127.0.0.1:${port}`, port, calls: [], script: [], reply, called: waiting.reached }
+  const scripted: ScriptedServer = {
+    url: `${certificate === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
+    port,
+    calls: [],
+    script: [],
+    reply,
+    called: waiting.reached
+  }
   return scripted
 }
 
 /** A CONNECT proxy that writes down what it is asked for, and connects to one port whatever that is. */
-export async function startConnectProxy (t: Test, port: number, status = 200): Promise<{ readonly url: string, readonly targets: string[] }> {
+export async function startConnectProxy (
+  t: Test,
+  port: number,
+  status = 200
+): Promise<{ readonly url: string; readonly targets: string[] }> {
   const targets: string[] = []
-  const server = createTcpServer(socket => {
-    socket.on('error', () => {}).once('data', head => {
-      targets.push(head.toString('latin1').split('\r\n')[0] ?? '')
-      socket.write(`HTTP/1.1 ${status} Whatever\r\n\r\n`)
-      if (status !== 200) {
-        socket.end()
-        return
-      }
-      const onward = connect(port, '127.0.0.1')
-      onward.on('error', () => { socket.destroy() })
-      onward.pipe(socket).pipe(onward)
-    })
+  const server = createTcpServer((socket) => {
+    socket
+      .on('error', () => {})
+      .once('data', (head) => {
+        targets.push(head.toString('latin1').split('\r\n')[0] ?? '')
+        socket.write(`HTTP/1.1 ${status} Whatever\r\n\r\n`)
+        if (status !== 200) {
+          socket.end()
+          return
+        }
+        const onward = connect(port, '127.0.0.1')
+        onward.on('error', () => {
+          socket.destroy()
+        })
+        onward.pipe(socket).pipe(onward)
+      })
   })
   return { url: `http://127.0.0.1:${await listen(t, server)}`, targets }
 }
 
 /** A source for that token URL, unless the fields say otherwise. */
 export function sourceFor (tokenUrl: string, fields: Partial<OAuth2Credential> = {}, options: Partial<OAuth2Options> = {}): TokenSource {
-  const credential = { tokenUrl, clientId: 'batch', clientSecret: new Secret('hush'), clientAuth: 'basic', extra: new Map(), ...fields } as const
+  const credential = {
+    tokenUrl,
+    clientId: 'batch',
+    clientSecret: new Secret('hush'),
+    clientAuth: 'basic',
+    extra: new Map(),
+    ...fields
+  } as const
   return createOAuth2Source(credential, { proxies: {}, ...options })
 }
 
@@ -124,10 +147,21 @@ export function createUnsignedJwt (claims: object): string {
 }
 
 /** Hears of a refresher's fetches, and lets a test wait for them. */
-export function createFetchEvents (): { readonly onFetch: (event: FetchEvent) => void, readonly seen: FetchEvent[], readonly reached: (count: number) => Promise<void> } {
+export function createFetchEvents (): {
+  readonly onFetch: (event: FetchEvent) => void
+  readonly seen: FetchEvent[]
+  readonly reached: (count: number) => Promise<void>
+} {
   const counter = createCounter()
   const seen: FetchEvent[] = []
-  return { seen, reached: counter.reached, onFetch: event => { seen.push(event); counter.increment() } }
+  return {
+    seen,
+    reached: counter.reached,
+    onFetch: (event) => {
+      seen.push(event)
+      counter.increment()
+    }
+  }
 }
 
 /** Listens on a free loopback port until the test is over; open connections do not keep it. */

@@ -10,7 +10,9 @@ export interface OisCredential {
 }
 
 /** What an Airnode knows of the request that it serves. */
-export type Metadata = Readonly<Partial<Record<'requesterAddress' | 'sponsorAddress' | 'sponsorWalletAddress' | 'requestId' | 'chainId' | 'chainType', string>>>
+export type Metadata = Readonly<
+  Partial<Record<'requesterAddress' | 'sponsorAddress' | 'sponsorWalletAddress' | 'requestId' | 'chainId' | 'chainType', string>>
+>
 
 /** The relay kinds with the metadata that Airnode relays for them, and a header that carries them here. */
 export const RELAYED = [
@@ -23,14 +25,21 @@ export const RELAYED = [
 ] as const
 
 /** The routes of a configuration with one OIS at `/ois`, every relay scheme fed by a header; or what is wrong with it. */
-export function loadOis (folder: string, apiSpecifications: object, credentials: readonly OisCredential[]): { readonly routes: readonly RouteConfig[], readonly problems: readonly Problem[] } {
+export function loadOis (
+  folder: string,
+  apiSpecifications: object,
+  credentials: readonly OisCredential[]
+): { readonly routes: readonly RouteConfig[]; readonly problems: readonly Problem[] } {
   const title = 'Test API'
   const file = join(folder, 'countersign.json')
-  writeFileSync(file, JSON.stringify({
-    ois: [{ title, apiSpecifications }],
-    apiCredentials: credentials.map((credential) => ({ oisTitle: title, ...credential })),
-    routes: [{ prefix: '/ois', ois: title, relay: Object.fromEntries(RELAYED.map(([kind, , header]) => [kind, { header }])) }]
-  }).replaceAll('${', '\\\\${'))
+  writeFileSync(
+    file,
+    JSON.stringify({
+      ois: [{ title, apiSpecifications }],
+      apiCredentials: credentials.map((credential) => ({ oisTitle: title, ...credential })),
+      routes: [{ prefix: '/ois', ois: title, relay: Object.fromEntries(RELAYED.map(([kind, , header]) => [kind, { header }])) }]
+    }).replaceAll('${', '\\\\${')
+  )
   const loaded = loadConfig({ env: {}, cwd: folder, options: { config: file } })
   return loaded.ok ? { routes: loaded.config.routes, problems: loaded.warnings } : { routes: [], problems: loaded.problems }
 }

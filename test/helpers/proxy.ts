@@ -95,11 +95,34 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
   const state = { listening: true, draining: false }
   const metrics = createMetrics({ version: '0.0.0', ready: () => store.ready().ready, credentials: () => store.eachStatus() })
   const app = await buildApp({ config, store, metrics, log: logger, clock, random, proxies: options.proxies ?? {} })
-  const listener = await openListener({ address: config.listen, handle: app.handle, onRefused: app.onRefused, maxConnections: config.limits.connections, headerBytes: config.limits.headerBytes, ...(options.timeouts !== undefined && { timeouts: options.timeouts }) })
+  const listener = await openListener({
+    address: config.listen,
+    handle: app.handle,
+    onRefused: app.onRefused,
+    maxConnections: config.limits.connections,
+    headerBytes: config.limits.headerBytes,
+    ...(options.timeouts !== undefined && { timeouts: options.timeouts })
+  })
   const own: Listener[] = []
-  for (const { address, handle } of app.own) own.push(await openListener({ address, handle, onRefused: app.onRefused, maxConnections: config.limits.connections }))
-  const admin = await buildAdmin({ config, store, metrics, facts: { version: '0.0.0', startedAt: '2026-01-01T00:00:00.000Z', address: () => state.listening ? listener.address : undefined, draining: () => state.draining } })
-  const adminListener = await openListener({ address: { type: 'tcp', host: '127.0.0.1', port: 0 }, handle: admin.handle, maxConnections: 100 })
+  for (const { address, handle } of app.own) {
+    own.push(await openListener({ address, handle, onRefused: app.onRefused, maxConnections: config.limits.connections }))
+  }
+  const admin = await buildAdmin({
+    config,
+    store,
+    metrics,
+    facts: {
+      version: '0.0.0',
+      startedAt: '2026-01-01T00:00:00.000Z',
+      address: () => (state.listening ? listener.address : undefined),
+      draining: () => state.draining
+    }
+  })
+  const adminListener = await openListener({
+    address: { type: 'tcp', host: '127.0.0.1', port: 0 },
+    handle: admin.handle,
+    maxConnections: 100
+  })
   if (options.started !== false) store.start()
 
   let closing: Promise<void> | undefined
@@ -130,7 +153,16 @@ export async function startProxy (t: Teardown, options: ProxyOptions): Promise<T
 
 /** A whole route out of what a test says. */
 export function routeOf (route: TestRoute): RouteConfig {
-  return { ...(route.listen === undefined && { prefix: '/' }), upstreamLabel: route.upstream, bindings: [], timeoutMs: 60_000, idleTimeoutMs: 300_000, websocket: true, scrub: false, ...route }
+  return {
+    ...(route.listen === undefined && { prefix: '/' }),
+    upstreamLabel: route.upstream,
+    bindings: [],
+    timeoutMs: 60_000,
+    idleTimeoutMs: 300_000,
+    websocket: true,
+    scrub: false,
+    ...route
+  }
 }
 
 /** A whole configuration out of what a test says. */
@@ -156,7 +188,12 @@ function portOf (listener: Listener): number {
   return listener.address.type === 'tcp' ? listener.address.port : 0
 }
 
-function createLog (): { readonly stream: Writable, readonly text: () => string, readonly lines: TestProxy['lines'], readonly line: TestProxy['line'] } {
+function createLog (): {
+  readonly stream: Writable
+  readonly text: () => string
+  readonly lines: TestProxy['lines']
+  readonly line: TestProxy['line']
+} {
   let text = ''
   const waiting = new Set<() => void>()
   const stream = new Writable({
@@ -167,20 +204,25 @@ function createLog (): { readonly stream: Writable, readonly text: () => string,
       done()
     }
   })
-  const lines = (): Array<Record<string, unknown>> => text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, unknown>)
+  const lines = (): Array<Record<string, unknown>> =>
+    text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
   return {
     stream,
     text: () => text,
     lines,
-    line: (condition) => new Promise((resolve) => {
-      const look = (): void => {
-        const found = lines().find(condition)
-        if (found === undefined) return
-        waiting.delete(look)
-        resolve(found)
-      }
-      waiting.add(look)
-      look()
-    })
+    line: (condition) =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          const found = lines().find(condition)
+          if (found === undefined) return
+          waiting.delete(look)
+          resolve(found)
+        }
+        waiting.add(look)
+        look()
+      })
   }
 }

@@ -70,9 +70,15 @@ export class RawClient {
       this.#received = Buffer.concat([this.#received, chunk])
       this.#wake()
     })
-    socket.on('error', (error) => { this.#error = error })
-    socket.on('end', () => { this.#end() })
-    socket.on('close', () => { this.#end() })
+    socket.on('error', (error) => {
+      this.#error = error
+    })
+    socket.on('end', () => {
+      this.#end()
+    })
+    socket.on('close', () => {
+      this.#end()
+    })
   }
 
   /** Strings go out as Latin-1. Never throws: a peer that closed shows when reading. */
@@ -113,13 +119,15 @@ export class RawClient {
     for (;;) {
       const head = await this.head()
       const statusCode = Number(head.startLine.split(' ')[1])
-      if (statusCode >= 200 || statusCode === 101 || statusCode < 100) return this.#body(head.startLine, head.fields, statusCode, method, interim)
+      if (statusCode >= 200 || statusCode === 101 || statusCode < 100) {
+        return this.#body(head.startLine, head.fields, statusCode, method, interim)
+      }
       interim.push(statusCode)
     }
   }
 
   /** Reads the next head alone, a 1xx one too. */
-  async head (): Promise<{ readonly startLine: string, readonly fields: readonly Field[] }> {
+  async head (): Promise<{ readonly startLine: string; readonly fields: readonly Field[] }> {
     await this.until((bytes) => headEnd(bytes) !== -1)
     return readHead(this.#take(headEnd(this.#received)).toString('latin1'))
   }
@@ -133,7 +141,11 @@ export class RawClient {
   /** Waits until what was received fulfils a condition; throws where the connection ends before. */
   async until (condition: (unread: Buffer) => boolean): Promise<void> {
     while (!condition(this.#received)) {
-      if (this.#ended) throw new Error(`the connection ended${this.#error === undefined ? '' : ` (${this.#error.message})`}, unread: ${JSON.stringify(this.#received.toString('latin1').slice(0, 200))}`)
+      if (this.#ended) {
+        throw new Error(
+          `the connection ended${this.#error === undefined ? '' : ` (${this.#error.message})`}, unread: ${JSON.stringify(this.#received.toString('latin1').slice(0, 200))}`
+        )
+      }
       await this.#more('more bytes')
     }
   }
@@ -160,14 +172,21 @@ export class RawClient {
     else this.socket.resetAndDestroy()
   }
 
-  async #body (startLine: string, fields: readonly Field[], statusCode: number, method: string, interim: readonly number[]): Promise<RawResponse> {
+  async #body (
+    startLine: string,
+    fields: readonly Field[],
+    statusCode: number,
+    method: string,
+    interim: readonly number[]
+  ): Promise<RawResponse> {
     const bodiless = method === 'HEAD' || statusCode === 204 || statusCode === 304 || statusCode === 101
     const framing: Framing = bodiless ? { type: 'none' } : framingOf(fields, 'close')
     let body: Buffer = Buffer.alloc(0)
     let trailers: readonly Field[] = []
     let complete = true
     switch (framing.type) {
-      case 'none': break
+      case 'none':
+        break
       case 'length':
         while (this.#received.length < framing.bytes && !this.#ended) await this.#more('the rest of a body')
         complete = this.#received.length >= framing.bytes
@@ -215,7 +234,9 @@ export class RawClient {
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve, reject) => {
       this.#wake = resolve
-      timer = setTimeout(() => { reject(new Error(`waited too long for ${wanted}, unread: ${JSON.stringify(this.#received.toString('latin1').slice(0, 200))}`)) }, PATIENCE_MS)
+      timer = setTimeout(() => {
+        reject(new Error(`waited too long for ${wanted}, unread: ${JSON.stringify(this.#received.toString('latin1').slice(0, 200))}`))
+      }, PATIENCE_MS)
     })
     clearTimeout(timer)
   }

@@ -159,10 +159,17 @@ export class RecordingUpstream {
   }
 
   #accept (socket: Socket): void {
-    const connection = new Connection(socket, this.#options, () => { for (const listener of [...this.#listeners]) listener() }, (exchange, stage) => {
-      if (stage === 'head') this.#arrived.push(exchange)
-      this.#reply(exchange, stage)
-    })
+    const connection = new Connection(
+      socket,
+      this.#options,
+      () => {
+        for (const listener of [...this.#listeners]) listener()
+      },
+      (exchange, stage) => {
+        if (stage === 'head') this.#arrived.push(exchange)
+        this.#reply(exchange, stage)
+      }
+    )
     this.connections.push(connection)
   }
 
@@ -170,7 +177,14 @@ export class RecordingUpstream {
     const early = this.early
     if (stage === 'head' ? early === undefined : early !== undefined) return
     const respond = (stage === 'head' ? early : undefined) ?? this.respond
-    Promise.resolve(respond(exchange)).then((bytes) => { if (bytes !== undefined) exchange.send(bytes) }, (error: unknown) => { exchange.connection.socket.destroy(error as Error) })
+    Promise.resolve(respond(exchange)).then(
+      (bytes) => {
+        if (bytes !== undefined) exchange.send(bytes)
+      },
+      (error: unknown) => {
+        exchange.connection.socket.destroy(error as Error)
+      }
+    )
   }
 }
 

@@ -23,9 +23,16 @@ export interface Reloadable {
 
 export interface Status {
   readonly ready: boolean
-  readonly reload: { readonly at: string, readonly outcome: string } | null
-  readonly credentials: ReadonlyArray<{ readonly name: string, readonly state: string, readonly logins: number, readonly refreshes: number, readonly failures: number, readonly lastError: { readonly code: string } | null }>
-  readonly routes: ReadonlyArray<{ readonly prefix: string | null, readonly listen: string }>
+  readonly reload: { readonly at: string; readonly outcome: string } | null
+  readonly credentials: ReadonlyArray<{
+    readonly name: string
+    readonly state: string
+    readonly logins: number
+    readonly refreshes: number
+    readonly failures: number
+    readonly lastError: { readonly code: string } | null
+  }>
+  readonly routes: ReadonlyArray<{ readonly prefix: string | null; readonly listen: string }>
 }
 
 export const ANY_PORT = { listen: '127.0.0.1:0', admin: '127.0.0.1:0' }
@@ -38,7 +45,11 @@ export interface ReloadableOptions {
 }
 
 /** Starts `serve` with this configuration, and ends it with the test. */
-export async function startReloadable (t: Test, config: object | string, { env = {}, files = {}, here = false }: ReloadableOptions = {}): Promise<Reloadable> {
+export async function startReloadable (
+  t: Test,
+  config: object | string,
+  { env = {}, files = {}, here = false }: ReloadableOptions = {}
+): Promise<Reloadable> {
   const dir = t.testdir({ 'countersign.jsonc': textOf(config), ...files })
   const file = `${dir}/countersign.jsonc`
   const daemon = (here ? interpretDaemon : startDaemon)(['serve', '-c', file], { env, cwd: dir })
@@ -46,7 +57,7 @@ export async function startReloadable (t: Test, config: object | string, { env =
     daemon.kill('SIGKILL')
     await daemon.exit
   })
-  const { address, admin } = await daemon.line('listening') as { address: string, admin: string } // the contract's fields
+  const { address, admin } = (await daemon.line('listening')) as { address: string; admin: string } // the contract's fields
   const count = (message: string): number => daemon.lines().filter(({ msg }) => msg === message).length
   const reloaded: Reloadable['reloaded'] = async (change) => {
     const before = count('configuration reloaded')
@@ -59,7 +70,10 @@ export async function startReloadable (t: Test, config: object | string, { env =
     address,
     admin,
     reloaded,
-    configure: (next) => reloaded(() => { writeFileSync(file, textOf(next)) }),
+    configure: (next) =>
+      reloaded(() => {
+        writeFileSync(file, textOf(next))
+      }),
     refuse: async (next) => {
       const before = count('reload failed, the old configuration keeps serving')
       writeFileSync(file, textOf(next))

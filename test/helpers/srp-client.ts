@@ -27,7 +27,9 @@ export function createSrpClient (poolName: string): SrpClient {
     A,
     respond: ({ SALT, SRP_B, SECRET_BLOCK, USER_ID_FOR_SRP }, password, timestamp = formatTimestamp(Date.now(), undefined)) => {
       let key = Buffer.alloc(0)
-      helper.getPasswordAuthenticationKey(USER_ID_FOR_SRP, password, new BigInteger(SRP_B, 16), new BigInteger(SALT, 16), (_, bytes) => { key = Buffer.from(bytes) })
+      helper.getPasswordAuthenticationKey(USER_ID_FOR_SRP, password, new BigInteger(SRP_B, 16), new BigInteger(SALT, 16), (_, bytes) => {
+        key = Buffer.from(bytes)
+      })
       const claim = [Buffer.from(poolName + USER_ID_FOR_SRP, 'utf8'), Buffer.from(SECRET_BLOCK, 'base64'), Buffer.from(timestamp, 'utf8')]
       return {
         USERNAME: USER_ID_FOR_SRP,
@@ -46,9 +48,17 @@ export function computeFast (): boolean {
 
 interface Helper {
   readonly getLargeAValue: (callback: (error: Error | null, A: BigIntegerLike) => void) => void
-  readonly getPasswordAuthenticationKey: (user: string, password: string, B: BigIntegerLike, salt: BigIntegerLike, callback: (error: Error | null, key: Uint8Array) => void) => void
+  readonly getPasswordAuthenticationKey: (
+    user: string,
+    password: string,
+    B: BigIntegerLike,
+    salt: BigIntegerLike,
+    callback: (error: Error | null, key: Uint8Array) => void
+  ) => void
 }
 
 const load = createRequire(import.meta.url)
 const { default: BigInteger } = load('amazon-cognito-identity-js/lib/BigInteger.js') as { default: BigIntegerClass }
-const { default: AuthenticationHelper } = load('amazon-cognito-identity-js/lib/AuthenticationHelper.js') as { default: new (poolName: string) => Helper }
+const { default: AuthenticationHelper } = load('amazon-cognito-identity-js/lib/AuthenticationHelper.js') as {
+  default: new (poolName: string) => Helper
+}

@@ -10,7 +10,13 @@ type ScriptedResponse = Grant | Error | (() => Promise<Grant>)
 
 /** An identity provider that answers what a test tells it to, and writes down what it was asked. */
 export class FakeSource implements TokenSource {
-  readonly calls: Array<{ readonly kind: 'login' | 'refresh', readonly at: number, readonly signal: AbortSignal, readonly renewal?: Renewal }> = []
+  readonly calls: Array<{
+    readonly kind: 'login' | 'refresh'
+    readonly at: number
+    readonly signal: AbortSignal
+    readonly renewal?: Renewal
+  }> = []
+
   /** What the next exchanges answer, first to last; after that `answer`. */
   readonly script: ScriptedResponse[] = []
   respond: () => ScriptedResponse
@@ -39,7 +45,7 @@ export class FakeSource implements TokenSource {
   }
 
   get kinds (): string {
-    return this.calls.map(call => call.kind).join(' ')
+    return this.calls.map((call) => call.kind).join(' ')
   }
 
   async #exchange (call: FakeSource['calls'][number]): Promise<Grant> {
@@ -66,7 +72,11 @@ export function failure (failureClass: FailureClass, details: { retryAfterMs?: n
 }
 
 /** A response that comes when the test calls `give` or `fail`. */
-export function createLateResponse (): { readonly respond: () => Promise<Grant>, readonly give: (grant: Grant) => void, readonly fail: (error: unknown) => void } {
+export function createLateResponse (): {
+  readonly respond: () => Promise<Grant>
+  readonly give: (grant: Grant) => void
+  readonly fail: (error: unknown) => void
+} {
   let give = (_grant: Grant): void => {}
   let fail = (_error: unknown): void => {}
   const promise = new Promise<Grant>((resolve, reject) => {
@@ -77,14 +87,22 @@ export function createLateResponse (): { readonly respond: () => Promise<Grant>,
 }
 
 /** A log that remembers its lines. */
-export function createTestLog (): TokenLog & { readonly lines: Array<{ readonly level: string, readonly fields: object, readonly sentence: string }> } {
-  const lines: Array<{ level: string, fields: object, sentence: string }> = []
-  const write = (level: string) => (fields: object, sentence: string): void => { lines.push({ level, fields, sentence }) }
+export function createTestLog (): TokenLog & {
+  readonly lines: Array<{ readonly level: string; readonly fields: object; readonly sentence: string }>
+} {
+  const lines: Array<{ level: string; fields: object; sentence: string }> = []
+  const write =
+    (level: string) =>
+      (fields: object, sentence: string): void => {
+        lines.push({ level, fields, sentence })
+      }
   return { lines, info: write('info'), warn: write('warn'), error: write('error') }
 }
 
 /** A refresher with everything around it fake but its own modules; `random` is 0 unless told. */
-export function createScene (options: { lifetimeMs?: number, random?: () => number, onFetch?: (event: FetchEvent) => void, cache?: TokenCache, clock?: FakeClock } = {}) {
+export function createScene (
+  options: { lifetimeMs?: number; random?: () => number; onFetch?: (event: FetchEvent) => void; cache?: TokenCache; clock?: FakeClock } = {}
+) {
   const clock = options.clock ?? new FakeClock()
   const source = new FakeSource(clock, options.lifetimeMs)
   const log = createTestLog()
@@ -96,7 +114,11 @@ export function createScene (options: { lifetimeMs?: number, random?: () => numb
     random: options.random ?? (() => 0),
     gate: { enter: async () => () => {} },
     log,
-    onFetch: options.onFetch ?? (event => { events.push(event) }),
+    onFetch:
+      options.onFetch ??
+      ((event) => {
+        events.push(event)
+      }),
     ...(options.cache !== undefined && { cache: options.cache })
   })
   return { clock, source, log, events, refresher }

@@ -27,24 +27,38 @@ interface Teardown {
 }
 
 /** Starts an upstream on a free port; `handle` gets each connection behind its 101, with bytes that came early still in it. */
-export async function startSwitching (t: Teardown, handle: (socket: Socket, head: string) => void, { tls, response = SWITCH }: SwitchingOptions = {}): Promise<SwitchingUpstream> {
+export async function startSwitching (
+  t: Teardown,
+  handle: (socket: Socket, head: string) => void,
+  { tls, response = SWITCH }: SwitchingOptions = {}
+): Promise<SwitchingUpstream> {
   const sockets = new Set<Socket>()
   let heads = ''
   const accept = (socket: Socket): void => {
     socket.on('error', () => {})
-    readUpTo(socket).then((head) => {
-      heads += head
-      socket.write(response)
-      handle(socket, head)
-    }, () => {})
+    readUpTo(socket).then(
+      (head) => {
+        heads += head
+        socket.write(response)
+        handle(socket, head)
+      },
+      () => {}
+    )
   }
-  const server = tls === undefined ? createTcpServer({ allowHalfOpen: true }, accept) : createTlsServer({ ...tls, allowHalfOpen: true }, accept)
-  server.on('connection', (socket: Socket) => { sockets.add(socket) }).on('tlsClientError', () => {})
+  const server =
+    tls === undefined ? createTcpServer({ allowHalfOpen: true }, accept) : createTlsServer({ ...tls, allowHalfOpen: true }, accept)
+  server
+    .on('connection', (socket: Socket) => {
+      sockets.add(socket)
+    })
+    .on('tlsClientError', () => {})
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(async () => {
     for (const socket of sockets) socket.destroy()
-    await new Promise((resolve) => { server.close(resolve) })
+    await new Promise((resolve) => {
+      server.close(resolve)
+    })
   })
   const { port } = server.address() as AddressInfo // a TCP server that listens
   return { port, origin: `http${tls === undefined ? '' : 's'}://127.0.0.1:${port}`, heads: () => heads }
@@ -54,7 +68,12 @@ export async function startSwitching (t: Teardown, handle: (socket: Socket, head
 export async function openTunnel (port: number, early: Buffer | string = ''): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   socket.on('error', () => {})
-  socket.write(Buffer.concat([Buffer.from(message('GET /tunnel HTTP/1.1', [`Host: localhost:${port}`, 'Connection: Upgrade', 'Upgrade: x-test'])), Buffer.from(early)]))
+  socket.write(
+    Buffer.concat([
+      Buffer.from(message('GET /tunnel HTTP/1.1', [`Host: localhost:${port}`, 'Connection: Upgrade', 'Upgrade: x-test'])),
+      Buffer.from(early)
+    ])
+  )
   const head = await readUpTo(socket)
   if (!head.startsWith('HTTP/1.1 101 ')) throw new Error(`no 101 but ${JSON.stringify(head)}`)
   return socket

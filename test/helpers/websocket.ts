@@ -42,7 +42,11 @@ export async function startWebSocketUpstream (t: Teardown, options: object = {})
   const http = createServer()
   const handshakes: IncomingMessage[] = []
   const sockets: WsSocket[] = []
-  const server = new WebSocketServer({ server: http, handleProtocols: (protocols: Set<string>) => [...protocols].at(-1) ?? false, ...options })
+  const server = new WebSocketServer({
+    server: http,
+    handleProtocols: (protocols: Set<string>) => [...protocols].at(-1) ?? false,
+    ...options
+  })
   server.on('connection', (socket: WsSocket, handshake: IncomingMessage) => {
     handshakes.push(handshake)
     sockets.push(socket)

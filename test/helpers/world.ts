@@ -43,13 +43,21 @@ export async function startWorld ({ lifetimeSeconds = 3600, extra = '', respond 
       {
         id: 'us-west-2_Relayers1',
         clients: [{ id: 'relayers', lifetimeSeconds }],
-        users: [{ username: secrets.KEY_A, password: secrets.SECRET_A }, { username: secrets.KEY_B, password: secrets.SECRET_B }]
+        users: [
+          { username: secrets.KEY_A, password: secrets.SECRET_A },
+          { username: secrets.KEY_B, password: secrets.SECRET_B }
+        ]
       },
-      { id: 'eu-west-1_Orders1', clients: [{ id: 'orders', lifetimeSeconds }], users: [{ username: 'orders-batch', password: secrets.PASSWORD }] }
+      {
+        id: 'eu-west-1_Orders1',
+        clients: [{ id: 'orders', lifetimeSeconds }],
+        users: [{ username: 'orders-batch', password: secrets.PASSWORD }]
+      }
     ]
   })
   const api = await startApi(respond)
-  const relayer = (letter: string): string => `{ "type": "defender-relayer", "apiKey": "\${KEY_${letter}}", "apiSecret": "\${SECRET_${letter}}", "userPoolId": "us-west-2_Relayers1", "clientId": "relayers", "endpoint": "${emulator.url}" }`
+  const relayer = (letter: string): string =>
+    `{ "type": "defender-relayer", "apiKey": "\${KEY_${letter}}", "apiSecret": "\${SECRET_${letter}}", "userPoolId": "us-west-2_Relayers1", "clientId": "relayers", "endpoint": "${emulator.url}" }`
   const config = `{
   "listen": "127.0.0.1:0", "admin": "127.0.0.1:0",${extra === '' ? '' : ` ${extra},`}
   "credentials": {
@@ -82,6 +90,10 @@ function decode (payload: string | undefined): Claims | undefined {
 /** Every spelling of the secrets that must not be in any output. */
 export function canariesIn (text: string, secrets: Readonly<Record<string, string>>): string[] {
   return Object.entries(secrets)
-    .filter(([, value]) => [value, encodeURIComponent(value), Buffer.from(value).toString('base64').replace(/=+$/, ''), Buffer.from(value).toString('hex')].some((form) => text.includes(form)))
+    .filter(([, value]) =>
+      [value, encodeURIComponent(value), Buffer.from(value).toString('base64').replace(/=+$/, ''), Buffer.from(value).toString('hex')].some(
+        (form) => text.includes(form)
+      )
+    )
     .map(([name]) => name)
 }

@@ -13,14 +13,53 @@ t.test('every form of ADDR is read', async (t) => {
 })
 
 t.test('anything else is no address', async (t) => {
-  for (const text of ['', '8080', ':8080', 'localhost', 'localhost:', 'localhost:x', 'localhost:65536', 'localhost:-1', 'localhost:123456', '127.1:80', '2130706433:80', '999.1.1.1:80', '::1:8080', '[::1]', '[127.0.0.1]:80', '[::1', '[]:80', 'a b:80', 'a/b:80', 'user@host:80', 'http://localhost:80', 'unix:', 'unix:relative', 'unix:/a\0b', '-a:80', '127.0.0.1:8080 ', '127.0.0.1:8080\n']) {
+  for (const text of [
+    '',
+    '8080',
+    ':8080',
+    'localhost',
+    'localhost:',
+    'localhost:x',
+    'localhost:65536',
+    'localhost:-1',
+    'localhost:123456',
+    '127.1:80',
+    '2130706433:80',
+    '999.1.1.1:80',
+    '::1:8080',
+    '[::1]',
+    '[127.0.0.1]:80',
+    '[::1',
+    '[]:80',
+    'a b:80',
+    'a/b:80',
+    'user@host:80',
+    'http://localhost:80',
+    'unix:',
+    'unix:relative',
+    'unix:/a\0b',
+    '-a:80',
+    '127.0.0.1:8080 ',
+    '127.0.0.1:8080\n'
+  ]) {
     t.equal(parseAddress(text), undefined, JSON.stringify(text))
   }
 })
 
 t.test('only loopback and unix sockets are local', async (t) => {
-  for (const text of ['127.0.0.1:1', '127.255.0.9:1', '[::1]:1', '[0:0:0:0:0:0:0:1]:1', '[::ffff:127.0.0.1]:1', 'localhost:1', 'unix:/a']) t.ok(isLocal(parseAddress(text) ?? never(text)), text)
-  for (const text of ['0.0.0.0:1', '[::]:1', '10.0.0.1:1', '128.0.0.1:1', '[::2]:1', '[::ffff:10.0.0.1]:1', 'localhost.evil.example:1', 'my-localhost:1']) t.notOk(isLocal(parseAddress(text) ?? never(text)), text)
+  for (const text of ['127.0.0.1:1', '127.255.0.9:1', '[::1]:1', '[0:0:0:0:0:0:0:1]:1', '[::ffff:127.0.0.1]:1', 'localhost:1', 'unix:/a']) {
+    t.ok(isLocal(parseAddress(text) ?? never(text)), text)
+  }
+  for (const text of [
+    '0.0.0.0:1',
+    '[::]:1',
+    '10.0.0.1:1',
+    '128.0.0.1:1',
+    '[::2]:1',
+    '[::ffff:10.0.0.1]:1',
+    'localhost.evil.example:1',
+    'my-localhost:1'
+  ]) { t.notOk(isLocal(parseAddress(text) ?? never(text)), text) }
 })
 
 t.test('loopback is told with and without brackets', async (t) => {

@@ -17,20 +17,48 @@ t.test('names are compared decoded as well, as some readers decode them (CVE-202
 })
 
 t.test('names that some reader takes for ours are ours', async (t) => {
-  for (const spelling of ['SESSION=evil', 'Session=evil', '"session"=evil', '" session "=evil', '=session=evil', '= session=evil', '==session=evil', 'session[]=evil', 'session[a]=evil', '%53ession=evil', 'session%00x=evil', '$Version=1, session=evil']) {
-    t.equal(setCookies(`a=1; ${spelling}; b=2`, [['session', 'v']]), spelling.startsWith('$') ? 'a=1; $Version=1; b=2; session=v' : 'a=1; b=2; session=v', spelling)
+  for (const spelling of [
+    'SESSION=evil',
+    'Session=evil',
+    '"session"=evil',
+    '" session "=evil',
+    '=session=evil',
+    '= session=evil',
+    '==session=evil',
+    'session[]=evil',
+    'session[a]=evil',
+    '%53ession=evil',
+    'session%00x=evil',
+    '$Version=1, session=evil'
+  ]) {
+    t.equal(
+      setCookies(`a=1; ${spelling}; b=2`, [['session', 'v']]),
+      spelling.startsWith('$') ? 'a=1; $Version=1; b=2; session=v' : 'a=1; b=2; session=v',
+      spelling
+    )
   }
-  for (const spelling of ['my.sid', 'my_sid', 'my%20sid', 'My.Sid', 'my[sid']) t.equal(setCookies(`${spelling}=evil`, [['my.sid', 'v']]), 'my.sid=v', spelling)
+  for (const spelling of ['my.sid', 'my_sid', 'my%20sid', 'My.Sid', 'my[sid']) {
+    t.equal(setCookies(`${spelling}=evil`, [['my.sid', 'v']]), 'my.sid=v', spelling)
+  }
 })
 
 t.test('a name that decodes to another one is ours in both readings', async (t) => {
-  for (const [name, spellings] of [['a%62', ['a%62', 'A%62', 'ab', 'a%2562']], ['a+b', ['a+b', 'a%2Bb', 'A+B']], ['a%', ['a%', 'a%25']]] as const) {
-    for (const spelling of spellings) t.equal(setCookies(`x=1; ${spelling}=evil; ${spelling}[]=evil`, [[name, 'v']]), `x=1; ${name}=v`, spelling)
+  for (const [name, spellings] of [
+    ['a%62', ['a%62', 'A%62', 'ab', 'a%2562']],
+    ['a+b', ['a+b', 'a%2Bb', 'A+B']],
+    ['a%', ['a%', 'a%25']]
+  ] as const) {
+    for (const spelling of spellings) {
+      t.equal(setCookies(`x=1; ${spelling}=evil; ${spelling}[]=evil`, [[name, 'v']]), `x=1; ${name}=v`, spelling)
+    }
   }
 })
 
 t.test('other names stay', async (t) => {
-  t.equal(setCookies('sessions=1; xsession=2; __proto__=3; a=x,y; =4; ses-sion=5', [['session', 'v']]), 'sessions=1; xsession=2; __proto__=3; a=x,y; =4; ses-sion=5; session=v')
+  t.equal(
+    setCookies('sessions=1; xsession=2; __proto__=3; a=x,y; =4; ses-sion=5', [['session', 'v']]),
+    'sessions=1; xsession=2; __proto__=3; a=x,y; =4; ses-sion=5; session=v'
+  )
   t.equal(setCookies('__proto__=1; a=2', [['__proto__', 'v']]), 'a=2; __proto__=v')
 })
 

@@ -3,9 +3,16 @@ import { problemOfHeaderValue, LONGEST_HEADER_VALUE, SENDABLE_TOKEN } from '#src
 
 t.test('what no header carries is told, each in its words; the rest is carried', async t => {
   for (const [text, problem] of [
-    ['a\r\nb', /line break or NUL/], ['a\nb', /line break or NUL/], ['a\0b', /line break or NUL/], ['a\x01b', /control character/], ['a\x7f', /control character/],
-    ['\u20ac', /beyond ISO 8859-1/], [' a', /begins or ends with a blank/], ['a\t', /begins or ends with a blank/], ['x'.repeat(LONGEST_HEADER_VALUE + 1), /longer than 32768 characters/]
-  ] as const) t.match(problemOfHeaderValue(text), problem)
+    ['a\r\nb', /line break or NUL/],
+    ['a\nb', /line break or NUL/],
+    ['a\0b', /line break or NUL/],
+    ['a\x01b', /control character/],
+    ['a\x7f', /control character/],
+    ['\u20ac', /beyond ISO 8859-1/],
+    [' a', /begins or ends with a blank/],
+    ['a\t', /begins or ends with a blank/],
+    ['x'.repeat(LONGEST_HEADER_VALUE + 1), /longer than 32768 characters/]
+  ] as const) { t.match(problemOfHeaderValue(text), problem) }
   for (const text of ['', 'a', 'a b', 'a\tb', 'caf\u00e9', 'x'.repeat(LONGEST_HEADER_VALUE)]) t.equal(problemOfHeaderValue(text), undefined)
 })
 

@@ -23,14 +23,23 @@ function cut (bytes: Buffer, places: readonly number[]): Buffer[] {
 }
 
 // Two letters only, so that patterns overlap themselves and each other all the time.
-const letters = (minLength: number, maxLength: number): fc.Arbitrary<Buffer> => fc.array(fc.constantFrom(97, 98), { minLength, maxLength }).map((list) => Buffer.from(list))
+const letters = (minLength: number, maxLength: number): fc.Arbitrary<Buffer> =>
+  fc.array(fc.constantFrom(97, 98), { minLength, maxLength }).map((list) => Buffer.from(list))
 
 t.test('however a stream is cut, what comes out is the whole masked at once, and so is the count', async () => {
-  fc.assert(fc.property(fc.array(letters(1, 12), { minLength: 1, maxLength: 4 }), letters(0, 80), fc.array(fc.nat(), { maxLength: 12 }), (patterns, bytes, places) => {
-    const whole = run([bytes], patterns)
-    const parts = run(cut(bytes, places), patterns)
-    return whole.out.equals(expected(bytes, patterns)) && parts.out.equals(whole.out) && parts.count === whole.count
-  }), { numRuns: 2000 })
+  fc.assert(
+    fc.property(
+      fc.array(letters(1, 12), { minLength: 1, maxLength: 4 }),
+      letters(0, 80),
+      fc.array(fc.nat(), { maxLength: 12 }),
+      (patterns, bytes, places) => {
+        const whole = run([bytes], patterns)
+        const parts = run(cut(bytes, places), patterns)
+        return whole.out.equals(expected(bytes, patterns)) && parts.out.equals(whole.out) && parts.count === whole.count
+      }
+    ),
+    { numRuns: 2000 }
+  )
 })
 
 t.test('no secret is left in any bytes, at every cut, and bytes outside are untouched', async () => {

@@ -4,7 +4,9 @@ import { createProxyRule, readNoProxy, readProxyEnvironment, type ProxyEnvironme
 type Case = readonly [noProxy: string, hostname: string, excepted: boolean, port?: number]
 
 function judge (t: Test, cases: readonly Case[]): void {
-  for (const [noProxy, hostname, excepted, port = 443] of cases) t.equal(readNoProxy(noProxy).excepts(hostname, port), excepted, `${noProxy} ${hostname}:${port}`)
+  for (const [noProxy, hostname, excepted, port = 443] of cases) {
+    t.equal(readNoProxy(noProxy).excepts(hostname, port), excepted, `${noProxy} ${hostname}:${port}`)
+  }
 }
 
 t.test('NO_PROXY: a star, alone or among others, with a port', async (t) => {
@@ -101,9 +103,43 @@ t.test('NO_PROXY: CIDR blocks, IPv4 and IPv6', async (t) => {
 
 t.test('NO_PROXY: what is none of these excepts nothing, and is told', async (t) => {
   const strange = [
-    'http://example.com', 'example.com/path', '10.0.0.0/33', '10.0.0.0/', '10.0.0.0/255.0.0.0', '10.0.0.*', '192.168.', '10.1', '010.0.0.1', '256.0.0.1', '7',
-    '2001:db8::/129', '[::1', '::1]', '[10.0.0.1]', '[example.com]', 'fe80::1%eth0', '1:2:3', '::ffff:10.0.0.0/95', 'example.com:', 'example.com:0', 'example.com:65536',
-    'example.com:http', '*example.com', 'ex*ample.com', '*.*', '<local>', '"localhost"', 'a;b', '-a.example', 'a..b', '..a', '.', '*.', ':80', '10.0.0.0-10.0.0.9', '10.0.0.0/8/8'
+    'http://example.com',
+    'example.com/path',
+    '10.0.0.0/33',
+    '10.0.0.0/',
+    '10.0.0.0/255.0.0.0',
+    '10.0.0.*',
+    '192.168.',
+    '10.1',
+    '010.0.0.1',
+    '256.0.0.1',
+    '7',
+    '2001:db8::/129',
+    '[::1',
+    '::1]',
+    '[10.0.0.1]',
+    '[example.com]',
+    'fe80::1%eth0',
+    '1:2:3',
+    '::ffff:10.0.0.0/95',
+    'example.com:',
+    'example.com:0',
+    'example.com:65536',
+    'example.com:http',
+    '*example.com',
+    'ex*ample.com',
+    '*.*',
+    '<local>',
+    '"localhost"',
+    'a;b',
+    '-a.example',
+    'a..b',
+    '..a',
+    '.',
+    '*.',
+    ':80',
+    '10.0.0.0-10.0.0.9',
+    '10.0.0.0/8/8'
   ]
   for (const entry of strange) {
     const { unknown, excepts } = readNoProxy(`good.example,${entry}`)
@@ -121,16 +157,35 @@ t.test('each scheme has its own variable, its own port, and loopback has none', 
   t.equal(hostOf(both, 'http://x.example'), 'for-http')
   t.equal(hostOf({ httpProxy: 'http://for-http' }, 'https://x.example'), undefined, 'HTTP_PROXY serves no https')
   t.equal(hostOf({ httpsProxy: 'http://for-https' }, 'http://x.example'), undefined)
-  for (const [noProxy, url, proxied] of [['x.example:443', 'https://x.example', false], ['x.example:80', 'https://x.example', true], ['x.example:80', 'http://x.example', false], ['x.example:8443', 'https://x.example:8443', false]] as const) {
+  for (const [noProxy, url, proxied] of [
+    ['x.example:443', 'https://x.example', false],
+    ['x.example:80', 'https://x.example', true],
+    ['x.example:80', 'http://x.example', false],
+    ['x.example:8443', 'https://x.example:8443', false]
+  ] as const) {
     t.equal(hostOf({ ...both, noProxy }, url) !== undefined, proxied, `${noProxy} ${url}`)
   }
-  for (const host of ['localhost', 'LOCALHOST', 'localhost.', '127.0.0.1', '127.9.9.9', '[::1]', '[::ffff:127.0.0.1]', '0177.0.0.1', '2130706433']) t.equal(hostOf(both, `https://${host}`), undefined, host)
+  for (const host of [
+    'localhost',
+    'LOCALHOST',
+    'localhost.',
+    '127.0.0.1',
+    '127.9.9.9',
+    '[::1]',
+    '[::ffff:127.0.0.1]',
+    '0177.0.0.1',
+    '2130706433'
+  ]) { t.equal(hostOf(both, `https://${host}`), undefined, host) }
   t.throws(() => hostOf({ httpsProxy: 'socks5://CANARY' }, 'https://x.example'), { message: /^(?!.*CANARY)/ })
 })
 
 t.test('of the two spellings of a variable the lower-case one wins, and an empty one is none', async (t) => {
   t.same(readProxyEnvironment({}), {})
   t.same(readProxyEnvironment({ HTTP_PROXY: 'a', HTTPS_PROXY: 'b', NO_PROXY: 'c' }), { httpProxy: 'a', httpsProxy: 'b', noProxy: 'c' })
-  t.same(readProxyEnvironment({ HTTP_PROXY: 'a', http_proxy: 'A', https_proxy: 'B', NO_PROXY: 'c', no_proxy: 'C' }), { httpProxy: 'A', httpsProxy: 'B', noProxy: 'C' })
+  t.same(readProxyEnvironment({ HTTP_PROXY: 'a', http_proxy: 'A', https_proxy: 'B', NO_PROXY: 'c', no_proxy: 'C' }), {
+    httpProxy: 'A',
+    httpsProxy: 'B',
+    noProxy: 'C'
+  })
   t.same(readProxyEnvironment({ HTTPS_PROXY: 'b', https_proxy: '', NO_PROXY: '', http_proxy: '' }), { httpsProxy: 'b' })
 })

@@ -3,9 +3,15 @@ import t from 'tap'
 import { judgeRequest, requestLineProblem } from '#src/http/request-line.ts'
 
 t.test('a method is one that the parser knows, in its own case', async (t) => {
-  for (const method of METHODS.filter((one) => one !== 'TRACE' && one !== 'CONNECT')) t.doesNotThrow(() => judgeRequest(method, '/'), method)
-  for (const method of ['LIST', 'FOO', 'PRI', '']) t.throws(() => judgeRequest(method, '/'), { code: 'CS_BAD_REQUEST', message: /none that this proxy knows/ }, method)
-  for (const method of ['get', 'Post']) t.throws(() => judgeRequest(method, '/'), { code: 'CS_BAD_REQUEST', message: /case-sensitive/ }, method)
+  for (const method of METHODS.filter((one) => one !== 'TRACE' && one !== 'CONNECT')) {
+    t.doesNotThrow(() => judgeRequest(method, '/'), method)
+  }
+  for (const method of ['LIST', 'FOO', 'PRI', '']) {
+    t.throws(() => judgeRequest(method, '/'), { code: 'CS_BAD_REQUEST', message: /none that this proxy knows/ }, method)
+  }
+  for (const method of ['get', 'Post']) {
+    t.throws(() => judgeRequest(method, '/'), { code: 'CS_BAD_REQUEST', message: /case-sensitive/ }, method)
+  }
   for (const method of ['TRACE', 'CONNECT']) t.throws(() => judgeRequest(method, '/'), { code: 'CS_METHOD_NOT_ALLOWED' }, method)
 })
 

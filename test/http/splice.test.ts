@@ -11,7 +11,10 @@ t.test('a member is added and every other byte stays', async (t) => {
     [' { } ', ` {${OURS} } `],
     ['{"a":1}', `{"a":1,${OURS}}`],
     ['{ "a" : 12345678901234567890 , "b":1.0,"c":1e2, "a":2\n}', `{ "a" : 12345678901234567890 , "b":1.0,"c":1e2, "a":2,${OURS}\n}`],
-    ['{"u":"\\u005f\\/","n":{"key":"stays","m":[{"key":1}]},"s":"a,b}{\\"],"}', `{"u":"\\u005f\\/","n":{"key":"stays","m":[{"key":1}]},"s":"a,b}{\\"],",${OURS}}`],
+    [
+      '{"u":"\\u005f\\/","n":{"key":"stays","m":[{"key":1}]},"s":"a,b}{\\"],"}',
+      `{"u":"\\u005f\\/","n":{"key":"stays","m":[{"key":1}]},"s":"a,b}{\\"],",${OURS}}`
+    ],
     ['\uFEFF{"a":1}', `\uFEFF{"a":1,${OURS}}`],
     ['{"__proto__":1,"constructor":2}', `{"__proto__":1,"constructor":2,${OURS}}`]
   ]
@@ -36,7 +39,37 @@ t.test('what stays keeps its commas and blanks', async (t) => {
 })
 
 t.test('exactly what JSON.parse takes for an object is taken', async () => {
-  const piece = fc.constantFrom('{', '}', '[', ']', ',', ':', '"', '"a"', '"key":', '1', '-', '.5', 'e+1', '0', '01', 'true', 'null', 'nul', ' ', '\n', '\f', '\\', '\\u', '00e9', '\0', '{}', '[]', '"a":1', '\u00a0')
+  const piece = fc.constantFrom(
+    '{',
+    '}',
+    '[',
+    ']',
+    ',',
+    ':',
+    '"',
+    '"a"',
+    '"key":',
+    '1',
+    '-',
+    '.5',
+    'e+1',
+    '0',
+    '01',
+    'true',
+    'null',
+    'nul',
+    ' ',
+    '\n',
+    '\f',
+    '\\',
+    '\\u',
+    '00e9',
+    '\0',
+    '{}',
+    '[]',
+    '"a":1',
+    '\u00a0'
+  )
   fc.assert(fc.property(fc.array(piece, { maxLength: 12 }), fc.boolean(), (pieces, wrap) => {
     const text = wrap ? `{"a":${pieces.join('')}}` : pieces.join('')
     let isObject = false
@@ -49,21 +82,46 @@ t.test('exactly what JSON.parse takes for an object is taken', async () => {
 })
 
 t.test('what is no JSON object is refused', async (t) => {
-  for (const text of ['', ' ', '[]', '1', '"x"', 'null', 'true', '{', '{"a":1,}', "{'a':1}", '{"a":1}x', '{"a":01}', '{"a":/**/1}', '\uFEFF\uFEFF{}', '{}{}']) t.equal(spliceJson(text, KEY), undefined, text)
+  for (const text of [
+    '',
+    ' ',
+    '[]',
+    '1',
+    '"x"',
+    'null',
+    'true',
+    '{',
+    '{"a":1,}',
+    "{'a':1}",
+    '{"a":1}x',
+    '{"a":01}',
+    '{"a":/**/1}',
+    '\uFEFF\uFEFF{}',
+    '{}{}'
+  ]) { t.equal(spliceJson(text, KEY), undefined, text) }
 })
 
 t.test('the result is the client\'s object with our fields, and exactly one of each', async (t) => {
-  fc.assert(fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.string(), fc.string(), fc.constantFrom(undefined, 1, '\t'), (object, name, value, indent) => {
-    const text = JSON.stringify(object, null, indent)
-    const spliced = spliceJson(text, [[name, value]]) ?? ''
-    const expected = new Map(Object.entries(JSON.parse(text) as object))
-    expected.delete(name)
-    expected.set(name, value)
-    t.same(new Map(Object.entries(JSON.parse(spliced) as object)), expected)
-    // A parser that keeps the first of two equal members must find ours as well.
-    const again = spliceJson(spliced, []) ?? ''
-    t.equal(again.split(JSON.stringify(name) + ':' + JSON.stringify(value)).length >= 2, true)
-  }), { numRuns: 300 })
+  fc.assert(
+    fc.property(
+      fc.dictionary(fc.string(), fc.jsonValue()),
+      fc.string(),
+      fc.string(),
+      fc.constantFrom(undefined, 1, '\t'),
+      (object, name, value, indent) => {
+        const text = JSON.stringify(object, null, indent)
+        const spliced = spliceJson(text, [[name, value]]) ?? ''
+        const expected = new Map(Object.entries(JSON.parse(text) as object))
+        expected.delete(name)
+        expected.set(name, value)
+        t.same(new Map(Object.entries(JSON.parse(spliced) as object)), expected)
+        // A parser that keeps the first of two equal members must find ours as well.
+        const again = spliceJson(spliced, []) ?? ''
+        t.equal(again.split(JSON.stringify(name) + ':' + JSON.stringify(value)).length >= 2, true)
+      }
+    ),
+    { numRuns: 300 }
+  )
 })
 
 t.test('form fields are added behind the client\'s bytes, and colliding ones are taken out', async (t) => {

@@ -57,14 +57,30 @@ async function untilClosed (where: string | undefined): Promise<void> {
 t.test('free ports are kept by whoever has the same role, also where it is named by its number now', async (t) => {
   const { change } = createScene(t)
   const free = '127.0.0.1:0'
-  const before = await change([listenerBinding('proxy', free, 'p1'), listenerBinding('route', free, 'r1'), listenerBinding('admin', free, 'a1')])
+  const before = await change([
+    listenerBinding('proxy', free, 'p1'),
+    listenerBinding('route', free, 'r1'),
+    listenerBinding('admin', free, 'a1')
+  ])
   t.equal(new Set(before).size, 3)
-  const after = await change([listenerBinding('proxy', free, 'p2'), listenerBinding('route', free, 'r2'), listenerBinding('admin', free, 'a2')])
+  const after = await change([
+    listenerBinding('proxy', free, 'p2'),
+    listenerBinding('route', free, 'r2'),
+    listenerBinding('admin', free, 'a2')
+  ])
   t.same(after, before)
   t.same(await Promise.all(after.map(bodyAt)), ['p2', 'r2', 'a2'])
 
   const [proxy = '', route = '', admin = ''] = before
-  t.same(await change([listenerBinding('proxy', route, 'p3'), listenerBinding('route', proxy.replace('127.0.0.1', 'localhost'), 'r3'), listenerBinding('admin', admin, 'a3')]), [route, proxy, admin], 'fixed ports may be exchanged between proxy and routes')
+  t.same(
+    await change([
+      listenerBinding('proxy', route, 'p3'),
+      listenerBinding('route', proxy.replace('127.0.0.1', 'localhost'), 'r3'),
+      listenerBinding('admin', admin, 'a3')
+    ]),
+    [route, proxy, admin],
+    'fixed ports may be exchanged between proxy and routes'
+  )
   t.same(await Promise.all([route, proxy, admin].map(bodyAt)), ['p3', 'r3', 'a3'])
 
   const [moved] = await change([listenerBinding('proxy', free, 'p4')])
@@ -87,7 +103,17 @@ t.test('nothing changes before commit, and what was opened for nothing is closed
   await once(taken, 'listening')
   t.teardown(() => { taken.close() })
   const { port } = taken.address() as AddressInfo // a TCP server that listens
-  await t.rejects(listeners.prepare([listenerBinding('proxy', '127.0.0.1:0', 'three'), listenerBinding('route', socket, 'three'), listenerBinding('admin', `127.0.0.1:${port}`, 'three')], 100), { name: 'ListenError' })
+  await t.rejects(
+    listeners.prepare(
+      [
+        listenerBinding('proxy', '127.0.0.1:0', 'three'),
+        listenerBinding('route', socket, 'three'),
+        listenerBinding('admin', `127.0.0.1:${port}`, 'three')
+      ],
+      100
+    ),
+    { name: 'ListenError' }
+  )
   t.notOk(existsSync(socket.slice(5)))
   t.equal(await bodyAt(first), 'one')
 })
@@ -170,7 +196,10 @@ t.test('where the other half is taken nothing changes, and what was opened for n
   const port = Number(first.split(':').pop())
   const taken = createServer().listen({ port, host: '::1' })
   await once(taken, 'listening')
-  await t.rejects(listeners.prepare([listenerBinding('proxy', `localhost:${port}`, 'two')], 100), { name: 'ListenError', message: /something else listens there/ })
+  await t.rejects(listeners.prepare([listenerBinding('proxy', `localhost:${port}`, 'two')], 100), {
+    name: 'ListenError',
+    message: /something else listens there/
+  })
   t.equal(await bodyAt(first), 'one')
   taken.close()
   await once(taken, 'close')
@@ -184,7 +213,11 @@ t.test('where the other half is taken nothing changes, and what was opened for n
 t.test('the limit of connections is the new one\'s, and is shared by all that are no admin', async (t) => {
   const { change } = createScene(t)
   const hold: Handler = (_message, response) => { response.flushHeaders() }
-  const listenerBindings = [{ role: 'proxy', address: address('127.0.0.1:0'), handle: hold } as const, listenerBinding('route', '127.0.0.1:0', 'r'), listenerBinding('admin', '127.0.0.1:0', 'a')]
+  const listenerBindings = [
+    { role: 'proxy', address: address('127.0.0.1:0'), handle: hold } as const,
+    listenerBinding('route', '127.0.0.1:0', 'r'),
+    listenerBinding('admin', '127.0.0.1:0', 'a')
+  ]
   const [proxy, route, admin] = await change(listenerBindings)
   call(proxy, '/').catch(() => {})
   t.equal(await bodyAt(route), 'r')

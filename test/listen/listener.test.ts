@@ -20,34 +20,51 @@ t.test('port 0 becomes the real port', async (t) => {
   t.match(await rawRequest(port, message('GET / HTTP/1.1', [HOST])), { statusCode: 200, text: 'hello' })
 })
 
-const families = Object.values(networkInterfaces()).flatMap((list) => list ?? []).filter(({ internal }) => internal).map(({ address }) => address)
+const families = Object.values(networkInterfaces())
+  .flatMap((list) => list ?? [])
+  .filter(({ internal }) => internal)
+  .map(({ address }) => address)
 
-t.test('localhost is both loopback addresses, with one port, chosen or given', { skip: families.includes('::1') ? false : 'no ::1' }, async (t) => {
-  const free = await open(t, hello, { type: 'tcp', host: 'localhost', port: 0 })
-  t.match(free.listener.address, { host: '127.0.0.1' })
-  await free.listener.drain(0)
-  const { listener, port } = await open(t, hello, { type: 'tcp', host: 'localhost', port: free.port })
-  t.equal(port, free.port)
-  const get = message('GET / HTTP/1.1', [HOST])
-  const clients = await Promise.all(['127.0.0.1', '::1'].map((host) => connectRaw(port, host)))
-  for (const client of clients) {
-    client.send(get)
-    t.match(await client.response(), { statusCode: 200 })
+t.test(
+  'localhost is both loopback addresses, with one port, chosen or given',
+  { skip: families.includes('::1') ? false : 'no ::1' },
+  async (t) => {
+    const free = await open(t, hello, { type: 'tcp', host: 'localhost', port: 0 })
+    t.match(free.listener.address, { host: '127.0.0.1' })
+    await free.listener.drain(0)
+    const { listener, port } = await open(t, hello, { type: 'tcp', host: 'localhost', port: free.port })
+    t.equal(port, free.port)
+    const get = message('GET / HTTP/1.1', [HOST])
+    const clients = await Promise.all(['127.0.0.1', '::1'].map((host) => connectRaw(port, host)))
+    for (const client of clients) {
+      client.send(get)
+      t.match(await client.response(), { statusCode: 200 })
+    }
+    await listener.drain(0)
+    for (const client of clients) await client.closed()
+    for (const host of ['127.0.0.1', '::1']) await t.rejects(connectRaw(port, host), { code: 'ECONNREFUSED' })
   }
-  await listener.drain(0)
-  for (const client of clients) await client.closed()
-  for (const host of ['127.0.0.1', '::1']) await t.rejects(connectRaw(port, host), { code: 'ECONNREFUSED' })
-})
+)
 
-t.test('localhost is not taken by half: whoever has one of the two would get its callers', { skip: families.includes('::1') ? false : 'no ::1' }, async (t) => {
-  for (const [host, other] of [['::1', '127.0.0.1'], ['127.0.0.1', '::1']] as const) {
-    let taken = await open(t, hello, { type: 'tcp', host, port: 0 })
-    // The same port of the other address may be some other process's.
-    while (await isTaken(taken.port, other)) taken = await open(t, hello, { type: 'tcp', host, port: 0 })
-    await t.rejects(openListener({ address: { type: 'tcp', host: 'localhost', port: taken.port }, handle: hello, maxConnections: 1 }), { name: 'ListenError', message: /something else listens there/ })
-    await t.rejects(connectRaw(taken.port, other), { code: 'ECONNREFUSED' }, 'the other half is free again')
+t.test(
+  'localhost is not taken by half: whoever has one of the two would get its callers',
+  { skip: families.includes('::1') ? false : 'no ::1' },
+  async (t) => {
+    for (const [host, other] of [
+      ['::1', '127.0.0.1'],
+      ['127.0.0.1', '::1']
+    ] as const) {
+      let taken = await open(t, hello, { type: 'tcp', host, port: 0 })
+      // The same port of the other address may be some other process's.
+      while (await isTaken(taken.port, other)) taken = await open(t, hello, { type: 'tcp', host, port: 0 })
+      await t.rejects(openListener({ address: { type: 'tcp', host: 'localhost', port: taken.port }, handle: hello, maxConnections: 1 }), {
+        name: 'ListenError',
+        message: /something else listens there/
+      })
+      await t.rejects(connectRaw(taken.port, other), { code: 'ECONNREFUSED' }, 'the other half is free again')
+    }
   }
-})
+)
 
 t.test('IPv6 loopback works', { skip: families.includes('::1') ? false : 'no ::1' }, async (t) => {
   t.match((await open(t, hello, { type: 'tcp', host: '::1', port: 0 })).listener.address, { host: '::1' })
@@ -55,9 +72,18 @@ t.test('IPv6 loopback works', { skip: families.includes('::1') ? false : 'no ::1
 
 t.test('an address that cannot be taken is a ListenError that says what to do', async (t) => {
   const { port } = await open(t, hello)
-  await t.rejects(openListener({ address: { ...TCP, port }, handle: hello, maxConnections: 1 }), { name: 'ListenError', message: new RegExp(`cannot listen on 127.0.0.1:${port}: something else listens there; .*--listen`) })
-  await t.rejects(openListener({ address: { type: 'tcp', host: '192.0.2.1', port: 0 }, handle: hello, maxConnections: 1 }), { name: 'ListenError', message: /192\.0\.2\.1:0: this machine has no such address/ })
-  await t.rejects(openListener({ address: { type: 'tcp', host: 'nowhere.invalid', port: 0 }, handle: hello, maxConnections: 1 }), ListenError)
+  await t.rejects(openListener({ address: { ...TCP, port }, handle: hello, maxConnections: 1 }), {
+    name: 'ListenError',
+    message: new RegExp(`cannot listen on 127.0.0.1:${port}: something else listens there; .*--listen`)
+  })
+  await t.rejects(openListener({ address: { type: 'tcp', host: '192.0.2.1', port: 0 }, handle: hello, maxConnections: 1 }), {
+    name: 'ListenError',
+    message: /192\.0\.2\.1:0: this machine has no such address/
+  })
+  await t.rejects(
+    openListener({ address: { type: 'tcp', host: 'nowhere.invalid', port: 0 }, handle: hello, maxConnections: 1 }),
+    ListenError
+  )
 })
 
 t.test('a unix socket has mode 0600 and is gone after the drain', async (t) => {
@@ -76,13 +102,20 @@ t.test('a stale socket file is replaced, a live one and an ordinary file are not
   t.ok(lstatSync(stale).isSocket())
   await open(t, hello, { type: 'unix', path: stale })
   t.match(await rawRequest(stale, message('GET / HTTP/1.1', [HOST])), { statusCode: 200 })
-  await t.rejects(openListener({ address: { type: 'unix', path: stale }, handle: hello, maxConnections: 1 }), { name: 'ListenError', message: /unix:.*stale\.sock: something else listens there/ })
+  await t.rejects(openListener({ address: { type: 'unix', path: stale }, handle: hello, maxConnections: 1 }), {
+    name: 'ListenError',
+    message: /unix:.*stale\.sock: something else listens there/
+  })
   t.match(await rawRequest(stale, message('GET / HTTP/1.1', [HOST])), { statusCode: 200 }, 'the live one still serves')
 
   for (const code of ['EAGAIN', 'EACCES'] as const) {
     const busy = join(folder, code)
     const { ino } = await holdSocket(t, busy, code)
-    await t.rejects(openListener({ address: { type: 'unix', path: busy }, handle: hello, maxConnections: 1 }), { name: 'ListenError', message: /something else listens there/ }, code)
+    await t.rejects(
+      openListener({ address: { type: 'unix', path: busy }, handle: hello, maxConnections: 1 }),
+      { name: 'ListenError', message: /something else listens there/ },
+      code
+    )
     t.equal(lstatSync(busy).ino, ino, `${code} does not mean that it is stale`)
   }
 
@@ -91,10 +124,20 @@ t.test('a stale socket file is replaced, a live one and an ordinary file are not
   symlinkSync(stale, join(folder, 'link'))
   symlinkSync('nowhere', join(folder, 'dangling'))
   mkdirSync(join(folder, 'folder'))
-  const obstacles = [['file', 'what is there is no socket; delete it'], ['link', 'what is there is no socket'], ['dangling', 'what is there is no socket'], ['folder', 'what is there is no socket'],
-    ['none/a.sock', 'its folder does not exist; make it'], ['file/a.sock', 'its folder does not exist; make it']] as const
+  const obstacles = [
+    ['file', 'what is there is no socket; delete it'],
+    ['link', 'what is there is no socket'],
+    ['dangling', 'what is there is no socket'],
+    ['folder', 'what is there is no socket'],
+    ['none/a.sock', 'its folder does not exist; make it'],
+    ['file/a.sock', 'its folder does not exist; make it']
+  ] as const
   for (const [name, message] of obstacles) {
-    const error: unknown = await openListener({ address: { type: 'unix', path: join(folder, name) }, handle: hello, maxConnections: 1 }).catch((error: unknown) => error)
+    const error: unknown = await openListener({
+      address: { type: 'unix', path: join(folder, name) },
+      handle: hello,
+      maxConnections: 1
+    }).catch((error: unknown) => error)
     t.ok(error instanceof ListenError && error.message.includes(`${name}: ${message}`), `${name}: ${String(error)}`)
   }
   t.equal(statSync(file).size, 8)
@@ -138,7 +181,13 @@ t.test('a body whose chunks are malformed ends its request with 400', async (t) 
   const { port } = await open(t, (incoming, response) => {
     incoming.resume().on('end', () => { response.end('whole') })
   })
-  for (const chunk of ['zz\r\n', '5\nhello\r\n0\r\n\r\n', 'fffffffffffffffff\r\nx', '5;a\n=b\r\nhello\r\n0\r\n\r\n', '5\r\nhelloXX0\r\n\r\n']) {
+  for (const chunk of [
+    'zz\r\n',
+    '5\nhello\r\n0\r\n\r\n',
+    'fffffffffffffffff\r\nx',
+    '5;a\n=b\r\nhello\r\n0\r\n\r\n',
+    '5\r\nhelloXX0\r\n\r\n'
+  ]) {
     const client = await connectRaw(port)
     client.send(message('POST / HTTP/1.1', [HOST, 'Transfer-Encoding: chunked'], chunk))
     refused(t, await client.response(), 400, 'CS_BAD_REQUEST', JSON.stringify(chunk))
@@ -200,16 +249,53 @@ t.test('the longest header is what the configuration says, counted on the wire, 
 t.test('the refusal says what the parser stumbled over', async (t) => {
   const { port } = await open(t, hello)
   for (const [bytes, says] of [
-    ['LIST / HTTP/1.1', /^The method is none/], ['get / HTTP/1.1', /^The method is none/], ['FLUSH / HTTP/1.1', /^The method is none/], ['G\xc9T / HTTP/1.1', /^This is no request of HTTP/], ['DESCRIBE / HTTP/1.1', /^The method is none/], ['X' + 'Y'.repeat(50) + ' / HTTP/1.1', /^The method is none/],
-    ['GET /\xc3\xa9 HTTP/1.1', /not ASCII/], ['GET /?q=\xc3\xa9 HTTP/1.1', /not ASCII/], ['GET \xff HTTP/1.1', /not ASCII/], ['GET /a\x7f HTTP/1.1', /control character/], ['GET /a\0 HTTP/1.1', /control character/], ['GET /a\tb HTTP/1.1', /control character/],
-    ['GET localhost:80/x HTTP/1.1', /no path/], ['GET #x HTTP/1.1', /no path/], ['GET /a b HTTP/1.1', /blanks of the target/], ['GET /a HTTX/1.1', /no HTTP version/], ['GET /a HTTP/9.9', /version that is none/], ['GET /a HTTP/1', /version that is none/],
-    ['PRI * HTTP/2.0\r\n\r\nSM', /HTTP\/2/], ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /This is TLS/], ['\x05\x01\x00', /^This is no request of HTTP/], ['SSH-2.0-OpenSSH', /^This is no request of HTTP/],
-    ['GET / HTTP/1.1\r\nContent-Length: +1', /^Content-Length/], ['GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1', /^Content-Length/], ['POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked', /^Transfer-Encoding/], ['POST / HTTP/1.1\r\nContent-Length: 18446744073709551616', /^Content-Length/],
-    ['GET / HTTP/1.1\r\nX : y', /^A header/], ['GET / HTTP/1.1\r\nX: a\r\n b', /^A header/], ['GET / HTTP/1.1\r\n X: y', /^A header/], ['GET / HTTP/1.1\r\nX: a\0', /^A header/], ['GET / HTTP/1.1\r\nX', /^A header/],
-    ['GET / HTTP/1.1\nHost: x', /./], ['GET / HTTP/1.1\r\nX: a\nb: c', /bare CR or LF/], ['GET / HTTP/1.1\r\nX: a\rb', /bare CR or LF/], ['POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz', /chunks/]
+    ['LIST / HTTP/1.1', /^The method is none/],
+    ['get / HTTP/1.1', /^The method is none/],
+    ['FLUSH / HTTP/1.1', /^The method is none/],
+    ['G\xc9T / HTTP/1.1', /^This is no request of HTTP/],
+    ['DESCRIBE / HTTP/1.1', /^The method is none/],
+    ['X' + 'Y'.repeat(50) + ' / HTTP/1.1', /^The method is none/],
+    ['GET /\xc3\xa9 HTTP/1.1', /not ASCII/],
+    ['GET /?q=\xc3\xa9 HTTP/1.1', /not ASCII/],
+    ['GET \xff HTTP/1.1', /not ASCII/],
+    ['GET /a\x7f HTTP/1.1', /control character/],
+    ['GET /a\0 HTTP/1.1', /control character/],
+    ['GET /a\tb HTTP/1.1', /control character/],
+    ['GET localhost:80/x HTTP/1.1', /no path/],
+    ['GET #x HTTP/1.1', /no path/],
+    ['GET /a b HTTP/1.1', /blanks of the target/],
+    ['GET /a HTTX/1.1', /no HTTP version/],
+    ['GET /a HTTP/9.9', /version that is none/],
+    ['GET /a HTTP/1', /version that is none/],
+    ['PRI * HTTP/2.0\r\n\r\nSM', /HTTP\/2/],
+    ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /This is TLS/],
+    ['\x05\x01\x00', /^This is no request of HTTP/],
+    ['SSH-2.0-OpenSSH', /^This is no request of HTTP/],
+    ['GET / HTTP/1.1\r\nContent-Length: +1', /^Content-Length/],
+    ['GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1', /^Content-Length/],
+    ['POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked', /^Transfer-Encoding/],
+    ['POST / HTTP/1.1\r\nContent-Length: 18446744073709551616', /^Content-Length/],
+    ['GET / HTTP/1.1\r\nX : y', /^A header/],
+    ['GET / HTTP/1.1\r\nX: a\r\n b', /^A header/],
+    ['GET / HTTP/1.1\r\n X: y', /^A header/],
+    ['GET / HTTP/1.1\r\nX: a\0', /^A header/],
+    ['GET / HTTP/1.1\r\nX', /^A header/],
+    ['GET / HTTP/1.1\nHost: x', /./],
+    ['GET / HTTP/1.1\r\nX: a\nb: c', /bare CR or LF/],
+    ['GET / HTTP/1.1\r\nX: a\rb', /bare CR or LF/],
+    ['POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz', /chunks/]
   ] as const) {
     const slow = bytes.startsWith('POST / HTTP/1.1\r\nTransfer')
-    const response = await rawRequest(slow ? (await open(t, (incoming) => { incoming.resume() })).port : port, `${bytes}\r\n\r\n`)
+    const response = await rawRequest(
+      slow
+        ? (
+            await open(t, (incoming) => {
+              incoming.resume()
+            })
+          ).port
+        : port,
+      `${bytes}\r\n\r\n`
+    )
     refused(t, response, 400, 'CS_BAD_REQUEST', JSON.stringify(bytes))
     t.match((JSON.parse(response.text) as { message: string }).message, says, JSON.stringify(bytes))
   }
@@ -252,7 +338,9 @@ t.test('a CONNECT behind a request that is being answered is refused behind its 
   const there = new Promise<ServerResponse>((resolve) => { arrived = resolve })
   const { port } = await open(t, (_message, response) => { arrived(response) })
   const client = await connectRaw(port)
-  client.send(message('GET / HTTP/1.1', [HOST]) + message('CONNECT evil.example:80 HTTP/1.1', [HOST]) + message('GET /smuggled HTTP/1.1', [HOST]))
+  client.send(
+    message('GET / HTTP/1.1', [HOST]) + message('CONNECT evil.example:80 HTTP/1.1', [HOST]) + message('GET /smuggled HTTP/1.1', [HOST])
+  )
   const response = await there
   response.writeHead(200, { 'content-length': '6' })
   response.write('abc')
@@ -290,7 +378,11 @@ t.test('one connection too many is told so, and its request is not served', asyn
     t.match(await client.response(), { statusCode: 200 })
     kept.push(client)
   }
-  for (const bytes of ['', message('GET /over HTTP/1.1', [HOST]), message('POST /over HTTP/1.1', [HOST, 'Content-Length: 100000'], 'x'.repeat(100_000))]) {
+  for (const bytes of [
+    '',
+    message('GET /over HTTP/1.1', [HOST]),
+    message('POST /over HTTP/1.1', [HOST, 'Content-Length: 100000'], 'x'.repeat(100_000))
+  ]) {
     const over = await connectRaw(port)
     over.send(bytes)
     const response = await over.response()
@@ -397,7 +489,12 @@ interface Opened {
   readonly port: number
 }
 
-async function open (t: Test, handle: (message: IncomingMessage, response: ServerResponse) => void, address: Address = TCP, maxConnections = 1000): Promise<Opened> {
+async function open (
+  t: Test,
+  handle: (message: IncomingMessage, response: ServerResponse) => void,
+  address: Address = TCP,
+  maxConnections = 1000
+): Promise<Opened> {
   const listener = await openListener({ address, handle, maxConnections })
   t.teardown(() => listener.drain(0))
   return { listener, port: listener.address.type === 'tcp' ? listener.address.port : 0 }
@@ -412,16 +509,21 @@ function refused (t: Test, response: RawResponse, statusCode: number, code: stri
 
 // What a process leaves behind that was killed: Node removes the file of a server that it closes.
 async function leaveStaleSocket (t: Test, path: string): Promise<void> {
-  const child = spawn(process.execPath, ['-e', `require('node:net').createServer().listen(${JSON.stringify(path)}, () => { process.kill(process.pid, 'SIGKILL') })`], { stdio: 'ignore' })
+  const child = spawn(
+    process.execPath,
+    ['-e', `require('node:net').createServer().listen(${JSON.stringify(path)}, () => { process.kill(process.pid, 'SIGKILL') })`],
+    { stdio: 'ignore' }
+  )
   await once(child, 'exit')
   t.ok(child.killed || child.signalCode === 'SIGKILL')
 }
 
 /** A live socket that a probe cannot connect to: its queue is full, or it belongs to somebody else. */
 async function holdSocket (t: Test, path: string, why: 'EAGAIN' | 'EACCES'): Promise<{ readonly ino: number }> {
-  const script = why === 'EAGAIN'
-    ? 'import socket,sys,time\ns=socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen(0)\nc=[]\nfor i in range(8):\n  k=socket.socket(socket.AF_UNIX)\n  k.setblocking(False)\n  try: k.connect(sys.argv[1])\n  except BlockingIOError: break\n  c.append(k)\nprint("held",flush=True)\ntime.sleep(60)'
-    : 'import socket,sys,os,time\ns=socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen(8)\nos.chmod(sys.argv[1],0)\nprint("held",flush=True)\ntime.sleep(60)'
+  const script =
+    why === 'EAGAIN'
+      ? 'import socket,sys,time\ns=socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen(0)\nc=[]\nfor i in range(8):\n  k=socket.socket(socket.AF_UNIX)\n  k.setblocking(False)\n  try: k.connect(sys.argv[1])\n  except BlockingIOError: break\n  c.append(k)\nprint("held",flush=True)\ntime.sleep(60)'
+      : 'import socket,sys,os,time\ns=socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen(8)\nos.chmod(sys.argv[1],0)\nprint("held",flush=True)\ntime.sleep(60)'
   const child = spawn('python3', ['-c', script, path], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => { child.kill('SIGKILL') })
   await once(child.stdout, 'data')

@@ -50,7 +50,11 @@ t.test('the next request is handed over when the response to the one before has 
       setImmediate(() => { response.end(`${url} ${Buffer.concat(body).toString('latin1')}`) })
     })
   })
-  const places = [[], ...Array.from({ length: whole.length - 1 }, (_, place) => [place + 1]), Array.from({ length: whole.length }, (_, place) => place)]
+  const places = [
+    [],
+    ...Array.from({ length: whole.length - 1 }, (_, place) => [place + 1]),
+    Array.from({ length: whole.length }, (_, place) => place)
+  ]
   for (const cuts of places) {
     const client = await connectRaw(port)
     for (const [index, from] of [0, ...cuts].entries()) {
@@ -62,7 +66,11 @@ t.test('the next request is handed over when the response to the one before has 
       const response = await client.response({ method: count === 8 ? 'HEAD' : 'GET' })
       responses.push(response.text)
     }
-    t.same(responses, ['/1 ', '/2 a\r\n\r\n', '/3 \r\n\r\nx', '/4 ', '/5 ', '/6 abc', '/7 GET / HTTP/1.1\r\n\r\n', ''], `cut at ${cuts.join().slice(0, 20)}`)
+    t.same(
+      responses,
+      ['/1 ', '/2 a\r\n\r\n', '/3 \r\n\r\nx', '/4 ', '/5 ', '/6 abc', '/7 GET / HTTP/1.1\r\n\r\n', ''],
+      `cut at ${cuts.join().slice(0, 20)}`
+    )
     client.destroy()
   }
 })
@@ -95,18 +103,31 @@ t.test('a response that is ready at once, or before the body is here, does not l
 })
 
 t.test('while a response takes its time, what is behind it is not parsed: no request, no upgrade, no CONNECT, no nonsense', async (t) => {
-  for (const behind of [message('GET /2 HTTP/1.1', [HOST]), message('GET /2 HTTP/1.1', UPGRADE), message('CONNECT a:1 HTTP/1.1', [HOST]), 'nonsense\r\n\r\n', 'GET /2 HTTP', message('POST /2 HTTP/1.1', [HOST, 'Content-Length: 100'], 'abc')]) {
+  for (const behind of [
+    message('GET /2 HTTP/1.1', [HOST]),
+    message('GET /2 HTTP/1.1', UPGRADE),
+    message('CONNECT a:1 HTTP/1.1', [HOST]),
+    'nonsense\r\n\r\n',
+    'GET /2 HTTP',
+    message('POST /2 HTTP/1.1', [HOST, 'Content-Length: 100'], 'abc')
+  ]) {
     for (const how of ['reset', 'destroy'] as const) {
       const { port, nth, served, count } = await open(t, () => {})
       const client = await connectRaw(port)
       client.send(message('GET /1 HTTP/1.1', [HOST]) + behind + message('GET /3 HTTP/1.1', [HOST]))
       const { response } = await nth(1)
       await until('the bytes behind it', () => count.bytes > 0)
-      const closed = new Promise<void>((resolve) => { response.once('close', resolve) })
+      const closed = new Promise<void>((resolve) => {
+        response.once('close', resolve)
+      })
       client[how]()
       await closed
       await until('the connection to go', () => count.served === 0)
-      t.same(served.map(({ message: { url } }) => url), ['/1'], 'what was behind it is dropped')
+      t.same(
+        served.map(({ message: { url } }) => url),
+        ['/1'],
+        'what was behind it is dropped'
+      )
       t.equal(count.bytes, 0, 'and no longer held')
     }
   }
@@ -166,7 +187,13 @@ t.test('what does not keep the connection is the last: Connection: close, HTTP/1
     if (url !== '/unframed') response.setHeader('Content-Length', (url ?? '').length)
     setImmediate(() => { response.end(url) })
   })
-  for (const first of [message('GET /1 HTTP/1.1', [HOST, 'Connection: close']), message('GET /1 HTTP/1.0', [HOST]), message('GET /closing HTTP/1.1', [HOST]), message('POST /1 HTTP/1.0', [HOST, 'Content-Length: 2'], 'ab'), message('GET /unframed HTTP/1.0', [HOST, 'Connection: keep-alive'])]) {
+  for (const first of [
+    message('GET /1 HTTP/1.1', [HOST, 'Connection: close']),
+    message('GET /1 HTTP/1.0', [HOST]),
+    message('GET /closing HTTP/1.1', [HOST]),
+    message('POST /1 HTTP/1.0', [HOST, 'Content-Length: 2'], 'ab'),
+    message('GET /unframed HTTP/1.0', [HOST, 'Connection: keep-alive'])
+  ]) {
     served.length = 0
     const client = await connectRaw(port)
     client.send(first + message('GET /2 HTTP/1.1', [HOST]) + 'x'.repeat(100_000))
@@ -220,7 +247,13 @@ t.test('a full listener does not parse what it refuses, and outlives an upgrade 
   const kept = await connectRaw(port)
   kept.send(message('GET /kept HTTP/1.1', [HOST]))
   await kept.response()
-  for (const bytes of [message('GET /1 HTTP/1.1', [HOST]) + message('GET /2 HTTP/1.1', UPGRADE), message('GET /2 HTTP/1.1', UPGRADE), message('CONNECT a:1 HTTP/1.1', [HOST]), 'nonsense', message('GET /1 HTTP/1.1', [HOST]).repeat(100)]) {
+  for (const bytes of [
+    message('GET /1 HTTP/1.1', [HOST]) + message('GET /2 HTTP/1.1', UPGRADE),
+    message('GET /2 HTTP/1.1', UPGRADE),
+    message('CONNECT a:1 HTTP/1.1', [HOST]),
+    'nonsense',
+    message('GET /1 HTTP/1.1', [HOST]).repeat(100)
+  ]) {
     for (const how of [undefined, 'reset', 'destroy'] as const) {
       const client = await connectRaw(port)
       client.send(bytes)
@@ -237,7 +270,13 @@ t.test('a full listener does not parse what it refuses, and outlives an upgrade 
 })
 
 t.test('where idle connections make room, the oldest goes first, then one that takes nothing, and never one that is served', async (t) => {
-  const { port, nth, count } = await open(t, ({ url }, response) => { if (url !== '/held') response.end('x'.repeat(url === '/large' ? 20_000_000 : 1)) }, { maxConnections: 3, dropsIdle: true })
+  const { port, nth, count } = await open(
+    t,
+    ({ url }, response) => {
+      if (url !== '/held') response.end('x'.repeat(url === '/large' ? 20_000_000 : 1))
+    },
+    { maxConnections: 3, dropsIdle: true }
+  )
   const [first, second, third] = await Promise.all([1, 2, 3].map(() => connectRaw(port))) as [RawClient, RawClient, RawClient]
   await until('three', () => count.served === 3)
   for (const [index, client] of [second, first].entries()) {
@@ -285,8 +324,12 @@ t.test('what Node tells of messages, responses and sockets that are dead ends no
       client[how]()
       await until(`the end of: ${what}`, () => count.served === 0)
       for (const emitter of [request, response, socket]) {
-        for (const code of ['ECONNRESET', 'EPIPE', 'ERR_STREAM_DESTROYED']) emitter.emit('error', Object.assign(new Error('told late'), { code }))
-        for (const event of ['aborted', 'timeout', 'drain', 'end', 'close', 'finish']) if (emitter !== socket || event !== 'finish') emitter.listenerCount(event)
+        for (const code of ['ECONNRESET', 'EPIPE', 'ERR_STREAM_DESTROYED']) {
+          emitter.emit('error', Object.assign(new Error('told late'), { code }))
+        }
+        for (const event of ['aborted', 'timeout', 'drain', 'end', 'close', 'finish']) {
+          if (emitter !== socket || event !== 'finish') emitter.listenerCount(event)
+        }
       }
       response.emit('drain')
       socket.emit('timeout')
@@ -333,7 +376,11 @@ t.test('a drain serves what came before its response said that it is the last', 
   await drained
 })
 
-async function open (t: Test, handle: Handler, options: Partial<ListenerOptions> = {}): Promise<Scene & { readonly listener: Awaited<ReturnType<typeof openListener>> }> {
+async function open (
+  t: Test,
+  handle: Handler,
+  options: Partial<ListenerOptions> = {}
+): Promise<Scene & { readonly listener: Awaited<ReturnType<typeof openListener>> }> {
   const served: Served[] = []
   const count: ConnectionCount = { served: 0, bytes: 0 }
   const listener = await openListener({

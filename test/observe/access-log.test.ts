@@ -36,7 +36,30 @@ function start ({ level = 'info', readable = false }: Partial<Pick<LoggerOptions
 
 // Printable, special in JSON, controls, C1, directions, separators, surrogates alone and in pairs, and much of it.
 const character = fc.oneof(
-  fc.constantFrom('a', '/', '%', '"', '\\', ' ', '~', '\u007f', '\u009b', '\u2028', '\u202e', '\u2066', '\ud800', '\udc00', '😀', '\u001b', '\r', '\n', '\0', '#', '[', '}'),
+  fc.constantFrom(
+    'a',
+    '/',
+    '%',
+    '"',
+    '\\',
+    ' ',
+    '~',
+    '\u007f',
+    '\u009b',
+    '\u2028',
+    '\u202e',
+    '\u2066',
+    '\ud800',
+    '\udc00',
+    '😀',
+    '\u001b',
+    '\r',
+    '\n',
+    '\0',
+    '#',
+    '[',
+    '}'
+  ),
   fc.string({ unit: 'binary', minLength: 1, maxLength: 1 })
 )
 const hostile = fc.oneof(fc.string({ unit: character }), fc.string({ unit: character, minLength: 500, maxLength: 600 }), fc.webPath())
@@ -71,7 +94,12 @@ t.test('a line is the one that pino would have written, whatever a client sends'
 
 t.test('so is the line of a request that the listener refused', async (t) => {
   const { log, write, taken } = start()
-  const record = fc.record({ method: fc.option(hostile, { nil: undefined }), client: fc.constantFrom('127.0.0.1', '::1', 'fe80::1%eth0', undefined), bytes: fc.nat(), ms: milliseconds })
+  const record = fc.record({
+    method: fc.option(hostile, { nil: undefined }),
+    client: fc.constantFrom('127.0.0.1', '::1', 'fe80::1%eth0', undefined),
+    bytes: fc.nat(),
+    ms: milliseconds
+  })
   const rejection = { statusCode: 431, code: 'CS_HEADERS_TOO_LARGE' }
   fc.assert(fc.property(record, ({ method, client, bytes, ms }) => {
     log.info({ method, status: 431, code: 'CS_HEADERS_TOO_LARGE', client, bytes, ms: Math.round(ms * 10) / 10 }, 'request')
@@ -119,7 +147,8 @@ t.test('to a reader that stands still the lines are the first to be left out, an
 
 // The same members with the same values in the same order, and an instant of the same form.
 function same (t: Test, line: string, expected: string): void {
-  const read = (text: string): unknown => JSON.stringify(JSON.parse(text, (key, value: unknown) => key === 'time' ? String(value).replaceAll(/\d/g, '0') : value))
+  const read = (text: string): unknown =>
+    JSON.stringify(JSON.parse(text, (key, value: unknown) => (key === 'time' ? String(value).replaceAll(/\d/g, '0') : value)))
   t.equal(read(line), read(expected))
   // eslint-disable-next-line no-control-regex -- the very thing to find
   t.match(line, /^[^\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+\n$/)

@@ -10,8 +10,14 @@ t.test('the form is the one that the client likes best', async (t) => {
     ['application/openmetrics-text', 'openmetrics'],
     ['Application/OpenMetrics-Text; Version=1.0.0', 'openmetrics'],
     // Prometheus 2 and 3.
-    ['application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1', 'openmetrics'],
-    ['application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1', 'openmetrics'],
+    [
+      'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1',
+      'openmetrics'
+    ],
+    [
+      'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1',
+      'openmetrics'
+    ],
     ['text/plain;version=0.0.4;q=1,*/*;q=0.1', 'text'],
     ['text/plain, application/openmetrics-text', 'openmetrics'],
     ['text/plain, application/openmetrics-text;q=0.5', 'text'],

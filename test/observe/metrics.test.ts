@@ -13,9 +13,16 @@ async function read (metrics: Metrics, accept = ''): Promise<Map<string, ReadFam
 }
 
 t.test('both forms are valid and say the same, whatever the labels hold', async (t) => {
-  const hostile = fc.uniqueArray(fc.string({ unit: fc.constantFrom('\\', '"', '\n', '\r', '{', '}', ',', '=', ' ', 'n', '#', 'é', '\u0000', '\u2028', '😀') }), { minLength: 1, maxLength: 8 })
+  const hostile = fc.uniqueArray(
+    fc.string({ unit: fc.constantFrom('\\', '"', '\n', '\r', '{', '}', ',', '=', ' ', 'n', '#', 'é', '\u0000', '\u2028', '😀') }),
+    { minLength: 1, maxLength: 8 }
+  )
   await fc.assert(fc.asyncProperty(hostile, async (labels) => {
-    const metrics = createMetrics({ ...FACTS, version: labels[0] ?? '', credentials: () => labels.map((name) => ({ name, expiresAt: '2026-01-01T00:00:00.500Z', lastSuccessAt: null, clockSkewMs: -1500 })) })
+    const metrics = createMetrics({
+      ...FACTS,
+      version: labels[0] ?? '',
+      credentials: () => labels.map((name) => ({ name, expiresAt: '2026-01-01T00:00:00.500Z', lastSuccessAt: null, clockSkewMs: -1500 }))
+    })
     for (const label of labels) {
       countRequest(metrics.route(label), 'GET', 200, 3, 2)
       metrics.credential(label).replays++
@@ -28,7 +35,10 @@ t.test('both forms are valid and say the same, whatever the labels hold', async 
         t.equal(valueOf(families, 'countersign_upstream_duration_seconds_count', { route: label }), 1)
         t.equal(valueOf(families, 'countersign_replays_total', { credential: label }), 1)
         t.equal(valueOf(families, 'countersign_token_fetches_total', { credential: label, kind: 'refresh', outcome: 'rejected' }), 1)
-        t.equal(valueOf(families, 'countersign_token_expiry_timestamp_seconds', { credential: label }), Date.parse('2026-01-01T00:00:00.500Z') / 1000)
+        t.equal(
+          valueOf(families, 'countersign_token_expiry_timestamp_seconds', { credential: label }),
+          Date.parse('2026-01-01T00:00:00.500Z') / 1000
+        )
         t.equal(valueOf(families, 'countersign_clock_skew_seconds', { credential: label }), -1.5)
       }
       t.equal(valueOf(families, 'countersign_build_info', { version: labels[0] ?? '' }), 1)
@@ -64,10 +74,13 @@ t.test('counts and durations are those of the requests, by method and class of s
       const key = `${METHODS.indexOf(method) < 7 ? method : 'other'} ${status === 0 ? 'aborted' : `${String(status).slice(0, 1)}xx`}`
       expected.set(key, (expected.get(key) ?? 0) + 1)
     }
-    const found = families.get('countersign_requests_total')?.samples.map(({ labels, value }) => [`${labels['method'] ?? ''} ${labels['status'] ?? ''}`, value] as const)
+    const found = families
+      .get('countersign_requests_total')
+      ?.samples.map(({ labels, value }) => [`${labels['method'] ?? ''} ${labels['status'] ?? ''}`, value] as const)
     t.same(new Map(found), expected)
     for (const [name, observed] of [['request', requests], ['upstream', requests.filter(({ sent }) => sent)]] as const) {
-      const value = (suffix: string, more = {}): number | undefined => valueOf(families, `countersign_${name}_duration_seconds_${suffix}`, { route: '/a', ...more })
+      const value = (suffix: string, more = {}): number | undefined =>
+        valueOf(families, `countersign_${name}_duration_seconds_${suffix}`, { route: '/a', ...more })
       if (observed.length === 0) {
         t.equal(value('count'), undefined, 'what never happened has no sample')
         continue
@@ -98,7 +111,9 @@ t.test('a label has the same numbers after a reload, and those of one that is go
 t.test('labels that are gone are not kept without end, and none that is in use is forgotten', async (t) => {
   const metrics = createMetrics(FACTS)
   for (let reload = 0; reload < 30; reload++) {
-    for (const label of ['/always', ...Array.from({ length: 100 }, (_, index) => `/v${reload}/${index}`)]) countRequest(metrics.route(label), 'GET', 200, 1, undefined)
+    for (const label of ['/always', ...Array.from({ length: 100 }, (_, index) => `/v${reload}/${index}`)]) {
+      countRequest(metrics.route(label), 'GET', 200, 1, undefined)
+    }
     if (reload % 3 === 2) metrics.reloaded('failed')
     metrics.reloaded('ok')
   }
@@ -136,7 +151,10 @@ t.test('a scrape tells of what was there when its families were written, and of 
   }
   const families = readExposition(whole, 'text')
   t.equal(families.get('countersign_upstream_duration_seconds')?.samples.length, valueOfCount(families) * 18)
-  t.ok((valueOf(families, 'countersign_requests_refused_total', { code: 'CS_NO_ROUTE' }) ?? 0) > 0, 'what is written later is counted up to then')
+  t.ok(
+    (valueOf(families, 'countersign_requests_refused_total', { code: 'CS_NO_ROUTE' }) ?? 0) > 0,
+    'what is written later is counted up to then'
+  )
 })
 
 function valueOfRoute (families: ReadonlyMap<string, ReadFamily>, route: string): number | undefined {

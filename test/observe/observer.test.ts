@@ -13,7 +13,8 @@ async function start (t: Test, options: Partial<ProxyOptions>): Promise<TestProx
 /** Sends a request, and resolves once it is counted, by when its line is written. */
 async function send (proxy: TestProxy, path: string, count: number): Promise<void> {
   await rawRequest(proxy.port, message(`GET ${path} HTTP/1.1`, [`Host: localhost:${proxy.port}`]))
-  const total = async (): Promise<number> => [...(await proxy.scrape()).matchAll(/^countersign_requests_total\{.*\} (\d+)$/gm)].reduce((sum, [, number]) => sum + Number(number), 0)
+  const total = async (): Promise<number> =>
+    [...(await proxy.scrape()).matchAll(/^countersign_requests_total\{.*\} (\d+)$/gm)].reduce((sum, [, number]) => sum + Number(number), 0)
   await until('the end of the request', async () => await total() === count)
 }
 
@@ -34,7 +35,15 @@ t.test('of what was not refused a sample has lines', async (t) => {
 })
 
 t.test('levels above info leave the lines out, those below do not; requests are counted all the same', async (t) => {
-  for (const [logLevel, lines] of [['trace', 2], ['debug', 2], ['info', 2], ['warn', 0], ['error', 0], ['fatal', 0], ['silent', 0]] as const) {
+  for (const [logLevel, lines] of [
+    ['trace', 2],
+    ['debug', 2],
+    ['info', 2],
+    ['warn', 0],
+    ['error', 0],
+    ['fatal', 0],
+    ['silent', 0]
+  ] as const) {
     const proxy = await start(t, { config: { logLevel } })
     await send(proxy, '/api', 1)
     await send(proxy, '/none', 2)
@@ -45,7 +54,11 @@ t.test('levels above info leave the lines out, those below do not; requests are 
 t.test('routes that share a label, and those of a listener of their own, are counted and named by it', async (t) => {
   const upstream = await startUpstream(t)
   upstream.respond = () => respondWith('204 No Content')
-  const own = { listen: { type: 'tcp', host: '127.0.0.1', port: 0 }, upstream: upstream.origin, bindings: [apiKey('header', 'X-Key')] } as const
+  const own = {
+    listen: { type: 'tcp', host: '127.0.0.1', port: 0 },
+    upstream: upstream.origin,
+    bindings: [apiKey('header', 'X-Key')]
+  } as const
   const proxy = await startProxy(t, { routes: [own, { prefix: '/api', upstream: upstream.origin }, own] })
   const ports = [...proxy.own.map(({ address }) => address.type === 'tcp' ? address.port : 0), proxy.port]
   for (const port of ports) await rawRequest(port, message('GET /api HTTP/1.1', [`Host: localhost:${port}`]))
@@ -63,7 +76,10 @@ t.test('of each credential with a token a scrape has its end, and when it came',
   const text = await proxy.scrape()
   for (const { name, expiresAt, lastSuccessAt } of proxy.store.statuses().slice(-2)) {
     // Both are made of a monotonic instant whenever they are asked for, and rounded.
-    const isAbout = (gauge: string, instant: string | null): boolean => Math.abs(1000 * Number(new RegExp(`\\n${gauge}\\{credential="${name}"\\} ([\\d.]+)\\n`).exec(text)?.[1]) - Date.parse(instant ?? '')) <= 2
+    const isAbout = (gauge: string, instant: string | null): boolean =>
+      Math.abs(
+        1000 * Number(new RegExp(`\\n${gauge}\\{credential="${name}"\\} ([\\d.]+)\\n`).exec(text)?.[1]) - Date.parse(instant ?? '')
+      ) <= 2
     t.ok(isAbout('countersign_token_expiry_timestamp_seconds', expiresAt))
     t.ok(isAbout('countersign_token_last_success_timestamp_seconds', lastSuccessAt))
   }

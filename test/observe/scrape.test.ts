@@ -31,7 +31,12 @@ async function start (t: Test, prefixes: readonly string[]): Promise<Scene> {
     listen: `unix:${proxy}`,
     admin: `unix:${admin}`,
     credentials: Object.fromEntries(list.map((_, index) => [`c${index}`, { type: 'static', value: 'x'.repeat(20) }])),
-    routes: list.map((prefix, index) => ({ prefix, upstream: api.url, credential: `c${index}`, inject: [{ type: 'apiKey', in: 'header', name: 'X-Key' }] }))
+    routes: list.map((prefix, index) => ({
+      prefix,
+      upstream: api.url,
+      credential: `c${index}`,
+      inject: [{ type: 'apiKey', in: 'header', name: 'X-Key' }]
+    }))
   })
   const daemon = await startReloadable(t, config(prefixes))
   const client = await connectRaw(proxy)
@@ -98,10 +103,21 @@ t.test('a thousand routes and credentials', async (t) => {
     for (const [accept, format] of [['*/*', 'text'], [OPENMETRICS, 'openmetrics'], ['*/*', 'text']] as const) {
       const response = await scrape(accept)
       t.equal(response.status, 200)
-      t.match(response.headers['content-type'], format === 'text' ? /^text\/plain; version=0\.0\.4; charset=utf-8$/ : /^application\/openmetrics-text; version=1\.0\.0; charset=utf-8$/)
+      t.match(
+        response.headers['content-type'],
+        format === 'text'
+          ? /^text\/plain; version=0\.0\.4; charset=utf-8$/
+          : /^application\/openmetrics-text; version=1\.0\.0; charset=utf-8$/
+      )
       const families = readExposition(response.body, format)
       const suffix = format === 'text' ? '_total' : ''
-      for (const [name, count] of [[`countersign_requests${suffix}`, 1000], [`countersign_injected${suffix}`, 1000], ['countersign_request_duration_seconds', 18_000], ['countersign_upstream_duration_seconds', 18_000], ['countersign_token_expiry_timestamp_seconds', 0]] as const) {
+      for (const [name, count] of [
+        [`countersign_requests${suffix}`, 1000],
+        [`countersign_injected${suffix}`, 1000],
+        ['countersign_request_duration_seconds', 18_000],
+        ['countersign_upstream_duration_seconds', 18_000],
+        ['countersign_token_expiry_timestamp_seconds', 0]
+      ] as const) {
         t.equal(families.get(name)?.samples.length, count, name)
       }
       t.ok(families.has(`process_cpu_seconds${suffix}`) && families.has('nodejs_heap_size_used_bytes'))
@@ -124,7 +140,8 @@ t.test('a thousand routes and credentials', async (t) => {
   })
 
   await t.test('a client that leaves in the middle leaves nothing behind', async (t) => {
-    const sockets = async (): Promise<number> => valueOf(readExposition((await scrape()).body, 'text'), 'nodejs_active_handles', { type: 'Socket' }) ?? 0
+    const sockets = async (): Promise<number> =>
+      valueOf(readExposition((await scrape()).body, 'text'), 'nodejs_active_handles', { type: 'Socket' }) ?? 0
     const before = await sockets()
     for (let count = 0; count < 20; count++) (await beginScrape(admin, count % 2 === 0 ? '*/*' : OPENMETRICS)).leave()
     await until('their connections to go', async () => await sockets() <= before)
@@ -140,7 +157,11 @@ t.test('HEAD has the fields of GET and no body, and the connection goes on', asy
     const head = await client.response({ method: 'HEAD' })
     const get = await client.response()
     t.equal(head.statusCode, 200)
-    const names = ({ fields }: RawResponse): string[] => fields.map(([name]) => name.toLowerCase()).filter((name) => name !== 'transfer-encoding' && name !== 'content-length').sort()
+    const names = ({ fields }: RawResponse): string[] =>
+      fields
+        .map(([name]) => name.toLowerCase())
+        .filter((name) => name !== 'transfer-encoding' && name !== 'content-length')
+        .sort()
     t.same(names(head), names(get))
     t.equal(head.header('content-type'), get.header('content-type'))
     readExposition(get.text, accept === OPENMETRICS ? 'openmetrics' : 'text')
@@ -156,24 +177,35 @@ t.test('a scraper of HTTP/1.0 gets all of it, without chunks', async (t) => {
   readExposition(response.text, 'openmetrics')
 })
 
-t.test('a reload in the middle of a scrape ends neither, counters of routes that are gone stay, and the end waits for no reader', async (t) => {
-  // Long labels make few routes more than a socket holds.
-  const prefixes = Array.from({ length: 60 }, (_, index) => `/${String(index).padEnd(1000, 'x')}`)
-  const { daemon: { daemon }, admin, configure, scrape, proxy } = await start(t, prefixes)
-  const slow = await beginScrape(admin, OPENMETRICS)
-  await configure([...prefixes.slice(30), '/new'])
-  t.equal(await ask(proxy, '/new'), 200)
-  const response = await slow.end()
-  t.match(response, { statusCode: 200, complete: true })
-  t.equal(readExposition(response.text, 'openmetrics').get('countersign_upstream_duration_seconds')?.samples.length, 60 * 18)
-  t.equal(await ask(proxy, prefixes[59] ?? ''), 200)
-  const families = readExposition((await scrape()).body, 'text')
-  for (const [index, prefix] of [...prefixes, '/new'].entries()) {
-    if (valueOf(families, 'countersign_requests_total', { route: prefix, method: 'GET', status: '2xx' }) !== (index === 59 ? 2 : 1)) t.fail(prefix)
+t.test(
+  'a reload in the middle of a scrape ends neither, counters of routes that are gone stay, and the end waits for no reader',
+  async (t) => {
+    // Long labels make few routes more than a socket holds.
+    const prefixes = Array.from({ length: 60 }, (_, index) => `/${String(index).padEnd(1000, 'x')}`)
+    const {
+      daemon: { daemon },
+      admin,
+      configure,
+      scrape,
+      proxy
+    } = await start(t, prefixes)
+    const slow = await beginScrape(admin, OPENMETRICS)
+    await configure([...prefixes.slice(30), '/new'])
+    t.equal(await ask(proxy, '/new'), 200)
+    const response = await slow.end()
+    t.match(response, { statusCode: 200, complete: true })
+    t.equal(readExposition(response.text, 'openmetrics').get('countersign_upstream_duration_seconds')?.samples.length, 60 * 18)
+    t.equal(await ask(proxy, prefixes[59] ?? ''), 200)
+    const families = readExposition((await scrape()).body, 'text')
+    for (const [index, prefix] of [...prefixes, '/new'].entries()) {
+      if (valueOf(families, 'countersign_requests_total', { route: prefix, method: 'GET', status: '2xx' }) !== (index === 59 ? 2 : 1)) {
+        t.fail(prefix)
+      }
+    }
+    t.equal(valueOf(families, 'countersign_reloads_total', { outcome: 'ok' }), 1)
+    const standing = await beginScrape(admin)
+    daemon.kill('SIGTERM')
+    t.equal(await daemon.exit, 0)
+    standing.leave()
   }
-  t.equal(valueOf(families, 'countersign_reloads_total', { outcome: 'ok' }), 1)
-  const standing = await beginScrape(admin)
-  daemon.kill('SIGTERM')
-  t.equal(await daemon.exit, 0)
-  standing.leave()
-})
+)

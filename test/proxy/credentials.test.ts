@@ -7,7 +7,10 @@ const JSON_TYPE = 'Content-Type: application/json'
 
 t.test('a field goes into the body of a POST, of either framing, with one exact length', async (t) => {
   const { proxy, upstream } = await pair(t)
-  for (const [framing, body] of [['Content-Length: 9', '{"a":1.0}'], ['Transfer-Encoding: chunked', '4\r\n{"a"\r\n5\r\n:1.0}\r\n0\r\n\r\n']] as const) {
+  for (const [framing, body] of [
+    ['Content-Length: 9', '{"a":1.0}'],
+    ['Transfer-Encoding: chunked', '4\r\n{"a"\r\n5\r\n:1.0}\r\n0\r\n\r\n']
+  ] as const) {
     t.match(await post(proxy, [JSON_TYPE, framing], body), { statusCode: 200 })
     t.match(upstream.last.body.toString(), '"a":1.0')
     t.equal((JSON.parse(upstream.last.body.toString()) as Record<string, unknown>)['key'], CANARY.key)
@@ -19,16 +22,29 @@ t.test('a field goes into the body of a POST, of either framing, with one exact 
 t.test('a chunked body over 1 MiB is 415, one over maxBodyBytes 413, and nothing is sent', async (t) => {
   const large = await pair(t)
   const chunks = `10000\r\n${' '.repeat(65_536)}\r\n`.repeat(17)
-  refused(t, await post(large.proxy, [JSON_TYPE, 'Transfer-Encoding: chunked'], `${chunks}2\r\n{}\r\n0\r\n\r\n`), 415, 'CS_BODY_UNSUPPORTED')
+  refused(
+    t,
+    await post(large.proxy, [JSON_TYPE, 'Transfer-Encoding: chunked'], `${chunks}2\r\n{}\r\n0\r\n\r\n`),
+    415,
+    'CS_BODY_UNSUPPORTED'
+  )
   const limited = await pair(t, { maxBodyBytes: 10 })
-  refused(t, await post(limited.proxy, [JSON_TYPE, 'Transfer-Encoding: chunked'], 'b\r\n{"aaaa": 1}\r\n0\r\n\r\n'), 413, 'CS_BODY_TOO_LARGE')
+  refused(
+    t,
+    await post(limited.proxy, [JSON_TYPE, 'Transfer-Encoding: chunked'], 'b\r\n{"aaaa": 1}\r\n0\r\n\r\n'),
+    413,
+    'CS_BODY_TOO_LARGE'
+  )
   t.equal(large.upstream.accepted + limited.upstream.accepted, 0)
 })
 
 t.test('a body of single bytes is read like any other', async (t) => {
   const { proxy, upstream } = await pair(t)
   const body = `{"a":"${'b'.repeat(20_000)}"}`
-  t.match(await post(proxy, [JSON_TYPE, 'Transfer-Encoding: chunked'], `${[...body].map((byte) => `1\r\n${byte}\r\n`).join('')}0\r\n\r\n`), { statusCode: 200 })
+  t.match(
+    await post(proxy, [JSON_TYPE, 'Transfer-Encoding: chunked'], `${[...body].map((byte) => `1\r\n${byte}\r\n`).join('')}0\r\n\r\n`),
+    { statusCode: 200 }
+  )
   t.equal(upstream.last.body.toString(), `${body.slice(0, -1)},"key":${JSON.stringify(CANARY.key)}}`)
 })
 

@@ -37,7 +37,11 @@ t.test('small bodies that are pipelined keep to their requests, and the connecti
   const proxy = await startProxy(t, { routes: [{ prefix: '/api', upstream: upstream.origin, bindings: [BEARER] }] })
   const client = await connectRaw(proxy.port)
   const bodies = ['a', 'bb', '{"c":3}', 'd'.repeat(20_000), '']
-  client.send(bodies.map((body) => message('POST /api/x HTTP/1.1', [`Host: 127.0.0.1:${proxy.port}`, `Content-Length: ${body.length}`], body)).join(''))
+  client.send(
+    bodies
+      .map((body) => message('POST /api/x HTTP/1.1', [`Host: 127.0.0.1:${proxy.port}`, `Content-Length: ${body.length}`], body))
+      .join('')
+  )
   for (const body of bodies) t.equal((await client.response()).text, body)
   client.send(message('GET /api/x HTTP/1.1', [`Host: 127.0.0.1:${proxy.port}`]))
   t.match(await client.response(), { statusCode: 200, text: '' })

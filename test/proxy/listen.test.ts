@@ -10,14 +10,23 @@ const FREE: Address = { type: 'tcp', host: '127.0.0.1', port: 0 }
 
 t.test('a route with a listener of its own sees every path there as it is, and no other route does', async (t) => {
   const [upstream, other] = [await startUpstream(t), await startUpstream(t)]
-  const proxy = await startProxy(t, { routes: [{ listen: FREE, upstream: `${upstream.origin}/v2`, bindings: [BEARER] }, { prefix: '/orders', upstream: other.origin }] })
+  const proxy = await startProxy(t, {
+    routes: [
+      { listen: FREE, upstream: `${upstream.origin}/v2`, bindings: [BEARER] },
+      { prefix: '/orders', upstream: other.origin }
+    ]
+  })
   for (const path of ['/', '/orders', '/orders/1?a=b', '/%6Frders/%2F;x', '/a/b/?q']) {
     t.equal((await send(proxy, `GET ${path} HTTP/1.1`)).statusCode, 200)
     t.equal(upstream.last.target, `/v2${path}`)
     t.same(upstream.last.all('authorization'), ['Bearer CANARY-JWT-eyJhbGciOi'])
   }
   t.same(other.exchanges, [])
-  t.match(await rawRequest(proxy.port, message('GET /x HTTP/1.1', [`Host: localhost:${proxy.port}`])), { statusCode: 404 }, 'the main listener does not have the route')
+  t.match(
+    await rawRequest(proxy.port, message('GET /x HTTP/1.1', [`Host: localhost:${proxy.port}`])),
+    { statusCode: 404 },
+    'the main listener does not have the route'
+  )
   t.match(await rawRequest(proxy.port, message('GET /orders/x HTTP/1.1', [`Host: localhost:${proxy.port}`])), { statusCode: 200 })
   t.equal(other.last.target, '/x')
 })
@@ -29,16 +38,25 @@ t.test('a route with both is behind its prefix on the main listener, and without
   t.equal(upstream.last.target, '/x')
   t.equal((await send(proxy, 'GET /x HTTP/1.1')).statusCode, 200)
   t.equal(upstream.last.target, '/x')
-  t.match(JSON.parse((await send(proxy, 'GET /api/x HTTP/1.1')).text), { code: 'CS_NOT_ALLOWED' }, 'the allow list holds the path that is sent')
+  t.match(
+    JSON.parse((await send(proxy, 'GET /api/x HTTP/1.1')).text),
+    { code: 'CS_NOT_ALLOWED' },
+    'the allow list holds the path that is sent'
+  )
 })
 
-t.test('paths that readers take differently, and methods that are never forwarded, are refused on a route\'s own listener as well', async (t) => {
-  const upstream = await startUpstream(t)
-  const proxy = await startProxy(t, { routes: [{ listen: FREE, upstream: upstream.origin }] })
-  for (const path of ['/../x', '/%2e%2e/x', '//evil.example', '/a%00', 'http://evil.example/']) t.match(await send(proxy, `GET ${path} HTTP/1.1`), { statusCode: 400 }, path)
-  t.match(await send(proxy, 'TRACE / HTTP/1.1'), { statusCode: 405 })
-  t.same(upstream.exchanges, [])
-})
+t.test(
+  "paths that readers take differently, and methods that are never forwarded, are refused on a route's own listener as well",
+  async (t) => {
+    const upstream = await startUpstream(t)
+    const proxy = await startProxy(t, { routes: [{ listen: FREE, upstream: upstream.origin }] })
+    for (const path of ['/../x', '/%2e%2e/x', '//evil.example', '/a%00', 'http://evil.example/']) {
+      t.match(await send(proxy, `GET ${path} HTTP/1.1`), { statusCode: 400 }, path)
+    }
+    t.match(await send(proxy, 'TRACE / HTTP/1.1'), { statusCode: 405 })
+    t.same(upstream.exchanges, [])
+  }
+)
 
 t.test('the guards take the port of the listener that was called, and no other', async (t) => {
   const upstream = await startUpstream(t)
@@ -47,8 +65,14 @@ t.test('the guards take the port of the listener that was called, and no other',
   const call = (port: number, ...lines: string[]): Promise<RawResponse> => rawRequest(port, message('GET / HTTP/1.1', lines))
   t.match(await call(first, `Host: localhost:${first}`), { statusCode: 200 })
   t.match(await call(first, `Host: 127.0.0.1:${first}`, `Origin: http://127.0.0.1:${first}`), { statusCode: 200 })
-  for (const host of [`localhost:${second}`, `localhost:${proxy.port}`, `evil.example:${first}`]) t.match(await call(first, `Host: ${host}`), { statusCode: 421 }, host)
-  t.match(await call(first, `Host: localhost:${first}`, `Origin: http://localhost:${second}`), { statusCode: 403 }, 'the page of another listener')
+  for (const host of [`localhost:${second}`, `localhost:${proxy.port}`, `evil.example:${first}`]) {
+    t.match(await call(first, `Host: ${host}`), { statusCode: 421 }, host)
+  }
+  t.match(
+    await call(first, `Host: localhost:${first}`, `Origin: http://localhost:${second}`),
+    { statusCode: 403 },
+    'the page of another listener'
+  )
   t.equal(upstream.exchanges.length, 2)
 })
 
@@ -76,7 +100,12 @@ t.test('a unix socket of a route is for its owner alone, and takes any Host', as
 
 t.test('logs and metrics call a route by its prefix, else by the address that the configuration has', async (t) => {
   const upstream = await startUpstream(t)
-  const proxy = await startProxy(t, { routes: [{ listen: FREE, upstream: upstream.origin }, { prefix: '/api', listen: FREE, upstream: upstream.origin }] })
+  const proxy = await startProxy(t, {
+    routes: [
+      { listen: FREE, upstream: upstream.origin },
+      { prefix: '/api', listen: FREE, upstream: upstream.origin }
+    ]
+  })
   for (const index of [0, 1]) await rawRequest(portOf(proxy, index), message('GET / HTTP/1.1', [`Host: localhost:${portOf(proxy, index)}`]))
   await proxy.line((line) => line['route'] === '/api')
   const metrics = await proxy.scrape()

@@ -38,7 +38,13 @@ t.test('what was added and not ended is there, once, and the last end is told', 
 /** The fields that count here. */
 function createContext (inFlight: { requests: number }, ended: (context: unknown) => void, aborted: (context: Context) => void): Context {
   const message = new IncomingMessage(new Socket())
-  const context = { message, response: new ServerResponse(message), proxy: { inFlight, observer: { ended } }, place: -1, switched: false } as unknown as Context
+  const context = {
+    message,
+    response: new ServerResponse(message),
+    proxy: { inFlight, observer: { ended } },
+    place: -1,
+    switched: false
+  } as unknown as Context
   message.socket.destroy = () => {
     aborted(context)
     return message.socket

@@ -4,7 +4,15 @@ import { TokenError, type TokenSource } from '#src/token/token.ts'
 import { createAgingClock } from '../helpers/clock.ts'
 import { connectRaw, message, rawRequest, type RawResponse } from '../helpers/raw-client.ts'
 import { apiKey, BEARER, startProxy, type ProxyOptions, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
-import { respondWith, OK, startUpstream, type ScriptedResponse, type RecordingUpstream, type UpstreamExchange, type UpstreamOptions } from '../helpers/recording-upstream.ts'
+import {
+  respondWith,
+  OK,
+  startUpstream,
+  type ScriptedResponse,
+  type RecordingUpstream,
+  type UpstreamExchange,
+  type UpstreamOptions
+} from '../helpers/recording-upstream.ts'
 import { createTokenCredential, type TokenCredential } from '../helpers/token-credential.ts'
 
 const DENIED = respondWith('401 Unauthorized', ['WWW-Authenticate: Bearer', 'X-First: yes'], 'who are you')
@@ -14,7 +22,9 @@ const wants = (least: number): ScriptedResponse => (exchange) => tokenOf(exchang
 
 t.test('a 401 is answered by one more try with a new token', async (t) => {
   const { proxy, upstream, credential } = await scene(t, wants(2))
-  for (const line of ['GET /a?b=1 HTTP/1.1', 'GET /c HTTP/1.1']) t.match(await send(proxy, line), { statusCode: 200, text: 'ok', complete: true })
+  for (const line of ['GET /a?b=1 HTTP/1.1', 'GET /c HTTP/1.1']) {
+    t.match(await send(proxy, line), { statusCode: 200, text: 'ok', complete: true })
+  }
   const tries = upstream.exchanges.filter(({ target }) => target === '/a?b=1')
   t.same(tries.map(tokenOf), [1, 2])
   t.same(upstream.exchanges.filter(({ target }) => target === '/c').map(tokenOf), [2])
@@ -23,7 +33,11 @@ t.test('a 401 is answered by one more try with a new token', async (t) => {
   const [first, second] = tries
   const others = ({ fields }: UpstreamExchange): unknown => fields.filter(([name]) => name !== 'authorization')
   t.same(first && others(first), second && others(second), 'nothing else differs')
-  t.match(await proxy.line(({ msg }) => msg === 'upstream answered 401, request sent once more with a new token'), { level: 'info', route: '/', credential: 'api' })
+  t.match(await proxy.line(({ msg }) => msg === 'upstream answered 401, request sent once more with a new token'), {
+    level: 'info',
+    route: '/',
+    credential: 'api'
+  })
   t.match(await proxy.scrape(), 'countersign_replays_total{credential="api"} 1')
   t.notMatch(proxy.logged(), /api-\d/, 'no token is logged')
 })
@@ -53,7 +67,13 @@ t.test('a permanent 401 is passed on with its body after one more try, and does 
   t.equal(credential.logins(), 2, 'a token that young is not replaced again')
   t.equal(upstream.exchanges.length, 21)
   const line = { level: 'warn', msg: 'upstream answered 401, which is passed on', route: '/', credential: 'api' }
-  t.match(proxy.lines().filter(({ reason }) => reason !== undefined), [{ ...line, reason: 'the response to the second attempt' }, ...Array.from({ length: 19 }, () => ({ ...line, reason: 'no other token' }))])
+  t.match(
+    proxy.lines().filter(({ reason }) => reason !== undefined),
+    [
+      { ...line, reason: 'the response to the second attempt' },
+      ...Array.from({ length: 19 }, () => ({ ...line, reason: 'no other token' }))
+    ]
+  )
 })
 
 t.test('bodies of up to 64 KiB are sent once more, byte for byte, in their own framing', async (t) => {
@@ -82,7 +102,11 @@ t.test('a body of single bytes is held whole', async (t) => {
 t.test('a larger body is not sent again, but the next request has a new token', async (t) => {
   for (const chunked of [false, true]) {
     const { proxy, upstream, credential } = await scene(t, wants(2))
-    t.match(await rawRequest(proxy.port, post(proxy, Buffer.alloc(65_537, 'x'), chunked)), { statusCode: 401, text: 'who are you', complete: true })
+    t.match(await rawRequest(proxy.port, post(proxy, Buffer.alloc(65_537, 'x'), chunked)), {
+      statusCode: 401,
+      text: 'who are you',
+      complete: true
+    })
     t.equal(upstream.exchanges.length, 1)
     t.match(await send(proxy, 'GET / HTTP/1.1'), { statusCode: 200 })
     t.same(upstream.exchanges.map(tokenOf), [1, 2])
@@ -94,10 +118,33 @@ t.test('a larger body is not sent again, but the next request has a new token', 
 
 t.test('what is neither a 401 nor answered is never sent twice', async (t) => {
   for (const [respond, statusCode] of [
-    [() => respondWith('403 Forbidden'), 403], [() => respondWith('429 Slow Down', ['Retry-After: 0']), 429], [() => respondWith('500 No'), 500], [() => respondWith('502 No'), 502],
-    [() => respondWith('503 No', ['Retry-After: 0']), 503], [() => respondWith('407 Proxy'), 407],
-    [({ connection }) => { connection.socket.resetAndDestroy(); return undefined }, 502], [({ connection }) => { connection.socket.end(); return undefined }, 502],
-    [({ connection }) => { connection.socket.end('HTTP/1.1 401 Unauthorized\r\nX: '); return undefined }, 502]
+    [() => respondWith('403 Forbidden'), 403],
+    [() => respondWith('429 Slow Down', ['Retry-After: 0']), 429],
+    [() => respondWith('500 No'), 500],
+    [() => respondWith('502 No'), 502],
+    [() => respondWith('503 No', ['Retry-After: 0']), 503],
+    [() => respondWith('407 Proxy'), 407],
+    [
+      ({ connection }) => {
+        connection.socket.resetAndDestroy()
+        return undefined
+      },
+      502
+    ],
+    [
+      ({ connection }) => {
+        connection.socket.end()
+        return undefined
+      },
+      502
+    ],
+    [
+      ({ connection }) => {
+        connection.socket.end('HTTP/1.1 401 Unauthorized\r\nX: ')
+        return undefined
+      },
+      502
+    ]
   ] as ReadonlyArray<readonly [ScriptedResponse, number]>) {
     const { proxy, upstream, credential } = await scene(t, respond)
     for (const body of ['', 'money']) t.match(await rawRequest(proxy.port, post(proxy, Buffer.from(body), false)), { statusCode })
@@ -186,12 +233,26 @@ t.test('Expect: 100-continue is asked for once, and its body held', async (t) =>
 })
 
 t.test('the new token goes wherever the old one was: query, cookie, header, body', async (t) => {
-  const key = (place: 'header' | 'query' | 'cookie'): Binding => ({ scheme: { type: 'apiKey', in: place, name: 'key' }, value: { type: 'token', credential: 'api' } })
+  const key = (place: 'header' | 'query' | 'cookie'): Binding => ({
+    scheme: { type: 'apiKey', in: place, name: 'key' },
+    value: { type: 'token', credential: 'api' }
+  })
   const credential = createTokenCredential()
-  const upstream = await startUpstream(t, { respond: ({ header, target, body }) => `${header('key') ?? ''}${target}${body.toString()}`.includes('api-2') ? OK : DENIED })
-  const proxy = await startAged(t, { routes: [{ upstream: upstream.origin, bindings: [key('header'), key('query'), key('cookie'), apiKey('header', 'X-Fixed')] }], credentials: [credential.options] })
+  const upstream = await startUpstream(t, {
+    respond: ({ header, target, body }) => (`${header('key') ?? ''}${target}${body.toString()}`.includes('api-2') ? OK : DENIED)
+  })
+  const proxy = await startAged(t, {
+    routes: [{ upstream: upstream.origin, bindings: [key('header'), key('query'), key('cookie'), apiKey('header', 'X-Fixed')] }],
+    credentials: [credential.options]
+  })
   t.match(await send(proxy, 'GET /?a=1&key=evil HTTP/1.1', ['Cookie: a=1; key=evil']), { statusCode: 200 })
-  t.same(upstream.exchanges.map(({ target, header }) => [target, header('cookie'), header('key')]), [['/?a=1&key=api-1', 'a=1; key=api-1', 'api-1'], ['/?a=1&key=api-2', 'a=1; key=api-2', 'api-2']])
+  t.same(
+    upstream.exchanges.map(({ target, header }) => [target, header('cookie'), header('key')]),
+    [
+      ['/?a=1&key=api-1', 'a=1; key=api-1', 'api-1'],
+      ['/?a=1&key=api-2', 'a=1; key=api-2', 'api-2']
+    ]
+  )
   t.match(await proxy.scrape(), 'countersign_replays_total{credential="api"} 1')
 })
 
@@ -204,7 +265,15 @@ t.test('a body that fields go into is sent once more with the new token in it', 
   ] as const) {
     const credential = createTokenCredential()
     const upstream = await startUpstream(t, { respond: ({ body }) => body.toString().includes('api-2') ? OK : DENIED })
-    const proxy = await startAged(t, { routes: [{ upstream: upstream.origin, bindings: [{ scheme: { type: 'apiKey', in: 'query', name: 'key' }, value: { type: 'token', credential: 'api' } }] }], credentials: [credential.options] })
+    const proxy = await startAged(t, {
+      routes: [
+        {
+          upstream: upstream.origin,
+          bindings: [{ scheme: { type: 'apiKey', in: 'query', name: 'key' }, value: { type: 'token', credential: 'api' } }]
+        }
+      ],
+      credentials: [credential.options]
+    })
     t.match(await send(proxy, 'POST /x HTTP/1.1', [...lines, `Content-Length: ${body.length}`], body), { statusCode: 200 })
     t.equal(upstream.exchanges.length, 2)
     for (const [index, expected] of [first, second].entries()) {
@@ -218,7 +287,15 @@ t.test('a body that fields go into is sent once more with the new token in it', 
 })
 
 t.test('a generated request id stays the same: it is the same request', async (t) => {
-  const { proxy, upstream } = await scene(t, wants(2), { bindings: [createTokenCredential().bearer, { scheme: { type: 'apiKey', in: 'header', name: 'X-Request' }, value: { type: 'relay', kind: 'relayRequestId', source: { type: 'generate' } } }] })
+  const { proxy, upstream } = await scene(t, wants(2), {
+    bindings: [
+      createTokenCredential().bearer,
+      {
+        scheme: { type: 'apiKey', in: 'header', name: 'X-Request' },
+        value: { type: 'relay', kind: 'relayRequestId', source: { type: 'generate' } }
+      }
+    ]
+  })
   t.match(await send(proxy, 'GET / HTTP/1.1'), { statusCode: 200 })
   const [first, second] = upstream.exchanges.map(({ header }) => header('x-request'))
   t.match(first, /^0x[0-9a-f]{64}$/)
@@ -230,7 +307,15 @@ t.test('several token credentials: all that were sent are rejected, and counted'
   const upstream = await startUpstream(t, { respond: ({ header }) => header('x-other') === 'other-2' ? OK : DENIED })
   const credential = createTokenCredential()
   const proxy = await startAged(t, {
-    routes: [{ upstream: upstream.origin, bindings: [credential.bearer, { scheme: { type: 'apiKey', in: 'header', name: 'X-Other' }, value: { type: 'token', credential: 'other' } }] }],
+    routes: [
+      {
+        upstream: upstream.origin,
+        bindings: [
+          credential.bearer,
+          { scheme: { type: 'apiKey', in: 'header', name: 'X-Other' }, value: { type: 'token', credential: 'other' } }
+        ]
+      }
+    ],
     credentials: [credential.options, other.options]
   })
   t.match(await send(proxy, 'GET / HTTP/1.1'), { statusCode: 200 })
@@ -261,7 +346,11 @@ t.test('a 401 that is held reaches the client whole, whatever its size, framing 
   for (const [bytes, text, trailers] of [
     [respondWith('401 Unauthorized', [], large), large, []],
     [respondWith('401 Unauthorized'), '', []],
-    ['HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n', 'abc', [['X-T', '1']]]
+    [
+      'HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n',
+      'abc',
+      [['X-T', '1']]
+    ]
   ] as const) {
     const { proxy, credential } = await scene(t, () => bytes)
     credential.fail(new TokenError('transient', 'Down', 'The identity provider is down.'))
@@ -275,7 +364,9 @@ t.test('a 401 that is held reaches the client whole, whatever its size, framing 
 })
 
 t.test('a response to HEAD is held too', async (t) => {
-  const { proxy, upstream } = await scene(t, (exchange) => tokenOf(exchange) === 1 ? 'HTTP/1.1 401 No\r\nContent-Length: 5\r\n\r\n' : 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n')
+  const { proxy, upstream } = await scene(t, (exchange) =>
+    tokenOf(exchange) === 1 ? 'HTTP/1.1 401 No\r\nContent-Length: 5\r\n\r\n' : 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n'
+  )
   t.match(await send(proxy, 'HEAD / HTTP/1.1'), { statusCode: 200 })
   t.equal(upstream.exchanges.length, 2)
 })
@@ -326,26 +417,40 @@ t.test('a client that leaves while the token is fetched costs the upstream nothi
   t.notOk(proxy.lines().some(({ msg }) => msg === 'request failed'), 'a client that leaves is no error')
 })
 
-t.test('revocations one after the other cost no caller an error, however soon they come, where the upstream took each token in between', async (t) => {
-  let revoked = 0
-  const { proxy, upstream, credential } = await scene(t, (exchange) => tokenOf(exchange) > revoked ? OK : DENIED)
-  for (let turn = 1; turn <= 5; turn++) {
-    t.match(await send(proxy, 'GET /taken HTTP/1.1'), { statusCode: 200 })
-    revoked = turn
-    const responses = await Promise.all(Array.from({ length: 10 }, () => send(proxy, 'GET /revoked HTTP/1.1')))
-    t.ok(responses.every(({ statusCode }) => statusCode === 200), `revocation ${turn}`)
-    t.equal(credential.logins(), turn + 1)
+t.test(
+  'revocations one after the other cost no caller an error, however soon they come, where the upstream took each token in between',
+  async (t) => {
+    let revoked = 0
+    const { proxy, upstream, credential } = await scene(t, (exchange) => (tokenOf(exchange) > revoked ? OK : DENIED))
+    for (let turn = 1; turn <= 5; turn++) {
+      t.match(await send(proxy, 'GET /taken HTTP/1.1'), { statusCode: 200 })
+      revoked = turn
+      const responses = await Promise.all(Array.from({ length: 10 }, () => send(proxy, 'GET /revoked HTTP/1.1')))
+      t.ok(
+        responses.every(({ statusCode }) => statusCode === 200),
+        `revocation ${turn}`
+      )
+      t.equal(credential.logins(), turn + 1)
+    }
+    t.ok(upstream.exchanges.length > 10)
   }
-  t.ok(upstream.exchanges.length > 10)
-})
+)
 
 t.test('a token that is young and was never accepted is replaced once it is two seconds old, and the request waits for that', async (t) => {
   const credential = createTokenCredential()
   const upstream = await startUpstream(t, { respond: wants(2) })
   const ages: number[] = []
   const started = performance.now()
-  const source = { login: async (signal: AbortSignal) => { ages.push(performance.now() - started); return await sourceOf(credential).login(signal) } }
-  const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [credential.bearer] }], credentials: [{ name: 'api', type: 'oauth2', source }] })
+  const source = {
+    login: async (signal: AbortSignal) => {
+      ages.push(performance.now() - started)
+      return await sourceOf(credential).login(signal)
+    }
+  }
+  const proxy = await startProxy(t, {
+    routes: [{ upstream: upstream.origin, bindings: [credential.bearer] }],
+    credentials: [{ name: 'api', type: 'oauth2', source }]
+  })
   const responses = await Promise.all(Array.from({ length: 20 }, () => send(proxy, 'GET / HTTP/1.1')))
   t.ok(responses.every(({ statusCode }) => statusCode === 200))
   t.equal(credential.logins(), 2)
@@ -384,7 +489,10 @@ t.test('an upstream that refuses every token is no reason for the others, and do
   const credential = createTokenCredential()
   const [good, bad] = [await startUpstream(t, { respond: () => OK }), await startUpstream(t, { respond: () => DENIED })]
   const proxy = await startAged(t, {
-    routes: [{ prefix: '/good', upstream: good.origin, bindings: [credential.bearer] }, { prefix: '/bad', upstream: bad.origin, bindings: [credential.bearer] }],
+    routes: [
+      { prefix: '/good', upstream: good.origin, bindings: [credential.bearer] },
+      { prefix: '/bad', upstream: bad.origin, bindings: [credential.bearer] }
+    ],
     credentials: [credential.options]
   })
   for (let turn = 0; turn < 20; turn++) {
@@ -432,7 +540,10 @@ async function startAged (t: Test, options: ProxyOptions): Promise<TestProxy> {
 async function scene (t: Test, respond: ScriptedResponse, route: Partial<TestRoute> = {}, options: UpstreamOptions = {}): Promise<Scene> {
   const credential = createTokenCredential()
   const upstream = await startUpstream(t, { respond, ...options })
-  const proxy = await startAged(t, { routes: [{ upstream: upstream.origin, bindings: [credential.bearer], ...route }], credentials: [credential.options] })
+  const proxy = await startAged(t, {
+    routes: [{ upstream: upstream.origin, bindings: [credential.bearer], ...route }],
+    credentials: [credential.options]
+  })
   return { proxy, upstream, credential }
 }
 
@@ -450,5 +561,8 @@ function send (proxy: TestProxy, line: string, lines: readonly string[] = [], bo
 
 function post (proxy: TestProxy, body: Buffer, chunked: boolean): Buffer {
   const head = message('POST /txs HTTP/1.1', [host(proxy), chunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${body.length}`])
-  return Buffer.concat([Buffer.from(head), ...chunked ? [Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n0\r\n\r\n')] : [body]])
+  return Buffer.concat([
+    Buffer.from(head),
+    ...(chunked ? [Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n0\r\n\r\n')] : [body])
+  ])
 }

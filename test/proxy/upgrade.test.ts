@@ -3,17 +3,34 @@ import { Secret } from '#src/secret.ts'
 import type { Binding } from '#src/auth/scheme.ts'
 import { connectRaw, message, rawRequest, type RawClient, type RawResponse } from '../helpers/raw-client.ts'
 import { apiKey, BEARER, CANARY, startProxy, type ProxyOptions, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
-import { respondWith, startUpstream, type ScriptedResponse, type RecordingUpstream, type UpstreamExchange } from '../helpers/recording-upstream.ts'
+import {
+  respondWith,
+  startUpstream,
+  type ScriptedResponse,
+  type RecordingUpstream,
+  type UpstreamExchange
+} from '../helpers/recording-upstream.ts'
 import { createTokenCredential, type TokenCredential } from '../helpers/token-credential.ts'
 import { createLateResponse, failure, FakeSource } from '../helpers/token-source.ts'
 import { createAgingClock, FakeClock } from '../helpers/clock.ts'
 
-const UPGRADE = ['Connection: keep-alive, Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13']
-const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n'
+const UPGRADE = [
+  'Connection: keep-alive, Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Version: 13'
+]
+const SWITCH =
+  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n'
 
 t.test('the client gets its 101 only once the upstream has answered 101, and with its headers', async (t) => {
   const { proxy, upstream } = await pair(t, { bindings: [BEARER] }, () => undefined)
-  const client = await open(proxy, '/chat?room=1', ['Sec-WebSocket-Protocol: v2.chat, v1.chat', 'Sec-WebSocket-Protocol: soap', 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, x-own', 'X_Odd: 1'])
+  const client = await open(proxy, '/chat?room=1', [
+    'Sec-WebSocket-Protocol: v2.chat, v1.chat',
+    'Sec-WebSocket-Protocol: soap',
+    'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, x-own',
+    'X_Odd: 1'
+  ])
   await upstream.until(() => upstream.exchanges.length === 1)
   t.equal(client.unread.length, 0, 'nothing is promised before')
   const { last } = upstream
@@ -23,12 +40,25 @@ t.test('the client gets its 101 only once the upstream has answered 101, and wit
   t.same(last.all('host'), [`127.0.0.1:${upstream.port}`])
   t.same(last.all('sec-websocket-protocol'), ['v2.chat, v1.chat', 'soap'])
   t.same(last.all('sec-websocket-extensions'), ['permessage-deflate; client_max_window_bits, x-own'])
-  t.same([last.header('sec-websocket-key'), last.header('sec-websocket-version'), last.header('x_odd')], ['dGhlIHNhbXBsZSBub25jZQ==', '13', '1'])
+  t.same(
+    [last.header('sec-websocket-key'), last.header('sec-websocket-version'), last.header('x_odd')],
+    ['dGhlIHNhbXBsZSBub25jZQ==', '13', '1']
+  )
   t.same(last.all('authorization'), [`Bearer ${CANARY.token}`])
-  last.send('HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: X-Hop, upgrade\r\nX-Hop: 1\r\nSec-WebSocket-Accept: abc\r\nSec-WebSocket-Protocol: soap\r\nSec-WebSocket-Extensions: x-own\r\nSet-Cookie: a=1\r\nSet-Cookie: b=\xe9\r\nContent-Length: 5\r\nAccess-Control-Allow-Origin: *\r\n\r\n')
+  last.send(
+    'HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: X-Hop, upgrade\r\nX-Hop: 1\r\nSec-WebSocket-Accept: abc\r\nSec-WebSocket-Protocol: soap\r\nSec-WebSocket-Extensions: x-own\r\nSet-Cookie: a=1\r\nSet-Cookie: b=\xe9\r\nContent-Length: 5\r\nAccess-Control-Allow-Origin: *\r\n\r\n'
+  )
   const head = await client.head()
   t.equal(head.startLine, 'HTTP/1.1 101 Switching Protocols')
-  t.same(head.fields, [['Upgrade', 'WebSocket'], ['Connection', 'Upgrade'], ['Sec-WebSocket-Accept', 'abc'], ['Sec-WebSocket-Protocol', 'soap'], ['Sec-WebSocket-Extensions', 'x-own'], ['Set-Cookie', 'a=1'], ['Set-Cookie', 'b=\xe9']])
+  t.same(head.fields, [
+    ['Upgrade', 'WebSocket'],
+    ['Connection', 'Upgrade'],
+    ['Sec-WebSocket-Accept', 'abc'],
+    ['Sec-WebSocket-Protocol', 'soap'],
+    ['Sec-WebSocket-Extensions', 'x-own'],
+    ['Set-Cookie', 'a=1'],
+    ['Set-Cookie', 'b=\xe9']
+  ])
   client.destroy()
 })
 
@@ -36,7 +66,14 @@ t.test('every placement: exactly one of each injected field, and none of the cli
   const bindings = [BEARER, apiKey('header', 'X-Api-Key'), apiKey('query', 'api_key'), apiKey('cookie', 'session')]
   const { proxy, upstream } = await pair(t, { prefix: '/api', upstream: '/v2', bindings })
   const client = await open(proxy, '/api/chat?a=%20&api_key=evil&API%5Fkey=1&api%5Fkey=evil', [
-    'Authorization: Bearer evil', 'authorization: Basic evil', 'x-api-key: evil', 'X_Api_Key: evil', 'Cookie: session=evil; theme=dark', 'Proxy-Authorization: Bearer evil', 'X-Forwarded-For: evil', 'HTTP2-Settings: evil'
+    'Authorization: Bearer evil',
+    'authorization: Basic evil',
+    'x-api-key: evil',
+    'X_Api_Key: evil',
+    'Cookie: session=evil; theme=dark',
+    'Proxy-Authorization: Bearer evil',
+    'X-Forwarded-For: evil',
+    'HTTP2-Settings: evil'
   ])
   t.match((await client.head()).startLine, ' 101 ')
   const { last } = upstream
@@ -54,9 +91,16 @@ t.test('every placement: exactly one of each injected field, and none of the cli
 t.test('what the upstream responses instead of 101 reaches the client as it is, and the connection ends', async (t) => {
   const body = '{"why":"no"}'
   for (const [status, lines] of [
-    ['401 Unauthorized', ['WWW-Authenticate: Bearer']], ['403 Forbidden', []], ['500 Oops', ['Retry-After: 1']], ['200 OK', []], ['404 Nothing Here', ['Content-Encoding: x']], ['302 Found', ['Location: /v2/elsewhere']]
+    ['401 Unauthorized', ['WWW-Authenticate: Bearer']],
+    ['403 Forbidden', []],
+    ['500 Oops', ['Retry-After: 1']],
+    ['200 OK', []],
+    ['404 Nothing Here', ['Content-Encoding: x']],
+    ['302 Found', ['Location: /v2/elsewhere']]
   ] as const) {
-    const { proxy, upstream } = await pair(t, { prefix: '/api', upstream: '/v2', bindings: [BEARER] }, () => respondWith(status, ['X-Own: 1', 'Access-Control-Allow-Origin: *', 'Keep-Alive: timeout=5', ...lines], body))
+    const { proxy, upstream } = await pair(t, { prefix: '/api', upstream: '/v2', bindings: [BEARER] }, () =>
+      respondWith(status, ['X-Own: 1', 'Access-Control-Allow-Origin: *', 'Keep-Alive: timeout=5', ...lines], body)
+    )
     const client = await open(proxy, '/api/chat')
     const response = await client.response()
     t.equal(`${response.statusCode} ${response.reason}`, status)
@@ -71,10 +115,15 @@ t.test('what the upstream responses instead of 101 reaches the client as it is, 
 })
 
 t.test('a 426 keeps its Upgrade header, which is its whole point', async (t) => {
-  const { proxy } = await pair(t, {}, () => respondWith('426 Upgrade Required', ['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 8'], 'x'))
+  const { proxy } = await pair(t, {}, () =>
+    respondWith('426 Upgrade Required', ['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 8'], 'x')
+  )
   const response = await (await open(proxy)).response()
   t.match(response, { statusCode: 426, text: 'x' })
-  t.same([response.all('upgrade'), response.all('connection'), response.all('sec-websocket-version')], [['websocket'], ['Upgrade, close'], ['8']])
+  t.same(
+    [response.all('upgrade'), response.all('connection'), response.all('sec-websocket-version')],
+    [['websocket'], ['Upgrade, close'], ['8']]
+  )
 })
 
 t.test('a refusal in every framing arrives whole, as it comes, and a broken one arrives broken', async (t) => {
@@ -115,7 +164,9 @@ t.test('frames that came with a handshake that is refused do not take the respon
 })
 
 t.test('B9: the guards, the route and its limits stand before an upgrade, and nothing is dialled', async (t) => {
-  const { proxy, upstream } = await pair(t, { prefix: '/api', allow: ['GET /chat'], bindings: [BEARER] }, undefined, { config: { callerToken: new Secret('caller-token-1234') } })
+  const { proxy, upstream } = await pair(t, { prefix: '/api', allow: ['GET /chat'], bindings: [BEARER] }, undefined, {
+    config: { callerToken: new Secret('caller-token-1234') }
+  })
   const own = ['X-Countersign-Token: caller-token-1234']
   for (const [request, status, code] of [
     [handshake(proxy, '/api/chat', [...own, 'Origin: https://evil.example']), 403, 'CS_ORIGIN_NOT_ALLOWED'],
@@ -150,7 +201,9 @@ t.test('an upgrade waits for its token, and is refused without one', async (t) =
   const late = createLateResponse()
   source.script.push(late.respond)
   const binding: Binding = { scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: 'late' } }
-  const { proxy, upstream } = await pair(t, { bindings: [binding] }, undefined, { credentials: [{ name: 'late', type: 'cognito', source }] })
+  const { proxy, upstream } = await pair(t, { bindings: [binding] }, undefined, {
+    credentials: [{ name: 'late', type: 'cognito', source }]
+  })
   const client = await open(proxy)
   while (source.calls.length === 0) await new Promise((resolve) => { setImmediate(resolve) })
   t.equal(upstream.accepted, 0)
@@ -168,7 +221,9 @@ t.test('an upgrade waits for its token, and is refused without one', async (t) =
 
 t.test('a 401 to an upgrade renews the token, and the upgrade is sent once more', async (t) => {
   let revoked = 1
-  const { proxy, upstream, credential } = await renewable(t, (exchange) => tokenOf(exchange) > revoked ? `${SWITCH}frames` : respondWith('401 Unauthorized', ['X-First: yes'], 'who are you'))
+  const { proxy, upstream, credential } = await renewable(t, (exchange) =>
+    tokenOf(exchange) > revoked ? `${SWITCH}frames` : respondWith('401 Unauthorized', ['X-First: yes'], 'who are you')
+  )
   const client = await connectRaw(proxy.port)
   client.send(handshake(proxy, '/chat?room=1') + 'early')
   t.match((await client.head()).startLine, ' 101 ')
@@ -177,7 +232,10 @@ t.test('a 401 to an upgrade renews the token, and the upgrade is sent once more'
   t.equal(credential.logins(), 2)
   t.same(upstream.exchanges.map(({ target, header }) => [target, header('authorization'), header('sec-websocket-key')]),
     ['api-1', 'api-2'].map((token) => ['/chat?room=1', `Bearer ${token}`, 'dGhlIHNhbXBsZSBub25jZQ==']))
-  t.match(await proxy.line(({ msg }) => msg === 'upstream answered 401, request sent once more with a new token'), { level: 'info', credential: 'api' })
+  t.match(await proxy.line(({ msg }) => msg === 'upstream answered 401, request sent once more with a new token'), {
+    level: 'info',
+    credential: 'api'
+  })
   t.match(await proxy.scrape(), 'countersign_replays_total{credential="api"} 1')
   client.destroy()
 
@@ -205,7 +263,9 @@ t.test('many upgrades that meet 401 at once cost one login and one more try each
 
 t.test('a second 401 to an upgrade is passed on, and so is the first where no token can be had', async (t) => {
   for (const down of [undefined, 'transient', 'permanent'] as const) {
-    const { proxy, upstream, credential } = await renewable(t, () => respondWith('401 Unauthorized', ['WWW-Authenticate: Bearer'], 'who are you'))
+    const { proxy, upstream, credential } = await renewable(t, () =>
+      respondWith('401 Unauthorized', ['WWW-Authenticate: Bearer'], 'who are you')
+    )
     if (down !== undefined) credential.fail(failure(down))
     const client = await open(proxy)
     const response = await client.response()
@@ -214,7 +274,10 @@ t.test('a second 401 to an upgrade is passed on, and so is the first where no to
     await client.closed()
     t.equal(upstream.exchanges.length, down === undefined ? 2 : 1)
     t.equal(credential.logins(), 2)
-    t.match(await proxy.line(({ msg }) => msg === 'upstream answered 401, which is passed on'), { level: 'warn', reason: down === undefined ? 'the response to the second attempt' : 'no other token' })
+    t.match(await proxy.line(({ msg }) => msg === 'upstream answered 401, which is passed on'), {
+      level: 'warn',
+      reason: down === undefined ? 'the response to the second attempt' : 'no other token'
+    })
     t.match(proxy.store.ready(), { ready: true }, 'the old token stays')
   }
 })
@@ -234,7 +297,12 @@ t.test('a client that leaves while the token of its upgrade is fetched costs the
 
 t.test('a POST upgrade on a route whose credential goes into the body is refused', async (t) => {
   const { proxy, upstream } = await pair(t, { bindings: [apiKey('query', 'key')] })
-  refused(t, await send(proxy, message('POST / HTTP/1.1', [host(proxy), 'Connection: Upgrade', 'Upgrade: tcp'])), 415, 'CS_BODY_UNSUPPORTED')
+  refused(
+    t,
+    await send(proxy, message('POST / HTTP/1.1', [host(proxy), 'Connection: Upgrade', 'Upgrade: tcp'])),
+    415,
+    'CS_BODY_UNSUPPORTED'
+  )
   t.equal(upstream.accepted, 0)
 })
 
@@ -253,8 +321,18 @@ t.test('H11: what is no upgrade for a proxy is the ordinary request that it also
   const { proxy, upstream } = await pair(t, {}, ({ target, body }) => respondWith('200 OK', [], `${target} ${body.toString()}`))
   const client = await connectRaw(proxy.port)
   for (const [start, lines, body, sent] of [
-    ['POST /java HTTP/1.1', ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAEAAEAA', 'Content-Length: 5'], 'hello', 'hello'],
-    ['POST /java HTTP/1.1', ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAEAAEAA', 'Transfer-Encoding: chunked'], '5\r\nhello\r\n0\r\n\r\n', 'hello'],
+    [
+      'POST /java HTTP/1.1',
+      ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAEAAEAA', 'Content-Length: 5'],
+      'hello',
+      'hello'
+    ],
+    [
+      'POST /java HTTP/1.1',
+      ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAEAAEAA', 'Transfer-Encoding: chunked'],
+      '5\r\nhello\r\n0\r\n\r\n',
+      'hello'
+    ],
     ['GET /tls HTTP/1.1', ['Connection: Upgrade', 'Upgrade: TLS/1.0'], '', ''],
     ['GET /both HTTP/1.1', ['Connection: Upgrade', 'Upgrade: websocket, h2c'], '', ''],
     ['POST /body HTTP/1.1', ['Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 5'], 'hello', 'hello'],
@@ -270,7 +348,9 @@ t.test('H11: what is no upgrade for a proxy is the ordinary request that it also
 })
 
 t.test('a pipelined upgrade is taken up behind the responses in front of it', async (t) => {
-  const { proxy, upstream } = await pair(t, {}, ({ method, target }) => method === 'GET' && target === '/ws' ? `${SWITCH}frames` : respondWith('200 OK', [], 'x'.repeat(3_000_000)))
+  const { proxy, upstream } = await pair(t, {}, ({ method, target }) =>
+    method === 'GET' && target === '/ws' ? `${SWITCH}frames` : respondWith('200 OK', [], 'x'.repeat(3_000_000))
+  )
   const client = await connectRaw(proxy.port)
   client.send(message('GET /1 HTTP/1.1', [host(proxy)]) + handshake(proxy, '/ws') + 'up')
   t.equal((await client.response()).body.length, 3_000_000)
@@ -282,7 +362,17 @@ t.test('a pipelined upgrade is taken up behind the responses in front of it', as
 
 t.test('a client that leaves before the response costs the upstream nothing more', async (t) => {
   const { proxy, upstream } = await pair(t, {}, () => undefined)
-  for (const leave of [(client: RawClient) => { client.destroy() }, (client: RawClient) => { client.reset() }, (client: RawClient) => { client.socket.end() }]) {
+  for (const leave of [
+    (client: RawClient) => {
+      client.destroy()
+    },
+    (client: RawClient) => {
+      client.reset()
+    },
+    (client: RawClient) => {
+      client.socket.end()
+    }
+  ]) {
     const client = await open(proxy)
     const count = upstream.exchanges.length
     await upstream.until(() => upstream.exchanges.length > count)
@@ -357,14 +447,22 @@ t.test('draining ends as soon as the last upgraded connection does', async (t) =
   await draining
 })
 
-async function pair (t: Test, route: Partial<TestRoute>, respond: ScriptedResponse = () => SWITCH, options: Partial<ProxyOptions> = {}): Promise<{ proxy: TestProxy, upstream: RecordingUpstream }> {
+async function pair (
+  t: Test,
+  route: Partial<TestRoute>,
+  respond: ScriptedResponse = () => SWITCH,
+  options: Partial<ProxyOptions> = {}
+): Promise<{ proxy: TestProxy; upstream: RecordingUpstream }> {
   const upstream = await startUpstream(t, { respond })
   const proxy = await startProxy(t, { ...options, routes: [{ ...route, upstream: upstream.origin + (route.upstream ?? '') }] })
   return { proxy, upstream }
 }
 
 /** A proxy with tokens `api-1`, `api-2`, …, the first of which is old enough to be replaced. */
-async function renewable (t: Test, respond: ScriptedResponse): Promise<{ proxy: TestProxy, upstream: RecordingUpstream, credential: TokenCredential }> {
+async function renewable (
+  t: Test,
+  respond: ScriptedResponse
+): Promise<{ proxy: TestProxy; upstream: RecordingUpstream; credential: TokenCredential }> {
   const credential = createTokenCredential()
   const clock = createAgingClock()
   const { proxy, upstream } = await pair(t, { bindings: [credential.bearer] }, respond, { credentials: [credential.options], clock })

@@ -9,7 +9,14 @@ import { routeOf } from '../helpers/proxy.ts'
 const ADDRESS = '0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512'
 
 function routeWith (kind: RelayKind, source: RelaySource): Route {
-  return compileRoute(routeOf({ prefix: '/x', upstream: 'https://api.example.com', bindings: [{ scheme: { type: kind, in: 'header', name: 'X-Relayed' }, value: { type: 'relay', kind, source } }] }), 0)
+  return compileRoute(
+    routeOf({
+      prefix: '/x',
+      upstream: 'https://api.example.com',
+      bindings: [{ scheme: { type: kind, in: 'header', name: 'X-Relayed' }, value: { type: 'relay', kind, source } }]
+    }),
+    0
+  )
 }
 
 t.test('fixed, generated and asserted values', async (t) => {
@@ -24,7 +31,14 @@ t.test('fixed, generated and asserted values', async (t) => {
 
 t.test('a missing, doubled or malformed value is 400', async (t) => {
   const route = routeWith('relayRequesterAddress', { type: 'header', name: 'X-Requester' })
-  for (const headers of [[], ['X-Requester', ''], ['X-Requester', '0x1'], ['X-Requester', `${ADDRESS} `], ['X-Requester', 'undefined'], ['X-Requester', ADDRESS, 'x_requester', ADDRESS]]) {
+  for (const headers of [
+    [],
+    ['X-Requester', ''],
+    ['X-Requester', '0x1'],
+    ['X-Requester', `${ADDRESS} `],
+    ['X-Requester', 'undefined'],
+    ['X-Requester', ADDRESS, 'x_requester', ADDRESS]
+  ]) {
     t.throws(() => readRelayed(route, headers), { code: 'CS_BAD_REQUEST', statusCode: 400 }, JSON.stringify(headers))
   }
 })

@@ -1,7 +1,17 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { Binding } from '#src/auth/scheme.ts'
-import { compileRoute, findRoute, injectionsOf, judgeAllowed, sharedTable, upstreamTarget, type Route, type RouteOptions, type RouteTable } from '#src/route/table.ts'
+import {
+  compileRoute,
+  findRoute,
+  injectionsOf,
+  judgeAllowed,
+  sharedTable,
+  upstreamTarget,
+  type Route,
+  type RouteOptions,
+  type RouteTable
+} from '#src/route/table.ts'
 import { Secret } from '#src/secret.ts'
 import { routeOf } from '../helpers/proxy.ts'
 
@@ -9,7 +19,10 @@ const UPSTREAM = 'https://api.example.com'
 const compile = (options: Partial<RouteOptions>, index = 0): Route => compileRoute(routeOf({ upstream: UPSTREAM, ...options }), index)
 const routes = (...prefixes: string[]): RouteTable => sharedTable(prefixes.map((prefix, index) => compile({ prefix }, index)))
 const token = (credential: string): Binding => ({ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential } })
-const fixed = (place: 'header' | 'query' | 'cookie', name: string): Binding => ({ scheme: { type: 'apiKey', in: place, name }, value: { type: 'fixed', credential: 'maps', value: new Secret('k') } })
+const fixed = (place: 'header' | 'query' | 'cookie', name: string): Binding => ({
+  scheme: { type: 'apiKey', in: place, name },
+  value: { type: 'fixed', credential: 'maps', value: new Secret('k') }
+})
 
 t.test('the longest prefix wins, whatever the order', async (t) => {
   for (const table of [routes('/', '/api', '/api/v2'), routes('/api/v2', '/api', '/')]) {
@@ -28,12 +41,22 @@ t.test('the longest prefix wins, whatever the order', async (t) => {
 
 t.test('no prefix matches in the middle of a segment, in another case or behind an encoded slash', async (t) => {
   const table = routes('/api')
-  for (const path of ['/', '/apix', '/ap', '/API', '/api%2fsecret', '/api%2F', '/x/api', '/api;v=1/x', '//api', '/api%']) t.equal(findRoute(table, path), undefined, path)
+  for (const path of ['/', '/apix', '/ap', '/API', '/api%2fsecret', '/api%2F', '/x/api', '/api;v=1/x', '//api', '/api%']) {
+    t.equal(findRoute(table, path), undefined, path)
+  }
 })
 
 t.test('an encoded spelling of a prefix gets the verdict of the plain one', async (t) => {
   const table = routes('/', '/api', '/a/b')
-  for (const [path, label, rest] of [['/%61pi/secret', '/api', '/secret'], ['/%61%70%69', '/api', ''], ['/ap%69/%2F', '/api', '/%2F'], ['/%61/b/c', '/a/b', '/c'], ['/a/%62', '/a/b', ''], ['/a%2fb', '/', '/a%2fb'], ['/%2561pi', '/', '/%2561pi']] as const) {
+  for (const [path, label, rest] of [
+    ['/%61pi/secret', '/api', '/secret'],
+    ['/%61%70%69', '/api', ''],
+    ['/ap%69/%2F', '/api', '/%2F'],
+    ['/%61/b/c', '/a/b', '/c'],
+    ['/a/%62', '/a/b', ''],
+    ['/a%2fb', '/', '/a%2fb'],
+    ['/%2561pi', '/', '/%2561pi']
+  ] as const) {
     const found = findRoute(table, path)
     t.same([found?.route.label, found?.rest], [label, rest], path)
   }
@@ -84,7 +107,14 @@ t.test('a route knows which tokens it waits for and which credentials leave with
   t.same(route.credentials, ['orders'])
   t.same(route.injectedCredentials, ['orders', 'maps'])
   t.same([route.writesQuery, route.writesCookies], [false, false])
-  t.same(injectionsOf(route, () => new Secret('t'), never).map(({ name, value }) => [name, value.reveal()]), [['authorization', 't'], ['X-Api-Key', 'k'], ['authorization', 't']])
+  t.same(
+    injectionsOf(route, () => new Secret('t'), never).map(({ name, value }) => [name, value.reveal()]),
+    [
+      ['authorization', 't'],
+      ['X-Api-Key', 'k'],
+      ['authorization', 't']
+    ]
+  )
 })
 
 function never (): never {

@@ -21,28 +21,76 @@ t.test('nothing that is built into Node is imported: an import of node:http alon
 })
 
 t.test('no second HTTP client is in it, and no compiler of schemas; what is in it has its licence there', async (t) => {
-  t.same(['undici', 'node-fetch', 'unfetch', '@fastify/ajv-compiler', 'ajv', 'light-my-request', 'ws', 'thread-stream', '@opentelemetry/api'].filter(hasLicenceOf), [])
-  t.same(['fastify', '@fastify/http-proxy', '@fastify/reply-from', 'amazon-cognito-identity-js', 'zod', 'pino', 'prom-client', 'oauth4webapi'].filter((name) => !hasLicenceOf(name)), [])
+  t.same(
+    [
+      'undici',
+      'node-fetch',
+      'unfetch',
+      '@fastify/ajv-compiler',
+      'ajv',
+      'light-my-request',
+      'ws',
+      'thread-stream',
+      '@opentelemetry/api'
+    ].filter(hasLicenceOf),
+    []
+  )
+  t.same(
+    [
+      'fastify',
+      '@fastify/http-proxy',
+      '@fastify/reply-from',
+      'amazon-cognito-identity-js',
+      'zod',
+      'pino',
+      'prom-client',
+      'oauth4webapi'
+    ].filter((name) => !hasLicenceOf(name)),
+    []
+  )
 })
 
 t.test('every file has a map that leads to the sources', async (t) => {
-  const sources = new Set(files.filter((file) => file.endsWith('.js.map')).flatMap((file) => (JSON.parse(readFileSync(new URL(file, BIN), 'utf8')) as { readonly sources: readonly string[] }).sources))
+  const sources = new Set(
+    files
+      .filter((file) => file.endsWith('.js.map'))
+      .flatMap((file) => (JSON.parse(readFileSync(new URL(file, BIN), 'utf8')) as { readonly sources: readonly string[] }).sources)
+  )
   t.same([...texts.keys()].filter((file) => !files.includes(`${file}.map`)), [])
-  for (const source of ['../src/cli.ts', '../src/server.ts', '../src/upstream/connection.ts', '../src/token/cognito/worker.ts', '../src/config/load.ts']) t.ok(sources.has(source), source)
+  for (const source of [
+    '../src/cli.ts',
+    '../src/server.ts',
+    '../src/upstream/connection.ts',
+    '../src/token/cognito/worker.ts',
+    '../src/config/load.ts'
+  ]) { t.ok(sources.has(source), source) }
 })
 
-t.test('what a run has no use for is loaded by none: oauth4webapi without a login by it, a configuration by a probe that has an address', async (t) => {
-  const holders = (mark: string): string[] => [...texts].filter(([, text]) => text.includes(mark)).map(([file]) => file)
-  const [oauth, zod] = [holders('WWWAuthenticateChallengeError'), holders('$ZodType')]
-  t.ok(oauth.length > 0 && zod.length > 0)
-  const serve = loadedWith('serve')
-  t.same(oauth.filter((file) => serve.has(file)), [])
-  t.ok(zod.some((file) => serve.has(file)), 'what is looked for is found')
-  for (const command of ['healthcheck', 'wait', 'status']) {
-    const loaded = loadedWith(command)
-    t.same(zod.filter((file) => loaded.has(file)), [], command)
+t.test(
+  'what a run has no use for is loaded by none: oauth4webapi without a login by it, a configuration by a probe that has an address',
+  async (t) => {
+    const holders = (mark: string): string[] => [...texts].filter(([, text]) => text.includes(mark)).map(([file]) => file)
+    const [oauth, zod] = [holders('WWWAuthenticateChallengeError'), holders('$ZodType')]
+    t.ok(oauth.length > 0 && zod.length > 0)
+    const serve = loadedWith('serve')
+    t.same(
+      oauth.filter((file) => serve.has(file)),
+      []
+    )
+    t.ok(
+      zod.some((file) => serve.has(file)),
+      'what is looked for is found'
+    )
+    for (const command of ['healthcheck', 'wait', 'status']) {
+      const loaded = loadedWith(command)
+      t.same(
+        zod.filter((file) => loaded.has(file)),
+        [],
+        command
+      )
+    }
   }
-})
+)
 
 /** The files that are loaded along with a command's. */
 function loadedWith (command: string): ReadonlySet<string> {

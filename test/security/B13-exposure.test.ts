@@ -12,12 +12,22 @@ t.test('B13: an address that other machines can reach is exit 78, with one line 
   const cwd = t.testdir({ 'countersign.jsonc': CONFIG })
   const serve = ['serve', '-c', 'countersign.jsonc']
   const ways: ReadonlyArray<readonly [args: readonly string[], env: Readonly<Record<string, string>>]> = [
-    [['--listen', '0.0.0.0:0'], {}], [['--listen', '[::]:0'], {}], [['--listen', 'proxy.example:0'], {}], [['--listen', '192.0.2.1:0'], {}], [['--listen', '[::ffff:192.0.2.1]:0'], {}], [['--listen', '127.0.0.1:0', '--admin', '0.0.0.0:0'], {}],
-    [[], { COUNTERSIGN_LISTEN: '0.0.0.0:0' }], [['--listen', '127.0.0.1:0'], { COUNTERSIGN_ADMIN: '[::]:0' }]
+    [['--listen', '0.0.0.0:0'], {}],
+    [['--listen', '[::]:0'], {}],
+    [['--listen', 'proxy.example:0'], {}],
+    [['--listen', '192.0.2.1:0'], {}],
+    [['--listen', '[::ffff:192.0.2.1]:0'], {}],
+    [['--listen', '127.0.0.1:0', '--admin', '0.0.0.0:0'], {}],
+    [[], { COUNTERSIGN_LISTEN: '0.0.0.0:0' }],
+    [['--listen', '127.0.0.1:0'], { COUNTERSIGN_ADMIN: '[::]:0' }]
   ]
   await Promise.all(ways.map(async ([args, env]) => {
     const { status, stdout, stderr } = await runCommand([...serve, ...args], { cwd, env })
-    t.match({ status, stdout, lines: stderr.trimEnd().split('\n').length, stderr }, { status: 78, stdout: '', lines: 1, stderr: /allow-external/ }, [...args, ...Object.values(env)].join(' '))
+    t.match(
+      { status, stdout, lines: stderr.trimEnd().split('\n').length, stderr },
+      { status: 78, stdout: '', lines: 1, stderr: /allow-external/ },
+      [...args, ...Object.values(env)].join(' ')
+    )
   }))
 })
 

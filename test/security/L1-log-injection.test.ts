@@ -21,7 +21,14 @@ t.test('whatever stands in a path, a method, a Host or an agent, a line is one l
   const targets = [...TAKEN, ...REFUSED].flatMap((odd) => [`/a/${odd}`, `/${odd}`, `/a?${odd}`])
   for (const target of targets) {
     const client = await connectRaw(proxy.port)
-    client.send(message(`GET ${target} HTTP/1.1`, [`Host: 127.0.0.1:${proxy.port}`, 'User-Agent: \x9b31m', `X-Forwarded-For: ${target}`, 'Connection: close']))
+    client.send(
+      message(`GET ${target} HTTP/1.1`, [
+        `Host: 127.0.0.1:${proxy.port}`,
+        'User-Agent: \x9b31m',
+        `X-Forwarded-For: ${target}`,
+        'Connection: close'
+      ])
+    )
     await client.closed()
     client.destroy()
   }
@@ -48,8 +55,18 @@ t.test('whatever stands in a path, a method, a Host or an agent, a line is one l
 })
 
 t.test('explain and check print what they were given as harmless text', async (t) => {
-  const dir = t.testdir({ 'c.jsonc': '{ "routes": [{ "prefix": "/", "upstream": "https://x.example" }] }', 'bad.jsonc': '{ "\u009b31m\u202e": 1, "routes": [{ "prefix": "\u009b", "upstream": "\\u001b[2J" }] }' })
-  for (const args of [['explain', 'GET\u001b[2J\u009b', '/\u009bx\u202e', '-c', `${dir}/c.jsonc`], ['explain', 'GET', '/\u001b[2J', '-c', `${dir}/c.jsonc`], ['check', '-c', `${dir}/bad.jsonc`], ['check', '-c', `${dir}/none\u001b[2J\u009b.jsonc`], ['\u001b[2J\u009b'], ['check', '--\u001b[2J\u009b']]) {
+  const dir = t.testdir({
+    'c.jsonc': '{ "routes": [{ "prefix": "/", "upstream": "https://x.example" }] }',
+    'bad.jsonc': '{ "\u009b31m\u202e": 1, "routes": [{ "prefix": "\u009b", "upstream": "\\u001b[2J" }] }'
+  })
+  for (const args of [
+    ['explain', 'GET\u001b[2J\u009b', '/\u009bx\u202e', '-c', `${dir}/c.jsonc`],
+    ['explain', 'GET', '/\u001b[2J', '-c', `${dir}/c.jsonc`],
+    ['check', '-c', `${dir}/bad.jsonc`],
+    ['check', '-c', `${dir}/none\u001b[2J\u009b.jsonc`],
+    ['\u001b[2J\u009b'],
+    ['check', '--\u001b[2J\u009b']
+  ]) {
     const { stdout, stderr } = await runCommand(args)
     t.ok(stdout.length + stderr.length > 0)
     t.notMatch(stdout + stderr, ACTIVE, JSON.stringify(args))

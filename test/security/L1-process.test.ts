@@ -24,22 +24,32 @@ function inside (t: Test, code: string): string[] {
   return preload(t, `process.once('SIGUSR2', () => { ${code} })`)
 }
 
-const CONFIG = (origin: string): string => JSON.stringify({
-  listen: '127.0.0.1:0',
-  admin: 'off',
-  callerToken: '${CALLER}', // eslint-disable-line no-template-curly-in-string -- references to secrets
-  credentials: { one: { type: 'static', value: '${ONE}' }, two: { type: 'static', value: '${TWO}' } }, // eslint-disable-line no-template-curly-in-string
-  routes: [{ prefix: '/', upstream: origin, credential: 'one' }, { prefix: '/two', upstream: origin, credential: 'two' }]
-})
+const CONFIG = (origin: string): string =>
+  JSON.stringify({
+    listen: '127.0.0.1:0',
+    admin: 'off',
+    callerToken: '${CALLER}',
+    credentials: { one: { type: 'static', value: '${ONE}' }, two: { type: 'static', value: '${TWO}' } },
+    routes: [
+      { prefix: '/', upstream: origin, credential: 'one' },
+      { prefix: '/two', upstream: origin, credential: 'two' }
+    ]
+  })
 
 t.test('once it runs, the environment that others inherit and reports show has no secret', async (t) => {
   const upstream = await startUpstream(t)
   const secrets = { ONE: random(), CALLER: random(), TWO: random() }
   const dir = t.testdir({ 'c.jsonc': CONFIG(upstream.origin), two: `${secrets.TWO}\n` })
-  const look = inside(t, `
+  const look = inside(
+    t,
+    `
     const { execFileSync } = process.getBuiltinModule('node:child_process')
-    process.stdout.write(JSON.stringify({ msg: 'looked', env: process.env, child: execFileSync('env', { encoding: 'utf8' }), report: process.report.getReport() }) + '\\n')`)
-  const daemon = startDaemon(['-c', `${dir}/c.jsonc`], { node: look, env: { ONE: secrets.ONE, CALLER: secrets.CALLER, TWO_FILE: `${dir}/two`, OTHER: 'stays' } })
+    process.stdout.write(JSON.stringify({ msg: 'looked', env: process.env, child: execFileSync('env', { encoding: 'utf8' }), report: process.report.getReport() }) + '\\n')`
+  )
+  const daemon = startDaemon(['-c', `${dir}/c.jsonc`], {
+    node: look,
+    env: { ONE: secrets.ONE, CALLER: secrets.CALLER, TWO_FILE: `${dir}/two`, OTHER: 'stays' }
+  })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
     await daemon.exit
@@ -54,17 +64,27 @@ t.test('once it runs, the environment that others inherit and reports show has n
   if (process.platform === 'linux') {
     const initial = readFileSync(`/proc/${daemon.pid}/environ`, 'latin1')
     // Node cannot write there. Should this fail one day, the documentation has good news to tell.
-    t.same(tracesOf(initial, secrets), ['ONE', 'CALLER'], 'what the process was started with stays in the kernel\'s view; a secret that came by file was never there')
+    t.same(
+      tracesOf(initial, secrets),
+      ['ONE', 'CALLER'],
+      "what the process was started with stays in the kernel's view; a secret that came by file was never there"
+    )
   }
 })
 
-const BADLY = (secret: string): string => `Object.assign(new TypeError('no ${secret}', { cause: new Error('deep ${secret}') }), { token: '${secret}', options: { headers: { authorization: '${secret}' } } })`
+const BADLY = (secret: string): string =>
+  `Object.assign(new TypeError('no ${secret}', { cause: new Error('deep ${secret}') }), { token: '${secret}', options: { headers: { authorization: '${secret}' } } })`
 
 t.test('a defect ends the daemon, and its last words quote nothing', async (t) => {
   const upstream = await startUpstream(t)
   const secrets = { ONE: random(), CALLER: random(), TWO: random() }
   const dir = t.testdir({ 'c.jsonc': CONFIG(upstream.origin) })
-  for (const code of [`throw ${BADLY(secrets.ONE)}`, `Promise.reject(${BADLY(secrets.ONE)})`, `Promise.reject('${secrets.ONE}')`, `new (process.getBuiltinModule('node:events'))().emit('error', '${secrets.ONE}')`]) {
+  for (const code of [
+    `throw ${BADLY(secrets.ONE)}`,
+    `Promise.reject(${BADLY(secrets.ONE)})`,
+    `Promise.reject('${secrets.ONE}')`,
+    `new (process.getBuiltinModule('node:events'))().emit('error', '${secrets.ONE}')`
+  ]) {
     const daemon = startDaemon(['-c', `${dir}/c.jsonc`], { node: inside(t, code), env: secrets })
     await daemon.line('listening')
     daemon.kill('SIGUSR2')
@@ -76,14 +96,18 @@ t.test('a defect ends the daemon, and its last words quote nothing', async (t) =
 })
 
 /** Runs code once the program itself does. */
-const running = (code: string): string => `const timer = setInterval(() => { if (process.listenerCount('uncaughtException') > 0) { clearInterval(timer); ${code} } }, 1)`
+const running = (code: string): string =>
+  `const timer = setInterval(() => { if (process.listenerCount('uncaughtException') > 0) { clearInterval(timer); ${code} } }, 1)`
 
 t.test('so do the other commands, and what fails while one starts', async (t) => {
   const secrets = { ONE: random() }
   for (const [name, code] of [
     ['a timer', running(`throw ${BADLY(secrets.ONE)}`)],
     ['a promise', running(`Promise.reject(${BADLY(secrets.ONE)})`)],
-    ['the command itself', `Object.defineProperty(process.stderr, 'write', { get () { if (!globalThis.once) { globalThis.once = true; throw ${BADLY(secrets.ONE)} } return process.stdout.write.bind(process.stdout) } })`]
+    [
+      'the command itself',
+      `Object.defineProperty(process.stderr, 'write', { get () { if (!globalThis.once) { globalThis.once = true; throw ${BADLY(secrets.ONE)} } return process.stdout.write.bind(process.stdout) } })`
+    ]
   ] as const) {
     const { status, stdout, stderr } = await runCommand(['wait', '--max', '20s', '--admin', '127.0.0.1:1'], { node: preload(t, code) })
     t.equal(status, 70, name)

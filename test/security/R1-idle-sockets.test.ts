@@ -19,8 +19,11 @@ t.test(`${IDLE} idle sockets, and others are served as before`, { skip }, async 
   const upstream = await startUpstream(t, { respond: () => OK })
   const folder = temporaryFolder(t)
   const file = join(folder, 'countersign.jsonc')
-  writeFileSync(file, `{ "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "accessLog": false, "limits": { "connections": ${IDLE + 1}, "requests": 100 },
-    "routes": [{ "prefix": "/", "upstream": "${upstream.origin}" }] }`)
+  writeFileSync(
+    file,
+    `{ "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "accessLog": false, "limits": { "connections": ${IDLE + 1}, "requests": 100 },
+    "routes": [{ "prefix": "/", "upstream": "${upstream.origin}" }] }`
+  )
   const daemon = startDaemon(['serve', '-c', file], { cwd: folder })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
@@ -50,6 +53,10 @@ t.test(`${IDLE} idle sockets, and others are served as before`, { skip }, async 
   const over = await rawRequest(port, get)
   t.match(over, { statusCode: 503, text: /CS_OVERLOADED/ })
   t.match(over.header('retry-after'), /^\d+$/)
-  t.match(await rawRequest(adminPort, message('GET /ready HTTP/1.1', [`Host: 127.0.0.1:${adminPort}`])), { statusCode: 200 }, 'probes are served')
+  t.match(
+    await rawRequest(adminPort, message('GET /ready HTTP/1.1', [`Host: 127.0.0.1:${adminPort}`])),
+    { statusCode: 200 },
+    'probes are served'
+  )
   for (const client of [worker, ...idle]) client.destroy()
 })

@@ -23,7 +23,10 @@ const skip = needed ? false : 'no /proc, or no prlimit'
 
 t.test('a crowd over ulimit -n hears 503, probes do not notice it', { skip }, async (t) => {
   const { daemon, port, adminPort } = await start(t)
-  t.match(await daemon.line('fewer connections than limits.connections are served, since this process may open so few files; raise ulimit -n'), { level: 'warn', openFiles: FILES, connections: 64 })
+  t.match(
+    await daemon.line('fewer connections than limits.connections are served, since this process may open so few files; raise ulimit -n'),
+    { level: 'warn', openFiles: FILES, connections: 64 }
+  )
   const kept: RawClient[] = []
   const crowd = await Promise.all(Array.from({ length: CROWD }, () => connectRaw(port).catch(() => undefined)))
   for (const client of crowd) {
@@ -79,11 +82,16 @@ t.test('without a single descriptor left nothing crashes or spins, and it recove
   for (const one of [held, client, probe]) one.destroy()
 })
 
-async function start (t: Test): Promise<{ readonly daemon: Daemon, readonly upstream: RecordingUpstream, readonly port: number, readonly adminPort: number }> {
+async function start (
+  t: Test
+): Promise<{ readonly daemon: Daemon; readonly upstream: RecordingUpstream; readonly port: number; readonly adminPort: number }> {
   const upstream = await startUpstream(t)
   const folder = temporaryFolder(t)
   const file = join(folder, 'countersign.jsonc')
-  writeFileSync(file, `{ "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "routes": [{ "prefix": "/", "upstream": "${upstream.origin}" }] }`)
+  writeFileSync(
+    file,
+    `{ "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "routes": [{ "prefix": "/", "upstream": "${upstream.origin}" }] }`
+  )
   const daemon = startDaemon(['serve', '-c', file], { cwd: folder, openFiles: FILES })
   t.teardown(async () => {
     daemon.kill('SIGKILL')

@@ -104,7 +104,9 @@ t.test('a client that never reads its response is cut off, with its connection u
   const { proxy, upstream } = await pair(t, { timeouts: { stillMs: 400 }, config: { limits: { connections: 100, requests: 2 } } })
   const total = 20 * MEGABYTE
   upstream.respond = ({ target, send }) => {
-    if (target === '/large') send(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${total}\r\n\r\n`), Buffer.alloc(total, 'x')]))
+    if (target === '/large') {
+      send(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${total}\r\n\r\n`), Buffer.alloc(total, 'x')]))
+    }
     return target === '/large' ? undefined : OK
   }
   const [never, slow] = await Promise.all([connectRaw(proxy.port), connectRaw(proxy.port)])
@@ -123,12 +125,20 @@ t.test('a client that never reads its response is cut off, with its connection u
   })
   await Promise.race(upstream.exchanges.map(({ connection }) => connection.closed))
   await isServed(t, proxy)
-  await new Promise<void>((resolve) => { slow.socket.on('data', () => { if (received >= total) resolve() }).on('close', () => { resolve() }) })
+  await new Promise<void>((resolve) => {
+    slow.socket
+      .on('data', () => {
+        if (received >= total) resolve()
+      })
+      .on('close', () => {
+        resolve()
+      })
+  })
   t.equal(received, total, 'slow is not still')
   for (const client of [never, slow]) client.destroy()
 })
 
-async function pair (t: Test, options: Partial<ProxyOptions>): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
+async function pair (t: Test, options: Partial<ProxyOptions>): Promise<{ readonly proxy: TestProxy; readonly upstream: RecordingUpstream }> {
   const upstream = await startUpstream(t)
   const routes = (options.routes ?? [{ upstream: '', bindings: [BEARER] }]).map((route) => ({ ...route, upstream: upstream.origin }))
   return { upstream, proxy: await startProxy(t, { ...options, routes }) }

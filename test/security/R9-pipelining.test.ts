@@ -26,7 +26,12 @@ t.test('a full listener outlives a request with an upgrade behind it, at the pro
   for (const place of [port, adminPort]) {
     const crowd = await Promise.all(Array.from({ length: place === port ? 2 : ADMIN_CONNECTIONS }, () => connectRaw(place)))
     for (const host of [`127.0.0.1:${place}`, 'evil.example']) {
-      for (const behind of [message('GET /x HTTP/1.1', [`Host: ${host}`, ...UPGRADE]), message('CONNECT a:1 HTTP/1.1', [`Host: ${host}`]), message('POST /x HTTP/1.1', [`Host: ${host}`, 'Content-Length: 9'], 'abc'), 'nonsense\r\n\r\n']) {
+      for (const behind of [
+        message('GET /x HTTP/1.1', [`Host: ${host}`, ...UPGRADE]),
+        message('CONNECT a:1 HTTP/1.1', [`Host: ${host}`]),
+        message('POST /x HTTP/1.1', [`Host: ${host}`, 'Content-Length: 9'], 'abc'),
+        'nonsense\r\n\r\n'
+      ]) {
         for (const first of ['', message('GET /x HTTP/1.1', [`Host: ${host}`])]) {
           const client = await connectRaw(place)
           client.send(first + behind)
@@ -47,13 +52,20 @@ t.test('silent connections do not keep probes out of the admin listener', async 
   kept.send(live)
   t.match(await kept.response(), { statusCode: 200 })
   // Nothing, half a header, half a body that nobody reads, an answered request.
-  for (const bytes of ['', 'GET / HTTP/1.1\r\nX: ', message('GET /live HTTP/1.1', [`Host: 127.0.0.1:${adminPort}`, 'Content-Length: 100'], 'abc'), live]) {
+  for (const bytes of [
+    '',
+    'GET / HTTP/1.1\r\nX: ',
+    message('GET /live HTTP/1.1', [`Host: 127.0.0.1:${adminPort}`, 'Content-Length: 100'], 'abc'),
+    live
+  ]) {
     const crowd: RawClient[] = []
     for (let count = 0; count < ADMIN_CONNECTIONS + 16; count++) {
       const client = await connectRaw(adminPort)
       client.send(bytes)
       crowd.push(client)
-      if (count % 16 === 15) t.match(await rawRequest(adminPort, live), { statusCode: 200 }, `among ${count + 1} of ${JSON.stringify(bytes.slice(0, 30))}`)
+      if (count % 16 === 15) {
+        t.match(await rawRequest(adminPort, live), { statusCode: 200 }, `among ${count + 1} of ${JSON.stringify(bytes.slice(0, 30))}`)
+      }
     }
     for (const client of crowd) client.destroy()
   }
@@ -90,7 +102,10 @@ t.test('a client that leaves in the middle of a pipeline costs nothing: no place
       t.match(await rawRequest(port, message('GET /x HTTP/1.1', [`Host: 127.0.0.1:${port}`])), { statusCode: 503 }, 'three are in flight')
       for (const client of clients) client[how]()
       await Promise.all(upstream.exchanges.slice(before).map(({ connection }) => connection.closed))
-      await until('their places', async () => (await rawRequest(port, message('GET /x HTTP/1.1', [`Host: 127.0.0.1:${port}`]))).statusCode === 200)
+      await until(
+        'their places',
+        async () => (await rawRequest(port, message('GET /x HTTP/1.1', [`Host: 127.0.0.1:${port}`]))).statusCode === 200
+      )
       t.equal(upstream.exchanges.slice(before).filter(({ target }) => target === '/held').length, 3, 'what was behind them was never sent')
     }
     // Refused ones alone, as many as there are; and one connection can have one place.
@@ -106,7 +121,10 @@ t.test('a client that leaves in the middle of a pipeline costs nothing: no place
     for (const other of others) other.send(held)
     await upstream.until(() => upstream.exchanges.length === before + 3)
     for (const one of [greedy, ...others]) one[how]()
-    await until('their places', async () => (await rawRequest(port, message('GET /x HTTP/1.1', [`Host: 127.0.0.1:${port}`]))).statusCode === 200)
+    await until(
+      'their places',
+      async () => (await rawRequest(port, message('GET /x HTTP/1.1', [`Host: 127.0.0.1:${port}`]))).statusCode === 200
+    )
   }
   await isAlive(t, { daemon, port, adminPort })
 })
@@ -115,7 +133,10 @@ async function start (t: Test, limits: { readonly connections: number, readonly 
   const upstream = await startUpstream(t)
   const folder = temporaryFolder(t)
   const file = join(folder, 'countersign.jsonc')
-  writeFileSync(file, `{ "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "limits": ${JSON.stringify(limits)}, "routes": [{ "prefix": "/", "upstream": "${upstream.origin}" }] }`)
+  writeFileSync(
+    file,
+    `{ "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "limits": ${JSON.stringify(limits)}, "routes": [{ "prefix": "/", "upstream": "${upstream.origin}" }] }`
+  )
   const daemon = startDaemon(['serve', '-c', file], { cwd: folder })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
@@ -127,7 +148,8 @@ async function start (t: Test, limits: { readonly connections: number, readonly 
 }
 
 async function isAlive (t: Test, { daemon, port, adminPort }: Omit<Scene, 'upstream'>): Promise<void> {
-  const statusOf = async (place: number, path: string): Promise<number | undefined> => (await rawRequest(place, message(`GET ${path} HTTP/1.1`, [`Host: 127.0.0.1:${place}`])).catch(() => undefined))?.statusCode
+  const statusOf = async (place: number, path: string): Promise<number | undefined> =>
+    (await rawRequest(place, message(`GET ${path} HTTP/1.1`, [`Host: 127.0.0.1:${place}`])).catch(() => undefined))?.statusCode
   await until('the proxy to serve', async () => await statusOf(port, '/x') === 200)
   t.equal(await statusOf(adminPort, '/live'), 200)
   t.same(daemon.lines().filter(({ level }) => level === 'error' || level === 'fatal'), [])

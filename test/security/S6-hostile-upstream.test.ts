@@ -138,7 +138,19 @@ t.test('a response that comes before its request belongs to nobody', async (t) =
 
 t.test('chunks that are none break the response, and their connection', async (t) => {
   const { proxy, upstream } = await pair(t)
-  for (const chunks of ['zz\r\nevil\r\n0\r\n\r\n', '-2\r\nok\r\n0\r\n\r\n', '0x2\r\nok\r\n0\r\n\r\n', ' 2\r\nok\r\n0\r\n\r\n', '2\nok\n0\n\n', '2\r\nokay\r\n0\r\n\r\n', '10000000000000000\r\nok\r\n0\r\n\r\n', '2;a\nb\r\nok\r\n0\r\n\r\n', '2\r\nok\r\n0\r\nX Y: 1\r\n\r\n', '2\r\nok\r\n0\r\nContent-Length: 4\r\n\r\nevil', '2\r\nok\r\n0\r\nX-T: 1\n\r\n\r\n']) {
+  for (const chunks of [
+    'zz\r\nevil\r\n0\r\n\r\n',
+    '-2\r\nok\r\n0\r\n\r\n',
+    '0x2\r\nok\r\n0\r\n\r\n',
+    ' 2\r\nok\r\n0\r\n\r\n',
+    '2\nok\n0\n\n',
+    '2\r\nokay\r\n0\r\n\r\n',
+    '10000000000000000\r\nok\r\n0\r\n\r\n',
+    '2;a\nb\r\nok\r\n0\r\n\r\n',
+    '2\r\nok\r\n0\r\nX Y: 1\r\n\r\n',
+    '2\r\nok\r\n0\r\nContent-Length: 4\r\n\r\nevil',
+    '2\r\nok\r\n0\r\nX-T: 1\n\r\n\r\n'
+  ]) {
     upstream.respond = () => `${CHUNKED}${chunks}`
     const client = await connectRaw(proxy.port)
     client.send(get(proxy))
@@ -153,7 +165,8 @@ t.test('a compressed bomb passes as it is: nobody here unpacks it', async (t) =>
   // 10 MB of zeros in 10 kB: unpacked by a proxy that looks into answers, passed by one that does not.
   const bomb = gzipSync(Buffer.alloc(10 * MEGABYTE))
   const { proxy, upstream } = await pair(t)
-  upstream.respond = () => Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${bomb.length}\r\n\r\n`), bomb])
+  upstream.respond = () =>
+    Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${bomb.length}\r\n\r\n`), bomb])
   const response = await rawRequest(proxy.port, get(proxy))
   t.equal(response.header('content-encoding'), 'gzip')
   t.ok(response.body.equals(bomb))
@@ -169,7 +182,8 @@ t.test('a reason that would not fit into a client\'s buffers is left out', async
 
 t.test('what an upstream hides in headers and trailers does not change the client\'s connection', async (t) => {
   const { proxy, upstream } = await pair(t)
-  upstream.respond = () => 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close, X-Gone\r\nKeep-Alive: timeout=1\r\nX-Gone: 1\r\nProxy-Connection: close\r\nTrailer: Connection, X-T\r\n\r\n2\r\nok\r\n0\r\nConnection: close\r\nX-T: 1\r\n\r\n'
+  upstream.respond = () =>
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close, X-Gone\r\nKeep-Alive: timeout=1\r\nX-Gone: 1\r\nProxy-Connection: close\r\nTrailer: Connection, X-T\r\n\r\n2\r\nok\r\n0\r\nConnection: close\r\nX-T: 1\r\n\r\n'
   const client = await connectRaw(proxy.port)
   for (let turn = 0; turn < 2; turn++) {
     client.send(get(proxy))
@@ -181,7 +195,7 @@ t.test('what an upstream hides in headers and trailers does not change the clien
   client.destroy()
 })
 
-async function pair (t: Test, route: Partial<TestRoute> = {}): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
+async function pair (t: Test, route: Partial<TestRoute> = {}): Promise<{ readonly proxy: TestProxy; readonly upstream: RecordingUpstream }> {
   const upstream = await startUpstream(t)
   return { upstream, proxy: await startProxy(t, { routes: [{ bindings: [BEARER], ...route, upstream: upstream.origin }] }) }
 }
@@ -198,7 +212,11 @@ async function isClean (t: Test, proxy: TestProxy, upstream: RecordingUpstream, 
   const hostile: ScriptedResponse = upstream.respond
   const { connection } = upstream.last
   upstream.respond = ({ target }) => respondWith('200 OK', ['Connection: close'], `clean ${target}`)
-  t.match(await rawRequest(proxy.port, message('GET /next HTTP/1.1', [host(proxy)])), { statusCode: 200, text: 'clean /next', complete: true }, `${what}: the next request`)
+  t.match(
+    await rawRequest(proxy.port, message('GET /next HTTP/1.1', [host(proxy)])),
+    { statusCode: 200, text: 'clean /next', complete: true },
+    `${what}: the next request`
+  )
   t.not(upstream.last.connection, connection, `${what}: another connection`)
   t.equal(upstream.last.connection.exchanges.length, 1, `${what}: a new one`)
   upstream.respond = hostile

@@ -12,11 +12,21 @@ t.test('half a response is an error to the client, on every framing and for ever
   const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER] }] })
   const host = `Host: localhost:${proxy.port}`
   for (const half of [
-    'Content-Length: 10\r\n\r\nabc', 'Content-Length: 10\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n', 'Transfer-Encoding: chunked\r\n\r\n5\r\nab', 'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0', 'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n'
+    'Content-Length: 10\r\n\r\nabc',
+    'Content-Length: 10\r\n\r\n',
+    'Transfer-Encoding: chunked\r\n\r\n',
+    'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+    'Transfer-Encoding: chunked\r\n\r\n5\r\nab',
+    'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0',
+    'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n'
   ]) {
     for (const end of ['end', 'resetAndDestroy'] as const) {
       upstream.respond = ({ connection: { socket } }) => {
-        socket.write(`HTTP/1.1 200 OK\r\n${half}`, () => { setImmediate(() => { socket[end]() }) })
+        socket.write(`HTTP/1.1 200 OK\r\n${half}`, () => {
+          setImmediate(() => {
+            socket[end]()
+          })
+        })
         return undefined
       }
       const what = `${JSON.stringify(half)}, ${end}`

@@ -29,28 +29,46 @@ t.test('nothing is sent to whoever cannot prove who it is', async (t) => {
     name: trusted.issue({ names: ['api.example.com', '127.0.0.2'] }),
     authority: other.issue({ names: ['127.0.0.1'] })
   }
-  const impostors = await Promise.all(Object.entries(certificates).map(async ([name, tls]) => ({ name, upstream: await startUpstream(t, { tls, http: false }) })))
+  const impostors = await Promise.all(
+    Object.entries(certificates).map(async ([name, tls]) => ({ name, upstream: await startUpstream(t, { tls, http: false }) }))
+  )
   const genuine = await startUpstream(t, { tls: trusted.issue({ names: ['127.0.0.1'] }) })
   const plain = await startUpstream(t)
   const file = join(folder, 'countersign.jsonc')
-  writeFileSync(file, JSON.stringify({
-    listen: '127.0.0.1:0',
-    admin: 'off',
-    credentials: {
-      key: { type: 'static', value: 'CANARY-KEY-1' },
-      ...Object.fromEntries(impostors.flatMap(({ name, upstream }) => [
-        [`oauth-${name}`, { type: 'oauth2', tokenUrl: `${upstream.origin}/token`, clientId: 'me', clientSecret: 'CANARY-SECRET-2' }],
-        [`cognito-${name}`, { type: 'cognito', userPoolId: 'eu-west-1_AbCdEf123', clientId: 'me', username: 'me', password: 'CANARY-PW-3', authFlow: 'password', endpoint: upstream.origin }]
-      ]))
-    },
-    routes: [
-      { prefix: '/good', upstream: genuine.origin, credential: 'key', tls: { ca } },
-      ...impostors.flatMap(({ name, upstream }) => [
-        { prefix: `/${name}`, upstream: upstream.origin, credential: 'key', tls: { ca } },
-        ...['oauth', 'cognito'].map((kind) => ({ prefix: `/${kind}-${name}`, upstream: plain.origin, credential: `${kind}-${name}` }))
-      ])
-    ]
-  }))
+  writeFileSync(
+    file,
+    JSON.stringify({
+      listen: '127.0.0.1:0',
+      admin: 'off',
+      credentials: {
+        key: { type: 'static', value: 'CANARY-KEY-1' },
+        ...Object.fromEntries(
+          impostors.flatMap(({ name, upstream }) => [
+            [`oauth-${name}`, { type: 'oauth2', tokenUrl: `${upstream.origin}/token`, clientId: 'me', clientSecret: 'CANARY-SECRET-2' }],
+            [
+              `cognito-${name}`,
+              {
+                type: 'cognito',
+                userPoolId: 'eu-west-1_AbCdEf123',
+                clientId: 'me',
+                username: 'me',
+                password: 'CANARY-PW-3',
+                authFlow: 'password',
+                endpoint: upstream.origin
+              }
+            ]
+          ])
+        )
+      },
+      routes: [
+        { prefix: '/good', upstream: genuine.origin, credential: 'key', tls: { ca } },
+        ...impostors.flatMap(({ name, upstream }) => [
+          { prefix: `/${name}`, upstream: upstream.origin, credential: 'key', tls: { ca } },
+          ...['oauth', 'cognito'].map((kind) => ({ prefix: `/${kind}-${name}`, upstream: plain.origin, credential: `${kind}-${name}` }))
+        ])
+      ]
+    })
+  )
   const daemon = startDaemon(['serve', '-c', file], { cwd: folder, env: { NODE_EXTRA_CA_CERTS: ca, NODE_TLS_REJECT_UNAUTHORIZED: '0' } })
   t.teardown(async () => {
     daemon.kill('SIGKILL')
@@ -66,8 +84,14 @@ t.test('nothing is sent to whoever cannot prove who it is', async (t) => {
   t.match(await ask('/good/x'), { statusCode: 200 }, 'the authority of the route is trusted')
   for (const { name, upstream } of impostors) {
     t.same(await ask(`/${name}/x`), { statusCode: 502, code: 'CS_UPSTREAM_TLS' }, name)
-    t.same(await ask(`/${name}/x`, 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x', 'Sec-WebSocket-Version: 13'), { statusCode: 502, code: 'CS_UPSTREAM_TLS' }, `${name}, an upgrade`)
-    for (const kind of ['oauth', 'cognito']) t.same(await ask(`/${kind}-${name}/x`), { statusCode: 503, code: 'CS_TOKEN_UNAVAILABLE' }, `${name}, ${kind}`)
+    t.same(
+      await ask(`/${name}/x`, 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x', 'Sec-WebSocket-Version: 13'),
+      { statusCode: 502, code: 'CS_UPSTREAM_TLS' },
+      `${name}, an upgrade`
+    )
+    for (const kind of ['oauth', 'cognito']) {
+      t.same(await ask(`/${kind}-${name}/x`), { statusCode: 503, code: 'CS_TOKEN_UNAVAILABLE' }, `${name}, ${kind}`)
+    }
     t.ok(upstream.accepted >= 4, `${name} was tried by each`)
     t.equal(upstream.received, '', `${name}: zero bytes of HTTP`)
   }

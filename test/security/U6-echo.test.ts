@@ -15,14 +15,30 @@ const BASIC: Binding = { scheme: { type: 'http', scheme: 'basic' }, value: { typ
 const CREDENTIALS = [{ name: 'basic', type: 'static', value: new Secret(Buffer.from(BASIC_PAIR).toString('base64')) }] as const
 
 t.test('every placement: what the upstream says of the request holds no credential', async (t) => {
-  const placements: ReadonlyArray<readonly [name: string, binding: Binding, request: string, lines: readonly string[], body: string, secret: string]> = [
+  const placements: ReadonlyArray<
+    readonly [name: string, binding: Binding, request: string, lines: readonly string[], body: string, secret: string]
+  > = [
     ['bearer', BEARER, 'GET /x HTTP/1.1', [], '', CANARY.token],
     ['basic', BASIC, 'GET /x HTTP/1.1', [], '', Buffer.from(BASIC_PAIR).toString('base64')],
     ['header', apiKey('header', 'X-Api-Key'), 'GET /x HTTP/1.1', [], '', CANARY.key],
     ['query', apiKey('query', 'key', 'CANARY/KEY+47=11'), 'GET /x?a=1 HTTP/1.1', [], '', 'CANARY%2FKEY%2B47%3D11'],
     ['cookie', apiKey('cookie', 'session', 'CANARY/KEY 4711'), 'GET /x HTTP/1.1', [], '', 'CANARY%2FKEY%204711'],
-    ['JSON body', apiKey('query', 'key', 'CANARY"KEY\\4711'), 'POST /x HTTP/1.1', ['Content-Type: application/json', 'Content-Length: 7'], '{"a":1}', 'CANARY\\"KEY\\\\4711'],
-    ['form body', apiKey('query', 'key', 'CANARY KEY/4711'), 'POST /x HTTP/1.1', ['Content-Type: application/x-www-form-urlencoded', 'Content-Length: 3'], 'a=1', 'CANARY%20KEY%2F4711']
+    [
+      'JSON body',
+      apiKey('query', 'key', 'CANARY"KEY\\4711'),
+      'POST /x HTTP/1.1',
+      ['Content-Type: application/json', 'Content-Length: 7'],
+      '{"a":1}',
+      'CANARY\\"KEY\\\\4711'
+    ],
+    [
+      'form body',
+      apiKey('query', 'key', 'CANARY KEY/4711'),
+      'POST /x HTTP/1.1',
+      ['Content-Type: application/x-www-form-urlencoded', 'Content-Length: 3'],
+      'a=1',
+      'CANARY%20KEY%2F4711'
+    ]
   ]
   for (const [name, binding, start, lines, body, secret] of placements) {
     const { proxy, upstream } = await pair(t, echo, { bindings: [binding] })
@@ -34,7 +50,11 @@ t.test('every placement: what the upstream says of the request holds no credenti
     t.ok(response.text.includes('*'.repeat(secret.length)), `${name}: with stars of the same length`)
     const [, count] = /countersign_scrubbed_total\{route="\/"\} (\d+)/.exec(await proxy.scrape()) ?? []
     t.equal(count, '4', `${name}: header, Location, body, trailer are counted`)
-    t.match(proxy.lines().filter(({ level }) => level === 'warn'), [{ route: '/', msg: 'upstream echoed a credential, which is masked' }], `${name}: told once`)
+    t.match(
+      proxy.lines().filter(({ level }) => level === 'warn'),
+      [{ route: '/', msg: 'upstream echoed a credential, which is masked' }],
+      `${name}: told once`
+    )
     t.notMatch(proxy.logged(), /CANARY/)
     await proxy.close()
   }
@@ -60,7 +80,9 @@ t.test('lengths stay, and a credential that is cut at any byte is masked', async
     upstream.last.send(text.slice(at))
     const response = await client.response()
     if (response.text !== text.replace(CANARY.token, STARS) || !response.complete) t.fail(`cut at ${at}: ${response.text}`)
-    if (response.header('content-length') !== String(text.length) || response.header('etag') !== '"x"') t.fail(`cut at ${at}: ${response.fields.join()}`)
+    if (response.header('content-length') !== String(text.length) || response.header('etag') !== '"x"') {
+      t.fail(`cut at ${at}: ${response.fields.join()}`)
+    }
     client.destroy()
   }
 })
@@ -68,7 +90,12 @@ t.test('lengths stay, and a credential that is cut at any byte is masked', async
 t.test('identity is asked for, ranges are not, and what comes coded all the same is decoded', async (t) => {
   for (const [coding, encode] of [['gzip', gzipSync], ['deflate', deflateSync], ['br', brotliCompressSync]] as const) {
     const body = encode(Buffer.from(`a ${CANARY.token} b`))
-    const { proxy, upstream } = await pair(t, () => Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Encoding: ${coding}\r\nContent-Length: ${body.length}\r\nETag: "x"\r\n\r\n`), body]))
+    const { proxy, upstream } = await pair(t, () =>
+      Buffer.concat([
+        Buffer.from(`HTTP/1.1 200 OK\r\nContent-Encoding: ${coding}\r\nContent-Length: ${body.length}\r\nETag: "x"\r\n\r\n`),
+        body
+      ])
+    )
     const client = await connectRaw(proxy.port)
     for (let turn = 0; turn < 2; turn++) {
       client.send(message('GET / HTTP/1.1', [host(proxy), 'Accept-Encoding: gzip, br', 'Range: bytes=0-9', 'If-Range: "x"']))
@@ -87,7 +114,11 @@ t.test('a client of HTTP/1.0 sees where a decoded body ends, and a broken one as
   const body = gzipSync(Buffer.from(`a ${CANARY.token} b`))
   const head = `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${body.length}\r\n\r\n`
   const whole = await pair(t, () => Buffer.concat([Buffer.from(head), body]))
-  t.match(await rawRequest(whole.proxy.port, message('GET / HTTP/1.0', [host(whole.proxy)])), { text: `a ${STARS} b`, complete: true, framing: 'close' })
+  t.match(await rawRequest(whole.proxy.port, message('GET / HTTP/1.0', [host(whole.proxy)])), {
+    text: `a ${STARS} b`,
+    complete: true,
+    framing: 'close'
+  })
   const half = await pair(t, ({ send: write }) => {
     write(Buffer.concat([Buffer.from(head), body.subarray(0, -9)]))
     return undefined
@@ -102,7 +133,10 @@ t.test('a client of HTTP/1.0 sees where a decoded body ends, and a broken one as
 })
 
 t.test('a coding that nobody can look into is 502, and nothing of it passes', async (t) => {
-  const { proxy } = await pair(t, () => `HTTP/1.1 200 OK\r\nContent-Encoding: exi\r\nX-Echo: ${CANARY.token}\r\nContent-Length: 2\r\n\r\nok`)
+  const { proxy } = await pair(
+    t,
+    () => `HTTP/1.1 200 OK\r\nContent-Encoding: exi\r\nX-Echo: ${CANARY.token}\r\nContent-Length: 2\r\n\r\nok`
+  )
   const response = await send(proxy)
   t.equal(response.statusCode, 502)
   t.match(JSON.parse(response.text), { code: 'CS_UPSTREAM_UNREACHABLE', message: /scrub/ })
@@ -121,7 +155,10 @@ t.test('HEAD, 204, 304 and interim responses are masked in their headers', async
     t.equal(response.statusCode, status)
     t.equal(response.header('x-echo'), STARS)
   }
-  const { proxy } = await pair(t, () => `HTTP/1.1 103 Early Hints\r\nLink: </?t=${CANARY.token}>\r\n\r\nHTTP/1.1 200 ${CANARY.token}\r\nContent-Length: 0\r\n\r\n`)
+  const { proxy } = await pair(
+    t,
+    () => `HTTP/1.1 103 Early Hints\r\nLink: </?t=${CANARY.token}>\r\n\r\nHTTP/1.1 200 ${CANARY.token}\r\nContent-Length: 0\r\n\r\n`
+  )
   const client = await connectRaw(proxy.port)
   client.send(message('GET / HTTP/1.1', [host(proxy)]))
   t.same((await client.head()).fields, [['Link', `</?t=${STARS}>`]])
@@ -203,7 +240,9 @@ t.test('both tokens of a request that was sent twice are masked', async (t) => {
   const credential = createTokenCredential('canary-jwt')
   const { proxy, upstream } = await pair(t, () => {
     const sent = upstream.exchanges.flatMap(({ all }) => all('authorization'))
-    return sent.length === 1 ? 'HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n' : `HTTP/1.1 200 OK\r\nX-Echo: ${sent.join(', ')}\r\nContent-Length: 0\r\n\r\n`
+    return sent.length === 1
+      ? 'HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n'
+      : `HTTP/1.1 200 OK\r\nX-Echo: ${sent.join(', ')}\r\nContent-Length: 0\r\n\r\n`
   }, { bindings: [credential.bearer] }, [credential.options])
   const response = await send(proxy)
   t.equal(response.statusCode, 200)
@@ -213,11 +252,21 @@ t.test('both tokens of a request that was sent twice are masked', async (t) => {
 
 t.test('the handshake of an upgrade is masked, what runs over it is not', async (t) => {
   const { proxy } = await pair(t, ({ all, connection }) => {
-    connection.socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Echo: ${all('authorization').join()}\r\n\r\nframes`)
+    connection.socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Echo: ${all('authorization').join()}\r\n\r\nframes`
+    )
     return undefined
   })
   const client = await connectRaw(proxy.port)
-  client.send(message('GET / HTTP/1.1', [host(proxy), 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']))
+  client.send(
+    message('GET / HTTP/1.1', [
+      host(proxy),
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
+    ])
+  )
   const { fields } = await client.head()
   t.same(fields.find(([name]) => name === 'X-Echo')?.[1], `Bearer ${STARS}`)
   await client.until((bytes) => bytes.includes('frames'))
@@ -230,16 +279,30 @@ function chunkOut (upstream: RecordingUpstream, bytes: Buffer): void {
 
 /** Everything that the upstream got, in a header, a redirect, the body and a trailer. */
 function echo ({ fields, body, target }: UpstreamExchange): string {
-  const secrets = [...fields.filter(([name]) => ['authorization', 'x-api-key', 'cookie'].includes(name.toLowerCase())).map(([, value]) => value), target.includes('key=') ? target : '', body.toString('latin1')].join(' ').trim()
+  const secrets = [
+    ...fields.filter(([name]) => ['authorization', 'x-api-key', 'cookie'].includes(name.toLowerCase())).map(([, value]) => value),
+    target.includes('key=') ? target : '',
+    body.toString('latin1')
+  ]
+    .join(' ')
+    .trim()
   return [
     'HTTP/1.1 200 OK', `X-Echo: ${secrets}`, `Location: https://elsewhere.example/?t=${secrets}`, 'Transfer-Encoding: chunked', '',
     secrets.length.toString(16), secrets, '0', `X-Trailer: ${secrets}`, '', ''
   ].join('\r\n')
 }
 
-async function pair (t: Test, respond: ScriptedResponse, route: Partial<TestRoute> = {}, credentials: Parameters<typeof startProxy>[1]['credentials'] = CREDENTIALS): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
+async function pair (
+  t: Test,
+  respond: ScriptedResponse,
+  route: Partial<TestRoute> = {},
+  credentials: Parameters<typeof startProxy>[1]['credentials'] = CREDENTIALS
+): Promise<{ readonly proxy: TestProxy; readonly upstream: RecordingUpstream }> {
   const upstream = await startUpstream(t, { respond })
-  const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER], scrub: true, ...route }], credentials: credentials ?? [] })
+  const proxy = await startProxy(t, {
+    routes: [{ upstream: upstream.origin, bindings: [BEARER], scrub: true, ...route }],
+    credentials: credentials ?? []
+  })
   return { proxy, upstream }
 }
 

@@ -17,7 +17,12 @@ import { startServer } from '#src/server.ts'
 import { startDaemon } from '../helpers/daemon.ts'
 
 /** Secrets of the configuration below; what of them is on the wire is searched for everywhere. */
-const SECRETS = { TOKEN: 'CANARYJWT4711aaaa', KEY: 'CANARYKEY4711bbbb', PASSWORD: 'CANARYPW4711cccc', CALLER: 'CANARYCALLER4711dddd' } as const
+const SECRETS = {
+  TOKEN: 'CANARYJWT4711aaaa',
+  KEY: 'CANARYKEY4711bbbb',
+  PASSWORD: 'CANARYPW4711cccc',
+  CALLER: 'CANARYCALLER4711dddd'
+} as const
 const BASIC = Buffer.from(`user:${SECRETS.PASSWORD}`).toString('base64')
 const CREDENTIALS = new Map([['token', SECRETS.TOKEN], ['key', SECRETS.KEY], ['basic', BASIC]])
 /** How many routes the configuration has. */
@@ -39,7 +44,13 @@ export async function resist (t: Test, id: string, { spawned }: ResistOptions = 
   const { targets, output, stop } = spawned === true ? await spawnProxy(t) : await startStaged(t)
   await attempt(t, targets, attacks)
   const text = await stop()
-  t.same(new Set([...Object.values(SECRETS), BASIC, ...targets.flatMap(({ canaries }) => canaries)].filter((secret) => output().includes(secret))), new Set(), 'no secret in the log')
+  t.same(
+    new Set(
+      [...Object.values(SECRETS), BASIC, ...targets.flatMap(({ canaries }) => canaries)].filter((secret) => output().includes(secret))
+    ),
+    new Set(),
+    'no secret in the log'
+  )
   t.notMatch(text, 'internal failure')
 }
 
@@ -47,7 +58,13 @@ async function attempt (t: Test, targets: readonly Target[], attacks: readonly A
   const results = await runAttacks({ targets, attacks, deadlineMs: 10_000 })
   const { counts, failures } = createReport(results, targets, { all: attacks })
   t.ok(results.length > 0, 'there is something to try')
-  for (const { route, refused, passed } of counts) t.same(failures.filter((failure) => failure.route === route), [], `${route}: ${refused} refused, ${passed} passed harmlessly`)
+  for (const { route, refused, passed } of counts) {
+    t.same(
+      failures.filter((failure) => failure.route === route),
+      [],
+      `${route}: ${refused} refused, ${passed} passed harmlessly`
+    )
+  }
 }
 
 interface Subject {
@@ -69,7 +86,11 @@ async function startStaged (t: Test): Promise<Subject> {
       done()
     }
   })
-  const server = await startServer({ config: staged.config, log: createLogger({ level: 'trace', destination: stream, readable: false, colour: false }), proxies: {} })
+  const server = await startServer({
+    config: staged.config,
+    log: createLogger({ level: 'trace', destination: stream, readable: false, colour: false }),
+    proxies: {}
+  })
   t.teardown(() => server.stop())
   return {
     targets: staged.targets(server),
@@ -83,7 +104,9 @@ async function startStaged (t: Test): Promise<Subject> {
 
 async function spawnProxy (t: Test): Promise<Subject> {
   const recorders = await Promise.all(Array.from({ length: ROUTES }, () => startRecorder()))
-  t.teardown(async () => { await Promise.all(recorders.map((recorder) => recorder.close())) })
+  t.teardown(async () => {
+    await Promise.all(recorders.map((recorder) => recorder.close()))
+  })
   const text = configText(recorders.map(({ port }) => port))
   const folder = temporary(t)
   writeFileSync(join(folder, 'countersign.jsonc'), text)
@@ -92,11 +115,20 @@ async function spawnProxy (t: Test): Promise<Subject> {
     daemon.kill('SIGKILL')
     await daemon.exit
   })
-  const line = await daemon.line('listening') as { address: string, admin: string, routes: Array<{ address: string }> } // contract section 1
+  const line = (await daemon.line('listening')) as { address: string; admin: string; routes: Array<{ address: string }> } // contract section 1
   const config = load(t, text)
   // What is not in the list of credentials is the key of the OIS.
-  const credentials = new Map([...config.routes.flatMap(({ bindings }) => bindings.flatMap(({ value }) => value.type === 'relay' ? [] : [[value.credential, SECRETS.KEY] as const])), ...CREDENTIALS])
-  const addresses = { address: place(line.address), admin: place(line.admin), routes: line.routes.map(({ address }) => ({ address: place(address) })) }
+  const credentials = new Map([
+    ...config.routes.flatMap(({ bindings }) =>
+      bindings.flatMap(({ value }) => (value.type === 'relay' ? [] : [[value.credential, SECRETS.KEY] as const]))
+    ),
+    ...CREDENTIALS
+  ])
+  const addresses = {
+    address: place(line.address),
+    admin: place(line.admin),
+    routes: line.routes.map(({ address }) => ({ address: place(address) }))
+  }
   return {
     targets: targetsOf(config, addresses, recorders, credentials, SECRETS.CALLER),
     output: () => daemon.stdout() + daemon.stderr(),

@@ -20,23 +20,51 @@ interface Package {
 
 /** Everything below has a hole that concerns a proxy. */
 const FLOORS: ReadonlyArray<readonly [name: string, floor: string, why: string]> = [
-  ['fastify', '5.12.8', 'CVE-2026-107832 and CVE-2026-84428 (case of header schemas), CVE-2026-3635 (X-Forwarded spoofing), bypasses by content type'],
-  ['@fastify/http-proxy', '11.6.3', 'CVE-2026-85124 (backslash dot segments), CVE-2026-16117 (encoded prefix), CVE-2026-15631 (traversal by WebSocket)'],
-  ['@fastify/reply-from', '12.6.5', 'CVE-2026-16158 (URL cache across upstreams, before 12.6.4), fastify/fastify-http-proxy#474 (unread body, before 12.6.3), CVE-2026-33805 (stripping by Connection, up to 12.6.1)'],
+  [
+    'fastify',
+    '5.12.8',
+    'CVE-2026-107832 and CVE-2026-84428 (case of header schemas), CVE-2026-3635 (X-Forwarded spoofing), bypasses by content type'
+  ],
+  [
+    '@fastify/http-proxy',
+    '11.6.3',
+    'CVE-2026-85124 (backslash dot segments), CVE-2026-16117 (encoded prefix), CVE-2026-15631 (traversal by WebSocket)'
+  ],
+  [
+    '@fastify/reply-from',
+    '12.6.5',
+    'CVE-2026-16158 (URL cache across upstreams, before 12.6.4), fastify/fastify-http-proxy#474 (unread body, before 12.6.3), CVE-2026-33805 (stripping by Connection, up to 12.6.1)'
+  ],
   ['undici', '7.29.0', 'CVE-2026-1527 (CR LF in an upgrade) and what was fixed since'],
   ['amazon-cognito-identity-js', '6.3.21', 'pinned: what test/vectors has of its SRP was recorded with this version']
 ]
 
 /** Fixed versions that cannot be had yet: what is done instead, and the test that proves it. */
 const MITIGATED: ReadonlyArray<readonly [name: string, wanted: string, why: string, instead: string, test: string, title: string]> = [
-  ['@fastify/reply-from', '12.7.0', 'CVE-2026-107318: TLS verification is off by default', 'it never makes a connection: our own dispatcher does', 'test/upstream/connect.test.ts', 'U1: a certificate that is '],
-  ['@fastify/http-proxy', '11.6.6', 'CVE-2026-120213: an encoded slash in a parametric prefix', 'no request path meets its router: it is given one name of our own making', 'test/proxy/route.test.ts', 'an allow list is matched on the bytes that are sent']
+  [
+    '@fastify/reply-from',
+    '12.7.0',
+    'CVE-2026-107318: TLS verification is off by default',
+    'it never makes a connection: our own dispatcher does',
+    'test/upstream/connect.test.ts',
+    'U1: a certificate that is '
+  ],
+  [
+    '@fastify/http-proxy',
+    '11.6.6',
+    'CVE-2026-120213: an encoded slash in a parametric prefix',
+    'no request path meets its router: it is given one name of our own making',
+    'test/proxy/route.test.ts',
+    'an allow list is matched on the bytes that are sent'
+  ]
 ]
 
 const LICENCES = new Set(['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'MIT'])
 
 const lock = JSON.parse(readFileSync(`${ROOT}package-lock.json`, 'utf8')) as { readonly packages: Readonly<Record<string, Package>> } // the format of npm's lockfile, version 3
-const packages = Object.entries(lock.packages).filter(([path]) => path !== '').map(([path, facts]) => ({ name: path.replace(/^.*node_modules\//, ''), ...facts }))
+const packages = Object.entries(lock.packages)
+  .filter(([path]) => path !== '')
+  .map(([path, facts]) => ({ name: path.replace(/^.*node_modules\//, ''), ...facts }))
 const shipped = packages.filter(({ dev }) => dev !== true)
 
 t.test('no shipped package is older than its floor', async (t) => {
@@ -56,7 +84,16 @@ t.test('a hole whose fix cannot be had is closed here, and a test proves it', as
 })
 
 t.test('versions are compared by number', async (t) => {
-  t.same([['7.29.0', '7.29.0'], ['7.30.2', '7.29.0'], ['10.0.0', '9.9.9'], ['7.9.0', '7.29.0'], ['7.29.0-rc.1', '7.29.0']].map(([one = '', other = '']) => isAtLeast(one, other)), [true, true, true, false, false])
+  t.same(
+    [
+      ['7.29.0', '7.29.0'],
+      ['7.30.2', '7.29.0'],
+      ['10.0.0', '9.9.9'],
+      ['7.9.0', '7.29.0'],
+      ['7.29.0-rc.1', '7.29.0']
+    ].map(([one = '', other = '']) => isAtLeast(one, other)),
+    [true, true, true, false, false]
+  )
 })
 
 t.test('nothing that is installed runs a script, but for the bundler, which is not shipped and does without', async (t) => {
@@ -76,7 +113,10 @@ t.test('every licence of what is shipped is a known, permissive one', async (t) 
 
 t.test('the bill of materials is made of the lockfile alone', async (t) => {
   const text = execFileSync('npm', ['run', '--silent', 'sbom'], { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-  const { bomFormat, components } = JSON.parse(text) as { readonly bomFormat: string, readonly components: ReadonlyArray<{ readonly name: string, readonly version: string }> }
+  const { bomFormat, components } = JSON.parse(text) as {
+    readonly bomFormat: string
+    readonly components: ReadonlyArray<{ readonly name: string; readonly version: string }>
+  }
   t.equal(bomFormat, 'CycloneDX')
   const listed = new Set(components.map(({ name, version }) => `${name}@${version}`))
   t.same(shipped.filter(({ name, version = '' }) => !listed.has(`${name}@${version}`)).map(({ name }) => name), [])

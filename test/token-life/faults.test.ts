@@ -16,7 +16,8 @@ const BURST = 5
 for (const kind of ['cognito', 'oauth2'] as const) {
   for (const [name, fault] of Object.entries(FAULTS)) {
     const code = fault.codes[kind]
-    const error = fault.class === 'transient' ? { status: 503, code: 'CS_TOKEN_UNAVAILABLE' } : { status: 502, code: 'CS_CREDENTIAL_REJECTED' }
+    const error =
+      fault.class === 'transient' ? { status: 503, code: 'CS_TOKEN_UNAVAILABLE' } : { status: 502, code: 'CS_CREDENTIAL_REJECTED' }
     const recoveryMs = fault.class === 'transient' ? 61_000 : 15 * MINUTE
 
     t.test(`${kind}: ${name}`, async t => {
@@ -128,7 +129,11 @@ async function isServed (t: Test, scene: Scene, traffic: typeof TRAFFIC[number])
   t.ok((await burst(scene, traffic)).every(({ status }) => status === 200), 'clients are served')
 }
 
-function isRefused (t: Test, responses: Awaited<ReturnType<typeof burst>>, { status, code }: { readonly status: number, readonly code: string }): void {
+function isRefused (
+  t: Test,
+  responses: Awaited<ReturnType<typeof burst>>,
+  { status, code }: { readonly status: number; readonly code: string }
+): void {
   for (const response of responses) {
     t.match(response, { status, headers: { 'proxy-status': /^countersign; error=/ } })
     t.match(JSON.parse(response.body), { statusCode: status, code })

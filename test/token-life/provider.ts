@@ -70,22 +70,64 @@ const page = (status: number): string => respond(status, HTML, { 'Content-Type':
 const TOKEN = issued()
 
 /** Faults by name, with the code that `/status` then shows. */
-export const FAULTS: Readonly<Record<string, Fault & { readonly class: 'transient' | 'rejected', readonly codes: Readonly<Record<Kind, string>>, readonly hangs?: true }>> = {
-  'an error of the service': transient({ type: 'error', code: 'InternalErrorException', message: '', status: 500 }, respond(500, {}), 'InternalErrorException', 'ServerError'),
-  'a gateway\'s 502 in HTML': transient({ type: 'bad-gateway' }, page(502), 'ServerError', 'ServerError'),
-  'a captive portal\'s 200 in HTML': transient({ type: 'captive-portal' }, page(200), 'UnexpectedAnswer', 'UnexpectedAnswer'),
+export const FAULTS: Readonly<
+  Record<
+    string,
+    Fault & { readonly class: 'transient' | 'rejected'; readonly codes: Readonly<Record<Kind, string>>; readonly hangs?: true }
+  >
+> = {
+  'an error of the service': transient(
+    { type: 'error', code: 'InternalErrorException', message: '', status: 500 },
+    respond(500, {}),
+    'InternalErrorException',
+    'ServerError'
+  ),
+  "a gateway's 502 in HTML": transient({ type: 'bad-gateway' }, page(502), 'ServerError', 'ServerError'),
+  "a captive portal's 200 in HTML": transient({ type: 'captive-portal' }, page(200), 'UnexpectedAnswer', 'UnexpectedAnswer'),
   'an empty 200': transient({ type: 'empty' }, respond(200, ''), 'UnexpectedAnswer', 'UnexpectedAnswer'),
   'a 200 without a token': transient({ type: 'no-tokens' }, respond(200, {}), 'UnexpectedAnswer', 'UnexpectedAnswer'),
   'half a response': transient({ type: 'truncated' }, respond(200, '{"access_token":"to'), 'UnexpectedAnswer', 'UnexpectedAnswer'),
   'a reset in the middle of a response': transient({ type: 'reset' }, resetWithin, 'NetworkError', 'NetworkError'),
-  'a connection that is closed without a response': transient({ type: 'drop' }, (socket) => { socket.destroy() }, 'NetworkError', 'NetworkError'),
+  'a connection that is closed without a response': transient(
+    { type: 'drop' },
+    (socket) => {
+      socket.destroy()
+    },
+    'NetworkError',
+    'NetworkError'
+  ),
   'no answer at all': { ...transient({ type: 'hang' }, () => {}, 'Timeout', 'Timeout'), hangs: true },
-  'a redirect': transient({ type: 'redirect', location: 'http://127.0.0.1:1/' }, respond(307, '', { Location: 'http://127.0.0.1:1/' }), 'UnexpectedAnswer', 'Redirected'),
+  'a redirect': transient(
+    { type: 'redirect', location: 'http://127.0.0.1:1/' },
+    respond(307, '', { Location: 'http://127.0.0.1:1/' }),
+    'UnexpectedAnswer',
+    'Redirected'
+  ),
   throttling: transient({ type: 'throttled' }, respond(429, {}), 'TooManyRequestsException', 'TooManyRequests'),
-  'a wrong secret, or throttling in disguise': rejected({ type: 'throttled-in-disguise' }, respond(401, { error: 'invalid_client' }), 'NotAuthorizedException', 'invalid_client'),
-  'a credential that is switched off': rejected({ type: 'error', code: 'NotAuthorizedException', message: 'User is disabled.' }, respond(400, { error: 'unauthorized_client' }), 'NotAuthorizedException', 'unauthorized_client'),
-  'an unknown client': rejected({ type: 'error', code: 'ResourceNotFoundException', message: '' }, respond(401, { error: 'unknown' }), 'ResourceNotFoundException', 'Unauthorized'),
-  'a challenge, or a grant that is not allowed': rejected({ type: 'challenge', name: 'SMS_MFA' }, respond(403, { error: 'access_denied' }), 'SMS_MFA', 'access_denied')
+  'a wrong secret, or throttling in disguise': rejected(
+    { type: 'throttled-in-disguise' },
+    respond(401, { error: 'invalid_client' }),
+    'NotAuthorizedException',
+    'invalid_client'
+  ),
+  'a credential that is switched off': rejected(
+    { type: 'error', code: 'NotAuthorizedException', message: 'User is disabled.' },
+    respond(400, { error: 'unauthorized_client' }),
+    'NotAuthorizedException',
+    'unauthorized_client'
+  ),
+  'an unknown client': rejected(
+    { type: 'error', code: 'ResourceNotFoundException', message: '' },
+    respond(401, { error: 'unknown' }),
+    'ResourceNotFoundException',
+    'Unauthorized'
+  ),
+  'a challenge, or a grant that is not allowed': rejected(
+    { type: 'challenge', name: 'SMS_MFA' },
+    respond(403, { error: 'access_denied' }),
+    'SMS_MFA',
+    'access_denied'
+  )
 }
 
 function transient (cognito: CognitoFault, oauth2: Reply, ...[cognitoCode, oauth2Code]: [string, string]) {

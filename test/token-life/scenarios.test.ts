@@ -18,19 +18,23 @@ const DOWN = faultNamed('a connection that is closed without a response')
 type Scenario = (t: Test, scene: Scene, kind: Kind) => Promise<void>
 
 const scenarios: Readonly<Record<string, Scenario>> = {
-  'T1, hashicorp/vault#28305: the provider is away at the start: the proxy listens, is not ready, answers 503, and recovers by itself': async (t, scene) => {
-    scene.suffer(DOWN)
-    scene.start()
-    await scene.idle()
-    t.match(await scene.request(), UNAVAILABLE)
-    t.equal((await scene.ready()).status, 503)
-    scene.recover()
-    await scene.pass(3_000)
-    t.equal((await scene.request()).status, 200)
-    t.equal((await scene.ready()).status, 200)
-  },
+  'T1, hashicorp/vault#28305: the provider is away at the start: the proxy listens, is not ready, answers 503, and recovers by itself':
+    async (t, scene) => {
+      scene.suffer(DOWN)
+      scene.start()
+      await scene.idle()
+      t.match(await scene.request(), UNAVAILABLE)
+      t.equal((await scene.ready()).status, 503)
+      scene.recover()
+      await scene.pass(3_000)
+      t.equal((await scene.request()).status, 200)
+      t.equal((await scene.ready()).status, 200)
+    },
 
-  'hashicorp/vault#15204: the first back-off is two seconds at the longest, and no credential waits more than a minute': async (t, scene) => {
+  'hashicorp/vault#15204: the first back-off is two seconds at the longest, and no credential waits more than a minute': async (
+    t,
+    scene
+  ) => {
     scene.suffer(DOWN)
     scene.start()
     await scene.pass(10 * MINUTE)
@@ -80,7 +84,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   },
 
   'T4, envoyproxy/envoy#42009: a 200 that is rubbish is tried again, and the credential is not called wrong': async (t, scene) => {
-    const rubbish = ['an empty 200', 'a 200 without a token', 'half a response', 'a captive portal\'s 200 in HTML']
+    const rubbish = ['an empty 200', 'a 200 without a token', 'half a response', "a captive portal's 200 in HTML"]
     for (const [index, name] of rubbish.entries()) {
       scene.recover()
       scene.suffer(faultNamed(name))
@@ -106,7 +110,11 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     t.equal((await scene.request()).status, 200)
   },
 
-  'T7, Dapr: two thousand requests after the expiry, five hundred at a time, cause one exchange, and each waits for it': async (t, scene, kind) => {
+  'T7, Dapr: two thousand requests after the expiry, five hundred at a time, cause one exchange, and each waits for it': async (
+    t,
+    scene,
+    kind
+  ) => {
     await begin(scene)
     const before = scene.provider.calls().length
     // Nobody had a reason to wake: the machine slept past the end of the token.
@@ -135,7 +143,10 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     t.match(await scene.request(), REJECTED)
     await scene.pass(31 * MINUTE)
     const start = scene.events[0]?.at ?? NaN
-    t.same(scene.events.map(({ at }) => Math.round((at - start) / 1000)), [0, 5, 905, 1805])
+    t.same(
+      scene.events.map(({ at }) => Math.round((at - start) / 1000)),
+      [0, 5, 905, 1805]
+    )
     t.match(await scene.request(), REJECTED)
   },
 

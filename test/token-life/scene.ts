@@ -39,7 +39,12 @@ export interface Scene {
 }
 
 /** Builds a scene that ends with the test; nothing is fetched before `start`. */
-export async function createScene (t: Test, kind: Kind, worker: ReturnType<typeof startWorker>, respond?: Parameters<typeof startApi>[0]): Promise<Scene> {
+export async function createScene (
+  t: Test,
+  kind: Kind,
+  worker: ReturnType<typeof startWorker>,
+  respond?: Parameters<typeof startApi>[0]
+): Promise<Scene> {
   const provider = await startProvider(t, kind, worker)
   const upstream = await startApi(respond)
   t.teardown(() => upstream.close())
@@ -52,12 +57,18 @@ export async function createScene (t: Test, kind: Kind, worker: ReturnType<typeo
     started: false,
     clock,
     random: () => RANDOM,
-    onFetch: event => {
+    onFetch: (event) => {
       events.push(event)
       heard()
     },
     credentials: [{ name: 'api', type: kind, source: provider.source }],
-    routes: [{ upstream: upstream.url, credential: 'api', bindings: [{ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: 'api' } }] }]
+    routes: [
+      {
+        upstream: upstream.url,
+        credential: 'api',
+        bindings: [{ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: 'api' } }]
+      }
+    ]
   })
 
   const status = (): CredentialStatus => {
@@ -70,7 +81,9 @@ export async function createScene (t: Test, kind: Kind, worker: ReturnType<typeo
 
   async function idle (): Promise<void> {
     while (dueInMs() <= 0) {
-      const next = new Promise<void>(resolve => { heard = resolve })
+      const next = new Promise<void>((resolve) => {
+        heard = resolve
+      })
       if (hangs) {
         await provider.called(events.length + callsBefore)
         await clock.advance(11_000)
@@ -96,9 +109,11 @@ export async function createScene (t: Test, kind: Kind, worker: ReturnType<typeo
     upstream,
     clock,
     events,
-    start: () => { proxy.store.start() },
+    start: () => {
+      proxy.store.start()
+    },
     status,
-    suffer: fault => {
+    suffer: (fault) => {
       provider.suffer(fault)
       hangs = fault.hangs === true
       // From here on every attempt is one call that hangs.

@@ -58,7 +58,9 @@ const SEAL = createCacheSeal(new Secret('ab'.repeat(32)))
 
 /** Who the credential of a configuration file with these fields is. */
 function load (t: Test, credential: Fields): CredentialIdentity {
-  const config = configOf(loadFile(t, { credentials: { a: credential }, routes: [{ prefix: '/', upstream: 'https://x.example', credential: 'a' }] })).credentials.get('a')
+  const config = configOf(
+    loadFile(t, { credentials: { a: credential }, routes: [{ prefix: '/', upstream: 'https://x.example', credential: 'a' }] })
+  ).credentials.get('a')
   if (config === undefined) throw new Error('the configuration has this credential')
   return identityOf(config)
 }
@@ -99,8 +101,9 @@ for (const [type, table] of Object.entries(TABLES)) {
       const without = Object.fromEntries(Object.entries(whole).filter(([name]) => name !== key))
       const [, , identityChange] = table[key] ?? []
       // What is written is the default of some.
-      if (key === 'tokenUse' || key === 'authFlow' || key === 'clientAuth' || key === 'tokenType' || key === 'allowInsecureEndpoint') t.equal(compare(t, before, load(t, without), key), 'same', key)
-      else t.equal(compare(t, before, load(t, without), key), identityChange, key)
+      if (key === 'tokenUse' || key === 'authFlow' || key === 'clientAuth' || key === 'tokenType' || key === 'allowInsecureEndpoint') {
+        t.equal(compare(t, before, load(t, without), key), 'same', key)
+      } else t.equal(compare(t, before, load(t, without), key), identityChange, key)
     }
   })
 }
@@ -126,8 +129,14 @@ t.test('CVE-2026-33496: no two credentials that differ anywhere are one, however
     extra: fc.array(fc.tuple(text, text), { maxLength: 3 }).map(pairs => new Map(pairs.map(([name, value]) => [name, new Secret(value)]))),
     clientSecret: text.map(value => new Secret(value))
   })
-  const spell = ({ extra, clientSecret, ...rest }: { extra: ReadonlyMap<string, Secret>, clientSecret: Secret }): string =>
-    JSON.stringify([Object.entries(rest).filter(([, value]) => value !== undefined).sort(), [...extra].map(([name, value]) => [name, value.reveal()]).sort(), clientSecret.reveal()])
+  const spell = ({ extra, clientSecret, ...rest }: { extra: ReadonlyMap<string, Secret>; clientSecret: Secret }): string =>
+    JSON.stringify([
+      Object.entries(rest)
+        .filter(([, value]) => value !== undefined)
+        .sort(),
+      [...extra].map(([name, value]) => [name, value.reveal()]).sort(),
+      clientSecret.reveal()
+    ])
   fc.assert(fc.property(credential, credential, (one, other) => {
     t.equal(identityChangeOf(identityOf(one), identityOf(other)) === 'same', spell(one) === spell(other))
   }), { numRuns: 500 })

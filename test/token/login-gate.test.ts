@@ -26,26 +26,37 @@ t.test('no more than `concurrency` logins run at the same time', async t => {
 })
 
 t.test('in no second do more than `perSecond` logins start, and they start in the order of arrival', async t => {
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 5 }), fc.array(fc.nat(900), { minLength: 1, maxLength: 40 }), async (perSecond, concurrency, pauses) => {
-    const clock = new FakeClock()
-    const gate = createLoginGate({ clock, concurrency, perSecond })
-    const starts: number[] = []
-    const order: number[] = []
-    let running = 0
-    let most = 0
-    for (const [id, pause] of pauses.entries()) {
-      gate.enter(never()).then(leave => {
-        starts.push(clock.monotonic())
-        order.push(id)
-        most = Math.max(most, ++running)
-        clock.setTimer(() => { running--; leave() }, pause)
-      })
-      await clock.advance(pause % 50)
-    }
-    await clock.advance(120_000)
-    const crowded = starts.some((at, index) => (starts[index + perSecond] ?? Infinity) - at < 1000)
-    return order.length === pauses.length && order.every((id, index) => id === index) && most <= concurrency && !crowded
-  }), { numRuns: 50 })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 7 }),
+      fc.integer({ min: 1, max: 5 }),
+      fc.array(fc.nat(900), { minLength: 1, maxLength: 40 }),
+      async (perSecond, concurrency, pauses) => {
+        const clock = new FakeClock()
+        const gate = createLoginGate({ clock, concurrency, perSecond })
+        const starts: number[] = []
+        const order: number[] = []
+        let running = 0
+        let most = 0
+        for (const [id, pause] of pauses.entries()) {
+          gate.enter(never()).then((leave) => {
+            starts.push(clock.monotonic())
+            order.push(id)
+            most = Math.max(most, ++running)
+            clock.setTimer(() => {
+              running--
+              leave()
+            }, pause)
+          })
+          await clock.advance(pause % 50)
+        }
+        await clock.advance(120_000)
+        const crowded = starts.some((at, index) => (starts[index + perSecond] ?? Infinity) - at < 1000)
+        return order.length === pauses.length && order.every((id, index) => id === index) && most <= concurrency && !crowded
+      }
+    ),
+    { numRuns: 50 }
+  )
   t.pass()
 })
 

@@ -45,7 +45,17 @@ t.test('a hundred real logins: the provider never sees more at once, nor in a se
       name: username,
       type: 'cognito',
       provider: emulator.url,
-      source: createCognitoSource({ userPoolId: POOL_ID, clientId: CLIENT_ID, username: new Secret(username), password: new Secret(password), tokenUse: 'access', endpoint: emulator.url }, worker)
+      source: createCognitoSource(
+        {
+          userPoolId: POOL_ID,
+          clientId: CLIENT_ID,
+          username: new Secret(username),
+          password: new Secret(password),
+          tokenUse: 'access',
+          endpoint: emulator.url
+        },
+        worker
+      )
     })),
     clock,
     random: Math.random,
@@ -68,15 +78,26 @@ t.test('a hundred real logins: the provider never sees more at once, nor in a se
 t.test('a thousand credentials through rounds of refreshes: a timer each, and memory stays where it is', async t => {
   const fake = new FakeClock()
   const { clock, mostTimers } = countTimers(fake)
-  const grant = async (): Promise<Grant> => ({ value: new Secret(randomBytes(1000).toString('hex')), lifetimeMs: 600_000, renewal: { refreshToken: new Secret(randomBytes(500).toString('hex')) } })
+  const grant = async (): Promise<Grant> => ({
+    value: new Secret(randomBytes(1000).toString('hex')),
+    lifetimeMs: 600_000,
+    renewal: { refreshToken: new Secret(randomBytes(500).toString('hex')) }
+  })
   const events = { login: 0, refresh: 0 }
   const store = new CredentialStore({
-    credentials: Array.from({ length: COUNT }, (_, id) => ({ name: `key-${id}`, type: 'cognito', provider: 'https://one.example', source: { login: grant, refresh: grant } })),
+    credentials: Array.from({ length: COUNT }, (_, id) => ({
+      name: `key-${id}`,
+      type: 'cognito',
+      provider: 'https://one.example',
+      source: { login: grant, refresh: grant }
+    })),
     clock,
     random: Math.random,
     log: { info () {}, warn () {}, error () {} },
     logins: { concurrency: 4, perSecond: 20 },
-    onFetch: ({ kind }) => { events[kind] += 1 }
+    onFetch: ({ kind }) => {
+      events[kind] += 1
+    }
   })
   store.start()
   await fake.advance(50_000)

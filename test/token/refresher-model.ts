@@ -112,7 +112,14 @@ class World {
         }
       }
     }
-    return new TokenRefresher({ name: 'orders', source: this.source, clock: counted, random: this.#random, gate: { enter: async () => () => {} }, log: createTestLog() })
+    return new TokenRefresher({
+      name: 'orders',
+      source: this.source,
+      clock: counted,
+      random: this.#random,
+      gate: { enter: async () => () => {} },
+      log: createTestLog()
+    })
   }
 
   /** Time as the provider knows it: with every suspend, and without what was done to the wall clock. */
@@ -193,64 +200,99 @@ const pass = (ms: number): Step => step(`pass ${ms}`, async (model, { clock }) =
 
 const steps: Array<fc.Arbitrary<Step>> = [
   fc.oneof(fc.nat(2 * SECOND), fc.nat(20 * SECOND), fc.nat(10 * MINUTE), fc.nat(2 * HOUR)).map(pass),
-  fc.constantFrom<Verdict>('ok', 'ok', 'late', 'never', 'nothing', 'busy', 'bug', ...CLASSES).map(verdict => step(`provider: ${verdict}`, (_model, world) => { world.verdict = verdict })),
-  fc.constant(step('get', (_model, world) => {
-    world.refresher.get().then(token => { world.receive(token) }, () => {})
-  })),
-  fc.tuple(fc.nat(), fc.constantFrom(0, 2_000, 60_000)).map(([which, leastAgeMs]) => step(`reject ${which}`, (model, world) => {
-    const token = world.given[which % world.given.length]
-    model.explained += 1
-    if (token === undefined) return
-    world.refresher.reject(token, leastAgeMs)
-    world.refresher.another(token).then(other => {
-      if (other === token) world.problem = 'the same token in place of a rejected one'
-      if (other !== undefined) world.receive(other)
-    }, () => { world.problem = 'another threw' })
-  })),
-  fc.integer({ min: -3 * HOUR, max: 3 * HOUR }).map(ms => step(`jump ${ms}`, (model, world) => {
-    model.explained += 1
-    world.clock.jump(ms)
-    world.beginAnew()
-  })),
-  fc.tuple(fc.oneof(fc.nat(2 * MINUTE), fc.nat(3 * HOUR)), fc.boolean()).map(([ms, counted]) => step(`sleep ${ms}${counted ? ', counted' : ''}`, (model, world) => {
-    model.explained += 1
-    world.sleep(ms, counted)
-  })),
-  fc.constant(step('start', (model, world) => {
-    model.explained += 1
-    model.running = true
-    world.beginAnew()
-    world.refresher.start()
-  })),
-  fc.constant(step('stop', (model, world) => {
-    model.running = false
-    world.refresher.stop()
-  })),
-  fc.constant(step('restart', (model, world) => {
-    model.explained += 1
-    model.running = true
-    world.replace()
-    world.refresher.start()
-  }))
+  fc.constantFrom<Verdict>('ok', 'ok', 'late', 'never', 'nothing', 'busy', 'bug', ...CLASSES).map((verdict) =>
+    step(`provider: ${verdict}`, (_model, world) => {
+      world.verdict = verdict
+    })
+  ),
+  fc.constant(
+    step('get', (_model, world) => {
+      world.refresher.get().then(
+        (token) => {
+          world.receive(token)
+        },
+        () => {}
+      )
+    })
+  ),
+  fc.tuple(fc.nat(), fc.constantFrom(0, 2_000, 60_000)).map(([which, leastAgeMs]) =>
+    step(`reject ${which}`, (model, world) => {
+      const token = world.given[which % world.given.length]
+      model.explained += 1
+      if (token === undefined) return
+      world.refresher.reject(token, leastAgeMs)
+      world.refresher.another(token).then(
+        (other) => {
+          if (other === token) world.problem = 'the same token in place of a rejected one'
+          if (other !== undefined) world.receive(other)
+        },
+        () => {
+          world.problem = 'another threw'
+        }
+      )
+    })
+  ),
+  fc.integer({ min: -3 * HOUR, max: 3 * HOUR }).map((ms) =>
+    step(`jump ${ms}`, (model, world) => {
+      model.explained += 1
+      world.clock.jump(ms)
+      world.beginAnew()
+    })
+  ),
+  fc.tuple(fc.oneof(fc.nat(2 * MINUTE), fc.nat(3 * HOUR)), fc.boolean()).map(([ms, counted]) =>
+    step(`sleep ${ms}${counted ? ', counted' : ''}`, (model, world) => {
+      model.explained += 1
+      world.sleep(ms, counted)
+    })
+  ),
+  fc.constant(
+    step('start', (model, world) => {
+      model.explained += 1
+      model.running = true
+      world.beginAnew()
+      world.refresher.start()
+    })
+  ),
+  fc.constant(
+    step('stop', (model, world) => {
+      model.running = false
+      world.refresher.stop()
+    })
+  ),
+  fc.constant(
+    step('restart', (model, world) => {
+      model.explained += 1
+      model.running = true
+      world.replace()
+      world.refresher.start()
+    })
+  )
 ]
 
-const lifetime = fc.oneof(fc.integer({ min: 20 * SECOND, max: 5 * MINUTE }), fc.constant(HOUR), fc.integer({ min: HOUR, max: 90 * 24 * HOUR }))
+const lifetime = fc.oneof(
+  fc.integer({ min: 20 * SECOND, max: 5 * MINUTE }),
+  fc.constant(HOUR),
+  fc.integer({ min: HOUR, max: 90 * 24 * HOUR })
+)
 const chance = fc.double({ min: 0, max: 0.999, noNaN: true })
 
-await fc.assert(fc.asyncProperty(lifetime, chance, fc.commands(steps, { maxCommands: 80, size: 'max' }), async (lifetimeMs, random, commands) => {
-  const world = new World(lifetimeMs, random)
-  const model: Model = { running: true, explained: 1 }
-  world.refresher.start()
-  await settle()
-  await fc.asyncModelRun(() => ({ model, real: world }), commands)
+await fc.assert(
+  fc.asyncProperty(lifetime, chance, fc.commands(steps, { maxCommands: 80, size: 'max' }), async (lifetimeMs, random, commands) => {
+    const world = new World(lifetimeMs, random)
+    const model: Model = { running: true, explained: 1 }
+    world.refresher.start()
+    await settle()
+    await fc.asyncModelRun(() => ({ model, real: world }), commands)
 
-  world.verdict = 'ok'
-  world.beginAnew()
-  world.refresher.start()
-  // The longest pause is that of a refusal; an attempt that hangs may come before it.
-  await world.clock.advance(15 * MINUTE + 12 * SECOND)
-  if (world.refresher.current() === undefined) throw new Error('it did not recover')
-  world.refresher.stop()
-  await settle()
-  world.check({ running: false, explained: Infinity })
-}), { numRuns: 300, includeErrorInReport: true })
+    world.verdict = 'ok'
+    world.beginAnew()
+    world.refresher.start()
+    // The longest pause is that of a refusal; an attempt that hangs may come before it.
+    await world.clock.advance(15 * MINUTE + 12 * SECOND)
+    if (world.refresher.current() === undefined) throw new Error('it did not recover')
+    world.refresher.stop()
+    await settle()
+    world.check({ running: false, explained: Infinity })
+  }),
+  { numRuns: 300, includeErrorInReport: true }
+)

@@ -89,7 +89,12 @@ t.test('a login without a renewal leaves none, so the next fetch is a login', as
 t.test('a source that cannot refresh logs in', async t => {
   const { clock, source, log } = createScene()
   const refresher = new TokenRefresher({
-    name: 'billing', source: { login: async signal => await source.login(signal) }, clock, random: () => 0, gate: { enter: async () => () => {} }, log
+    name: 'billing',
+    source: { login: async (signal) => await source.login(signal) },
+    clock,
+    random: () => 0,
+    gate: { enter: async () => () => {} },
+    log
   })
   refresher.start()
   await clock.advance(REFRESH_AT)
@@ -302,7 +307,10 @@ t.test('a refresh that is refused after stop does not lead to a login', async t 
   const { clock, source, refresher } = createScene()
   refresher.start()
   await settle()
-  source.script.push(async () => await new Promise((_resolve, reject) => source.calls[1]?.signal.addEventListener('abort', () => reject(failure('refresh-dead')))))
+  source.script.push(
+    async () =>
+      await new Promise((_resolve, reject) => source.calls[1]?.signal.addEventListener('abort', () => reject(failure('refresh-dead'))))
+  )
   await clock.advance(REFRESH_AT)
   refresher.stop()
   await clock.advance(HOUR)
@@ -573,7 +581,19 @@ t.test('a login that waits for its turn is not counted against its deadline', as
 t.test('refreshes do not pass the login gate', async t => {
   const { clock, source, log } = createScene()
   let turns = 0
-  const refresher = new TokenRefresher({ name: 'a', source, clock, random: () => 0, gate: { enter: async () => { turns++; return () => {} } }, log })
+  const refresher = new TokenRefresher({
+    name: 'a',
+    source,
+    clock,
+    random: () => 0,
+    gate: {
+      enter: async () => {
+        turns++
+        return () => {}
+      }
+    },
+    log
+  })
   refresher.start()
   await clock.advance(REFRESH_AT)
   t.equal(source.kinds, 'login refresh')
@@ -650,7 +670,12 @@ t.test('absurd lifetimes neither busy-loop nor break the status', async t => {
 })
 
 t.test('no timer is longer than a minute, however long a token lives or a provider asks to wait', async t => {
-  for (const [lifetimeMs, retryAfterMs] of [[365 * 24 * HOUR, undefined], [Number.MAX_VALUE, undefined], [1, 24 * HOUR], [60 * 24 * HOUR, Number.MAX_VALUE]] as const) {
+  for (const [lifetimeMs, retryAfterMs] of [
+    [365 * 24 * HOUR, undefined],
+    [Number.MAX_VALUE, undefined],
+    [1, 24 * HOUR],
+    [60 * 24 * HOUR, Number.MAX_VALUE]
+  ] as const) {
     const clock = new FakeClock()
     const longest: number[] = []
     const setTimer = clock.setTimer.bind(clock)
@@ -700,7 +725,9 @@ t.test('clocks that differ by more than a minute are told when that begins, and 
   const { clock, source, refresher, log } = createScene()
   const told = (): number => log.lines.filter(({ sentence }) => sentence.startsWith('the clocks')).length
   const skews = [0, 59_000, -61_000, -3_600_000, 1_000, 61_000]
-  source.script.push(...skews.map((clockSkewMs, index) => index === 3 ? failure('transient', { clockSkewMs }) : source.grant({ clockSkewMs })))
+  source.script.push(
+    ...skews.map((clockSkewMs, index) => (index === 3 ? failure('transient', { clockSkewMs }) : source.grant({ clockSkewMs })))
+  )
   const seen: unknown[] = []
   refresher.start()
   for (let index = 0; index < skews.length; index++) {
@@ -709,7 +736,10 @@ t.test('clocks that differ by more than a minute are told when that begins, and 
     await clock.advance(Date.parse(refresher.status().refreshAt ?? '') - clock.wall())
   }
   t.same(seen, [[0, 0], [59_000, 0], [-61_000, 1], [-3_600_000, 1], [1_000, 1], [61_000, 2]])
-  t.match(log.lines.find(({ sentence }) => sentence.startsWith('the clocks')), { level: 'warn', fields: { credential: 'orders', clockSkewMs: -61_000 } })
+  t.match(
+    log.lines.find(({ sentence }) => sentence.startsWith('the clocks')),
+    { level: 'warn', fields: { credential: 'orders', clockSkewMs: -61_000 } }
+  )
 })
 
 t.test('a response without a token is a transient failure', async t => {
@@ -728,11 +758,34 @@ t.test('a response without a token is a transient failure', async t => {
 t.test('whatever is thrown, at whichever step, the next attempt comes', async t => {
   const canary = 'CANARY-PW-1'
   const hostile = new Proxy(failure('transient'), { get (_target, key) { if (key !== 'then') throw new Error(canary) } })
-  const thrown: unknown[] = [new Error(canary), new TypeError(canary), canary, undefined, null, 0, Object.create(null), hostile, failure('transient')]
+  const thrown: unknown[] = [
+    new Error(canary),
+    new TypeError(canary),
+    canary,
+    undefined,
+    null,
+    0,
+    Object.create(null),
+    hostile,
+    failure('transient')
+  ]
   const fields = ['value', 'lifetimeMs', 'renewal', 'clockSkewMs']
   const steps = [
-    'login, at once', 'login, later', 'login, no promise', 'login, then', 'refresh, at once', 'refresh, later', 'refresh, getter', 'gate, at once', 'gate, later', 'gate, no turn', 'leave',
-    'random', 'log', 'onFetch', ...fields
+    'login, at once',
+    'login, later',
+    'login, no promise',
+    'login, then',
+    'refresh, at once',
+    'refresh, later',
+    'refresh, getter',
+    'gate, at once',
+    'gate, later',
+    'gate, no turn',
+    'leave',
+    'random',
+    'log',
+    'onFetch',
+    ...fields
   ]
   for (const step of steps) {
     for (const what of thrown) {
@@ -753,7 +806,9 @@ t.test('whatever is thrown, at whichever step, the next attempt comes', async t 
             if (broken && step === 'login, later') return Promise.reject(what)
             if (broken && step === 'login, no promise') return what
             if (broken && step === 'login, then') return { then: raise }
-            if (broken && fields.includes(step)) return Promise.resolve(Object.defineProperty({ value: new Secret('x'), lifetimeMs: HOUR }, step, { get: raise }))
+            if (broken && fields.includes(step)) {
+              return Promise.resolve(Object.defineProperty({ value: new Secret('x'), lifetimeMs: HOUR }, step, { get: raise }))
+            }
             return source.login(signal)
           },
           get refresh () {
@@ -797,7 +852,25 @@ t.test('whatever is thrown, at whichever step, the next attempt comes', async t 
 })
 
 t.test('a token that no header can carry is none, from whichever source it comes: a transient failure, and the old one serves', async t => {
-  const unsendable = ['', ' ', ' a', 'a ', 'a b', 'a\tb', 'a\r\nX-Evil: 1', 'a\nb', 'a\n', 'a\0b', '\x7f', 'caf\u00e9', '\u20ac', 'a\u2028b', '\ud800', '\ufeffa', 'x'.repeat(32_769)]
+  const unsendable = [
+    '',
+    ' ',
+    ' a',
+    'a ',
+    'a b',
+    'a\tb',
+    'a\r\nX-Evil: 1',
+    'a\nb',
+    'a\n',
+    'a\0b',
+    '\x7f',
+    'caf\u00e9',
+    '\u20ac',
+    'a\u2028b',
+    '\ud800',
+    '\ufeffa',
+    'x'.repeat(32_769)
+  ]
   for (const text of unsendable) {
     const { clock, source, refresher, events } = createScene()
     refresher.start()
@@ -851,7 +924,13 @@ t.test('what is no TokenError is logged with its place and without its message',
   refresher.start()
   await settle()
   t.match(refresher.status(), { lastError: { code: 'Unexpected' } })
-  t.match(log.lines, [{ level: 'warn', sentence: 'token fetch failed', fields: { credential: 'orders', kind: 'login', code: 'Unexpected', frames: [/^at .*refresher\.test/] } }])
+  t.match(log.lines, [
+    {
+      level: 'warn',
+      sentence: 'token fetch failed',
+      fields: { credential: 'orders', kind: 'login', code: 'Unexpected', frames: [/^at .*refresher\.test/] }
+    }
+  ])
   t.notMatch(JSON.stringify(log.lines), /CANARY/)
 })
 
@@ -862,51 +941,67 @@ t.test('never is a token given out under its minimum life, whatever the provider
     amountMs: fc.nat(3 * HOUR),
     response: fc.constantFrom('ok', 'ok', 'slow', 'never', 'transient', 'ambiguous', 'lockout', 'refresh-dead', 'permanent')
   })
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 30 * 24 * HOUR }), fc.array(step, { maxLength: 25 }), fc.double({ min: 0, max: 0.999, noNaN: true }), async (lifetimeMs, steps, random) => {
-    const { clock, source, refresher } = createScene({ lifetimeMs, random: () => random })
-    // What the provider knows: real time, that is, with suspends, and without what was done to the wall clock.
-    let suspendedMs = 0
-    const realNow = (): number => clock.monotonic() + suspendedMs
-    const diesAt = new Map<Secret, number>()
-    const grant = (): Grant => {
-      const made = source.grant({ lifetimeMs })
-      diesAt.set(made.value, realNow() + lifetimeMs)
-      return made
-    }
-    source.respond = grant
-    refresher.start()
-    await settle()
-    let last = refresher.current()
-    for (const { waitMs, action, amountMs, response } of steps) {
-      if (response === 'ok') source.respond = grant
-      else if (response === 'never') source.respond = () => async () => await new Promise<Grant>(() => {})
-      else if (response === 'slow') source.respond = () => async () => await new Promise(resolve => { const made = grant(); clock.setTimer(() => resolve(made), 8_000) })
-      else source.respond = () => failure(response)
-      // The fetches of a month at one a second are not what is tested here.
-      await clock.advance(lifetimeMs < 60_000 ? waitMs % 5_000 : waitMs % (lifetimeMs * 3))
-      if (action === 'sleep' && amountMs >= 60_000) {
-        clock.sleep(amountMs)
-        suspendedMs += amountMs
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 30 * 24 * HOUR }),
+      fc.array(step, { maxLength: 25 }),
+      fc.double({ min: 0, max: 0.999, noNaN: true }),
+      async (lifetimeMs, steps, random) => {
+        const { clock, source, refresher } = createScene({ lifetimeMs, random: () => random })
+        // What the provider knows: real time, that is, with suspends, and without what was done to the wall clock.
+        let suspendedMs = 0
+        const realNow = (): number => clock.monotonic() + suspendedMs
+        const diesAt = new Map<Secret, number>()
+        const grant = (): Grant => {
+          const made = source.grant({ lifetimeMs })
+          diesAt.set(made.value, realNow() + lifetimeMs)
+          return made
+        }
+        source.respond = grant
+        refresher.start()
+        await settle()
+        let last = refresher.current()
+        for (const { waitMs, action, amountMs, response } of steps) {
+          if (response === 'ok') source.respond = grant
+          else if (response === 'never') source.respond = () => async () => await new Promise<Grant>(() => {})
+          else if (response === 'slow') {
+            source.respond = () => async () =>
+              await new Promise((resolve) => {
+                const made = grant()
+                clock.setTimer(() => resolve(made), 8_000)
+              })
+          } else source.respond = () => failure(response)
+          // The fetches of a month at one a second are not what is tested here.
+          await clock.advance(lifetimeMs < 60_000 ? waitMs % 5_000 : waitMs % (lifetimeMs * 3))
+          if (action === 'sleep' && amountMs >= 60_000) {
+            clock.sleep(amountMs)
+            suspendedMs += amountMs
+          }
+          if (action === 'jump back') clock.jump(-amountMs)
+          if (action === 'jump forward') clock.jump(amountMs)
+          if (action === 'reject' && last !== undefined) refresher.reject(last, 0)
+          const token = refresher.current()
+          if (token === undefined) continue
+          const leftMs = (diesAt.get(token.value) ?? -Infinity) - realNow()
+          if (leftMs < minimumLifeMs(lifetimeMs) - 1e-3) return false
+          last = token
+        }
+        refresher.stop()
+        await settle()
+        return true
       }
-      if (action === 'jump back') clock.jump(-amountMs)
-      if (action === 'jump forward') clock.jump(amountMs)
-      if (action === 'reject' && last !== undefined) refresher.reject(last, 0)
-      const token = refresher.current()
-      if (token === undefined) continue
-      const leftMs = (diesAt.get(token.value) ?? -Infinity) - realNow()
-      if (leftMs < minimumLifeMs(lifetimeMs) - 1e-3) return false
-      last = token
-    }
-    refresher.stop()
-    await settle()
-    return true
-  }), { numRuns: 200 })
+    ),
+    { numRuns: 200 }
+  )
   t.pass()
 })
 
 t.test('single flight holds whatever happens', async t => {
   const { clock, source, refresher } = createScene({ lifetimeMs: 10_000 })
-  source.respond = () => async () => await new Promise(resolve => { clock.setTimer(() => resolve(source.grant({ lifetimeMs: 10_000 })), 3_000) })
+  source.respond = () => async () =>
+    await new Promise((resolve) => {
+      clock.setTimer(() => resolve(source.grant({ lifetimeMs: 10_000 })), 3_000)
+    })
   refresher.start()
   for (let step = 0; step < 200; step++) {
     const token = refresher.current()

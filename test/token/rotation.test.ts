@@ -16,9 +16,12 @@ function createRotation () {
   const credential = new RotatingRefresher({
     name: 'orders',
     supply: { source: old },
-    create: (material, onFetch) => new TokenRefresher({ ...material, name: 'orders', clock, random: () => 0, gate: { enter: async () => () => {} }, log, onFetch }),
+    create: (material, onFetch) =>
+      new TokenRefresher({ ...material, name: 'orders', clock, random: () => 0, gate: { enter: async () => () => {} }, log, onFetch }),
     log,
-    onFetch: event => { events.push(event) }
+    onFetch: (event) => {
+      events.push(event)
+    }
   })
   return { clock, old, next, events, log, credential, sentences: () => log.lines.map(({ sentence }) => sentence) }
 }
@@ -42,7 +45,10 @@ t.test('the old secret serves until the new one has given a token, which then se
   await settle()
   t.equal(credential.current()?.value, grant.value)
   t.match(credential.status(), { state: 'fresh', logins: 2, failures: 0 }, 'what the old one did still counts')
-  t.same(sentences().filter(one => one.includes('secret')), ['secret changed, the new one is tried while the old one serves', 'the new secret is proven and has taken over'])
+  t.same(
+    sentences().filter((one) => one.includes('secret')),
+    ['secret changed, the new one is tried while the old one serves', 'the new secret is proven and has taken over']
+  )
   await clock.advance(10 * HOUR)
   t.equal(old.kinds, 'login', 'the old one is used no more')
   t.ok(next.calls.length > 5)

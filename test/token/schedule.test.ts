@@ -50,7 +50,11 @@ t.test('a backoff is between 1 s and a ceiling that doubles up to 60 s', async t
 t.test('Retry-After wins over the backoff, never earlier than it says, within 1 s and 1 h', async t => {
   fc.assert(fc.property(failures, chance, fc.integer({ min: 1, max: 1e12 }), (count, random, retryAfterMs) => {
     const delay = backoffDelayMs(count, () => random, retryAfterMs)
-    return delay >= 1_000 && delay <= 3_600_000 && (retryAfterMs > 3_600_000 || (delay >= retryAfterMs && delay <= Math.max(1_000, retryAfterMs) * 1.1))
+    return (
+      delay >= 1_000 &&
+      delay <= 3_600_000 &&
+      (retryAfterMs > 3_600_000 || (delay >= retryAfterMs && delay <= Math.max(1_000, retryAfterMs) * 1.1))
+    )
   }))
   t.equal(backoffDelayMs(9, () => 0, 2_000), 2_000)
   t.equal(backoffDelayMs(9, () => 0, 86_400_000), 3_600_000)

@@ -16,7 +16,14 @@ function createStoreScene (sources: Record<string, FakeSource>, clock: FakeClock
     ...fixed.map(name => ({ name, type: 'static' as const, value: new Secret(`value of ${name}`) }))
   ]
   const store = new CredentialStore({
-    credentials, clock, random: () => 0, log: createTestLog(), logins: { concurrency: 4, perSecond: 20 }, onFetch: event => { events.push(event) }
+    credentials,
+    clock,
+    random: () => 0,
+    log: createTestLog(),
+    logins: { concurrency: 4, perSecond: 20 },
+    onFetch: (event) => {
+      events.push(event)
+    }
   })
   return { store, events }
 }
@@ -172,10 +179,22 @@ t.test('credentials whose logins hang never keep the others from theirs', async 
     const source = new FakeSource(clock, 120_000)
     return { name: `good-${id}`, type: 'oauth2' as const, provider: 'https://well.example', source: loginOnly(source) }
   })
-  const store = new CredentialStore({ credentials: [...hung, ...good], clock, random: Math.random, log: createTestLog(), logins: { concurrency: 4, perSecond: 20 } })
+  const store = new CredentialStore({
+    credentials: [...hung, ...good],
+    clock,
+    random: Math.random,
+    log: createTestLog(),
+    logins: { concurrency: 4, perSecond: 20 }
+  })
   store.start()
   await clock.advance(10_500)
-  for (const { name } of good) t.equal(store.statuses().find(status => status.name === name)?.state, 'fresh', 'one deadline after the start everybody has had a turn')
+  for (const { name } of good) {
+    t.equal(
+      store.statuses().find((status) => status.name === name)?.state,
+      'fresh',
+      'one deadline after the start everybody has had a turn'
+    )
+  }
   const missing: string[] = []
   for (let second = 0; second < 1800; second += 5) {
     await clock.advance(5_000)
@@ -226,7 +245,11 @@ t.test('stop ends every fetch, every wait and every timer; held tokens still ser
   t.equal(clock.armed, 0)
   await clock.advance(10 * HOUR)
   t.equal(events.length, 1)
-  t.ok(Object.values(sources).every(source => source.calls.every((call, index) => index > 0 || call.signal.aborted || source === sources['key-0'])))
+  t.ok(
+    Object.values(sources).every((source) =>
+      source.calls.every((call, index) => index > 0 || call.signal.aborted || source === sources['key-0'])
+    )
+  )
 })
 
 t.test('stop in the middle of a crowd that waits to log in leaves no timer', async t => {
@@ -301,7 +324,11 @@ t.test('a store takes over from another: same, rotated, removed, new and replace
 
   const told = events.length
   await clock.advance(10 * HOUR)
-  t.same([sources['removed']?.kinds, sources['replaced']?.kinds, sources['rotated']?.kinds], ['login refresh', 'login', 'login'], 'what was replaced is asked no more')
+  t.same(
+    [sources['removed']?.kinds, sources['replaced']?.kinds, sources['rotated']?.kinds],
+    ['login refresh', 'login', 'login'],
+    'what was replaced is asked no more'
+  )
   t.equal(events.length, told, 'the store of before hears no more')
   t.ok(heard.some(({ credential }) => credential === 'same'), 'the new one hears of what was handed over')
   await store.stop()
@@ -316,7 +343,12 @@ t.test('a store that never takes over changes nothing', async t => {
   await settle()
   const next = new FakeSource(clock)
   const unused = new CredentialStore({
-    credentials: [{ name: 'orders', type: 'cognito', source: next }], clock, random: () => 0, log: createTestLog(), logins: { concurrency: 1, perSecond: 1 }, previous: { store, identityChange: () => 'rotated' }
+    credentials: [{ name: 'orders', type: 'cognito', source: next }],
+    clock,
+    random: () => 0,
+    log: createTestLog(),
+    logins: { concurrency: 1, perSecond: 1 },
+    previous: { store, identityChange: () => 'rotated' }
   })
   t.equal(unused.get('orders'), store.get('orders'))
   await clock.advance(HOUR)
@@ -337,7 +369,12 @@ t.test('readiness is told by the store that has taken over', async t => {
   const next = new FakeSource(clock)
   next.script.push(late.respond)
   const store = new CredentialStore({
-    credentials: [{ name: 'orders', type: 'cognito', source: next }], clock, random: () => 0, log: createTestLog(), logins: { concurrency: 4, perSecond: 20 }, previous: { store: old, identityChange: () => 'rotated' }
+    credentials: [{ name: 'orders', type: 'cognito', source: next }],
+    clock,
+    random: () => 0,
+    log: createTestLog(),
+    logins: { concurrency: 4, perSecond: 20 },
+    previous: { store: old, identityChange: () => 'rotated' }
   })
   store.start()
   let ready = false

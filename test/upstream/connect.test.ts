@@ -25,13 +25,21 @@ if (FOLDER === undefined) {
   // Node reads NODE_EXTRA_CA_CERTS only when it starts, so the tests run in a process of their own that trusts an authority made here.
   const folder = temporaryFolder(t)
   makeCertificates(folder)
-  t.spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url)], { env: { ...process.env, NODE_EXTRA_CA_CERTS: join(folder, 'trusted', 'ca.pem'), CS_TEST_CERTIFICATES: folder } }, 'with an authority that is trusted')
+  t.spawn(
+    process.execPath,
+    [...process.execArgv, fileURLToPath(import.meta.url)],
+    { env: { ...process.env, NODE_EXTRA_CA_CERTS: join(folder, 'trusted', 'ca.pem'), CS_TEST_CERTIFICATES: folder } },
+    'with an authority that is trusted'
+  )
 } else {
   runTests(FOLDER)
 }
 
 function runTests (folder: string): void {
-  const certificate = (name: string): Tls & { readonly key: Buffer, readonly cert: Buffer } => ({ key: readFileSync(join(folder, `${name}.key`)), cert: readFileSync(join(folder, `${name}.pem`)) })
+  const certificate = (name: string): Tls & { readonly key: Buffer; readonly cert: Buffer } => ({
+    key: readFileSync(join(folder, `${name}.key`)),
+    cert: readFileSync(join(folder, `${name}.pem`))
+  })
   const good = certificate('good')
   const cases = [
     ['self-signed', certificate('self')],
@@ -72,7 +80,9 @@ function runTests (folder: string): void {
 
   t.test('an upstream that speaks no TLS, or too old a one, is unreachable and gets no HTTP', async (t) => {
     const plain = await startUpstream(t, { http: false })
-    const proxy = await startProxy(t, { routes: [{ upstream: plain.origin.replace('http', 'https'), bindings: [BEARER], timeoutMs: 2000 }] })
+    const proxy = await startProxy(t, {
+      routes: [{ upstream: plain.origin.replace('http', 'https'), bindings: [BEARER], timeoutMs: 2000 }]
+    })
     const response = send(proxy)
     await plain.until(() => plain.received.length > 0)
     for (const { socket } of plain.connections) socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')
@@ -87,7 +97,10 @@ function runTests (folder: string): void {
   t.test('a loopback upstream is never reached through an environment proxy', async (t) => {
     const relay = await startRelay(t)
     const upstream = await startUpstream(t)
-    const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER] }], proxies: { httpProxy: relay.url, httpsProxy: relay.url } })
+    const proxy = await startProxy(t, {
+      routes: [{ upstream: upstream.origin, bindings: [BEARER] }],
+      proxies: { httpProxy: relay.url, httpsProxy: relay.url }
+    })
     t.match(await send(proxy), { statusCode: 200 })
     t.same(relay.targets, [])
   })
@@ -96,7 +109,10 @@ function runTests (folder: string): void {
     const named = certificate('named')
     const upstream = await startUpstream(t, { tls: named })
     const relay = await startRelay(t, upstream.port)
-    const proxy = await startProxy(t, { routes: [{ upstream: 'https://api.example.com/v2', bindings: [BEARER] }], proxies: { httpsProxy: relay.url } })
+    const proxy = await startProxy(t, {
+      routes: [{ upstream: 'https://api.example.com/v2', bindings: [BEARER] }],
+      proxies: { httpsProxy: relay.url }
+    })
     t.match(await send(proxy), { statusCode: 200, text: 'ok' })
     t.same(relay.targets, ['api.example.com:443'])
     t.match(upstream.last.header('host'), 'api.example.com')
@@ -105,7 +121,10 @@ function runTests (folder: string): void {
 
     const wrong = await startUpstream(t, { tls: good })
     const other = await startRelay(t, wrong.port)
-    const misled = await startProxy(t, { routes: [{ upstream: 'https://api.example.com', bindings: [BEARER] }], proxies: { httpsProxy: other.url } })
+    const misled = await startProxy(t, {
+      routes: [{ upstream: 'https://api.example.com', bindings: [BEARER] }],
+      proxies: { httpsProxy: other.url }
+    })
     refused(t, await send(misled))
     t.equal(wrong.received, '')
   })
@@ -113,7 +132,10 @@ function runTests (folder: string): void {
   t.test('a proxy may itself speak TLS, with its certificate verified', async (t) => {
     const upstream = await startUpstream(t, { tls: certificate('named') })
     const forward = await startForwardProxy(t, { to: upstream.port, tls: good })
-    const proxy = await startProxy(t, { routes: [{ upstream: 'https://api.example.com', bindings: [BEARER] }], proxies: { httpsProxy: forward.url.replace('//', '//user:CANARY-PROXY@') } })
+    const proxy = await startProxy(t, {
+      routes: [{ upstream: 'https://api.example.com', bindings: [BEARER] }],
+      proxies: { httpsProxy: forward.url.replace('//', '//user:CANARY-PROXY@') }
+    })
     t.match(await send(proxy), { statusCode: 200, text: 'ok' })
     t.same(forward.targets, ['api.example.com:443'])
     t.same(forward.authorizations, [`Basic ${Buffer.from('user:CANARY-PROXY').toString('base64')}`])
@@ -130,14 +152,20 @@ function runTests (folder: string): void {
           return undefined
         }
       })
-      const proxy = await startProxy(t, { routes: [{ upstream: 'http://api.example.com', bindings: [BEARER] }], proxies: { httpProxy: forward.origin } })
+      const proxy = await startProxy(t, {
+        routes: [{ upstream: 'http://api.example.com', bindings: [BEARER] }],
+        proxies: { httpProxy: forward.origin }
+      })
       t.match(await send(proxy), { statusCode: 200, complete: orderly })
     }
   })
 
   t.test('NO_PROXY is honoured, and a proxy that is down or refuses is a 502 without its credentials', async (t) => {
     const relay = await startRelay(t)
-    const direct = await startProxy(t, { routes: [{ upstream: 'https://nowhere.invalid', bindings: [BEARER] }], proxies: { httpsProxy: relay.url, noProxy: 'nowhere.invalid' } })
+    const direct = await startProxy(t, {
+      routes: [{ upstream: 'https://nowhere.invalid', bindings: [BEARER] }],
+      proxies: { httpsProxy: relay.url, noProxy: 'nowhere.invalid' }
+    })
     t.match(await send(direct), { statusCode: 502 })
     t.same(relay.targets, [])
 
@@ -228,17 +256,77 @@ function makeCertificates (folder: string): void {
     mkdirSync(join(folder, name))
     writeFileSync(join(folder, name, 'index'), '')
     writeFileSync(join(folder, name, 'serial'), '01\n')
-    writeFileSync(join(folder, name, 'ca.conf'), `[ca]\ndefault_ca=x\n[x]\ndatabase=${name}/index\nserial=${name}/serial\nnew_certs_dir=${name}\ndefault_md=sha256\npolicy=any\ncopy_extensions=copy\nunique_subject=no\n[any]\ncommonName=supplied\n`)
-    openssl('req', '-x509', ...newKey, '-keyout', `${name}/ca.key`, '-out', `${name}/ca.pem`, '-days', '30', '-subj', `/CN=${name}`, '-addext', 'basicConstraints=critical,CA:TRUE')
+    writeFileSync(
+      join(folder, name, 'ca.conf'),
+      `[ca]\ndefault_ca=x\n[x]\ndatabase=${name}/index\nserial=${name}/serial\nnew_certs_dir=${name}\ndefault_md=sha256\npolicy=any\ncopy_extensions=copy\nunique_subject=no\n[any]\ncommonName=supplied\n`
+    )
+    openssl(
+      'req',
+      '-x509',
+      ...newKey,
+      '-keyout',
+      `${name}/ca.key`,
+      '-out',
+      `${name}/ca.pem`,
+      '-days',
+      '30',
+      '-subj',
+      `/CN=${name}`,
+      '-addext',
+      'basicConstraints=critical,CA:TRUE'
+    )
   }
   // `openssl ca` rather than `x509`, which takes no dates before version 3.4.
   const signed = (by: string, name: string, altName: string, [start, end]: readonly [string, string] = NOW): void => {
-    openssl('req', ...newKey, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`, '-addext', `subjectAltName=${altName}`)
-    openssl('ca', '-batch', '-notext', '-config', `${by}/ca.conf`, '-cert', `${by}/ca.pem`, '-keyfile', `${by}/ca.key`, '-in', `${name}.csr`, '-out', `${name}.pem`, '-startdate', start, '-enddate', end)
+    openssl(
+      'req',
+      ...newKey,
+      '-keyout',
+      `${name}.key`,
+      '-out',
+      `${name}.csr`,
+      '-subj',
+      `/CN=${name}`,
+      '-addext',
+      `subjectAltName=${altName}`
+    )
+    openssl(
+      'ca',
+      '-batch',
+      '-notext',
+      '-config',
+      `${by}/ca.conf`,
+      '-cert',
+      `${by}/ca.pem`,
+      '-keyfile',
+      `${by}/ca.key`,
+      '-in',
+      `${name}.csr`,
+      '-out',
+      `${name}.pem`,
+      '-startdate',
+      start,
+      '-enddate',
+      end
+    )
   }
   authority('trusted')
   authority('other')
-  openssl('req', '-x509', ...newKey, '-keyout', 'self.key', '-out', 'self.pem', '-days', '1', '-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1')
+  openssl(
+    'req',
+    '-x509',
+    ...newKey,
+    '-keyout',
+    'self.key',
+    '-out',
+    'self.pem',
+    '-days',
+    '1',
+    '-subj',
+    '/CN=127.0.0.1',
+    '-addext',
+    'subjectAltName=IP:127.0.0.1'
+  )
   signed('trusted', 'good', 'IP:127.0.0.1')
   signed('trusted', 'expired', 'IP:127.0.0.1', [stamp(-10), stamp(-1)])
   signed('trusted', 'early', 'IP:127.0.0.1', [stamp(1), stamp(10)])

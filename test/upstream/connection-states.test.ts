@@ -199,21 +199,40 @@ async function startScripted (t: Test, tls: boolean): Promise<Scripted> {
   }
   t.teardown(close)
   return {
-    connect: () => connectUpstream({ origin: `http${tls ? 's' : ''}://127.0.0.1:${port}`, timeoutMs: 60_000, idleTimeoutMs: 60_000, proxies: {}, ...(tls && { tls: { ca: authority.cert } }) }),
+    connect: () =>
+      connectUpstream({
+        origin: `http${tls ? 's' : ''}://127.0.0.1:${port}`,
+        timeoutMs: 60_000,
+        idleTimeoutMs: 60_000,
+        proxies: {},
+        ...(tls && { tls: { ca: authority.cert } })
+      }),
     script: (stage, end) => {
       const mark = `odd${++newest}`
       current = { mark, stage, end }
-      done = new Promise((resolve) => { played = resolve })
+      done = new Promise((resolve) => {
+        played = resolve
+      })
       return mark
     },
-    get mark () { return current?.mark ?? '' },
+    get mark () {
+      return current?.mark ?? ''
+    },
     played: async (listener, end) => {
       await done
       // A close and a reset are always told; the rest arrives within some turns.
       if (end === 'closes' || end === 'resets') await listener.until(({ ends }) => ends > 0).catch(() => {})
-      else for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => { setImmediate(resolve) })
+      else {
+        for (let turn = 0; turn < 10; turn++) {
+          await new Promise((resolve) => {
+            setImmediate(resolve)
+          })
+        }
+      }
     },
-    finish: () => { finish() },
+    finish: () => {
+      finish()
+    },
     accepted: () => accepted,
     close
   }

@@ -28,22 +28,35 @@ t.test('the first address is slow and the second responses: the second is taken,
   const upstream = await startUpstream(t)
   const slow = await startSlowAddress(t, '127.0.0.2', upstream.port)
   const quick = await listen(t, '127.0.0.3', slow.port)
-  const socket = await closing(t, dial({ host: 'x.example', port: slow.port }, { signal: never, lookup: resolving('127.0.0.2', '127.0.0.3') }))
+  const socket = await closing(
+    t,
+    dial({ host: 'x.example', port: slow.port }, { signal: never, lookup: resolving('127.0.0.2', '127.0.0.3') })
+  )
   t.equal(socket.remoteAddress, '127.0.0.3')
   t.equal(quick.taken.length, 1)
 })
 
-t.test('addresses that fail are followed at once, by one of the other family', { skip: hasIPv6() ? false : 'this machine has no IPv6' }, async (t) => {
-  const { port } = await listen(t, '::1')
-  await listen(t, '127.0.0.1', port)
-  const socket = await closing(t, dial({ host: 'x.example', port }, { signal: never, lookup: resolving('127.0.0.4', '127.0.0.1', '::1') }))
-  t.equal(socket.remoteAddress, '::1')
-})
+t.test(
+  'addresses that fail are followed at once, by one of the other family',
+  { skip: hasIPv6() ? false : 'this machine has no IPv6' },
+  async (t) => {
+    const { port } = await listen(t, '::1')
+    await listen(t, '127.0.0.1', port)
+    const socket = await closing(
+      t,
+      dial({ host: 'x.example', port }, { signal: never, lookup: resolving('127.0.0.4', '127.0.0.1', '::1') })
+    )
+    t.equal(socket.remoteAddress, '::1')
+  }
+)
 
 t.test('where no address answers, the error is the one that tells most', async (t) => {
   const server = await listen(t, '127.0.0.1')
   await server.close()
-  const error: unknown = await dial({ host: 'x.example', port: server.port }, { signal: never, lookup: resolving('ff0e::1', '127.0.0.1') }).catch((error: unknown) => error)
+  const error: unknown = await dial(
+    { host: 'x.example', port: server.port },
+    { signal: never, lookup: resolving('ff0e::1', '127.0.0.1') }
+  ).catch((error: unknown) => error)
   t.type(error, AggregateError)
   t.match(error, { errors: [{ code: 'ECONNREFUSED' }, {}] })
   await t.rejects(dial({ host: '127.0.0.1', port: server.port }, { signal: never }), { code: 'ECONNREFUSED' })
@@ -77,7 +90,11 @@ t.test('an upstream, and a forward proxy, with a slow first address and a second
     const slow = await startSlowAddress(t, '127.0.0.2', port)
     const origin = proxied ? 'http://x.example' : `http://x.example:${slow.port}`
     const dispatcher = connectUpstream({
-      origin, timeoutMs: 60_000, idleTimeoutMs: 60_000, lookup: resolving('127.0.0.2', '127.0.0.3'), proxies: proxied ? { httpProxy: `http://proxy.example:${slow.port}` } : {}
+      origin,
+      timeoutMs: 60_000,
+      idleTimeoutMs: 60_000,
+      lookup: resolving('127.0.0.2', '127.0.0.3'),
+      proxies: proxied ? { httpProxy: `http://proxy.example:${slow.port}` } : {}
     })
     const second = secondFails()
     const response = ask(dispatcher)
@@ -115,9 +132,11 @@ async function closing (t: Test, dialled: Promise<Socket>): Promise<Socket> {
   return socket
 }
 
-async function listen (t: Test, host: string, port = 0): Promise<{ port: number, taken: readonly Socket[], close: () => Promise<unknown> }> {
+async function listen (t: Test, host: string, port = 0): Promise<{ port: number; taken: readonly Socket[]; close: () => Promise<unknown> }> {
   const taken: Socket[] = []
-  const server = createServer((socket) => { taken.push(socket.on('error', () => {})) })
+  const server = createServer((socket) => {
+    taken.push(socket.on('error', () => {}))
+  })
   server.listen(port, host)
   await once(server, 'listening')
   const close = async (): Promise<unknown> => {

@@ -2,20 +2,58 @@ import t, { type Test } from 'tap'
 import { patternBytes } from '../helpers/pattern.ts'
 import { connectRaw, message, rawRequest, type RawClient, type RawResponse } from '../helpers/raw-client.ts'
 import { startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
-import { respondWith, OK, startUpstream, type ScriptedResponse, type RecordingUpstream, type UpstreamOptions } from '../helpers/recording-upstream.ts'
+import {
+  respondWith,
+  OK,
+  startUpstream,
+  type ScriptedResponse,
+  type RecordingUpstream,
+  type UpstreamOptions
+} from '../helpers/recording-upstream.ts'
 
 const MB = 1_048_576
 
 t.test('status, reason, header names, order and multiplicity reach the client as they came', async (t) => {
-  const { get } = await pair(t, () => 'HTTP/1.1 299 Odd But Fine\r\nX-CASE: A\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nDate: then\r\nX-Empty:\r\nX-Latin: \xe9\r\nETag: "x"\r\nContent-Length: 4\r\n\r\n\x00\xff\r\n')
+  const { get } = await pair(
+    t,
+    () =>
+      'HTTP/1.1 299 Odd But Fine\r\nX-CASE: A\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nDate: then\r\nX-Empty:\r\nX-Latin: \xe9\r\nETag: "x"\r\nContent-Length: 4\r\n\r\n\x00\xff\r\n'
+  )
   const response = await get()
   t.match(response, { statusCode: 299, reason: 'Odd But Fine', complete: true })
-  t.same(response.fields.filter(([name]) => !/^(?:connection|keep-alive)$/i.test(name)), [['X-CASE', 'A'], ['set-cookie', 'a=1'], ['Set-Cookie', 'b=2'], ['Date', 'then'], ['X-Empty', ''], ['X-Latin', '\xe9'], ['ETag', '"x"'], ['Content-Length', '4']])
+  t.same(
+    response.fields.filter(([name]) => !/^(?:connection|keep-alive)$/i.test(name)),
+    [
+      ['X-CASE', 'A'],
+      ['set-cookie', 'a=1'],
+      ['Set-Cookie', 'b=2'],
+      ['Date', 'then'],
+      ['X-Empty', ''],
+      ['X-Latin', '\xe9'],
+      ['ETag', '"x"'],
+      ['Content-Length', '4']
+    ]
+  )
   t.equal(response.body.toString('latin1'), '\x00\xff\r\n')
 })
 
 t.test('hop-by-hop headers and CORS headers of the upstream stay behind', async (t) => {
-  const { get } = await pair(t, () => respondWith('200 OK', ['Connection: X-Internal, close', 'X-Internal: 1', 'Keep-Alive: timeout=5', 'Proxy-Authenticate: Basic', 'Access-Control-Allow-Origin: *', 'access-control-allow-credentials: true', 'Upgrade: h2', 'X-Kept: 1'], 'ok'))
+  const { get } = await pair(t, () =>
+    respondWith(
+      '200 OK',
+      [
+        'Connection: X-Internal, close',
+        'X-Internal: 1',
+        'Keep-Alive: timeout=5',
+        'Proxy-Authenticate: Basic',
+        'Access-Control-Allow-Origin: *',
+        'access-control-allow-credentials: true',
+        'Upgrade: h2',
+        'X-Kept: 1'
+      ],
+      'ok'
+    )
+  )
   const response = await get()
   t.same(response.fields.map(([name]) => name), ['X-Kept', 'Content-Length', 'Date', 'Connection', 'Keep-Alive'])
   t.equal(response.header('connection'), 'keep-alive', 'the client\'s connection is another one')
@@ -83,19 +121,30 @@ t.test('an HTTP/1.0 upstream and an HTTP/1.0 client understand each other', asyn
   })
   t.match(await get(), { text: 'old', complete: true })
   t.match(await rawRequest(proxy.port, message('GET / HTTP/1.0', [host(proxy)])), { text: 'old', framing: 'close' })
-  const chunked = await pair(t, () => 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n')
+  const chunked = await pair(
+    t,
+    () => 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n'
+  )
   t.match(await rawRequest(chunked.proxy.port, message('GET / HTTP/1.0', [host(chunked.proxy)])), { text: 'abc', framing: 'close' })
 })
 
 t.test('trailers of a response reach the client', async (t) => {
-  const { get } = await pair(t, () => 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Grpc-Status, X-Sum\r\n\r\n2\r\nok\r\n0\r\nGrpc-Status: 0\r\nX-Sum: a:b\r\n\r\n')
+  const { get } = await pair(
+    t,
+    () =>
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Grpc-Status, X-Sum\r\n\r\n2\r\nok\r\n0\r\nGrpc-Status: 0\r\nX-Sum: a:b\r\n\r\n'
+  )
   const response = await get()
   t.equal(response.header('trailer'), 'Grpc-Status, X-Sum')
   t.same(response.trailers, [['Grpc-Status', '0'], ['X-Sum', 'a:b']])
 })
 
 t.test('trailers that are hop-by-hop or CORS stay behind', async (t) => {
-  const { get } = await pair(t, () => 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\nX-Sum: 1\r\n\r\n')
+  const { get } = await pair(
+    t,
+    () =>
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\nX-Sum: 1\r\n\r\n'
+  )
   const response = await get()
   t.match(response, { text: 'ok', complete: true })
   t.same(response.trailers, [['X-Sum', '1']])
@@ -145,7 +194,9 @@ t.test('300 MB of text stream up in flat memory', async (t) => {
   for (const framing of [`Content-Length: ${PARTS * MB}`, 'Transfer-Encoding: chunked']) {
     const client = await connectRaw(proxy.port)
     // A length is followed to the byte; chunks end for the upstream where their text says so, which the pattern does.
-    const part = framing.startsWith('Content') ? patternBytes(MB) : Buffer.from(`${MB.toString(16)}\r\n${'countersign '.repeat(MB).slice(0, MB)}\r\n`)
+    const part = framing.startsWith('Content')
+      ? patternBytes(MB)
+      : Buffer.from(`${MB.toString(16)}\r\n${'countersign '.repeat(MB).slice(0, MB)}\r\n`)
     client.send(message('POST /up HTTP/1.1', [host(proxy), 'Content-Type: text/plain', framing]))
     const before = process.memoryUsage.rss()
     for (let sent = 0; sent < PARTS; sent++) {
@@ -156,7 +207,10 @@ t.test('300 MB of text stream up in flat memory', async (t) => {
     t.ok(upstream.last.bodyBytes >= PARTS * MB)
     if (framing.startsWith('Content')) t.equal(upstream.last.intactBytes, PARTS * MB)
     // Client, proxy and upstream share this process and leave garbage; whoever collected the body would grow by all of it.
-    t.ok(process.memoryUsage.rss() - before < PARTS * MB / 2, `grew by ${Math.round((process.memoryUsage.rss() - before) / MB)} MB, upstream and client included`)
+    t.ok(
+      process.memoryUsage.rss() - before < (PARTS * MB) / 2,
+      `grew by ${Math.round((process.memoryUsage.rss() - before) / MB)} MB, upstream and client included`
+    )
     client.destroy()
   }
 })

@@ -32,15 +32,59 @@ t.test('a name that does not resolve is a 502', async (t) => {
 
 t.test('an upstream that closes or resets before it answers is a 502', async (t) => {
   for (const [how, type, respond] of [
-    ['close', 'connection_terminated', ({ connection }) => { connection.socket.end(); return undefined }],
-    ['reset', 'connection_terminated', ({ connection }) => { connection.socket.resetAndDestroy(); return undefined }],
-    ['half a protocol', 'http_response_incomplete', ({ connection }) => { connection.socket.end('HTT'); return undefined }],
-    ['half a status line', 'http_response_incomplete', ({ connection }) => { connection.socket.end('HTTP/1.1 20'); return undefined }],
-    ['half a header', 'http_response_incomplete', ({ connection }) => { connection.socket.end('HTTP/1.1 200 OK\r\nX-A: b'); return undefined }],
-    ['an interim response', 'http_response_incomplete', ({ connection }) => { connection.socket.end('HTTP/1.1 103 Early Hints\r\n\r\n'); return undefined }]
+    [
+      'close',
+      'connection_terminated',
+      ({ connection }) => {
+        connection.socket.end()
+        return undefined
+      }
+    ],
+    [
+      'reset',
+      'connection_terminated',
+      ({ connection }) => {
+        connection.socket.resetAndDestroy()
+        return undefined
+      }
+    ],
+    [
+      'half a protocol',
+      'http_response_incomplete',
+      ({ connection }) => {
+        connection.socket.end('HTT')
+        return undefined
+      }
+    ],
+    [
+      'half a status line',
+      'http_response_incomplete',
+      ({ connection }) => {
+        connection.socket.end('HTTP/1.1 20')
+        return undefined
+      }
+    ],
+    [
+      'half a header',
+      'http_response_incomplete',
+      ({ connection }) => {
+        connection.socket.end('HTTP/1.1 200 OK\r\nX-A: b')
+        return undefined
+      }
+    ],
+    [
+      'an interim response',
+      'http_response_incomplete',
+      ({ connection }) => {
+        connection.socket.end('HTTP/1.1 103 Early Hints\r\n\r\n')
+        return undefined
+      }
+    ]
   ] as ReadonlyArray<readonly [string, string, ScriptedResponse]>) {
     const { proxy, upstream } = await pair(t, respond)
-    for (const request of [get(proxy), post(proxy)]) isFailure(t, await rawRequest(proxy.port, request), 502, 'CS_UPSTREAM_UNREACHABLE', type, how)
+    for (const request of [get(proxy), post(proxy)]) {
+      isFailure(t, await rawRequest(proxy.port, request), 502, 'CS_UPSTREAM_UNREACHABLE', type, how)
+    }
     t.equal(upstream.exchanges.length, 2, 'sent once each')
   }
 })
@@ -60,7 +104,14 @@ t.test('a response that is no HTTP, or that two readers could frame differently,
   ]) {
     const { proxy, upstream } = await pair(t, () => bytes)
     const response = await rawRequest(proxy.port, get(proxy))
-    isFailure(t, response, 502, 'CS_UPSTREAM_UNREACHABLE', /^(?:http_protocol_error|http_response_header_section_size)$/, JSON.stringify(bytes.slice(0, 80)))
+    isFailure(
+      t,
+      response,
+      502,
+      'CS_UPSTREAM_UNREACHABLE',
+      /^(?:http_protocol_error|http_response_header_section_size)$/,
+      JSON.stringify(bytes.slice(0, 80))
+    )
     const again = await rawRequest(proxy.port, get(proxy))
     t.equal(again.statusCode, 502)
     t.equal(upstream.connections.length, 2, 'the connection is not used again')
@@ -96,14 +147,26 @@ t.test('every status from 200 to 999 passes, any other is one 502', async (t) =>
 t.test('every way to fail has its RFC 9209 type', async (t) => {
   const withCode = (code: string): Error => Object.assign(new Error('failed'), { code })
   for (const [error, type] of [
-    [withCode('ENOTFOUND'), 'dns_error'], [withCode('EAI_AGAIN'), 'dns_error'], [withCode('EAI_FAIL'), 'dns_error'], [withCode('ETIMEOUT'), 'dns_timeout'],
-    [withCode('ECONNREFUSED'), 'connection_refused'], [withCode('ETIMEDOUT'), 'connection_timeout'], [withCode('ECONNABORTED'), 'connection_terminated'],
-    [withCode('EHOSTUNREACH'), 'destination_ip_unroutable'], [withCode('EHOSTDOWN'), 'destination_ip_unroutable'], [withCode('ENETDOWN'), 'destination_ip_unroutable'],
-    [withCode('EPROTO'), 'tls_protocol_error'], [withCode('ERR_SSL_WRONG_VERSION_NUMBER'), 'tls_protocol_error'], [withCode('ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'), 'tls_alert_received'],
-    [withCode('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'), 'tls_alert_received'], [withCode('CERT_HAS_EXPIRED'), 'tls_certificate_error'],
+    [withCode('ENOTFOUND'), 'dns_error'],
+    [withCode('EAI_AGAIN'), 'dns_error'],
+    [withCode('EAI_FAIL'), 'dns_error'],
+    [withCode('ETIMEOUT'), 'dns_timeout'],
+    [withCode('ECONNREFUSED'), 'connection_refused'],
+    [withCode('ETIMEDOUT'), 'connection_timeout'],
+    [withCode('ECONNABORTED'), 'connection_terminated'],
+    [withCode('EHOSTUNREACH'), 'destination_ip_unroutable'],
+    [withCode('EHOSTDOWN'), 'destination_ip_unroutable'],
+    [withCode('ENETDOWN'), 'destination_ip_unroutable'],
+    [withCode('EPROTO'), 'tls_protocol_error'],
+    [withCode('ERR_SSL_WRONG_VERSION_NUMBER'), 'tls_protocol_error'],
+    [withCode('ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'), 'tls_alert_received'],
+    [withCode('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'), 'tls_alert_received'],
+    [withCode('CERT_HAS_EXPIRED'), 'tls_certificate_error'],
     [new Error('outer', { cause: withCode('ECONNREFUSED') }), 'connection_refused'],
     [withCode('ESOMETHINGELSE'), 'destination_unavailable']
-  ] as ReadonlyArray<readonly [Error, string]>) t.equal(upstreamFailure(error).proxyStatus, type, `${error.name} ${error.message} ${'code' in error ? String(error.code) : ''}`)
+  ] as ReadonlyArray<readonly [Error, string]>) {
+    t.equal(upstreamFailure(error).proxyStatus, type, `${error.name} ${error.message} ${'code' in error ? String(error.code) : ''}`)
+  }
 })
 
 t.test('a flood of interim responses is a 502, and the connection is not used again', async (t) => {
@@ -188,7 +251,11 @@ t.test('a body that falls silent for idleTimeoutMs breaks off', async (t) => {
 })
 
 t.test('an upstream that dies in the middle of a body leaves the client a truncated answer', async (t) => {
-  for (const bytes of ['HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n5\r\nde']) {
+  for (const bytes of [
+    'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n5\r\nde'
+  ]) {
     for (const end of ['end', 'resetAndDestroy'] as const) {
       const { proxy } = await pair(t, ({ send, connection }) => {
         send(bytes)
@@ -204,7 +271,11 @@ t.test('an upstream that dies in the middle of a body leaves the client a trunca
   }
 })
 
-async function pair (t: Test, respond: ScriptedResponse, route: Partial<TestRoute> = {}): Promise<{ proxy: TestProxy, upstream: Awaited<ReturnType<typeof startUpstream>> }> {
+async function pair (
+  t: Test,
+  respond: ScriptedResponse,
+  route: Partial<TestRoute> = {}
+): Promise<{ proxy: TestProxy; upstream: Awaited<ReturnType<typeof startUpstream>> }> {
   const upstream = await startUpstream(t, { respond })
   return { upstream, proxy: await startProxy(t, { routes: [{ upstream: upstream.origin, ...route }] }) }
 }
@@ -213,7 +284,11 @@ function isFailure (t: Test, response: RawResponse, statusCode: number, code: st
   const body = JSON.parse(response.text) as Record<string, unknown>
   t.match(response, { statusCode, complete: true }, what)
   t.match(body, { statusCode, code }, what)
-  t.match(response.header('proxy-status'), typeof proxyStatus === 'string' ? `countersign; error=${proxyStatus}` : /^countersign; error=/, what)
+  t.match(
+    response.header('proxy-status'),
+    typeof proxyStatus === 'string' ? `countersign; error=${proxyStatus}` : /^countersign; error=/,
+    what
+  )
   t.match(response.header('proxy-status')?.slice('countersign; error='.length), proxyStatus, what)
   t.equal(response.header('content-type'), 'application/json')
   t.equal(response.header('cache-control'), 'no-store')

@@ -41,7 +41,13 @@ t.test('the credentials of a proxy go to it alone, and into no output', async (t
 })
 
 t.test('a proxy that is away, or refuses, is 502 without a word of where it is or who asked', async (t) => {
-  const proxies = [(await startForwardProxy(t, { status: 407 })).url, (await startForwardProxy(t, { status: 502 })).url, (await startForwardProxy(t, { status: 302 })).url, 'http://127.0.0.1:1', 'http://proxy.invalid:3128']
+  const proxies = [
+    (await startForwardProxy(t, { status: 407 })).url,
+    (await startForwardProxy(t, { status: 502 })).url,
+    (await startForwardProxy(t, { status: 302 })).url,
+    'http://127.0.0.1:1',
+    'http://proxy.invalid:3128'
+  ]
   for (const url of proxies) {
     const proxy = await start(t, { httpsProxy: url.replace('//', '//user:CANARY-PROXY@') })
     const response = await send(proxy)
@@ -79,7 +85,12 @@ t.test('each scheme has its own variable, and NO_PROXY excepts from both', async
 
 t.test('a tunnel that is not open yet is given up when the proxy stops', async (t) => {
   const forward = await startForwardProxy(t, { silent: true })
-  const dispatcher = connectUpstream({ origin: 'https://api.example.com', timeoutMs: 60_000, idleTimeoutMs: 60_000, proxies: { httpsProxy: forward.url } })
+  const dispatcher = connectUpstream({
+    origin: 'https://api.example.com',
+    timeoutMs: 60_000,
+    idleTimeoutMs: 60_000,
+    proxies: { httpsProxy: forward.url }
+  })
   const asked = forward.asked()
   const response = ask(dispatcher)
   response.catch(() => {})
@@ -90,7 +101,10 @@ t.test('a tunnel that is not open yet is given up when the proxy stops', async (
 })
 
 function start (t: Test, proxies: ProxyEnvironment, upstream = 'https://api.example.com'): Promise<TestProxy> {
-  return startProxy(t, { routes: [{ upstream, bindings: [BEARER], ...(upstream.startsWith('https:') && { tls: { ca: authority.cert } }) }], proxies })
+  return startProxy(t, {
+    routes: [{ upstream, bindings: [BEARER], ...(upstream.startsWith('https:') && { tls: { ca: authority.cert } }) }],
+    proxies
+  })
 }
 
 function send (proxy: TestProxy, lines: readonly string[] = []): Promise<RawResponse> {

@@ -22,7 +22,11 @@ t.test('single bytes are held as one', async (t) => {
   for (let index = 0; index < 1000; index++) held.add(Buffer.from([index % 256]))
   held.finish([])
   const written: Buffer[] = []
-  held.pour({ resume: () => {} }, { write: (chunk: Buffer) => written.push(chunk) > 0 } as unknown as Parameters<HeldResponse['pour']>[1], () => {})
+  held.pour(
+    { resume: () => {} },
+    { write: (chunk: Buffer) => written.push(chunk) > 0 } as unknown as Parameters<HeldResponse['pour']>[1],
+    () => {}
+  )
   t.equal(written.length, 1)
   t.same(written[0], Buffer.from(Array.from({ length: 1000 }, (_, index) => index % 256)))
 })

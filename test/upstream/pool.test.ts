@@ -39,7 +39,12 @@ t.test('requests at the same time get a connection each, which later ones use ag
 
 t.test('routes to one upstream never share a connection: a credential belongs to its route', async (t) => {
   const upstream = await startUpstream(t)
-  const proxy = await startProxy(t, { routes: [{ prefix: '/a', upstream: upstream.origin, bindings: [BEARER] }, { prefix: '/b', upstream: upstream.origin }] })
+  const proxy = await startProxy(t, {
+    routes: [
+      { prefix: '/a', upstream: upstream.origin, bindings: [BEARER] },
+      { prefix: '/b', upstream: upstream.origin }
+    ]
+  })
   for (const path of ['/a', '/b', '/a', '/b']) await get(proxy, path)
   t.same(upstream.connections.map(({ exchanges }) => exchanges.map((exchange) => exchange.all('authorization').length)), [[1, 1], [0, 0]])
 })
@@ -72,7 +77,9 @@ t.test('a process that was stopped takes its own silence for nobody else\'s', as
 })
 
 t.test('after a while the name is looked up again, though connections are idle or busy', async (t) => {
-  const upstream = await startUpstream(t, { respond: ({ target }) => target === '/stream' ? 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n12' : OK })
+  const upstream = await startUpstream(t, {
+    respond: ({ target }) => (target === '/stream' ? 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n12' : OK)
+  })
   let lookups = 0
   const lookup: LookupFunction = (_name, { all }, done) => {
     lookups++
@@ -80,7 +87,8 @@ t.test('after a while the name is looked up again, though connections are idle o
     else done(null, '127.0.0.1', 4)
   }
   const origin = `http://upstream.test:${upstream.port}`
-  const text = async (pool: ReturnType<typeof connectUpstream>, target: string): Promise<string> => (await ask(pool, { target })).body.toString()
+  const text = async (pool: ReturnType<typeof connectUpstream>, target: string): Promise<string> =>
+    (await ask(pool, { target })).body.toString()
 
   const usual = connectUpstream({ ...OPTIONS, origin, lookup })
   for (let turn = 0; turn < 3; turn++) {
@@ -113,7 +121,10 @@ t.test('an upstream on a unix socket: no port, no name, Host is localhost, and L
   }).listen(socketPath)
   await once(server, 'listening')
   t.teardown(() => { server.close() })
-  const proxy = await startProxy(t, { routes: [{ prefix: '/engine', upstream: 'http://localhost/v1', socketPath, bindings: [BEARER] }], proxies: { httpProxy: 'http://127.0.0.1:1' } })
+  const proxy = await startProxy(t, {
+    routes: [{ prefix: '/engine', upstream: 'http://localhost/v1', socketPath, bindings: [BEARER] }],
+    proxies: { httpProxy: 'http://127.0.0.1:1' }
+  })
   const response = await get(proxy, '/engine/x?y=z')
   t.match(response, { statusCode: 302, text: 'moved' })
   t.equal(response.header('location'), '/engine/next')
@@ -121,7 +132,9 @@ t.test('an upstream on a unix socket: no port, no name, Host is localhost, and L
 })
 
 t.test('a unix socket that nobody listens on is 502, without its path', async (t) => {
-  const proxy = await startProxy(t, { routes: [{ upstream: 'http://localhost', socketPath: `${temporaryFolder(t)}/none.sock`, bindings: [BEARER] }] })
+  const proxy = await startProxy(t, {
+    routes: [{ upstream: 'http://localhost', socketPath: `${temporaryFolder(t)}/none.sock`, bindings: [BEARER] }]
+  })
   const response = await get(proxy)
   t.match(JSON.parse(response.text), { statusCode: 502, code: 'CS_UPSTREAM_UNREACHABLE' })
   t.notMatch(response.text, /none|sock/)

@@ -4,7 +4,14 @@ import { ask } from '../helpers/ask.ts'
 import { createAuthority } from '../helpers/certificates.ts'
 import { BEARER, startProxy, type TestProxy, type TestRoute } from '../helpers/proxy.ts'
 import { connectRaw, message, rawRequest } from '../helpers/raw-client.ts'
-import { respondWith, OK, startUpstream, type ScriptedResponse, type RecordingUpstream, type UpstreamOptions } from '../helpers/recording-upstream.ts'
+import {
+  respondWith,
+  OK,
+  startUpstream,
+  type ScriptedResponse,
+  type RecordingUpstream,
+  type UpstreamOptions
+} from '../helpers/recording-upstream.ts'
 
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 const HINTS = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'
@@ -76,7 +83,11 @@ t.test('a refusal while the upload runs reaches the client, also where the upstr
           client.send(message('POST / HTTP/1.1', [host(proxy), 'Content-Length: 30000000']))
           client.send(Buffer.alloc(6_000_000))
           client.send(Buffer.alloc(6_000_000))
-          t.match(await client.response(), { statusCode: Number(status.slice(0, 3)), text: 'no', complete: true }, `${status}, ${end}, ${tls ? 'TLS' : 'plain'}`)
+          t.match(
+            await client.response(),
+            { statusCode: Number(status.slice(0, 3)), text: 'no', complete: true },
+            `${status}, ${end}, ${tls ? 'TLS' : 'plain'}`
+          )
           client.destroy()
         }
       }
@@ -146,7 +157,12 @@ t.test('header sections of responses pass up to 32,768 bytes, whatever they are 
       upstream.respond = () => fill(size, field)
       const response = await rawRequest(proxy.port, get(proxy))
       t.equal(response.statusCode, statusCode, `${size} bytes of ${field.slice(0, 6)}`)
-      if (statusCode === 502) t.match([response.text, response.header('proxy-status')], [/CS_UPSTREAM_UNREACHABLE/, 'countersign; error=http_response_header_section_size'])
+      if (statusCode === 502) {
+        t.match(
+          [response.text, response.header('proxy-status')],
+          [/CS_UPSTREAM_UNREACHABLE/, 'countersign; error=http_response_header_section_size']
+        )
+      }
     }
   }
   const upstream = await startUpstream(t, { respond: () => fill(1000, 'X-A: b\r\n') })
@@ -161,10 +177,20 @@ t.test('header sections of responses pass up to 32,768 bytes, whatever they are 
 const authority = createAuthority()
 const certificate = authority.issue({ names: ['127.0.0.1'] })
 
-async function pair (t: Test, respond: ScriptedResponse = () => OK, route: Partial<TestRoute> = {}, tls = false): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
+async function pair (
+  t: Test,
+  respond: ScriptedResponse = () => OK,
+  route: Partial<TestRoute> = {},
+  tls = false
+): Promise<{ readonly proxy: TestProxy; readonly upstream: RecordingUpstream }> {
   const options: UpstreamOptions = { respond, ...(tls && { tls: certificate }) }
   const upstream = await startUpstream(t, options)
-  return { upstream, proxy: await startProxy(t, { routes: [{ bindings: [BEARER], ...route, ...(tls && { tls: { ca: authority.cert } }), upstream: upstream.origin }] }) }
+  return {
+    upstream,
+    proxy: await startProxy(t, {
+      routes: [{ bindings: [BEARER], ...route, ...(tls && { tls: { ca: authority.cert } }), upstream: upstream.origin }]
+    })
+  }
 }
 
 function get (proxy: TestProxy): string {

@@ -38,8 +38,17 @@ t.test('once, and never on a connection that was not used before', async (t) => 
 
 t.test('other methods and requests with a body are not, nor one of which a response has begun', async (t) => {
   for (const [how, fail] of BREAKS) {
-    for (const [method, body] of [['POST', ''], ['POST', 'x'], ['PUT', 'x'], ['DELETE', ''], ['PATCH', 'x'], ['PROPFIND', ''], ['GET', 'x'], ['OPTIONS', 'x']] as const) {
-      const { proxy, upstream } = await pair(t, (exchange) => exchange.connection.exchanges.length > 1 ? fail(exchange) : OK)
+    for (const [method, body] of [
+      ['POST', ''],
+      ['POST', 'x'],
+      ['PUT', 'x'],
+      ['DELETE', ''],
+      ['PATCH', 'x'],
+      ['PROPFIND', ''],
+      ['GET', 'x'],
+      ['OPTIONS', 'x']
+    ] as const) {
+      const { proxy, upstream } = await pair(t, (exchange) => (exchange.connection.exchanges.length > 1 ? fail(exchange) : OK))
       await send(proxy, 'GET')
       t.match(await send(proxy, method, body), { statusCode: 502 }, `${method} ${body} ${how}`)
       t.equal(upstream.exchanges.length, 2, `${method} ${body} ${how}`)
@@ -78,7 +87,8 @@ t.test('what an idle connection brings is no response to a request of which noth
     ] as const) {
       const { proxy, upstream } = await pair(t, () => OK)
       const client = await connectRaw(proxy.port)
-      const request = (method: string, lines: readonly string[], body: string): string => message(`${method} / HTTP/1.1`, [`Host: localhost:${proxy.port}`, ...lines], body)
+      const request = (method: string, lines: readonly string[], body: string): string =>
+        message(`${method} / HTTP/1.1`, [`Host: localhost:${proxy.port}`, ...lines], body)
       client.send(request('GET', [], ''))
       await client.response()
       const { connection } = upstream.last
@@ -89,7 +99,10 @@ t.test('what an idle connection brings is no response to a request of which noth
       client.send(late)
       const { statusCode, text } = await client.response()
       t.same([statusCode, text === 'poison'], [status, false], `${what}, ${method} ${lines.join()} ${late}`)
-      t.same(upstream.exchanges.slice(1).map((exchange) => [exchange.method, exchange.body.toString()]), status === 200 ? [[method, body + late === '' ? '' : 'body']] : [])
+      t.same(
+        upstream.exchanges.slice(1).map((exchange) => [exchange.method, exchange.body.toString()]),
+        status === 200 ? [[method, body + late === '' ? '' : 'body']] : []
+      )
       client.destroy()
       await proxy.close()
     }
@@ -199,7 +212,10 @@ t.test('connections are used again after HEAD, 204, 304 and bodies of any method
 })
 
 t.test('connections are used again after HEAD without a length, and 304 with one', async (t) => {
-  for (const [method, response] of [['HEAD', 'HTTP/1.1 200 OK\r\nETag: "a"\r\n\r\n'], ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n']] as const) {
+  for (const [method, response] of [
+    ['HEAD', 'HTTP/1.1 200 OK\r\nETag: "a"\r\n\r\n'],
+    ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n']
+  ] as const) {
     const { proxy, upstream } = await pair(t, () => response)
     for (let turn = 0; turn < 3; turn++) await send(proxy, method)
     t.equal(upstream.connections.length, 1, method)
@@ -208,7 +224,17 @@ t.test('connections are used again after HEAD without a length, and 304 with one
 
 t.test('NTLM and Negotiate get an upstream connection that only their client connection uses', async (t) => {
   for (const scheme of ['NTLM', 'Negotiate', 'ntlm', 'NEGOTIATE']) {
-    const { proxy, upstream } = await pair(t, ({ all, connection }) => respondWith('200 OK', [], all('authorization').length > 0 ? 'proof' : connection.exchanges.some((one) => one.all('authorization').length > 0) ? 'known' : 'nobody'))
+    const { proxy, upstream } = await pair(t, ({ all, connection }) =>
+      respondWith(
+        '200 OK',
+        [],
+        all('authorization').length > 0
+          ? 'proof'
+          : connection.exchanges.some((one) => one.all('authorization').length > 0)
+            ? 'known'
+            : 'nobody'
+      )
+    )
     const [a, b] = [await connectRaw(proxy.port), await connectRaw(proxy.port)]
     const ask = async (client: typeof a, ...lines: string[]): Promise<string> => {
       client.send(message('GET / HTTP/1.1', [`Host: localhost:${proxy.port}`, ...lines]))
@@ -220,7 +246,8 @@ t.test('NTLM and Negotiate get an upstream connection that only their client con
     t.equal(await ask(b), 'nobody', 'another client')
     t.equal(await ask(a), 'known', 'the same client')
     t.equal(await ask(b, `Authorization: ${scheme} TlRMTVNTUAAB`), 'proof')
-    const of = (name: string): RecordingUpstream['connections'] => upstream.connections.filter(({ exchanges }) => exchanges.some((one) => one.header('authorization')?.endsWith(name)))
+    const of = (name: string): RecordingUpstream['connections'] =>
+      upstream.connections.filter(({ exchanges }) => exchanges.some((one) => one.header('authorization')?.endsWith(name)))
     t.equal(of('TlRMTVNTUAAD').length, 1)
     t.equal(of('TlRMTVNTUAAB').length, 2, 'one for each client')
     a.destroy()
@@ -233,10 +260,19 @@ t.test('NTLM and Negotiate get an upstream connection that only their client con
 
 t.test('a route with a credential binds nothing, nor do other schemes', async (t) => {
   const upstream = await startUpstream(t)
-  const proxy = await startProxy(t, { routes: [{ prefix: '/own', upstream: upstream.origin, bindings: [BEARER] }, { prefix: '/public', upstream: upstream.origin }] })
-  for (let turn = 0; turn < 2; turn++) await rawRequest(proxy.port, message('GET /own HTTP/1.1', [`Host: localhost:${proxy.port}`, 'Authorization: NTLM x']))
+  const proxy = await startProxy(t, {
+    routes: [
+      { prefix: '/own', upstream: upstream.origin, bindings: [BEARER] },
+      { prefix: '/public', upstream: upstream.origin }
+    ]
+  })
+  for (let turn = 0; turn < 2; turn++) {
+    await rawRequest(proxy.port, message('GET /own HTTP/1.1', [`Host: localhost:${proxy.port}`, 'Authorization: NTLM x']))
+  }
   t.equal(upstream.connections.length, 1)
-  for (const scheme of ['Basic eA==', 'Bearer ntlm', 'NTLMv2 x', 'Digest negotiate']) await rawRequest(proxy.port, message('GET /public HTTP/1.1', [`Host: localhost:${proxy.port}`, `Authorization: ${scheme}`]))
+  for (const scheme of ['Basic eA==', 'Bearer ntlm', 'NTLMv2 x', 'Digest negotiate']) {
+    await rawRequest(proxy.port, message('GET /public HTTP/1.1', [`Host: localhost:${proxy.port}`, `Authorization: ${scheme}`]))
+  }
   t.equal(upstream.connections.length, 2)
 })
 
@@ -250,7 +286,18 @@ t.test('no GET fails at an upstream far away that closes connections whenever it
   const far = createServer((near) => {
     const socket = connect(upstream.port, '127.0.0.1')
     for (const [from, to] of [[near, socket], [socket, near]] as const) {
-      from.on('error', () => {}).on('data', (chunk: Buffer) => { setTimeout(() => { to.write(chunk) }, 30) }).on('end', () => { setTimeout(() => { to.end() }, 30) })
+      from
+        .on('error', () => {})
+        .on('data', (chunk: Buffer) => {
+          setTimeout(() => {
+            to.write(chunk)
+          }, 30)
+        })
+        .on('end', () => {
+          setTimeout(() => {
+            to.end()
+          }, 30)
+        })
     }
   }).listen(0, '127.0.0.1')
   await once(far, 'listening')

@@ -16,7 +16,12 @@ const STARS = '*'.repeat(TOKEN.length)
 const BEARER: Injection = { in: 'header', name: 'authorization', prefix: 'Bearer ', value: new Secret(TOKEN) }
 
 const CODINGS: ReadonlyArray<readonly [coding: string, encode: (bytes: Buffer) => Buffer]> = [
-  ['gzip', gzipSync], ['x-gzip', gzipSync], ['GZip', gzipSync], ['deflate', deflateSync], ['deflate', deflateRawSync], ['br', brotliCompressSync]
+  ['gzip', gzipSync],
+  ['x-gzip', gzipSync],
+  ['GZip', gzipSync],
+  ['deflate', deflateSync],
+  ['deflate', deflateRawSync],
+  ['br', brotliCompressSync]
 ]
 
 /** What a connection does with a response, one step at a time, and what the handler behind the scrubber saw of it. */
@@ -24,7 +29,14 @@ class Script extends EventEmitter implements Transfer {
   aborted = false
   paused = false
   masked = 0
-  readonly seen: { headers: string[], trailers: string[], reason: string | undefined, chunks: Buffer[], error?: Error, ended: boolean } = { headers: [], trailers: [], reason: undefined, chunks: [], ended: false }
+  readonly seen: { headers: string[]; trailers: string[]; reason: string | undefined; chunks: Buffer[]; error?: Error; ended: boolean } = {
+    headers: [],
+    trailers: [],
+    reason: undefined,
+    chunks: [],
+    ended: false
+  }
+
   /** What the handler was given. */
   readonly inner: Transfer
   #outer: ResponseHandler | undefined
@@ -32,34 +44,43 @@ class Script extends EventEmitter implements Transfer {
   constructor (method = 'GET', sent: readonly Injection[] = [BEARER]) {
     super()
     const { seen } = this
-    const sender = new Scrubber().over({
-      dispatch: (_request, handler) => {
-        this.#outer = handler
-        return this
+    const sender = new Scrubber().over(
+      {
+        dispatch: (_request, handler) => {
+          this.#outer = handler
+          return this
+        }
+      },
+      sent,
+      (count) => {
+        this.masked += count
       }
-    }, sent, (count) => { this.masked += count })
+    )
     const see = ({ rawHeaders, reason }: ResponseHead): void => {
       seen.headers = rawHeaders
       seen.reason = reason
     }
-    this.inner = sender.dispatch({ method, target: '/', headers: [], body: null }, {
-      onInterim: see,
-      onHead: see,
-      onSwitch: see,
-      onBody: (chunk) => {
-        seen.chunks.push(chunk)
-        this.emit('chunk')
-      },
-      onEnd: (trailers) => {
-        seen.trailers = trailers
-        seen.ended = true
-        this.emit('over')
-      },
-      onError: (error) => {
-        seen.error = error
-        this.emit('over')
+    this.inner = sender.dispatch(
+      { method, target: '/', headers: [], body: null },
+      {
+        onInterim: see,
+        onHead: see,
+        onSwitch: see,
+        onBody: (chunk) => {
+          seen.chunks.push(chunk)
+          this.emit('chunk')
+        },
+        onEnd: (trailers) => {
+          seen.trailers = trailers
+          seen.ended = true
+          this.emit('over')
+        },
+        onError: (error) => {
+          seen.error = error
+          this.emit('over')
+        }
       }
-    })
+    )
   }
 
   get text (): string {
@@ -67,7 +88,16 @@ class Script extends EventEmitter implements Transfer {
   }
 
   start (statusCode: number, rawHeaders: string[] = [], reason = 'OK'): this {
-    const head: ResponseHead = { statusCode, reason, rawHeaders, length: undefined, chunked: true, keepAlive: true, keepAliveSeconds: undefined, upgrade: statusCode === 101 }
+    const head: ResponseHead = {
+      statusCode,
+      reason,
+      rawHeaders,
+      length: undefined,
+      chunked: true,
+      keepAlive: true,
+      keepAliveSeconds: undefined,
+      upgrade: statusCode === 101
+    }
     if (statusCode === 101) this.#outer?.onSwitch(head, new PassThrough())
     else if (statusCode < 200) this.#outer?.onInterim(head)
     else this.#outer?.onHead(head)
@@ -98,7 +128,9 @@ class Script extends EventEmitter implements Transfer {
     this.aborted = true
   }
 
-  pause (): void { this.paused = true }
+  pause (): void {
+    this.paused = true
+  }
 
   resume (): void {
     this.paused = false
@@ -113,7 +145,11 @@ function split (bytes: Buffer, size: number): Buffer[] {
 
 async function decoded (t: Test, coding: string, bytes: Buffer, expected: string): Promise<void> {
   for (const size of [1, 7, bytes.length]) {
-    const script = await new Script().start(200, ['Content-Encoding', coding, 'Content-Length', String(bytes.length), 'ETag', '"x"', 'X-Kept', '1']).data(...split(bytes, size)).end(['X-T', `t ${TOKEN}`]).over()
+    const script = await new Script()
+      .start(200, ['Content-Encoding', coding, 'Content-Length', String(bytes.length), 'ETag', '"x"', 'X-Kept', '1'])
+      .data(...split(bytes, size))
+      .end(['X-T', `t ${TOKEN}`])
+      .over()
     t.equal(script.text, expected, `${coding}, ${size} bytes at a time`)
     t.same(script.seen.headers, ['ETag', 'W/"x"', 'X-Kept', '1'])
     t.same(script.seen.trailers, ['X-T', `t ${STARS}`])
@@ -134,8 +170,23 @@ t.test('a body is masked wherever its chunks are cut', async (t) => {
 t.test('headers, their names, the reason, interim responses and trailers are masked', async (t) => {
   const script = new Script().start(103, ['Link', `</${TOKEN}>`])
   t.same(script.seen.headers, ['Link', `</${STARS}>`])
-  script.start(200, ['X-Echo', `Bearer ${TOKEN}`, `x-${TOKEN}`, '1', 'Set-Cookie', `s=${TOKEN}; HttpOnly`, 'Location', `/?k=${TOKEN}`, 'X-Latin', '\xe9'], `OK ${TOKEN}`)
-  t.same(script.seen.headers, ['X-Echo', `Bearer ${STARS}`, `x-${STARS}`, '1', 'Set-Cookie', `s=${STARS}; HttpOnly`, 'Location', `/?k=${STARS}`, 'X-Latin', '\xe9'])
+  script.start(
+    200,
+    ['X-Echo', `Bearer ${TOKEN}`, `x-${TOKEN}`, '1', 'Set-Cookie', `s=${TOKEN}; HttpOnly`, 'Location', `/?k=${TOKEN}`, 'X-Latin', '\xe9'],
+    `OK ${TOKEN}`
+  )
+  t.same(script.seen.headers, [
+    'X-Echo',
+    `Bearer ${STARS}`,
+    `x-${STARS}`,
+    '1',
+    'Set-Cookie',
+    `s=${STARS}; HttpOnly`,
+    'Location',
+    `/?k=${STARS}`,
+    'X-Latin',
+    '\xe9'
+  ])
   t.equal(script.seen.reason, `OK ${STARS}`)
   script.end(['X-T', TOKEN])
   t.same(script.seen.trailers, ['X-T', STARS])
@@ -146,13 +197,21 @@ t.test('a body in a coding is decoded, masked, and passed on without it', async 
   const text = `first ${TOKEN} second ${TOKEN} third`
   for (const [coding, encode] of CODINGS) await decoded(t, coding, encode(Buffer.from(text)), text.replaceAll(TOKEN, STARS))
   const zstd: unknown = Reflect.get(zlib, 'zstdCompressSync')
-  if (typeof zstd === 'function') await decoded(t, 'zstd', (zstd as (bytes: Buffer) => Buffer)(Buffer.from(text)), text.replaceAll(TOKEN, STARS))
+  if (typeof zstd === 'function') {
+    await decoded(t, 'zstd', (zstd as (bytes: Buffer) => Buffer)(Buffer.from(text)), text.replaceAll(TOKEN, STARS))
+  }
 })
 
 t.test('what a coding holds comes out as soon as the upstream has flushed it', async (t) => {
-  for (const [coding, stream, flush] of [['gzip', zlib.createGzip(), zlib.constants.Z_SYNC_FLUSH], ['deflate', zlib.createDeflate(), zlib.constants.Z_SYNC_FLUSH], ['br', zlib.createBrotliCompress(), zlib.constants.BROTLI_OPERATION_FLUSH]] as const) {
+  for (const [coding, stream, flush] of [
+    ['gzip', zlib.createGzip(), zlib.constants.Z_SYNC_FLUSH],
+    ['deflate', zlib.createDeflate(), zlib.constants.Z_SYNC_FLUSH],
+    ['br', zlib.createBrotliCompress(), zlib.constants.BROTLI_OPERATION_FLUSH]
+  ] as const) {
     const script = new Script().start(200, ['Content-Encoding', coding])
-    stream.on('data', (chunk: Buffer) => { script.data(chunk) })
+    stream.on('data', (chunk: Buffer) => {
+      script.data(chunk)
+    })
     const event = `data: ${TOKEN}\n\n`
     for (let count = 1; count <= 3; count++) {
       stream.write(event)
@@ -167,11 +226,21 @@ t.test('what a coding holds comes out as soon as the upstream has flushed it', a
 
 t.test('a coding that cannot be looked into is an error, not a way through', async (t) => {
   for (const [statusCode, headers] of [
-    [200, ['Content-Encoding', 'compress']], [200, ['Content-Encoding', 'gzip, br']], [200, ['Content-Encoding', 'gzip', 'content-encoding', 'gzip']],
-    [206, ['Content-Encoding', 'gzip', 'Content-Range', 'bytes 0-1/9']], [500, ['CONTENT-ENCODING', 'aes128gcm']]
+    [200, ['Content-Encoding', 'compress']],
+    [200, ['Content-Encoding', 'gzip, br']],
+    [200, ['Content-Encoding', 'gzip', 'content-encoding', 'gzip']],
+    [206, ['Content-Encoding', 'gzip', 'Content-Range', 'bytes 0-1/9']],
+    [500, ['CONTENT-ENCODING', 'aes128gcm']]
   ] as const) {
-    const script = new Script().start(statusCode, [...headers]).data(Buffer.from(TOKEN)).end()
-    t.match(script.seen.error, { code: 'CS_UPSTREAM_UNREACHABLE', statusCode: 502, proxyStatus: 'http_response_content_coding' }, headers.join())
+    const script = new Script()
+      .start(statusCode, [...headers])
+      .data(Buffer.from(TOKEN))
+      .end()
+    t.match(
+      script.seen.error,
+      { code: 'CS_UPSTREAM_UNREACHABLE', statusCode: 502, proxyStatus: 'http_response_content_coding' },
+      headers.join()
+    )
     t.ok(script.seen.error instanceof ProxyError)
     t.ok(script.aborted, 'the upstream is told')
     t.equal(script.text, '')
@@ -181,15 +250,42 @@ t.test('a coding that cannot be looked into is an error, not a way through', asy
 
 t.test('answers without a body keep what they say of one', async (t) => {
   const gone = ['Content-Encoding', 'gzip', 'Content-Length', '9', 'ETag', '"x"']
-  t.same(new Script('HEAD').start(200, [...gone]).end().seen, { headers: ['ETag', 'W/"x"'], trailers: [], reason: 'OK', chunks: [], ended: true }, 'as GET would say it')
-  t.same(new Script('HEAD').start(200, ['Content-Encoding', 'compress', 'Content-Length', '9']).end().seen.headers, ['Content-Encoding', 'compress', 'Content-Length', '9'])
+  t.same(
+    new Script('HEAD').start(200, [...gone]).end().seen,
+    { headers: ['ETag', 'W/"x"'], trailers: [], reason: 'OK', chunks: [], ended: true },
+    'as GET would say it'
+  )
+  t.same(new Script('HEAD').start(200, ['Content-Encoding', 'compress', 'Content-Length', '9']).end().seen.headers, [
+    'Content-Encoding',
+    'compress',
+    'Content-Length',
+    '9'
+  ])
   t.same(new Script().start(304, [...gone]).end().seen.headers, gone)
   t.same(new Script().start(200, ['Content-Encoding', 'gzip', 'Content-Length', '0']).end().seen.ended, true, 'nor is nothing decoded')
-  t.same(new Script().start(200, ['Content-Encoding', 'identity', 'Content-Length', '2']).data(Buffer.from('ok')).end().seen.headers, ['Content-Encoding', 'identity', 'Content-Length', '2'])
+  t.same(new Script().start(200, ['Content-Encoding', 'identity', 'Content-Length', '2']).data(Buffer.from('ok')).end().seen.headers, [
+    'Content-Encoding',
+    'identity',
+    'Content-Length',
+    '2'
+  ])
 })
 
 t.test('digests of a body that may have changed are dropped', async (t) => {
-  const script = new Script().start(200, ['Content-MD5', 'x', 'Digest', 'x', 'Repr-Digest', 'x', 'content-digest', 'x', 'ETag', '"x"', 'Content-Length', '2'])
+  const script = new Script().start(200, [
+    'Content-MD5',
+    'x',
+    'Digest',
+    'x',
+    'Repr-Digest',
+    'x',
+    'content-digest',
+    'x',
+    'ETag',
+    '"x"',
+    'Content-Length',
+    '2'
+  ])
   t.same(script.seen.headers, ['ETag', '"x"', 'Content-Length', '2'])
 })
 
@@ -207,7 +303,11 @@ t.test('half a coded body, and rubbish in place of one, are an error', async (t)
 })
 
 t.test('bytes behind the end of a coded body do not hang anything', async (t) => {
-  const script = await new Script().start(200, ['Content-Encoding', 'gzip']).data(gzipSync('ok'), Buffer.from('garbage that is no member')).end().over()
+  const script = await new Script()
+    .start(200, ['Content-Encoding', 'gzip'])
+    .data(gzipSync('ok'), Buffer.from('garbage that is no member'))
+    .end()
+    .over()
   t.equal(script.text, 'ok')
   script.data(Buffer.from('more'))
   t.equal(script.text, 'ok')
@@ -243,8 +343,16 @@ t.test('a reader that pauses pauses the upstream, behind a decoder too, and a bo
 })
 
 t.test('Basic credentials are masked as they were sent, decoded, and the password alone', async (t) => {
-  const basic: Injection = { in: 'header', name: 'authorization', prefix: 'Basic ', value: new Secret(Buffer.from('batch:CANARY-PW-hunter2').toString('base64')) }
-  const script = new Script('GET', [basic, BEARER]).start(200).data(Buffer.from(`Basic ${basic.value.reveal()} batch:CANARY-PW-hunter2 p=CANARY-PW-hunter2 ${TOKEN} batch`)).end()
+  const basic: Injection = {
+    in: 'header',
+    name: 'authorization',
+    prefix: 'Basic ',
+    value: new Secret(Buffer.from('batch:CANARY-PW-hunter2').toString('base64'))
+  }
+  const script = new Script('GET', [basic, BEARER])
+    .start(200)
+    .data(Buffer.from(`Basic ${basic.value.reveal()} batch:CANARY-PW-hunter2 p=CANARY-PW-hunter2 ${TOKEN} batch`))
+    .end()
   t.equal(script.text, `Basic ${'*'.repeat(32)} ${'*'.repeat(23)} p=${'*'.repeat(17)} ${STARS} batch`)
 })
 

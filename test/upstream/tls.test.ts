@@ -71,7 +71,12 @@ t.test('serverName is what is asked for and what the certificate must have, inst
 })
 
 t.test('an upstream that wants a client certificate gets ours', async (t) => {
-  const { upstream, proxy } = await pair(t, server, { ca: authority.cert, client: clientOf(client) }, { requestCert: true, rejectUnauthorized: true, ca: authority.cert })
+  const { upstream, proxy } = await pair(
+    t,
+    server,
+    { ca: authority.cert, client: clientOf(client) },
+    { requestCert: true, rejectUnauthorized: true, ca: authority.cert }
+  )
   t.match(await send(proxy), { statusCode: 200 })
   const socket = upstream.last.connection.socket as TLSSocket
   t.equal(socket.getPeerCertificate().subject.CN, 'client')
@@ -81,7 +86,12 @@ t.test('an upstream that wants a client certificate gets ours', async (t) => {
 t.test('without a client certificate, or with one that the upstream does not know, nothing is sent', async (t) => {
   for (const tls of [{ ca: authority.cert }, { ca: authority.cert, client: clientOf(other.issue({ names: ['client'] })) }]) {
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
-      const { upstream, proxy } = await pair(t, server, tls, { requestCert: true, rejectUnauthorized: true, ca: authority.cert, maxVersion })
+      const { upstream, proxy } = await pair(t, server, tls, {
+        requestCert: true,
+        rejectUnauthorized: true,
+        ca: authority.cert,
+        maxVersion
+      })
       const response = await send(proxy)
       t.match(JSON.parse(response.text), { statusCode: 502, code: 'CS_UPSTREAM_UNREACHABLE' })
       t.notMatch(response.text, /127\.0\.0\.1|ALERT/i)
@@ -100,7 +110,9 @@ t.test('all of this holds behind a forward proxy', async (t) => {
   const named = authority.issue({ names: ['api.internal.example'] })
   const upstream = await startUpstream(t, { tls: { ...named, requestCert: true, rejectUnauthorized: true, ca: authority.cert } })
   const forward = await startForwardProxy(t, { to: upstream.port })
-  const routes = (tls: PeerTls): Array<{ upstream: string, bindings: typeof BEARER[], tls: PeerTls }> => [{ upstream: 'https://api.example.com', bindings: [BEARER], tls }]
+  const routes = (tls: PeerTls): Array<{ upstream: string; bindings: (typeof BEARER)[]; tls: PeerTls }> => [
+    { upstream: 'https://api.example.com', bindings: [BEARER], tls }
+  ]
   const start = (tls: PeerTls): Promise<TestProxy> => startProxy(t, { routes: routes(tls), proxies: { httpsProxy: forward.url } })
   const good = { ca: authority.cert, client: clientOf(client), serverName: 'api.internal.example' }
   t.match(await send(await start(good)), { statusCode: 200 })
@@ -113,7 +125,12 @@ t.test('all of this holds behind a forward proxy', async (t) => {
   t.same(forward.targets, Array.from({ length: 4 }, () => 'api.example.com:443'))
 })
 
-async function pair (t: Test, certificate: Certificate, tls: PeerTls | undefined, more: TlsOptions = {}): Promise<{ upstream: RecordingUpstream, proxy: TestProxy }> {
+async function pair (
+  t: Test,
+  certificate: Certificate,
+  tls: PeerTls | undefined,
+  more: TlsOptions = {}
+): Promise<{ upstream: RecordingUpstream; proxy: TestProxy }> {
   const upstream = await startUpstream(t, { tls: { ...certificate, ...more } })
   const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER], ...(tls !== undefined && { tls }) }] })
   return { upstream, proxy }

@@ -20,7 +20,12 @@ if (AUTHORITY === undefined) {
   const file = join(folder, 'ca.pem')
   writeFileSync(file, authority.cert)
   const certificates = { local: authority.issue({ names: ['127.0.0.1'] }), named: authority.issue({ names: ['api.example.com'] }) }
-  t.spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url)], { env: { ...process.env, NODE_EXTRA_CA_CERTS: file, CS_TEST_AUTHORITY: JSON.stringify(certificates) } }, 'with an authority that is trusted')
+  t.spawn(
+    process.execPath,
+    [...process.execArgv, fileURLToPath(import.meta.url)],
+    { env: { ...process.env, NODE_EXTRA_CA_CERTS: file, CS_TEST_AUTHORITY: JSON.stringify(certificates) } },
+    'with an authority that is trusted'
+  )
 } else {
   runTests(JSON.parse(AUTHORITY) as Certificates) // written above
 }
@@ -87,7 +92,10 @@ function runTests ({ local, named }: Certificates): void {
   t.test('a certificate for another name is a 502, and no byte of HTTP is sent', async (t) => {
     const upstream = await startSwitching(t, () => {}, { tls: named })
     const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER] }] })
-    const response = await rawRequest(proxy.port, message('GET / HTTP/1.1', [`Host: localhost:${proxy.port}`, 'Connection: Upgrade', 'Upgrade: x-test']))
+    const response = await rawRequest(
+      proxy.port,
+      message('GET / HTTP/1.1', [`Host: localhost:${proxy.port}`, 'Connection: Upgrade', 'Upgrade: x-test'])
+    )
     t.match(JSON.parse(response.text), { statusCode: 502, code: 'CS_UPSTREAM_TLS' })
     t.equal(upstream.heads(), '')
   })
@@ -96,7 +104,10 @@ function runTests ({ local, named }: Certificates): void {
     const ends: Socket[] = []
     const upstream = await startSwitching(t, (socket) => { ends.push(socket) }, { tls: named })
     const relay = await startRelay(t, upstream.port)
-    const proxy = await startProxy(t, { routes: [{ upstream: 'https://api.example.com/v2', bindings: [BEARER] }], proxies: { httpsProxy: relay.url } })
+    const proxy = await startProxy(t, {
+      routes: [{ upstream: 'https://api.example.com/v2', bindings: [BEARER] }],
+      proxies: { httpsProxy: relay.url }
+    })
     const client = await openTunnel(proxy.port, 'early')
     t.same(relay.targets, ['api.example.com:443'])
     t.match(upstream.heads(), /^GET \/v2\/tunnel HTTP\/1\.1\r\nhost: api\.example\.com\r\n/i)
@@ -104,28 +115,48 @@ function runTests ({ local, named }: Certificates): void {
     client.end(' and late')
     t.equal((await readAll(last(ends))).toString(), 'early and late')
 
-    const direct = await startProxy(t, { routes: [{ upstream: 'https://nowhere.invalid', bindings: [BEARER] }], proxies: { httpsProxy: relay.url, noProxy: 'nowhere.invalid' } })
-    const response = await rawRequest(direct.port, message('GET / HTTP/1.1', [`Host: localhost:${direct.port}`, 'Connection: Upgrade', 'Upgrade: x-test']))
+    const direct = await startProxy(t, {
+      routes: [{ upstream: 'https://nowhere.invalid', bindings: [BEARER] }],
+      proxies: { httpsProxy: relay.url, noProxy: 'nowhere.invalid' }
+    })
+    const response = await rawRequest(
+      direct.port,
+      message('GET / HTTP/1.1', [`Host: localhost:${direct.port}`, 'Connection: Upgrade', 'Upgrade: x-test'])
+    )
     t.match(JSON.parse(response.text), { statusCode: 502, code: 'CS_UPSTREAM_UNREACHABLE' })
     t.equal(relay.targets.length, 1)
   })
 
-  t.test('a plain upstream behind an environment proxy is reached by CONNECT too, and a proxy that refuses is a 502 without its password', async (t) => {
-    const ends: Socket[] = []
-    const upstream = await startSwitching(t, (socket) => { ends.push(socket) })
-    const relay = await startRelay(t, upstream.port)
-    const proxy = await startProxy(t, { routes: [{ upstream: 'http://api.example.com', bindings: [BEARER] }], proxies: { httpProxy: relay.url } })
-    const client = await openTunnel(proxy.port)
-    t.same(relay.targets, ['api.example.com:80'])
-    client.end('x')
-    t.equal((await readAll(last(ends))).toString(), 'x')
+  t.test(
+    'a plain upstream behind an environment proxy is reached by CONNECT too, and a proxy that refuses is a 502 without its password',
+    async (t) => {
+      const ends: Socket[] = []
+      const upstream = await startSwitching(t, (socket) => {
+        ends.push(socket)
+      })
+      const relay = await startRelay(t, upstream.port)
+      const proxy = await startProxy(t, {
+        routes: [{ upstream: 'http://api.example.com', bindings: [BEARER] }],
+        proxies: { httpProxy: relay.url }
+      })
+      const client = await openTunnel(proxy.port)
+      t.same(relay.targets, ['api.example.com:80'])
+      client.end('x')
+      t.equal((await readAll(last(ends))).toString(), 'x')
 
-    const refusing = await startRelay(t)
-    const refused = await startProxy(t, { routes: [{ upstream: 'https://api.example.com', bindings: [BEARER] }], proxies: { httpsProxy: refusing.url.replace('http://', 'http://user:CANARY-PROXY-PW@') } })
-    const response = await rawRequest(refused.port, message('GET / HTTP/1.1', [`Host: localhost:${refused.port}`, 'Connection: Upgrade', 'Upgrade: x-test']))
-    t.match(JSON.parse(response.text), { statusCode: 502, code: 'CS_UPSTREAM_UNREACHABLE' })
-    t.notMatch(response.text + refused.logged(), /CANARY|Q0FOQVJZ|user:/)
-  })
+      const refusing = await startRelay(t)
+      const refused = await startProxy(t, {
+        routes: [{ upstream: 'https://api.example.com', bindings: [BEARER] }],
+        proxies: { httpsProxy: refusing.url.replace('http://', 'http://user:CANARY-PROXY-PW@') }
+      })
+      const response = await rawRequest(
+        refused.port,
+        message('GET / HTTP/1.1', [`Host: localhost:${refused.port}`, 'Connection: Upgrade', 'Upgrade: x-test'])
+      )
+      t.match(JSON.parse(response.text), { statusCode: 502, code: 'CS_UPSTREAM_UNREACHABLE' })
+      t.notMatch(response.text + refused.logged(), /CANARY|Q0FOQVJZ|user:/)
+    }
+  )
 }
 
 /** Resolves once a connection has ended or broken: TCP has no third way to say that a TLS peer is gone. */
@@ -141,11 +172,16 @@ function last (ends: readonly Socket[]): Socket {
 }
 
 /** A forward proxy that connects everything to one port, or refuses. */
-async function startRelay (t: Test, port?: number): Promise<{ readonly url: string, readonly targets: string[], readonly seen: () => string }> {
+async function startRelay (
+  t: Test,
+  port?: number
+): Promise<{ readonly url: string; readonly targets: string[]; readonly seen: () => string }> {
   const targets: string[] = []
   const sockets = new Set<Socket>()
   let seen = ''
-  const server = createHttpServer((_incoming, response) => { response.writeHead(502).end() })
+  const server = createHttpServer((_incoming, response) => {
+    response.writeHead(502).end()
+  })
   server.on('connect', (incoming, client) => {
     targets.push(incoming.url ?? '')
     if (port === undefined) {
@@ -154,18 +190,31 @@ async function startRelay (t: Test, port?: number): Promise<{ readonly url: stri
     }
     const upstream = connectSocket({ port, host: '127.0.0.1', allowHalfOpen: true }, () => {
       client.write('HTTP/1.1 200 OK\r\n\r\n')
-      client.on('data', (chunk: Buffer) => { seen += chunk.toString('latin1') }).pipe(upstream).pipe(client)
+      client
+        .on('data', (chunk: Buffer) => {
+          seen += chunk.toString('latin1')
+        })
+        .pipe(upstream)
+        .pipe(client)
     })
-    upstream.on('error', () => { client.destroy() })
-    client.on('error', () => { upstream.destroy() })
+    upstream.on('error', () => {
+      client.destroy()
+    })
+    client.on('error', () => {
+      upstream.destroy()
+    })
     sockets.add(upstream)
   })
-  server.on('connection', (socket: Socket) => { sockets.add(socket) })
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(async () => {
     for (const socket of sockets) socket.destroy()
-    await new Promise((resolve) => { server.close(resolve) })
+    await new Promise((resolve) => {
+      server.close(resolve)
+    })
   })
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, targets, seen: () => seen }
 }

@@ -82,27 +82,59 @@ t.test('a reader that stops does not stop the other direction', async (t) => {
 })
 
 t.test('any bytes in any pieces arrive as they were, in both directions at once', async (t) => {
-  await fc.assert(fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 3000 }), { maxLength: 20 }), fc.array(fc.uint8Array({ maxLength: 3000 }), { maxLength: 20 }), async (up, down) => {
-    const { client, upstream } = await shared(t)
-    const [received, sent] = [readAll(upstream), readAll(client)]
-    await Promise.all([sendPieces(client, up), sendPieces(upstream, down)])
-    return (await received).equals(Buffer.concat(up)) && (await sent).equals(Buffer.concat(down))
-  }), { numRuns: 60 })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.uint8Array({ maxLength: 3000 }), { maxLength: 20 }),
+      fc.array(fc.uint8Array({ maxLength: 3000 }), { maxLength: 20 }),
+      async (up, down) => {
+        const { client, upstream } = await shared(t)
+        const [received, sent] = [readAll(upstream), readAll(client)]
+        await Promise.all([sendPieces(client, up), sendPieces(upstream, down)])
+        return (await received).equals(Buffer.concat(up)) && (await sent).equals(Buffer.concat(down))
+      }
+    ),
+    { numRuns: 60 }
+  )
   t.pass('no counterexample')
 })
 
 t.test('every shape of WebSocket frame passes byte for byte, whatever its pieces', async (t) => {
   const lengths = [0, 1, 125, 126, 127, 65_535, 65_536, 200_000]
-  const frame = fc.record({ fin: fc.boolean(), reserved: fc.nat(7), opcode: fc.nat(15), masked: fc.boolean(), length: fc.constantFrom(...lengths), fill: fc.nat(255) }).map(frameOf)
-  const control = fc.record({ fin: fc.constant(true), reserved: fc.constant(0), opcode: fc.constantFrom(8, 9, 10), masked: fc.boolean(), length: fc.constantFrom(0, 2, 125), fill: fc.nat(255) }).map(frameOf)
-  await fc.assert(fc.asyncProperty(fc.array(fc.oneof(frame, control), { minLength: 1, maxLength: 12 }), fc.array(fc.nat(99_999), { maxLength: 12 }), async (frames, cuts) => {
-    const { client, upstream } = await shared(t)
-    const bytes = Buffer.concat(frames)
-    const pieces = cut(bytes, cuts)
-    const [received, sent] = [readAll(upstream), readAll(client)]
-    await Promise.all([sendPieces(client, pieces), sendPieces(upstream, pieces)])
-    return (await received).equals(bytes) && (await sent).equals(bytes)
-  }), { numRuns: 40 })
+  const frame = fc
+    .record({
+      fin: fc.boolean(),
+      reserved: fc.nat(7),
+      opcode: fc.nat(15),
+      masked: fc.boolean(),
+      length: fc.constantFrom(...lengths),
+      fill: fc.nat(255)
+    })
+    .map(frameOf)
+  const control = fc
+    .record({
+      fin: fc.constant(true),
+      reserved: fc.constant(0),
+      opcode: fc.constantFrom(8, 9, 10),
+      masked: fc.boolean(),
+      length: fc.constantFrom(0, 2, 125),
+      fill: fc.nat(255)
+    })
+    .map(frameOf)
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.oneof(frame, control), { minLength: 1, maxLength: 12 }),
+      fc.array(fc.nat(99_999), { maxLength: 12 }),
+      async (frames, cuts) => {
+        const { client, upstream } = await shared(t)
+        const bytes = Buffer.concat(frames)
+        const pieces = cut(bytes, cuts)
+        const [received, sent] = [readAll(upstream), readAll(client)]
+        await Promise.all([sendPieces(client, pieces), sendPieces(upstream, pieces)])
+        return (await received).equals(bytes) && (await sent).equals(bytes)
+      }
+    ),
+    { numRuns: 40 }
+  )
   t.pass('no counterexample')
 })
 
@@ -123,8 +155,16 @@ t.test('a quiet connection outlives every timeout of its route', async (t) => {
 
 t.test('S6: a 101 that cannot be passed on is a 502, and its connection is closed', async (t) => {
   for (const lines of [
-    'Connection: Upgrade', 'Upgrade: x-test', 'Upgrade: x-other\r\nConnection: Upgrade', 'Upgrade: x-test, x-other\r\nConnection: Upgrade', 'Upgrade: \r\nConnection: Upgrade', 'Upgrade: x-test\r\nUpgrade: x-other\r\nConnection: Upgrade',
-    'Upgrade: x-test\r\nConnection: Upgrade\r\nX: a\0b', 'Upgrade: x-test\r\nConnection: Upgrade\r\nX: a\x01b', 'Upgrade: x-test\r\nConnection: Upgrade\r\nX Y: z', `Upgrade: x-test\r\nConnection: Upgrade\r\nX: ${'a'.repeat(1_000_000)}`
+    'Connection: Upgrade',
+    'Upgrade: x-test',
+    'Upgrade: x-other\r\nConnection: Upgrade',
+    'Upgrade: x-test, x-other\r\nConnection: Upgrade',
+    'Upgrade: \r\nConnection: Upgrade',
+    'Upgrade: x-test\r\nUpgrade: x-other\r\nConnection: Upgrade',
+    'Upgrade: x-test\r\nConnection: Upgrade\r\nX: a\0b',
+    'Upgrade: x-test\r\nConnection: Upgrade\r\nX: a\x01b',
+    'Upgrade: x-test\r\nConnection: Upgrade\r\nX Y: z',
+    `Upgrade: x-test\r\nConnection: Upgrade\r\nX: ${'a'.repeat(1_000_000)}`
   ]) {
     const { proxy, upstream } = await pair(t, () => `HTTP/1.1 101 Switching Protocols\r\n${lines}\r\n\r\npoison`)
     const response = await send(proxy)
@@ -136,10 +176,21 @@ t.test('S6: a 101 that cannot be passed on is a 502, and its connection is close
 
 t.test('a response that is no HTTP, or none, is a 502', async (t) => {
   for (const respond of [
-    () => 'SSH-2.0-OpenSSH_9.0\r\n\r\n', () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!', () => 'HTTP/1.1 1000 Odd\r\nContent-Length: 0\r\n\r\n',
-    ({ connection }) => { connection.socket.end(); return undefined },
-    ({ connection }) => { connection.socket.resetAndDestroy(); return undefined },
-    ({ connection }) => { connection.socket.end('HTTP/1.1 101 Swi'); return undefined }
+    () => 'SSH-2.0-OpenSSH_9.0\r\n\r\n',
+    () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!',
+    () => 'HTTP/1.1 1000 Odd\r\nContent-Length: 0\r\n\r\n',
+    ({ connection }) => {
+      connection.socket.end()
+      return undefined
+    },
+    ({ connection }) => {
+      connection.socket.resetAndDestroy()
+      return undefined
+    },
+    ({ connection }) => {
+      connection.socket.end('HTTP/1.1 101 Swi')
+      return undefined
+    }
   ] satisfies ScriptedResponse[]) {
     const { proxy } = await pair(t, respond)
     failed(t, await send(proxy), 502, 'CS_UPSTREAM_UNREACHABLE', String(respond))
@@ -212,18 +263,30 @@ async function shared (t: Test): Promise<Ends> {
   return { client, upstream }
 }
 
-async function front (t: Test, handle: (socket: Socket) => void, options: SwitchingOptions = {}, route: Partial<TestRoute> = {}): Promise<TestProxy> {
+async function front (
+  t: Test,
+  handle: (socket: Socket) => void,
+  options: SwitchingOptions = {},
+  route: Partial<TestRoute> = {}
+): Promise<TestProxy> {
   const upstream = await startSwitching(t, handle, options)
   return await startProxy(t, { routes: [{ upstream: upstream.origin, ...route }] })
 }
 
-async function pair (t: Test, respond: ScriptedResponse, route: Partial<TestRoute> = {}): Promise<{ proxy: TestProxy, upstream: RecordingUpstream }> {
+async function pair (
+  t: Test,
+  respond: ScriptedResponse,
+  route: Partial<TestRoute> = {}
+): Promise<{ proxy: TestProxy; upstream: RecordingUpstream }> {
   const upstream = await startUpstream(t, { respond })
   return { proxy: await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER], ...route }] }), upstream }
 }
 
 async function send (proxy: TestProxy): Promise<RawResponse> {
-  return await rawRequest(proxy.port, message('GET /tunnel HTTP/1.1', [`Host: localhost:${proxy.port}`, 'Connection: Upgrade', 'Upgrade: x-test']))
+  return await rawRequest(
+    proxy.port,
+    message('GET /tunnel HTTP/1.1', [`Host: localhost:${proxy.port}`, 'Connection: Upgrade', 'Upgrade: x-test'])
+  )
 }
 
 function failed (t: Test, response: RawResponse, status: number, code: string, what = code): void {
@@ -254,7 +317,10 @@ interface Frame {
 
 // RFC 6455 section 5.2.
 function frameOf ({ fin, reserved, opcode, masked, length, fill }: Frame): Buffer {
-  const start = Buffer.from([(fin ? 128 : 0) | (reserved << 4) | opcode, (masked ? 128 : 0) | (length < 126 ? length : length < 65_536 ? 126 : 127)])
+  const start = Buffer.from([
+    (fin ? 128 : 0) | (reserved << 4) | opcode,
+    (masked ? 128 : 0) | (length < 126 ? length : length < 65_536 ? 126 : 127)
+  ])
   const extended = Buffer.alloc(length < 126 ? 0 : length < 65_536 ? 2 : 8)
   if (extended.length === 2) extended.writeUInt16BE(length)
   if (extended.length === 8) extended.writeBigUInt64BE(BigInt(length))

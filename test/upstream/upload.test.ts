@@ -6,7 +6,13 @@ import { OK, startUpstream, type RecordingUpstream } from '../helpers/recording-
 t.test('a body of exactly maxBodyBytes passes, announced or chunked', async (t) => {
   const { proxy, upstream } = await pair(t, { maxBodyBytes: 5 })
   t.match(await rawRequest(proxy.port, message('POST / HTTP/1.1', [host(proxy), 'Content-Length: 5'], 'hello')), { statusCode: 200 })
-  t.match(await rawRequest(proxy.port, message('POST / HTTP/1.1', [host(proxy), 'Transfer-Encoding: chunked'], '3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n')), { statusCode: 200 })
+  t.match(
+    await rawRequest(
+      proxy.port,
+      message('POST / HTTP/1.1', [host(proxy), 'Transfer-Encoding: chunked'], '3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n')
+    ),
+    { statusCode: 200 }
+  )
   t.same(upstream.exchanges.map(({ body, complete }) => [body.toString(), complete]), [['hello', true], ['hello', true]])
 })
 
@@ -25,7 +31,13 @@ t.test('one chunked byte more is 413, and the upstream never sees a request that
   for (const [count, size] of [[1, 1001], [11, 100], [1001, 1]] as const) {
     for (const end of ['', '0\r\n\r\n']) {
       const client = await connectRaw(proxy.port)
-      client.send(message('POST /large HTTP/1.1', [host(proxy), 'Transfer-Encoding: chunked'], `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`.repeat(count) + end))
+      client.send(
+        message(
+          'POST /large HTTP/1.1',
+          [host(proxy), 'Transfer-Encoding: chunked'],
+          `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`.repeat(count) + end
+        )
+      )
       tooLarge(t, await client.response())
       await client.closed()
     }

@@ -30,7 +30,9 @@ export function isCredentialName (name: string): boolean {
  */
 export function resolveCredential (shape: CredentialShape, path: Path, reporter: Reporter): ResolvedCredential | undefined {
   const before = reporter.problems.length
-  const blank = Object.entries(shape).filter(([key, value]) => key !== 'endpoint' && key !== 'tokenUrl' && typeof value === 'string' && value.trim() === '')
+  const blank = Object.entries(shape).filter(
+    ([key, value]) => key !== 'endpoint' && key !== 'tokenUrl' && typeof value === 'string' && value.trim() === ''
+  )
   for (const [key] of blank) reporter.error([...path, key], 'is empty; write its value, or a ${NAME} that stands for it') // eslint-disable-line no-template-curly-in-string
   for (const [key, value] of Object.entries(shape)) {
     if (PASTED.has(key) && typeof value === 'string' && value.trim() !== '') checkPasted(value, shape.type, [...path, key], reporter)
@@ -54,7 +56,9 @@ function checkPasted (text: string, type: CredentialShape['type'], path: Path, r
 
 function resolveType (shape: CredentialShape, path: Path, reporter: Reporter): ResolvedCredential | undefined {
   if (shape.type === 'static') return resolveStatic(shape, path, reporter)
-  return shape.type === 'oauth2' ? { config: resolveOAuth2(shape, path, reporter), sends: 'token', fields: fieldsOf(shape), inject: [BEARER] } : resolveCognito(shape, path, reporter)
+  return shape.type === 'oauth2'
+    ? { config: resolveOAuth2(shape, path, reporter), sends: 'token', fields: fieldsOf(shape), inject: [BEARER] }
+    : resolveCognito(shape, path, reporter)
 }
 
 const BEARER: SchemeShape = { type: 'http', scheme: 'bearer' }
@@ -66,13 +70,21 @@ function resolveCognito (shape: CognitoShape | DefenderShape, path: Path, report
   const badPool = userPoolId !== '' && !/^[\w-]+_[\x21-\x7e]+$/.test(userPoolId)
   if (badPool) reporter.error([...path, 'userPoolId'], 'is no user pool id; write REGION_ID, as eu-west-1_AbCdEf123')
   // As lenient as the Cognito library (CognitoUserPool.js): emulators name their pools and clients as they like.
-  if (clientId !== '' && !/^[\x21-\x7e]{1,128}$/.test(clientId)) reporter.error([...path, 'clientId'], 'is no app client id; copy it from the user pool\'s app client (no white space)')
+  if (clientId !== '' && !/^[\x21-\x7e]{1,128}$/.test(clientId)) {
+    reporter.error([...path, 'clientId'], "is no app client id; copy it from the user pool's app client (no white space)")
+  }
   const [region = ''] = userPoolId.split('_')
-  const endpoint = readBaseUrl(shape.endpoint ?? `https://cognito-idp.${region}.amazonaws.com`, shape.allowInsecureEndpoint, 'allowInsecureEndpoint')
+  const endpoint = readBaseUrl(
+    shape.endpoint ?? `https://cognito-idp.${region}.amazonaws.com`,
+    shape.allowInsecureEndpoint,
+    'allowInsecureEndpoint'
+  )
   if (!endpoint.ok && shape.endpoint !== undefined) reporter.error([...path, 'endpoint'], endpoint.problem)
   // By a rule of our own: Node 24 takes `xn--` for a host name, Node 20 does not.
   const isRegion = /^[a-z\d]+(?:-[a-z\d]+)*$/i.test(region)
-  if (shape.endpoint === undefined && !isRegion && !badPool && userPoolId !== '') reporter.error([...path, 'userPoolId'], 'has no region in front of its _, so there is no endpoint; write REGION_ID, or set endpoint')
+  if (shape.endpoint === undefined && !isRegion && !badPool && userPoolId !== '') {
+    reporter.error([...path, 'userPoolId'], 'has no region in front of its _, so there is no endpoint; write REGION_ID, or set endpoint')
+  }
   const config: CognitoCredential = {
     type: shape.type,
     userPoolId,
@@ -84,7 +96,8 @@ function resolveCognito (shape: CognitoShape | DefenderShape, path: Path, report
     authFlow: shape.type === 'cognito' ? shape.authFlow : 'srp',
     endpoint: endpoint.ok ? endpoint.url : ''
   }
-  const inject: readonly SchemeShape[] = preset === undefined ? [BEARER] : [{ type: 'apiKey', in: 'header', name: 'X-Api-Key', use: 'apiKey' }, BEARER]
+  const inject: readonly SchemeShape[] =
+    preset === undefined ? [BEARER] : [{ type: 'apiKey', in: 'header', name: 'X-Api-Key', use: 'apiKey' }, BEARER]
   return { config, sends: 'token', fields: fieldsOf(shape), inject, ...(preset !== undefined && { upstream: preset.upstream }) }
 }
 
@@ -101,15 +114,28 @@ function resolveStatic (shape: StaticShape, path: Path, reporter: Reporter): Res
   else if (password === undefined) reporter.error([...path, 'password'], 'is missing; add it, or write value in place of username')
   if (username === undefined || password === undefined) return undefined
   // RFC 7617 section 2: the first colon ends the name, and neither part may hold control characters.
-  if (username.includes(':')) reporter.error([...path, 'username'], 'holds a colon, which Basic authentication cannot carry in a name; correct it')
-  // eslint-disable-next-line no-control-regex -- the very thing to find
-  for (const [key, text] of Object.entries({ username, password })) if (/[\0-\x1f\x7f]/.test(text)) reporter.error([...path, key], 'holds a line break or another control character, which Basic authentication cannot carry; remove it')
+  if (username.includes(':')) {
+    reporter.error([...path, 'username'], 'holds a colon, which Basic authentication cannot carry in a name; correct it')
+  }
+  for (const [key, text] of Object.entries({ username, password })) {
+    // eslint-disable-next-line no-control-regex -- the very thing to find
+    if (/[\0-\x1f\x7f]/.test(text)) {
+      reporter.error([...path, key], 'holds a line break or another control character, which Basic authentication cannot carry; remove it')
+    }
+  }
   const encoded = Buffer.from(`${username}:${password}`, 'utf8').toString('base64')
-  return { config: { type: 'static', value: new Secret(encoded) }, sends: 'basic', fields: fieldsOf(shape), inject: [{ type: 'http', scheme: 'basic' }] }
+  return {
+    config: { type: 'static', value: new Secret(encoded) },
+    sends: 'basic',
+    fields: fieldsOf(shape),
+    inject: [{ type: 'http', scheme: 'basic' }]
+  }
 }
 
 const NO_FIELDS: readonly string[] = ['type', 'tokenUse', 'authFlow', 'endpoint', 'tokenUrl', 'clientAuth', 'tokenType']
 
 function fieldsOf (shape: CredentialShape): Map<string, string> {
-  return new Map(Object.entries(shape).flatMap(([key, value]) => typeof value === 'string' && !NO_FIELDS.includes(key) ? [[key, value] as const] : []))
+  return new Map(
+    Object.entries(shape).flatMap(([key, value]) => (typeof value === 'string' && !NO_FIELDS.includes(key) ? [[key, value] as const] : []))
+  )
 }

@@ -12,11 +12,19 @@ export function resolveOAuth2 (shape: OAuth2Shape, path: Path, reporter: Reporte
   for (const key of ['clientId', 'clientSecret'] as const) checkText(shape[key], [...path, key], reporter)
   const scope = readList(shape.scope, [...path, 'scope'], reporter)
   const audience = readList(shape.audience, [...path, 'audience'], reporter)
-  const resource = readList(shape.resource, [...path, 'resource'], reporter, (text) => text.includes('#') ? 'holds a fragment, which no resource has (RFC 8707 section 2); remove it' : undefined)
+  const resource = readList(shape.resource, [...path, 'resource'], reporter, (text) =>
+    text.includes('#') ? 'holds a fragment, which no resource has (RFC 8707 section 2); remove it' : undefined
+  )
   for (const [name, value] of Object.entries(shape.extra)) {
     const extraPath = [...path, 'extra', name]
     if (name === '' || problemOfEncodable(name) !== undefined) reporter.error(extraPath, 'is no name of a form field; correct it', 'key')
-    else if (OWN_FIELDS.has(name)) reporter.error(extraPath, 'is a field that this program writes itself; remove it, and use the credential\'s own key where it has one', 'key')
+    else if (OWN_FIELDS.has(name)) {
+      reporter.error(
+        extraPath,
+        "is a field that this program writes itself; remove it, and use the credential's own key where it has one",
+        'key'
+      )
+    }
     // RFC 6749 section 3.2: a parameter without a value is treated as if it were left out.
     if (value.trim() === '') reporter.error(extraPath, 'is empty; write its value, or remove it')
     else checkText(value, extraPath, reporter)
@@ -37,7 +45,16 @@ export function resolveOAuth2 (shape: OAuth2Shape, path: Path, reporter: Reporte
 }
 
 // RFC 6749 sections 2.3.1 and 4.4.2, RFC 7521 section 4.2, RFC 8707 section 2; audience is no standard's and has a key of its own.
-const OWN_FIELDS: ReadonlySet<string> = new Set(['grant_type', 'client_id', 'client_secret', 'scope', 'audience', 'resource', 'client_assertion', 'client_assertion_type'])
+const OWN_FIELDS: ReadonlySet<string> = new Set([
+  'grant_type',
+  'client_id',
+  'client_secret',
+  'scope',
+  'audience',
+  'resource',
+  'client_assertion',
+  'client_assertion_type'
+])
 
 // RFC 6749 section 3.2: the endpoint may carry a query, which is kept, and no fragment.
 function readTokenUrl (text: string, allowInsecure: boolean): BaseUrlResult {
@@ -47,12 +64,19 @@ function readTokenUrl (text: string, allowInsecure: boolean): BaseUrlResult {
   const result = readBaseUrl(base, allowInsecure, 'allowInsecureEndpoint')
   if (!result.ok) return result
   if (query.includes('#')) return { ok: false, problem: 'holds a fragment; remove it' }
-  if (!/^(?:[\w.~!$&()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*$/.test(query)) return { ok: false, problem: 'has a query with characters that URLs encode; percent-encode them (RFC 3986 section 3.4)' }
+  if (!/^(?:[\w.~!$&()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*$/.test(query)) {
+    return { ok: false, problem: 'has a query with characters that URLs encode; percent-encode them (RFC 3986 section 3.4)' }
+  }
   return { ok: true, url: result.url + (base.endsWith('/') ? '/' : '') + query }
 }
 
 /** A value that may be one text or several. */
-function readList (value: string | readonly string[] | undefined, path: Path, reporter: Reporter, problemOf: (text: string) => string | undefined = () => undefined): readonly string[] | undefined {
+function readList (
+  value: string | readonly string[] | undefined,
+  path: Path,
+  reporter: Reporter,
+  problemOf: (text: string) => string | undefined = () => undefined
+): readonly string[] | undefined {
   if (value === undefined) return undefined
   if (value.length === 0 && typeof value !== 'string') reporter.error(path, 'is an empty list; add to it, or leave it out')
   const items = typeof value === 'string' ? [{ text: value, at: path }] : value.map((text, index) => ({ text, at: [...path, index] }))

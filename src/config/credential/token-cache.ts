@@ -14,10 +14,16 @@ const KEY_BYTES = 32
  * @param locate makes a path absolute
  * @returns undefined where something is wrong, which is reported
  */
-export function resolveTokenCache (shape: TokenCacheShape | undefined, locate: (name: string) => string, reporter: Reporter): TokenCacheConfig | undefined {
+export function resolveTokenCache (
+  shape: TokenCacheShape | undefined,
+  locate: (name: string) => string,
+  reporter: Reporter
+): TokenCacheConfig | undefined {
   if (shape === undefined) return undefined
   const key = readKey(shape.key)
-  if (key === undefined) reporter.error([...PATH, 'key'], `is not ${KEY_BYTES} bytes in hex or base64; make one with: openssl rand -hex ${KEY_BYTES}`)
+  if (key === undefined) {
+    reporter.error([...PATH, 'key'], `is not ${KEY_BYTES} bytes in hex or base64; make one with: openssl rand -hex ${KEY_BYTES}`)
+  }
   const blank = shape.directory.trim() === ''
   if (blank) reporter.error([...PATH, 'directory'], 'is empty; name a directory')
   const directory = locate(shape.directory)
@@ -41,7 +47,9 @@ function checkDirectory (directory: string, reporter: Reporter): void {
   if (stats.isSymbolicLink()) reporter.error(path, 'is a link, which could be turned elsewhere; name the directory itself')
   else if (!stats.isDirectory()) reporter.error(path, 'is a file; name a directory')
   // Windows has no such bits: Node makes them up.
-  else if ((stats.mode & 0o077) !== 0 && process.platform !== 'win32') reporter.warning(path, 'other users of this machine may enter it, so it is not used; run chmod 700 on it')
+  else if ((stats.mode & 0o077) !== 0 && process.platform !== 'win32') {
+    reporter.warning(path, 'other users of this machine may enter it, so it is not used; run chmod 700 on it')
+  }
 }
 
 /** @returns undefined where there is nothing yet, or nothing that this user can see */

@@ -93,27 +93,40 @@ export function readSettings (env: Environment, cwd: string, read: (path: string
 function checkProxies (env: Environment): Problem[] {
   const malformed = (['HTTP_PROXY', 'HTTPS_PROXY'] as const).flatMap((variable): Problem[] => {
     const name = nameInUse(variable, env)
-    return name === undefined || readProxyUrl(env[name] ?? '') !== undefined ? [] : [{ severity: 'error', source: name, message: PROXY_HELP }]
+    return name === undefined || readProxyUrl(env[name] ?? '') !== undefined
+      ? []
+      : [{ severity: 'error', source: name, message: PROXY_HELP }]
   })
   const name = nameInUse('NO_PROXY', env)
   if (name === undefined) return malformed
   return [...malformed, ...readNoProxy(env[name] ?? '').unknown.map((entry): Problem => {
     // An entry that is a whole URL may hold more than a host.
     const shown = quote(entry.replace(/^.*@/, '…@').replace(/[?#].*$/, '…'))
-    return { severity: 'warning', source: name, message: `the entry ${shown} is no name, address or CIDR block, so it excepts nothing; write example.com, 192.0.2.1, [2001:db8::1]:443, 10.0.0.0/8 or *, with commas between them` }
+    return {
+      severity: 'warning',
+      source: name,
+      message: `the entry ${shown} is no name, address or CIDR block, so it excepts nothing; write example.com, 192.0.2.1, [2001:db8::1]:443, 10.0.0.0/8 or *, with commas between them`
+    }
   })]
 }
 
 /** What may be wrong with a caller token that can be sent. */
 export function doubtsOfCallerToken (text: string): string[] {
-  return [...(text.length < SHORTEST_CALLER_TOKEN ? [`is shorter than ${SHORTEST_CALLER_TOKEN} characters; use a longer random one`] : []), ...oddities(text)]
+  return [
+    ...(text.length < SHORTEST_CALLER_TOKEN ? [`is shorter than ${SHORTEST_CALLER_TOKEN} characters; use a longer random one`] : []),
+    ...oddities(text)
+  ]
 }
 
 // envalid's own validators echo the value in their messages, and its default reporter exits: none of them is used.
 const text = makeValidator<string>(nonBlank)
 const address = makeExactValidator<Address>((input) => parseAddress(nonBlank(input)) ?? fail(ADDRESS_HELP))
-const addressOrOff = makeExactValidator<Address | 'off'>((input) => input === 'off' ? 'off' : parseAddress(nonBlank(input)) ?? fail(`${ADDRESS_HELP}, or off`))
-const logLevel = makeExactValidator<LogLevel>((input) => LOG_LEVELS.find((level) => level === nonBlank(input)) ?? fail(`is no log level; use one of ${LOG_LEVELS.join(', ')}`))
+const addressOrOff = makeExactValidator<Address | 'off'>((input) =>
+  input === 'off' ? 'off' : (parseAddress(nonBlank(input)) ?? fail(`${ADDRESS_HELP}, or off`))
+)
+const logLevel = makeExactValidator<LogLevel>(
+  (input) => LOG_LEVELS.find((level) => level === nonBlank(input)) ?? fail(`is no log level; use one of ${LOG_LEVELS.join(', ')}`)
+)
 const unsupported = makeExactValidator<string>(() => fail('is not supported by this version; remove the variable'))
 const flag = makeExactValidator<boolean>((input) => {
   const word = nonBlank(input).toLowerCase()

@@ -16,13 +16,30 @@ interface VariableSet {
 }
 
 const SETS: readonly VariableSet[] = [
-  { credential: 'relayer', type: 'defender-relayer', prefix: '/relayer', fields: { apiKey: 'RELAYER_API_KEY', apiSecret: 'RELAYER_API_SECRET' }, optional: {} },
-  { credential: 'admin', type: 'defender-admin', prefix: '/admin', fields: { apiKey: 'ADMIN_API_KEY', apiSecret: 'ADMIN_API_SECRET' }, optional: {} },
+  {
+    credential: 'relayer',
+    type: 'defender-relayer',
+    prefix: '/relayer',
+    fields: { apiKey: 'RELAYER_API_KEY', apiSecret: 'RELAYER_API_SECRET' },
+    optional: {}
+  },
+  {
+    credential: 'admin',
+    type: 'defender-admin',
+    prefix: '/admin',
+    fields: { apiKey: 'ADMIN_API_KEY', apiSecret: 'ADMIN_API_SECRET' },
+    optional: {}
+  },
   {
     credential: 'default',
     type: 'cognito',
     prefix: '/',
-    fields: { userPoolId: 'COGNITO_USER_POOL_ID', clientId: 'COGNITO_CLIENT_ID', username: 'COGNITO_USERNAME', password: 'COGNITO_PASSWORD' },
+    fields: {
+      userPoolId: 'COGNITO_USER_POOL_ID',
+      clientId: 'COGNITO_CLIENT_ID',
+      username: 'COGNITO_USERNAME',
+      password: 'COGNITO_PASSWORD'
+    },
     optional: { clientSecret: 'COGNITO_CLIENT_SECRET', endpoint: 'COGNITO_ENDPOINT' },
     upstream: 'COUNTERSIGN_UPSTREAM'
   }
@@ -34,7 +51,10 @@ export interface FromEnvironment {
   readonly problems: readonly Problem[]
 }
 
-/** Makes a configuration of the variables alone: one credential and one route for each set that is there. Its places are the variables' names. */
+/**
+ * Makes a configuration of the variables alone: one credential and one route for each set that is there. Its places are the variables'
+ * names.
+ */
 export function documentFromEnvironment (secrets: SecretLookup): FromEnvironment {
   const problems: Problem[] = []
   const sources = new Map<string, string>()
@@ -67,7 +87,11 @@ export function documentFromEnvironment (secrets: SecretLookup): FromEnvironment
     sources.set(formatPath(path), name)
     if (!secrets.has(name)) {
       if (!required) return undefined
-      problems.push({ severity: 'error', source: name, message: `is not set, though ${present} is; set it (or ${name}_FILE), or remove the other variables of the set` })
+      problems.push({
+        severity: 'error',
+        source: name,
+        message: `is not set, though ${present} is; set it (or ${name}_FILE), or remove the other variables of the set`
+      })
       broken.add(formatPath(path))
       return name
     }

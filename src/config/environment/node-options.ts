@@ -3,13 +3,22 @@ import type { Environment } from '../read/secrets.ts'
 
 /** What options of Node itself do to secrets, by their names without `--`. Those that only load code are left out: tracing needs them. */
 const DANGERS: ReadonlyArray<readonly [options: RegExp, harm: string]> = [
-  [/^(?:inspect|inspect-brk|inspect-wait|inspect-port|debug-port|inspect-publish-uid|experimental-network-inspection)$/, 'opens this process to a debugger, which reads every secret'],
+  [
+    /^(?:inspect|inspect-brk|inspect-wait|inspect-port|debug-port|inspect-publish-uid|experimental-network-inspection)$/,
+    'opens this process to a debugger, which reads every secret'
+  ],
   [/^tls-keylog$/, 'writes the keys of TLS connections to a file, so that whoever recorded them can read them'],
   [/^trace-tls$/, 'prints TLS connections, secrets of theirs included'],
-  [/^(?:tls-cipher-list|tls-min-v1\.[01]|tls-max-v1\.[01]|openssl-legacy-provider)$/, 'allows weak encryption on connections that carry secrets'],
+  [
+    /^(?:tls-cipher-list|tls-min-v1\.[01]|tls-max-v1\.[01]|openssl-legacy-provider)$/,
+    'allows weak encryption on connections that carry secrets'
+  ],
   [/^(?:heapsnapshot-signal|heapsnapshot-near-heap-limit)$/, 'writes the memory, and every secret in it, to a file'],
   [/^abort-on-uncaught-exception$/, 'leaves a core file with the memory, and every secret in it'],
-  [/^(?:report-on-signal|report-on-fatalerror|report-uncaught-exception)$/, 'writes reports to files, which may quote the environment and errors'],
+  [
+    /^(?:report-on-signal|report-on-fatalerror|report-uncaught-exception)$/,
+    'writes reports to files, which may quote the environment and errors'
+  ],
   [/^trace-event(?:-categorie)?s(?:-enabled)?$/, 'writes traces to a file, which may quote addresses with the keys in them']
 ]
 
@@ -24,7 +33,9 @@ export function checkNodeVariables (env: Environment): readonly Problem[] {
     return harm === undefined ? [] : [warn('NODE_OPTIONS', `--${name} ${harm}`)]
   })
   const shown = sectionsOf(env['NODE_DEBUG'] ?? '')
-  return shown.length === 0 ? options : [...options, warn('NODE_DEBUG', `prints what passes through ${shown.join(', ')} on stderr, secrets included`)]
+  return shown.length === 0
+    ? options
+    : [...options, warn('NODE_DEBUG', `prints what passes through ${shown.join(', ')} on stderr, secrets included`)]
 }
 
 /** As Node reads it: at blanks, with quotes, `_` for `-`, and values behind `=`. */
@@ -38,6 +49,15 @@ function optionsOf (text: string): string[] {
 
 /** As Node reads it: names behind commas, in any case, `*` for any text. */
 function sectionsOf (text: string): string[] {
-  const patterns = text.split(',').map((entry) => new RegExp(`^${entry.trim().replace(/[|\\{}()[\]^$+?.]/g, '\\$&').replace(/\*+/g, '.*')}$`, 'i'))
+  const patterns = text.split(',').map(
+    (entry) =>
+      new RegExp(
+        `^${entry
+          .trim()
+          .replace(/[|\\{}()[\]^$+?.]/g, '\\$&')
+          .replace(/\*+/g, '.*')}$`,
+        'i'
+      )
+  )
   return SECTIONS.filter((section) => patterns.some((pattern) => pattern.test(section)))
 }

@@ -9,6 +9,11 @@ export function checkSections (document: unknown, reporter: Reporter): void {
   const [first] = sections
   if (first === undefined) return
   const subject = sections.length === 1 ? 'belongs to an Airnode and is' : `${quoteAll(sections)} belong to an Airnode and are`
-  if (Object.hasOwn(document, 'ois')) reporter.warning([first], `${subject} ignored; only ois, apiCredentials and Countersign's own keys are read`, 'key')
-  else for (const section of sections) reporter.error([section], 'is a section of an Airnode configuration, and this file has no ois; remove it', 'key')
+  if (Object.hasOwn(document, 'ois')) {
+    reporter.warning([first], `${subject} ignored; only ois, apiCredentials and Countersign's own keys are read`, 'key')
+  } else {
+    for (const section of sections) {
+      reporter.error([section], 'is a section of an Airnode configuration, and this file has no ois; remove it', 'key')
+    }
+  }
 }

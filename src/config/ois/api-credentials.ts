@@ -22,7 +22,10 @@ export interface SchemeInNeed {
 /** What an OIS does with a scheme that it defines; `unknown` where the definition has errors. */
 export type SchemeState = 'on' | 'off' | 'relay' | 'unknown'
 
-/** The values of `apiCredentials`, each bound to one scheme of one OIS and to no other (api3dao/signed-api gives one API's key to another's host). */
+/**
+ * The values of `apiCredentials`, each bound to one scheme of one OIS and to no other (api3dao/signed-api gives one API's key to another's
+ * host).
+ */
 export interface ApiCredentials {
   /** Whether there is an entry, sound or not, for a scheme. */
   has (title: string, name: string): boolean
@@ -55,7 +58,14 @@ export function readApiCredentials (context: Context): ApiCredentials {
     const path: Path = ['apiCredentials', index]
     const title = valueAt(part, ['oisTitle'])
     const name = valueAt(part, ['securitySchemeName'])
-    if (typeof title !== 'string' || typeof name !== 'string' || [[...path, 'oisTitle'], [...path, 'securitySchemeName']].some((one) => document.broken.has(formatPath(one)))) {
+    if (
+      typeof title !== 'string' ||
+      typeof name !== 'string' ||
+      [
+        [...path, 'oisTitle'],
+        [...path, 'securitySchemeName']
+      ].some((one) => document.broken.has(formatPath(one)))
+    ) {
       complete = false
       continue
     }
@@ -72,11 +82,19 @@ export function readApiCredentials (context: Context): ApiCredentials {
   function valueOf (need: SchemeInNeed): ValueSource | undefined {
     const entry = find(need.title, need.name)
     if (entry === undefined) {
-      if (complete) reporter.error(need.onPath, `is turned on and has no value; add { "oisTitle": ${quote(need.shownTitle, 64)}, "securitySchemeName": ${quote(need.name)}, "securitySchemeValue": "\${NAME}" } to apiCredentials`, 'key')
+      if (complete) {
+        reporter.error(
+          need.onPath,
+          `is turned on and has no value; add { "oisTitle": ${quote(need.shownTitle, 64)}, "securitySchemeName": ${quote(need.name)}, "securitySchemeValue": "\${NAME}" } to apiCredentials`,
+          'key'
+        )
+      }
       return undefined
     }
     const { source } = entry
-    if (source?.type === 'value') return { type: 'fixed', credential: labelOf(need), value: new Secret(checkValue(source.value, entry.path, need, context)) }
+    if (source?.type === 'value') {
+      return { type: 'fixed', credential: labelOf(need), value: new Secret(checkValue(source.value, entry.path, need, context)) }
+    }
     if (source === undefined) return undefined
     if (credentials.byName.has(source.name)) credentials.used.add(source.name)
     if (source.credential === undefined) return undefined
@@ -87,12 +105,26 @@ export function readApiCredentials (context: Context): ApiCredentials {
   function warnOfUnused (known: ReadonlyMap<string, ReadonlyMap<string, SchemeState> | undefined>): void {
     for (const { path, title, name } of entries) {
       const schemes = known.get(title)
-      if (!known.has(title)) reporter.warning([...path, 'oisTitle'], 'is the title of no OIS, so this is not used; correct it, or remove the entry')
+      if (!known.has(title)) {
+        reporter.warning([...path, 'oisTitle'], 'is the title of no OIS, so this is not used; correct it, or remove the entry')
+      }
       if (schemes === undefined) continue
       const state = schemes.get(name)
-      if (state === undefined) reporter.warning([...path, 'securitySchemeName'], 'is no scheme of its OIS, so this is not used; correct it, or remove the entry')
-      if (state === 'off') reporter.warning([...path, 'securitySchemeName'], 'is a scheme that security does not turn on, so this is not used; turn it on, or remove the entry')
-      if (state === 'relay') reporter.warning([...path, 'securitySchemeName'], 'is a relay scheme, whose value the relay of a route says, so this is not used; remove the entry')
+      if (state === undefined) {
+        reporter.warning([...path, 'securitySchemeName'], 'is no scheme of its OIS, so this is not used; correct it, or remove the entry')
+      }
+      if (state === 'off') {
+        reporter.warning(
+          [...path, 'securitySchemeName'],
+          'is a scheme that security does not turn on, so this is not used; turn it on, or remove the entry'
+        )
+      }
+      if (state === 'relay') {
+        reporter.warning(
+          [...path, 'securitySchemeName'],
+          'is a relay scheme, whose value the relay of a route says, so this is not used; remove the entry'
+        )
+      }
     }
   }
 }
@@ -122,7 +154,9 @@ function checkValue (value: string, path: Path, { scheme, onPath }: SchemeInNeed
   const inHeader = scheme.type === 'http' || scheme.in === 'header'
   const bare = inHeader ? value.replace(/^[\t ]+|[\t ]+$/g, '') : value
   // RFC 9110 section 5.5: blanks around a field's value are no part of it. An Airnode sends them, and its API never sees them.
-  if (bare !== value) reporter.warning(valuePath, 'begins or ends with a blank, which is no part of a header\'s value, so it is sent without; remove it')
+  if (bare !== value) {
+    reporter.warning(valuePath, "begins or ends with a blank, which is no part of a header's value, so it is sent without; remove it")
+  }
   const problem = problemOfValue(scheme, bare, BASIC_REMEDY)
   if (problem !== undefined) reporter.error(valuePath, `${problem} (${formatPath(onPath)} sends it as ${nameScheme(scheme)})`)
   // What a shell's $(cat FILE) or a text editor leaves behind: no error where it can be sent.
@@ -130,16 +164,32 @@ function checkValue (value: string, path: Path, { scheme, onPath }: SchemeInNeed
   return bare
 }
 
-const BASIC_REMEDY = 'write the base64, or in place of the value "credential" with the name of a static credential that has username and password'
+const BASIC_REMEDY =
+  'write the base64, or in place of the value "credential" with the name of a static credential that has username and password'
 
-function checkCredential (name: string, { sends, fields }: ResolvedCredential, path: Path, { scheme, onPath }: SchemeInNeed, { reporter }: Context): void {
+function checkCredential (
+  name: string,
+  { sends, fields }: ResolvedCredential,
+  path: Path,
+  { scheme, onPath }: SchemeInNeed,
+  { reporter }: Context
+): void {
   const basic = scheme.type === 'http' && scheme.scheme === 'basic'
   const at = [...path, 'credential']
-  if (sends === 'token' && basic) reporter.error(at, `is a token, and ${formatPath(onPath)} sends Basic authentication; name a static credential, or define the scheme as bearer`)
-  if (sends === 'basic' && !basic) reporter.error(at, `has username and password, and ${formatPath(onPath)} sends one value; name a credential with a token or a value`)
+  if (sends === 'token' && basic) {
+    reporter.error(
+      at,
+      `is a token, and ${formatPath(onPath)} sends Basic authentication; name a static credential, or define the scheme as bearer`
+    )
+  }
+  if (sends === 'basic' && !basic) {
+    reporter.error(at, `has username and password, and ${formatPath(onPath)} sends one value; name a credential with a token or a value`)
+  }
   if (sends !== 'value') return
   const problem = problemOfValue(scheme, fields.get('value') ?? '')
-  if (problem !== undefined) reporter.error(['credentials', name, 'value'], `${problem} (${formatPath(onPath)} sends it as ${nameScheme(scheme)})`)
+  if (problem !== undefined) {
+    reporter.error(['credentials', name, 'value'], `${problem} (${formatPath(onPath)} sends it as ${nameScheme(scheme)})`)
+  }
 }
 
 /** Names a value in metrics and `explain`. A scheme's name may be any text. */

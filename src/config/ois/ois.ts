@@ -67,7 +67,10 @@ export function resolveOises (context: Context): Oises {
     checkTitle(title, titlePath, context)
     const first = firsts.get(title)
     if (first !== undefined) {
-      reporter.error(titlePath, `is the title of ${formatPath(first)} too, and titles tell whose credential is whose; give each OIS its own`)
+      reporter.error(
+        titlePath,
+        `is the title of ${formatPath(first)} too, and titles tell whose credential is whose; give each OIS its own`
+      )
       continue
     }
     firsts.set(title, path)
@@ -90,14 +93,25 @@ function showTitle (title: string, path: Path, { document }: Context): string {
 function checkTitle (title: string, path: Path, { document, reporter }: Context): void {
   if (!/^[\s\w-]{1,64}$/.test(title)) reporter.error(path, 'is no title of an OIS; write at most 64 letters, digits, blanks, _ and -')
   else if (title.trim() === '') reporter.error(path, 'is blank; write a title')
-  if (document.template(path) !== undefined) reporter.warning(path, 'holds an interpolated value, and titles stand in logs, metrics and prefixes; write it out if that is a secret')
+  if (document.template(path) !== undefined) {
+    reporter.warning(path, 'holds an interpolated value, and titles stand in logs, metrics and prefixes; write it out if that is a secret')
+  }
 }
 
-function resolveOis (part: unknown, path: Path, title: string, states: Map<string, SchemeState>, credentials: ApiCredentials, context: Context): Ois | undefined {
+function resolveOis (
+  part: unknown,
+  path: Path,
+  title: string,
+  states: Map<string, SchemeState>,
+  credentials: ApiCredentials,
+  context: Context
+): Ois | undefined {
   const { reporter } = context
   const shownTitle = showTitle(title, path, context)
   const format = valueAt(part, ['oisFormat'])
-  if (typeof format === 'string' && !/^[123](?:\.\d+){0,2}$/.test(format)) reporter.error([...path, 'oisFormat'], 'is no version of OIS that this program knows; convert the OIS to 1.x.x, 2.x.x or 3.x.x')
+  if (typeof format === 'string' && !/^[123](?:\.\d+){0,2}$/.test(format)) {
+    reporter.error([...path, 'oisFormat'], 'is no version of OIS that this program knows; convert the OIS to 1.x.x, 2.x.x or 3.x.x')
+  }
   const specification = valueAt(part, ['apiSpecifications'])
   if (!isObject(specification)) return undefined
   const specificationPath: Path = [...path, 'apiSpecifications']
@@ -126,11 +140,18 @@ function resolveServer (specification: object, path: Path, reporter: Reporter): 
   const none = { upstream: undefined, upstreamPath, insecure: false }
   const servers = readPart(ApiSpecificationsSchema.shape.servers, valueAt(specification, ['servers']))
   if (servers === undefined) {
-    if (!Object.hasOwn(specification, 'servers')) reporter.error(serversPath, 'is missing, so there is no upstream; add it, [{ "url": "https://…" }]')
+    if (!Object.hasOwn(specification, 'servers')) {
+      reporter.error(serversPath, 'is missing, so there is no upstream; add it, [{ "url": "https://…" }]')
+    }
     return none
   }
   if (servers.length !== 1) {
-    reporter.error(servers.length === 0 ? serversPath : [...serversPath, 1], servers.length === 0 ? 'is empty, so there is no upstream; add one, { "url": "https://…" }' : 'is one server too many, since a route has one upstream; keep one, and write an OIS for each other')
+    reporter.error(
+      servers.length === 0 ? serversPath : [...serversPath, 1],
+      servers.length === 0
+        ? 'is empty, so there is no upstream; add one, { "url": "https://…" }'
+        : 'is one server too many, since a route has one upstream; keep one, and write an OIS for each other'
+    )
     return none
   }
   const server = readPart(ServerSchema, valueAt(specification, ['servers', 0]))
@@ -146,7 +167,14 @@ function resolveServer (specification: object, path: Path, reporter: Reporter): 
 
 type Defined = ReadonlyMap<string, Scheme | undefined>
 
-function readSchemes (specification: object, path: Path, title: string, states: Map<string, SchemeState>, credentials: ApiCredentials, reporter: Reporter): Defined {
+function readSchemes (
+  specification: object,
+  path: Path,
+  title: string,
+  states: Map<string, SchemeState>,
+  credentials: ApiCredentials,
+  reporter: Reporter
+): Defined {
   const security = valueAt(specification, ['security'])
   const sound = security === undefined || readPart(SecuritySchema, security) !== undefined
   const parts = valueAt(specification, ['components', 'securitySchemes'])
@@ -161,24 +189,39 @@ function readSchemes (specification: object, path: Path, title: string, states: 
     defined.set(name, scheme)
     const isOn = isObject(security) && Object.hasOwn(security, name)
     // A value for a scheme that is off says so itself.
-    if (!isOn && sound && !credentials.has(title, name)) reporter.warning(schemePath, `is not turned on, so it is not applied; add ${quote(name)}: [] to security, or remove it`, 'key')
+    if (!isOn && sound && !credentials.has(title, name)) {
+      reporter.warning(schemePath, `is not turned on, so it is not applied; add ${quote(name)}: [] to security, or remove it`, 'key')
+    }
     states.set(name, scheme === undefined ? 'unknown' : isRelay(scheme) ? 'relay' : isOn ? 'on' : 'off')
   }
   return defined
 }
 
-function resolveSecurity (specification: object, path: Path, titles: Pick<Ois, 'title' | 'shownTitle'>, defined: Defined, credentials: ApiCredentials, reporter: Reporter): OisScheme[] {
+function resolveSecurity (
+  specification: object,
+  path: Path,
+  titles: Pick<Ois, 'title' | 'shownTitle'>,
+  defined: Defined,
+  credentials: ApiCredentials,
+  reporter: Reporter
+): OisScheme[] {
   const security = valueAt(specification, ['security'])
-  if (Array.isArray(security) && security.length === 0) reporter.warning(path, 'is a list, which is read as {}; write {}, or { "NAME": [] } to turn a scheme on')
+  if (Array.isArray(security) && security.length === 0) {
+    reporter.warning(path, 'is a list, which is read as {}; write {}, or { "NAME": [] } to turn a scheme on')
+  }
   const take = createTargets<string>()
   return (isObject(security) ? Object.entries(security) : []).flatMap(([name, scopes]): OisScheme[] => {
     const onPath = [...path, name]
     if (name === '__proto__') checkPart(ScopesSchema, scopes, onPath, reporter)
     const scheme = defined.get(name)
-    if (!defined.has(name)) reporter.error(onPath, 'is turned on and not defined; define it in components.securitySchemes, or remove it here', 'key')
+    if (!defined.has(name)) {
+      reporter.error(onPath, 'is turned on and not defined; define it in components.securitySchemes, or remove it here', 'key')
+    }
     if (scheme === undefined) return []
     const first = take(scheme, name)
-    if (first !== undefined) reporter.error(onPath, `writes the same field as ${quote(first)}, and one would overwrite the other; turn one of them off`, 'key')
+    if (first !== undefined) {
+      reporter.error(onPath, `writes the same field as ${quote(first)}, and one would overwrite the other; turn one of them off`, 'key')
+    }
     if (isRelay(scheme)) return [{ type: 'relay', scheme }]
     const value = credentials.valueOf({ ...titles, name, scheme, onPath })
     return value === undefined ? [] : [{ type: 'bound', binding: { scheme, value } }]

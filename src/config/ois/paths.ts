@@ -15,7 +15,9 @@ export function problemOfOisPath (text: string): string | undefined {
     judgePath(bare(text))
     return undefined
   } catch (error) {
-    if (error instanceof ProxyError) return 'is a path that readers take differently, so no request for it is forwarded (a leading //, a dot segment, a backslash, a malformed escape); correct it'
+    if (error instanceof ProxyError) {
+      return 'is a path that readers take differently, so no request for it is forwarded (a leading //, a dot segment, a backslash, a malformed escape); correct it'
+    }
     throw error
   }
 }
@@ -36,7 +38,8 @@ export function allowOfPaths (paths: readonly OisPath[], report: (path: string, 
   return [...new Set(lines)]
 }
 
-const PARTIAL = 'cannot be a line of an allow list, which knows whole segments only: a parameter within a segment, a brace or a *; write the route\'s allow out'
+const PARTIAL =
+  "cannot be a line of an allow list, which knows whole segments only: a parameter within a segment, a brace or a *; write the route's allow out"
 
 function patternOf (path: string): string | undefined {
   const segments = path.split('/').map((segment) => /^\{[^{}]+\}$/.test(segment) ? '*' : /[{}*]/.test(segment) ? undefined : segment)

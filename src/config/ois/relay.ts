@@ -9,7 +9,12 @@ import { isReservedHeader } from '../route/targets.ts'
  *
  * @param wanted the kinds that the route's OIS turns on
  */
-export function resolveRelay (shape: RelayShape, path: Path, wanted: ReadonlySet<RelayKind>, reporter: Reporter): Map<RelayKind, RelaySource> {
+export function resolveRelay (
+  shape: RelayShape,
+  path: Path,
+  wanted: ReadonlySet<RelayKind>,
+  reporter: Reporter
+): Map<RelayKind, RelaySource> {
   const sources = new Map<RelayKind, RelaySource>()
   for (const kind of RELAY_KINDS) {
     const given = shape[kind]
@@ -17,7 +22,9 @@ export function resolveRelay (shape: RelayShape, path: Path, wanted: ReadonlySet
     const source = sourceOf(given)
     const kindPath = [...path, kind]
     if (!wanted.has(kind)) reporter.warning(kindPath, 'is of no use, since the OIS turns no such scheme on; remove it', 'key')
-    if (source.type === 'fixed' && !isRelayValue(kind, source.value)) reporter.error(kindPath, `has another format than Airnode gives such a value; write ${RELAY_EXAMPLES[kind]}`)
+    if (source.type === 'fixed' && !isRelayValue(kind, source.value)) {
+      reporter.error(kindPath, `has another format than Airnode gives such a value; write ${RELAY_EXAMPLES[kind]}`)
+    }
     if (source.type === 'header') checkHeader(source.name, [...kindPath, 'header'], reporter)
     sources.set(kind, source)
   }
@@ -45,5 +52,7 @@ function sourceOf (given: NonNullable<RelayShape[RelayKind]>): RelaySource {
 
 function checkHeader (name: string, path: Path, reporter: Reporter): void {
   if (!isToken(name)) reporter.error(path, 'is no header name; write letters, digits and - (RFC 9110 section 5.6.2)')
-  else if (isReservedHeader(name) || name.toLowerCase() === 'cookie') reporter.error(path, 'is a header that HTTP, this proxy or a browser uses itself; choose another')
+  else if (isReservedHeader(name) || name.toLowerCase() === 'cookie') {
+    reporter.error(path, 'is a header that HTTP, this proxy or a browser uses itself; choose another')
+  }
 }

@@ -30,13 +30,22 @@ export function resolveOisRoute (shape: RouteShape, path: Path | undefined, ois:
   const sources = resolveSources(shape, path, ois, context)
   const missing = relayKinds(ois).filter((kind) => !sources.has(kind))
   checkUpstream(shape, path, ois, missing, context)
-  if (missing.length > 0 && path === undefined) reporter.error(ois.securityPath, `turns on ${missing.join(', ')}, and the automatic route has no source for ${missing.length === 1 ? 'it' : 'them'}; add to routes ${exampleOfRoute(ois, missing)}`)
-  if (missing.length > 0 && path !== undefined) reporter.error([...path, 'relay'], `lacks a source for ${missing.join(', ')}, which the OIS turns on; add ${exampleOfRelay(missing)}`)
+  if (missing.length > 0 && path === undefined) {
+    reporter.error(
+      ois.securityPath,
+      `turns on ${missing.join(', ')}, and the automatic route has no source for ${missing.length === 1 ? 'it' : 'them'}; add to routes ${exampleOfRoute(ois, missing)}`
+    )
+  }
+  if (missing.length > 0 && path !== undefined) {
+    reporter.error([...path, 'relay'], `lacks a source for ${missing.join(', ')}, which the OIS turns on; add ${exampleOfRelay(missing)}`)
+  }
   if (ois.upstream === undefined) return undefined
   const bindings = ois.schemes.flatMap((one): Binding[] => {
     if (one.type === 'bound') return [inUrl(one.binding, shape.postQuery)]
     const source = sources.get(one.scheme.type)
-    return source === undefined ? [] : [inUrl({ scheme: one.scheme, value: { type: 'relay', kind: one.scheme.type, source } }, shape.postQuery)]
+    return source === undefined
+      ? []
+      : [inUrl({ scheme: one.scheme, value: { type: 'relay', kind: one.scheme.type, source } }, shape.postQuery)]
   })
   const allow = resolveAllow(shape, path, ois, context)
   const [credential, ...others] = new Set(bindings.flatMap(({ value }) => value.type === 'relay' ? [] : [value.credential]))
@@ -67,8 +76,12 @@ export function automaticRoutes ({ list }: Oises, prefixes: ReadonlyMap<string, 
   return list.filter(({ title }) => !named.has(title)).map((ois) => {
     const prefix = prefixOf(ois.title)
     const first = taken.get(prefix)
-    if (first !== undefined) reporter.error([...ois.path, 'title'], `gets the automatic prefix${ois.shownTitle === ois.title ? ` ${prefix}` : ''}, which ${formatPath(first)} has too; add to routes ${exampleOfRoute(ois, [], '/another-prefix')}`)
-    else taken.set(prefix, ois.path)
+    if (first !== undefined) {
+      reporter.error(
+        [...ois.path, 'title'],
+        `gets the automatic prefix${ois.shownTitle === ois.title ? ` ${prefix}` : ''}, which ${formatPath(first)} has too; add to routes ${exampleOfRoute(ois, [], '/another-prefix')}`
+      )
+    } else taken.set(prefix, ois.path)
     return { shape: RouteSchema.parse({ prefix, ois: ois.title }, PARSING), ois }
   })
 }
@@ -78,7 +91,11 @@ function prefixOf (title: string): string {
   return `/${title.toLowerCase().replace(/[^a-z0-9]/g, '-')}`
 }
 
-function exampleOfRoute (ois: Ois, missing: readonly RelayKind[], prefix = ois.shownTitle === ois.title ? prefixOf(ois.title) : '/name'): string {
+function exampleOfRoute (
+  ois: Ois,
+  missing: readonly RelayKind[],
+  prefix = ois.shownTitle === ois.title ? prefixOf(ois.title) : '/name'
+): string {
   const parts = [`"prefix": "${prefix}"`, `"ois": ${quote(ois.shownTitle, 64)}`]
   if (ois.insecure) parts.push('"allowInsecureUpstream": true')
   if (missing.length > 0) parts.push(exampleOfRelay(missing))
@@ -93,7 +110,9 @@ function checkKeys (shape: RouteShape, path: Path, ois: Ois, { reporter }: Conte
     const scheme = one.type === 'bound' ? one.binding.scheme : one.scheme
     return scheme.type !== 'http' && scheme.in === 'query'
   })
-  if (shape.postQuery !== undefined && !inQuery) reporter.warning([...path, 'postQuery'], 'is of no use, since the OIS turns on no scheme with "in": "query"; remove it')
+  if (shape.postQuery !== undefined && !inQuery) {
+    reporter.warning([...path, 'postQuery'], 'is of no use, since the OIS turns on no scheme with "in": "query"; remove it')
+  }
 }
 
 function relayKinds ({ schemes }: Ois): RelayKind[] {
@@ -107,17 +126,25 @@ function resolveSources (shape: RouteShape, path: Path | undefined, ois: Ois, { 
 
 function checkUpstream (shape: RouteShape, path: Path | undefined, ois: Ois, missing: readonly RelayKind[], { reporter }: Context): void {
   if (!ois.insecure || shape.allowInsecureUpstream) return
-  const permission = path === undefined ? `add to routes ${exampleOfRoute(ois, missing)}` : `set allowInsecureUpstream to true in ${formatPath(path)}`
+  const permission =
+    path === undefined ? `add to routes ${exampleOfRoute(ois, missing)}` : `set allowInsecureUpstream to true in ${formatPath(path)}`
   reporter.error(ois.upstreamPath, `is http: to another machine, which sends credentials in the clear; use https:, or ${permission}`)
 }
 
 function resolveAllow (shape: RouteShape, path: Path | undefined, ois: Ois, { reporter }: Context): readonly string[] | undefined {
   if (shape.allow !== 'ois') return shape.allow
   const lines = allowOfPaths(ois.paths, (name, problem) => reporter.error([...ois.pathsPath, name], problem, 'key'))
-  if (lines.length === 0 && path !== undefined) reporter.warning([...path, 'allow'], 'takes the paths of an OIS that has none, so every request is refused; add paths there, or leave allow out')
+  if (lines.length === 0 && path !== undefined) {
+    reporter.warning(
+      [...path, 'allow'],
+      'takes the paths of an OIS that has none, so every request is refused; add paths there, or leave allow out'
+    )
+  }
   return lines
 }
 
 function inUrl ({ scheme, value }: Binding, postQuery: 'url' | undefined): Binding {
-  return postQuery === undefined || scheme.type === 'http' || scheme.in !== 'query' ? { scheme, value } : { scheme: { ...scheme, postQuery }, value }
+  return postQuery === undefined || scheme.type === 'http' || scheme.in !== 'query'
+    ? { scheme, value }
+    : { scheme: { ...scheme, postQuery }, value }
 }

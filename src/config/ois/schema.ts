@@ -5,7 +5,9 @@ import { quote, type Path } from '../problem.ts'
 const text = (description: string): z.ZodString => z.string().describe(description)
 
 const place = {
-  in: z.enum(['header', 'query', 'cookie']).describe('Where the value goes. query: into the body of a POST, into the URL of every other request.'),
+  in: z
+    .enum(['header', 'query', 'cookie'])
+    .describe('Where the value goes. query: into the body of a POST, into the URL of every other request.'),
   name: text('Name of the header, parameter or cookie.')
 }
 
@@ -30,10 +32,18 @@ export const OIS_SCHEME_SHAPES = {
   relayRequestId: relayScheme('relayRequestId', 'the request\'s id')
 } as const
 
-export const OisSchemeSchema = z.discriminatedUnion('type', [
-  OIS_SCHEME_SHAPES.apiKey, OIS_SCHEME_SHAPES.http, OIS_SCHEME_SHAPES.relayRequesterAddress, OIS_SCHEME_SHAPES.relayChainId,
-  OIS_SCHEME_SHAPES.relayChainType, OIS_SCHEME_SHAPES.relaySponsorAddress, OIS_SCHEME_SHAPES.relaySponsorWalletAddress, OIS_SCHEME_SHAPES.relayRequestId
-]).describe('A security scheme of an OIS.')
+export const OisSchemeSchema = z
+  .discriminatedUnion('type', [
+    OIS_SCHEME_SHAPES.apiKey,
+    OIS_SCHEME_SHAPES.http,
+    OIS_SCHEME_SHAPES.relayRequesterAddress,
+    OIS_SCHEME_SHAPES.relayChainId,
+    OIS_SCHEME_SHAPES.relayChainType,
+    OIS_SCHEME_SHAPES.relaySponsorAddress,
+    OIS_SCHEME_SHAPES.relaySponsorWalletAddress,
+    OIS_SCHEME_SHAPES.relayRequestId
+  ])
+  .describe('A security scheme of an OIS.')
 
 export const ServerSchema = z.strictObject({ url: text('Base URL of the API, without query, fragment, user info and template variables.') })
 
@@ -41,7 +51,10 @@ const operation = z.looseObject({}).describe('What it holds is not read.').optio
 export const PathSchema = z.strictObject({ get: operation, post: operation }).describe('The methods of a path.')
 
 export const ComponentsSchema = z.strictObject({
-  securitySchemes: z.record(z.string(), OisSchemeSchema).describe('Security schemes by name. Only those that security turns on are applied.').optional()
+  securitySchemes: z
+    .record(z.string(), OisSchemeSchema)
+    .describe('Security schemes by name. Only those that security turns on are applied.')
+    .optional()
 })
 
 /** What stands behind the name of a scheme that is turned on. */
@@ -87,7 +100,10 @@ export const RelaySchema = z.strictObject({
   relayChainType: source('evm'),
   relaySponsorAddress: source('0x and 40 hex digits'),
   relaySponsorWalletAddress: source('0x and 40 hex digits'),
-  relayRequestId: z.union([fixed, header, generate]).describe('0x and 64 hex digits: a fixed value, { "header": "NAME" } or { "generate": true }.').optional()
+  relayRequestId: z
+    .union([fixed, header, generate])
+    .describe('0x and 64 hex digits: a fixed value, { "header": "NAME" } or { "generate": true }.')
+    .optional()
 })
 
 export type OisSchemeShape = z.output<typeof OisSchemeSchema>
@@ -102,7 +118,9 @@ export function describeOisProblem (path: Path, value: unknown): string | undefi
   }
   if (top !== 'ois' || third !== 'apiSpecifications') return undefined
   if (part === 'security' && path.length === 4) {
-    if (Array.isArray(value)) return `is a list, as OpenAPI has it, and OIS has no alternatives; write an object, ${exampleOfSecurity(value)}`
+    if (Array.isArray(value)) {
+      return `is a list, as OpenAPI has it, and OIS has no alternatives; write an object, ${exampleOfSecurity(value)}`
+    }
     return typeof value === 'object' && value !== null ? undefined : 'must be an object, { "NAME": [] }; correct it'
   }
   if (part === 'security') return 'must be an empty list, [], since OIS has no scopes; correct it'
@@ -116,6 +134,8 @@ function exampleOfSecurity (list: readonly unknown[]): string {
 
 function problemOfType (type: unknown): string | undefined {
   const types = Object.keys(OIS_SCHEME_SHAPES).map((name) => quote(name)).join(', ')
-  if (type === 'oauth2') return `is no type that OIS has; define an http bearer scheme, and name a credential of type oauth2 in apiCredentials (OIS has ${types})`
+  if (type === 'oauth2') {
+    return `is no type that OIS has; define an http bearer scheme, and name a credential of type oauth2 in apiCredentials (OIS has ${types})`
+  }
   return type === undefined ? undefined : `is no type that OIS has; write one of ${types}`
 }

@@ -46,7 +46,13 @@ export interface OtherDocument {
  */
 export function readDocument (text: string, source: string, secrets: SecretLookup): DocumentResult {
   const { document, others, problems: syntax } = parseJsonc(text)
-  const problems: Problem[] = syntax.map(({ path, position, message }) => ({ severity: 'error', source, ...position, ...named(path), message }))
+  const problems: Problem[] = syntax.map(({ path, position, message }) => ({
+    severity: 'error',
+    source,
+    ...position,
+    ...named(path),
+    message
+  }))
   if (document === undefined) return { others: [], problems }
   const main = fill(document, source, secrets)
   const further = others.map((other) => {
@@ -59,7 +65,11 @@ export function readDocument (text: string, source: string, secrets: SecretLooku
 }
 
 /** Puts the secrets into a parsed file. */
-function fill (document: JsoncDocument, source: string, secrets: SecretLookup): { readonly document: ConfigDocument, readonly problems: readonly Problem[] } {
+function fill (
+  document: JsoncDocument,
+  source: string,
+  secrets: SecretLookup
+): { readonly document: ConfigDocument; readonly problems: readonly Problem[] } {
   const problems: Problem[] = []
   const place = (path: Path, at: At): Place => ({ source, ...document.locate(path, at), ...named(path) })
   const { value, secretPaths, brokenPaths, problems: unresolved } = interpolate(document.value, secrets.find, isRead)
@@ -77,7 +87,9 @@ function fill (document: JsoncDocument, source: string, secrets: SecretLookup): 
     const text = valueAt(document.value, path)
     if (!secretPaths.has(formatPath(path)) || typeof text !== 'string') return undefined
     // What is shown reads like the file, an escaped ${ included.
-    return splitTemplate(text).parts.map((part) => part.type === 'text' ? part.text : `\${${part.name}}`).join('')
+    return splitTemplate(text)
+      .parts.map((part) => (part.type === 'text' ? part.text : `\${${part.name}}`))
+      .join('')
   }
 }
 

@@ -36,16 +36,23 @@ export const SECRET_NAME = /^[A-Z][A-Z0-9_]*$/
  * @param lookup finds a secret; called once for each name that is used
  * @param isRead whether what stands at a path is wanted; what is not stays as it is, and nothing is said about it
  */
-export function interpolate (value: unknown, lookup: (name: string) => SecretResult, isRead: (path: Path) => boolean = () => true): Interpolation {
+export function interpolate (
+  value: unknown,
+  lookup: (name: string) => SecretResult,
+  isRead: (path: Path) => boolean = () => true
+): Interpolation {
   const secretPaths = new Set<string>()
   const brokenPaths = new Set<string>()
   const problems: InterpolationProblem[] = []
   const found = new Map<string, SecretResult>()
-  const missing = new Map<string, { reason: string, paths: Path[] }>()
+  const missing = new Map<string, { reason: string; paths: Path[] }>()
   // Of the value that is being looked at; copied where something is said about it.
   const path: Array<string | number> = []
   const result = walk(value)
-  for (const { reason, paths: [first = [], ...alsoAt] } of missing.values()) problems.push({ path: first, at: 'value', message: reason, alsoAt })
+  for (const {
+    reason,
+    paths: [first = [], ...alsoAt]
+  } of missing.values()) { problems.push({ path: first, at: 'value', message: reason, alsoAt }) }
   return { value: result, secretPaths, brokenPaths, problems }
 
   function walk (node: unknown): unknown {
@@ -68,7 +75,14 @@ export function interpolate (value: unknown, lookup: (name: string) => SecretRes
 
   function within (step: string | number, item: unknown): unknown {
     path.push(step)
-    if (typeof step === 'string' && step.includes('${') && isRead(path)) problems.push({ path: [...path], at: 'key', message: 'a key holds ${; only values are interpolated, so write the key out', alsoAt: [] })
+    if (typeof step === 'string' && step.includes('${') && isRead(path)) {
+      problems.push({
+        path: [...path],
+        at: 'key',
+        message: 'a key holds ${; only values are interpolated, so write the key out',
+        alsoAt: []
+      })
+    }
     const value = walk(item)
     path.pop()
     return value

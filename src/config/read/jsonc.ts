@@ -51,7 +51,12 @@ export function parseJsonc (text: string): JsoncResult {
   const source = text.startsWith('\uFEFF') ? text.slice(1) : text
   const positionAt = createPositions(source)
   const tooDeep = offsetTooDeep(source)
-  if (tooDeep !== undefined) return { others: [], problems: [{ path: [], position: positionAt(tooDeep), message: `nested deeper than ${DEEPEST} levels; flatten it` }] }
+  if (tooDeep !== undefined) {
+    return {
+      others: [],
+      problems: [{ path: [], position: positionAt(tooDeep), message: `nested deeper than ${DEEPEST} levels; flatten it` }]
+    }
+  }
 
   const errors: ParseError[] = []
   const root = parseTree(source, errors, { allowTrailingComma: true })
@@ -103,7 +108,11 @@ export function parseJsonc (text: string): JsoncResult {
     function reportDuplicate (node: Node, name: string, key: Node, child: Node): void {
       if (problems.has(key.offset)) return
       const { line, column } = positionAt(memberOf(node, name, NONE)?.key.offset ?? 0)
-      problems.set(key.offset, { path: [...path, name], position: positionAt(key.offset), message: `duplicate key, the first is at ${line}:${column}; keep one of them` })
+      problems.set(key.offset, {
+        path: [...path, name],
+        position: positionAt(key.offset),
+        message: `duplicate key, the first is at ${line}:${column}; keep one of them`
+      })
       further.push({ node: child, chosen: new Set([...chosen, key.offset]) })
     }
   }
@@ -199,6 +208,8 @@ function syntaxProblems (errors: readonly ParseError[], positionAt: (offset: num
     const message = SYNTAX[printParseErrorCode(error)] ?? 'is no JSON; correct it'
     if (!problems.has(position.line)) problems.set(position.line, { path: [], position, message })
   }
-  if (problems.size === 0) return [{ path: [], position: { line: 1, column: 1 }, message: 'the file is empty; write the configuration as an object, { … }' }]
+  if (problems.size === 0) {
+    return [{ path: [], position: { line: 1, column: 1 }, message: 'the file is empty; write the configuration as an object, { … }' }]
+  }
   return [...problems.values()].slice(0, MOST_SYNTAX_ERRORS)
 }

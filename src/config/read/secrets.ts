@@ -31,11 +31,21 @@ export interface SecretLookup {
  * @param cwd what a relative path in `NAME_FILE` starts from
  * @param read reads a file by its absolute path
  */
-export function createSecretLookup (env: Environment, cwd: string, secretsFile: ReadonlyMap<string, string> = new Map(), read: (path: string) => TextResult = readText): SecretLookup {
+export function createSecretLookup (
+  env: Environment,
+  cwd: string,
+  secretsFile: ReadonlyMap<string, string> = new Map(),
+  read: (path: string) => TextResult = readText
+): SecretLookup {
   const files = new Set<string>()
   const variables = new Set<string>()
   return {
-    find: (name) => fromEnvironment(name) ?? fromSecretsFile(name) ?? { ok: false, reason: `secret ${name} is not set; set ${name} or ${name}_FILE in the environment, or ${name} in the secrets file` },
+    find: (name) =>
+      fromEnvironment(name) ??
+      fromSecretsFile(name) ?? {
+        ok: false,
+        reason: `secret ${name} is not set; set ${name} or ${name}_FILE in the environment, or ${name} in the secrets file`
+      },
     has: (name) => own(env, name) !== undefined || own(env, `${name}_FILE`) !== undefined || secretsFile.has(name),
     files: () => [...files],
     variables: () => [...variables]
@@ -44,14 +54,18 @@ export function createSecretLookup (env: Environment, cwd: string, secretsFile: 
   function fromEnvironment (name: string): SecretResult | undefined {
     const value = own(env, name)
     if (value !== undefined) variables.add(name)
-    if (value !== undefined) return unlessBlank(value, `secret ${name} is empty in the environment; set it to its value, or remove the variable`)
+    if (value !== undefined) {
+      return unlessBlank(value, `secret ${name} is empty in the environment; set it to its value, or remove the variable`)
+    }
     const file = own(env, `${name}_FILE`)
     if (file === undefined) return undefined
     if (file.trim() === '') return { ok: false, reason: `${name}_FILE is empty; set it to a file's path, or remove the variable` }
     const path = resolve(cwd, file)
     files.add(path)
     const content = read(path)
-    if (!content.ok) return { ok: false, reason: `the file that ${name}_FILE names ${content.reason}; correct the path or the file's permissions` }
+    if (!content.ok) {
+      return { ok: false, reason: `the file that ${name}_FILE names ${content.reason}; correct the path or the file's permissions` }
+    }
     return unlessBlank(content.text.replace(/\r?\n$/, ''), `the file that ${name}_FILE names is empty; write the secret ${name} into it`)
   }
 
@@ -74,15 +88,30 @@ export function parseSecrets (text: string, source: string): SecretsFile {
   }
   const lines = new Map<string, number>()
   // dotenv takes them for line ends; a shell that reads the file, or docker's --env-file, leaves the \r in every value.
-  if (/\r\n/.test(text)) warn({}, 'has line ends of Windows (CR LF), which other readers of such files take for a part of the values; save it with LF')
+  if (/\r\n/.test(text)) {
+    warn({}, 'has line ends of Windows (CR LF), which other readers of such files take for a part of the values; save it with LF')
+  }
   for (const { name, line, cut, quotes } of assignments(text)) {
     const first = lines.get(name)
-    if (first !== undefined) warn({ line, path: name }, `is set a second time, and the last one wins (the first is on line ${first}); remove one of them`)
-    else lines.set(name, line)
+    if (first !== undefined) {
+      warn({ line, path: name }, `is set a second time, and the last one wins (the first is on line ${first}); remove one of them`)
+    } else lines.set(name, line)
     // One that # cuts off is told of below.
-    if (quotes === 'open' && !cut) warn({ line, path: name }, 'begins with a quote that does not close at its end, so the quote is part of the value; close it, or put the whole value in other quotes')
-    if (quotes === 'swallowing') warn({ line, path: name }, 'stands in quotes that close on a later line, and what looks like other secrets is in between, so those are not set; close the quote on its own line')
-    if (cut) warn({ line, path: name }, 'an unquoted # cuts the value here; put the value in single quotes, or a comment on a line of its own')
+    if (quotes === 'open' && !cut) {
+      warn(
+        { line, path: name },
+        'begins with a quote that does not close at its end, so the quote is part of the value; close it, or put the whole value in other quotes'
+      )
+    }
+    if (quotes === 'swallowing') {
+      warn(
+        { line, path: name },
+        'stands in quotes that close on a later line, and what looks like other secrets is in between, so those are not set; close the quote on its own line'
+      )
+    }
+    if (cut) {
+      warn({ line, path: name }, 'an unquoted # cuts the value here; put the value in single quotes, or a comment on a line of its own')
+    }
   }
   if (lines.size === 0) warn({}, 'no line is NAME=value; write one secret per line (this file is no JSON)')
   return { values: new Map(Object.entries(parse(text))), warnings }
@@ -114,7 +143,8 @@ interface Assignment {
 }
 
 // dotenv's own pattern of a line (its lib/main.js), with the value, the gap behind it and the comment kept apart.
-const LINE = /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?(\s*)(#.*)?$/gm
+const LINE =
+  /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?(\s*)(#.*)?$/gm
 
 function assignments (text: string): Assignment[] {
   const source = text.replace(/\r\n?/g, '\n')
@@ -122,12 +152,19 @@ function assignments (text: string): Assignment[] {
     const [whole, name = '', value = '', gap = '', comment] = match
     const start = match.index + whole.length - whole.trimStart().length
     const quoted = /^(['"`])[^]*\1$/.test(value.trim())
-    return { name, line: source.slice(0, start).split('\n').length, cut: comment !== undefined && !quoted && !gap.includes('\n'), quotes: quotesOf(value.trim(), quoted) }
+    return {
+      name,
+      line: source.slice(0, start).split('\n').length,
+      cut: comment !== undefined && !quoted && !gap.includes('\n'),
+      quotes: quotesOf(value.trim(), quoted)
+    }
   })
 }
 
 function quotesOf (value: string, quoted: boolean): Assignment['quotes'] {
   if (!quoted) return /^['"`]/.test(value) ? 'open' : 'none'
   // A line of base64 ends with =, and has nothing behind it.
-  return /\n\s*(?:export\s+)?[A-Z][A-Z0-9_]*=[^=\s]/.test(value) || /\n\s*(?:export\s+)?[A-Z][A-Z0-9_]*=\s*$/.test(value.slice(0, -1)) ? 'swallowing' : 'none'
+  return /\n\s*(?:export\s+)?[A-Z][A-Z0-9_]*=[^=\s]/.test(value) || /\n\s*(?:export\s+)?[A-Z][A-Z0-9_]*=\s*$/.test(value.slice(0, -1))
+    ? 'swallowing'
+    : 'none'
 }

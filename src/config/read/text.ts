@@ -48,7 +48,9 @@ export const TOO_LONG: TextResult = { ok: false, absent: false, reason: `is long
 
 function refusedKind (stats: Stats): TextResult | undefined {
   if (stats.isFile()) return stats.size > LONGEST_FILE ? TOO_LONG : undefined
-  if (stats.isFIFO() || stats.isSocket()) return { ok: false, absent: false, reason: 'is a pipe, and a pipe is read only once, at the start', pipe: true }
+  if (stats.isFIFO() || stats.isSocket()) {
+    return { ok: false, absent: false, reason: 'is a pipe, and a pipe is read only once, at the start', pipe: true }
+  }
   return { ok: false, absent: false, reason: stats.isDirectory() ? 'is a directory' : 'is a device' }
 }
 

@@ -87,7 +87,12 @@ export function watchFiles (options: WatchOptions): FileWatch {
       if (known !== undefined) known.names.add(name)
       else {
         const names = new Set([name])
-        folders.set(folder, { names, watcher: watchFolder(folder, (_event, changed) => { if (changed === null || names.has(changed)) look() }) })
+        folders.set(folder, {
+          names,
+          watcher: watchFolder(folder, (_event, changed) => {
+            if (changed === null || names.has(changed)) look()
+          })
+        })
       }
     }
   }

@@ -31,20 +31,36 @@ export function resolveBindings (route: RouteShape, path: Path, credentials: Cre
 }
 
 /** A credential by its name, which counts as used from here on; an unknown name is reported. */
-export function findCredential (name: string, path: Path, { byName, used }: Credentials, reporter: Reporter): ResolvedCredential | undefined {
-  if (!byName.has(name)) reporter.error(path, `names no credential; ${byName.size === 0 ? 'add it to credentials' : `write one of ${quoteAll([...byName.keys()])}, or add it to credentials`}`)
-  else used.add(name)
+export function findCredential (
+  name: string,
+  path: Path,
+  { byName, used }: Credentials,
+  reporter: Reporter
+): ResolvedCredential | undefined {
+  if (!byName.has(name)) {
+    reporter.error(
+      path,
+      `names no credential; ${byName.size === 0 ? 'add it to credentials' : `write one of ${quoteAll([...byName.keys()])}, or add it to credentials`}`
+    )
+  } else used.add(name)
   return byName.get(name)
 }
 
-function resolveValue (entry: SchemeShape, path: Path, routeCredential: string | undefined, credentials: Credentials, reporter: Reporter): ValueSource | undefined {
+function resolveValue (
+  entry: SchemeShape,
+  path: Path,
+  routeCredential: string | undefined,
+  credentials: Credentials,
+  reporter: Reporter
+): ValueSource | undefined {
   const name = entry.credential ?? routeCredential
   if (name === undefined) {
     reporter.error(path, 'has no value, since neither it nor its route has a credential; add credential to one of them')
     return undefined
   }
   // The route's own name was looked up, and reported on, before.
-  const credential = entry.credential === undefined ? credentials.byName.get(name) : findCredential(name, [...path, 'credential'], credentials, reporter)
+  const credential =
+    entry.credential === undefined ? credentials.byName.get(name) : findCredential(name, [...path, 'credential'], credentials, reporter)
   if (credential === undefined) return undefined
   if (entry.use !== undefined) {
     const value = credential.fields.get(entry.use)
@@ -56,9 +72,15 @@ function resolveValue (entry: SchemeShape, path: Path, routeCredential: string |
     return { type: 'fixed', credential: name, value: new Secret(value) }
   }
   const basic = entry.type === 'http' && entry.scheme === 'basic'
-  if (credential.sends === 'token' && basic) reporter.error(path, 'would send a token as Basic authentication; write "scheme": "bearer", or name a field with use')
-  if (credential.sends === 'basic' && !basic) reporter.error(path, 'has username and password to choose from; name one with use, or write { "type": "http", "scheme": "basic" }')
-  if (credential.sends === 'value') checkValue(schemeOf(entry), credential.fields.get('value') ?? '', ['credentials', name, 'value'], path, reporter)
+  if (credential.sends === 'token' && basic) {
+    reporter.error(path, 'would send a token as Basic authentication; write "scheme": "bearer", or name a field with use')
+  }
+  if (credential.sends === 'basic' && !basic) {
+    reporter.error(path, 'has username and password to choose from; name one with use, or write { "type": "http", "scheme": "basic" }')
+  }
+  if (credential.sends === 'value') {
+    checkValue(schemeOf(entry), credential.fields.get('value') ?? '', ['credentials', name, 'value'], path, reporter)
+  }
   return { type: 'token', credential: name }
 }
 
@@ -69,7 +91,9 @@ function checkValue (scheme: Scheme, value: string, valuePath: Path, usedAt: Pat
 }
 
 function checkScheme (entry: SchemeShape, path: Path, reporter: Reporter): void {
-  if (entry.type === 'apiKey' && entry.postQuery !== undefined && entry.in !== 'query') reporter.error([...path, 'postQuery'], 'has a meaning only with "in": "query"; remove it')
+  if (entry.type === 'apiKey' && entry.postQuery !== undefined && entry.in !== 'query') {
+    reporter.error([...path, 'postQuery'], 'has a meaning only with "in": "query"; remove it')
+  }
   const problem = problemOfTarget(schemeOf(entry))
   if (problem !== undefined) reporter.error([...path, 'name'], problem)
 }

@@ -40,7 +40,12 @@ function checkPrefix ({ prefix, listen }: RouteShape, path: Path, prefixes: Map<
   const prefixPath = [...path, 'prefix']
   const problem = problemOfPrefix(prefix)
   if (problem !== undefined) reporter.error(prefixPath, problem)
-  if (document.template(prefixPath) !== undefined) reporter.warning(prefixPath, 'holds an interpolated value, and prefixes stand in logs, metrics and the status; write it out if that is a secret')
+  if (document.template(prefixPath) !== undefined) {
+    reporter.warning(
+      prefixPath,
+      'holds an interpolated value, and prefixes stand in logs, metrics and the status; write it out if that is a secret'
+    )
+  }
   const first = prefixes.get(prefix)
   if (first !== undefined) reporter.error(prefixPath, `is the prefix of ${formatPath(first)} too; give each route its own`)
   else prefixes.set(prefix, path)
@@ -52,7 +57,9 @@ type Origin = FromOis & Pick<RouteConfig, 'socketPath' | 'tls'>
 function withTls (shape: RouteShape, path: Path, rest: Origin | undefined, context: Context): Origin | undefined {
   if (shape.tls === undefined) return rest
   const tlsPath = [...path, 'tls']
-  if (rest !== undefined && !rest.upstream.startsWith('https:')) context.reporter.error(tlsPath, 'has a meaning only for an https: upstream; remove it, or write https:')
+  if (rest !== undefined && !rest.upstream.startsWith('https:')) {
+    context.reporter.error(tlsPath, 'has a meaning only for an https: upstream; remove it, or write https:')
+  }
   const tls = resolveTls(shape.tls, tlsPath, context)
   return rest === undefined ? undefined : { ...rest, tls }
 }
@@ -76,14 +83,20 @@ function routeOf (shape: RouteShape, rest: Origin | undefined): RouteConfig[] {
 function resolveOwn (shape: RouteShape, path: Path, { document, credentials, reporter }: Context): Origin | undefined {
   if (shape.allow === 'ois') reporter.error([...path, 'allow'], 'has a meaning only beside ois; write the list out')
   for (const key of ['relay', 'postQuery'] as const) {
-    if (shape[key] !== undefined) reporter.error([...path, key], `has a meaning only beside ois; remove it${key === 'postQuery' ? ', or write it into the scheme in inject' : ''}`)
+    if (shape[key] !== undefined) {
+      reporter.error(
+        [...path, key],
+        `has a meaning only beside ois; remove it${key === 'postQuery' ? ', or write it into the scheme in inject' : ''}`
+      )
+    }
   }
   const bindings = resolveBindings(shape, path, credentials, reporter)
   const upstream = resolveUpstream(shape, path, credentials, reporter)
   if (upstream === undefined) return undefined
   return {
     ...upstream,
-    upstreamLabel: document.template([...path, 'upstream']) ?? (upstream.socketPath === undefined ? upstream.upstream : shape.upstream ?? ''),
+    upstreamLabel:
+      document.template([...path, 'upstream']) ?? (upstream.socketPath === undefined ? upstream.upstream : (shape.upstream ?? '')),
     ...(shape.credential !== undefined && { credential: shape.credential }),
     bindings,
     ...(shape.allow !== undefined && shape.allow !== 'ois' && { allow: shape.allow })
@@ -95,7 +108,10 @@ function resolveNamed (shape: RouteShape, path: Path, title: string, { byTitle, 
   if (ois !== undefined) return resolveOisRoute(shape, path, ois, context)
   if (!complete || byTitle.has(title)) return undefined
   const titles = [...byTitle].flatMap(([, one]) => one === undefined ? [] : [one.shownTitle])
-  context.reporter.error([...path, 'ois'], `names no OIS; ${titles.length === 0 ? 'add it to ois' : `write one of ${quoteAll(titles)}, or add it to ois`}`)
+  context.reporter.error(
+    [...path, 'ois'],
+    `names no OIS; ${titles.length === 0 ? 'add it to ois' : `write one of ${quoteAll(titles)}, or add it to ois`}`
+  )
   return undefined
 }
 
@@ -109,7 +125,9 @@ function resolveUpstream (shape: RouteShape, path: Path, { byName, used }: Crede
   const upstream = byName.get(credential)?.upstream
   // Of a credential that has errors of its own nobody knows whether it would have brought an upstream along.
   const unknown = byName.has(credential) && byName.get(credential) === undefined
-  if (upstream === undefined && !unknown) reporter.error([...path, 'upstream'], 'is missing; add it (only the Defender presets bring one along)')
+  if (upstream === undefined && !unknown) {
+    reporter.error([...path, 'upstream'], 'is missing; add it (only the Defender presets bring one along)')
+  }
   if (upstream === undefined) return undefined
   used.add(credential)
   return { upstream }
@@ -124,7 +142,9 @@ function problemOfPrefix (prefix: string): string | undefined {
 }
 
 function checkAllow (allow: readonly string[] | undefined, path: Path, reporter: Reporter): void {
-  if (allow?.length === 0) reporter.warning([...path, 'allow'], 'is empty, so every request is refused; add METHOD /path, or leave allow out')
+  if (allow?.length === 0) {
+    reporter.warning([...path, 'allow'], 'is empty, so every request is refused; add METHOD /path, or leave allow out')
+  }
   for (const [index, text] of (allow ?? []).entries()) {
     const problem = problemOfAllow(text)
     if (problem !== undefined) reporter.error([...path, 'allow', index], problem)

@@ -13,11 +13,19 @@ export function checkScrub (bindings: RouteConfig['bindings'], path: Path, { doc
   for (const source of sources) {
     const credential = credentials.byName.get(source.credential)
     const fixed = source.type === 'fixed' ? source.value : credential?.config.type === 'static' ? credential.config.value : undefined
-    if (fixed?.isShorterThan(SHORTEST_MASKED) === true) warn(`a value of the route is shorter than ${SHORTEST_MASKED} characters and is not masked, since it would be found in other texts; ${LONGER}`)
-    if (source.type === 'token' && credential?.sends === 'basic' && (credential.fields.get('password') ?? '').length < SHORTEST_MASKED) warn(`the password is shorter than ${SHORTEST_MASKED} characters and is masked only together with the username; ${LONGER}`)
+    if (fixed?.isShorterThan(SHORTEST_MASKED) === true) {
+      warn(
+        `a value of the route is shorter than ${SHORTEST_MASKED} characters and is not masked, since it would be found in other texts; ${LONGER}`
+      )
+    }
+    if (source.type === 'token' && credential?.sends === 'basic' && (credential.fields.get('password') ?? '').length < SHORTEST_MASKED) {
+      warn(`the password is shorter than ${SHORTEST_MASKED} characters and is masked only together with the username; ${LONGER}`)
+    }
   }
   // Said by the file, either way, it was thought of.
-  if (valueAt(document.value, [...path, 'websocket']) === undefined) warn('does not reach into upgraded connections (WebSocket); set websocket of the route to false, or to true if they may pass unmasked')
+  if (valueAt(document.value, [...path, 'websocket']) === undefined) {
+    warn('does not reach into upgraded connections (WebSocket); set websocket of the route to false, or to true if they may pass unmasked')
+  }
 }
 
 const LONGER = 'use a longer one'

@@ -6,8 +6,18 @@ import { foldName, isDroppedFromRequest } from '../../http/headers.ts'
 import { problemOfBasic, problemOfBearer, problemOfEncodable, isToken } from '../checks.ts'
 
 // Beside what is never passed on: what describes the body or the connection, and what has a way of its own.
-const FORBIDDEN: ReadonlySet<string> = new Set(['content-type', 'content-encoding', 'content-range', 'proxy-authenticate', 'proxy-authentication-info', 'set-cookie',
-  'sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions', 'sec-websocket-accept'])
+const FORBIDDEN: ReadonlySet<string> = new Set([
+  'content-type',
+  'content-encoding',
+  'content-range',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'set-cookie',
+  'sec-websocket-key',
+  'sec-websocket-version',
+  'sec-websocket-extensions',
+  'sec-websocket-accept'
+])
 
 /** What keeps a scheme from writing under its name; undefined where nothing does. */
 export function problemOfTarget (scheme: Scheme): string | undefined {
@@ -15,7 +25,9 @@ export function problemOfTarget (scheme: Scheme): string | undefined {
   const { in: place, name } = scheme
   if (place === 'query') {
     // eslint-disable-next-line no-control-regex -- the very thing to find
-    return name === '' || /[\0-\x1f\x7f]/.test(name) || problemOfEncodable(name) !== undefined ? 'is no parameter name; write one without control characters' : undefined
+    return name === '' || /[\0-\x1f\x7f]/.test(name) || problemOfEncodable(name) !== undefined
+      ? 'is no parameter name; write one without control characters'
+      : undefined
   }
   if (!isToken(name)) return `is no ${place} name; write letters, digits and - (RFC 9110 section 5.6.2)`
   if (place === 'cookie') return undefined

@@ -20,11 +20,22 @@ export function resolveTls (shape: TlsShape, path: Path, context: Context): Peer
   const ca = readPem('ca', 'the authority\'s certificate')
   const cert = readPem('cert', 'the client certificate')
   const key = readKey()
-  if (cert !== undefined && shape.key === undefined) reporter.error([...path, 'cert'], 'has no key beside it; add key, the file of its private key')
-  if (shape.key !== undefined && shape.cert === undefined) reporter.error([...path, 'key'], 'has no cert beside it; add cert, the file of the client certificate')
+  if (cert !== undefined && shape.key === undefined) {
+    reporter.error([...path, 'cert'], 'has no key beside it; add key, the file of its private key')
+  }
+  if (shape.key !== undefined && shape.cert === undefined) {
+    reporter.error([...path, 'key'], 'has no cert beside it; add cert, the file of the client certificate')
+  }
   const { serverName } = shape
-  if (serverName !== undefined && !isServerName(serverName)) reporter.error([...path, 'serverName'], 'is no host name; write one as it stands in the certificate, api.example.com (RFC 6066 section 3: no address, no port)')
-  if (cert !== undefined && key !== undefined && !cert.first.checkPrivateKey(key.object)) reporter.error([...path, 'key'], 'is not the key of the certificate in cert; name the file that belongs to it')
+  if (serverName !== undefined && !isServerName(serverName)) {
+    reporter.error(
+      [...path, 'serverName'],
+      'is no host name; write one as it stands in the certificate, api.example.com (RFC 6066 section 3: no address, no port)'
+    )
+  }
+  if (cert !== undefined && key !== undefined && !cert.first.checkPrivateKey(key.object)) {
+    reporter.error([...path, 'key'], 'is not the key of the certificate in cert; name the file that belongs to it')
+  }
   if (cert !== undefined) checkDates(cert.first)
   return {
     ...(ca !== undefined && { ca: ca.text }),
@@ -53,7 +64,12 @@ export function resolveTls (shape: TlsShape, path: Path, context: Context): Peer
     const [first] = certificates
     // OpenSSL would take the sound ones in silence, and leave the others out.
     if (first !== undefined && certificates.length === blocks.length) return { text, first }
-    reporter.error([...path, name], first === undefined ? `the file that it names holds no certificate in PEM; write ${what} into it, from -----BEGIN CERTIFICATE----- on` : 'the file that it names holds a certificate that cannot be read; write it anew')
+    reporter.error(
+      [...path, name],
+      first === undefined
+        ? `the file that it names holds no certificate in PEM; write ${what} into it, from -----BEGIN CERTIFICATE----- on`
+        : 'the file that it names holds a certificate that cannot be read; write it anew'
+    )
     return undefined
   }
 
@@ -64,15 +80,23 @@ export function resolveTls (shape: TlsShape, path: Path, context: Context): Peer
       return { secret: new Secret(text), object: createPrivateKey(text) }
     } catch {
       // OpenSSL's own words are left out: nothing of the file may be shown.
-      reporter.error([...path, 'key'], /^-----BEGIN ENCRYPTED |^Proc-Type: 4,ENCRYPTED/m.test(text) ? 'the file that it names holds an encrypted key, which nobody could open at a start; store it decrypted, readable for this user alone' : 'the file that it names holds no private key in PEM; write it there, from -----BEGIN PRIVATE KEY----- on')
+      reporter.error(
+        [...path, 'key'],
+        /^-----BEGIN ENCRYPTED |^Proc-Type: 4,ENCRYPTED/m.test(text)
+          ? 'the file that it names holds an encrypted key, which nobody could open at a start; store it decrypted, readable for this user alone'
+          : 'the file that it names holds no private key in PEM; write it there, from -----BEGIN PRIVATE KEY----- on'
+      )
       return undefined
     }
   }
 
   function checkDates ({ validFrom, validTo }: X509Certificate): void {
     const now = Date.now()
-    if (now > Date.parse(validTo)) reporter.warning([...path, 'cert'], 'the client certificate has expired, so upstreams will refuse it; put a new one there')
-    else if (now < Date.parse(validFrom)) reporter.warning([...path, 'cert'], 'the client certificate is not valid yet, so upstreams will refuse it; check the clock, or wait')
+    if (now > Date.parse(validTo)) {
+      reporter.warning([...path, 'cert'], 'the client certificate has expired, so upstreams will refuse it; put a new one there')
+    } else if (now < Date.parse(validFrom)) {
+      reporter.warning([...path, 'cert'], 'the client certificate is not valid yet, so upstreams will refuse it; check the clock, or wait')
+    }
   }
 }
 

@@ -28,8 +28,12 @@ export function readUpstream (text: string, allowInsecure: boolean): UpstreamRes
   }
   const [, socketPath = '', base = ''] = /^unix:(\/[^:]*)(?::(\/.*)?)?$/s.exec(text) ?? []
   // eslint-disable-next-line no-control-regex -- the very thing to find
-  if (socketPath === '' || socketPath.endsWith('/') || /[\0-\x1f\x7f]/.test(socketPath)) return { ok: false, problem: `is no unix socket; ${FORM}` }
-  if (Buffer.byteLength(socketPath) > LONGEST_SOCKET_PATH) return { ok: false, problem: `has a path longer than ${LONGEST_SOCKET_PATH} bytes, which no socket can have; choose a shorter one` }
+  if (socketPath === '' || socketPath.endsWith('/') || /[\0-\x1f\x7f]/.test(socketPath)) {
+    return { ok: false, problem: `is no unix socket; ${FORM}` }
+  }
+  if (Buffer.byteLength(socketPath) > LONGEST_SOCKET_PATH) {
+    return { ok: false, problem: `has a path longer than ${LONGEST_SOCKET_PATH} bytes, which no socket can have; choose a shorter one` }
+  }
   const result = readBaseUrl(`http://localhost${base}`, false, '')
   return result.ok ? { ok: true, value: { upstream: result.url, socketPath } } : result
 }

@@ -119,7 +119,9 @@ export function openDiskCache ({ directory, key, log }: DiskCacheOptions): DiskC
     const stats = await lstat(directory)
     if (!stats.isDirectory()) throw new CacheFailure('directory', 'it is a link; name the directory itself')
     // Windows has no such bits: Node makes them up.
-    if ((stats.mode & 0o077) !== 0 && !WINDOWS) throw new CacheFailure('directory', 'other users of this machine may enter it; run chmod 700 on it')
+    if ((stats.mode & 0o077) !== 0 && !WINDOWS) {
+      throw new CacheFailure('directory', 'other users of this machine may enter it; run chmod 700 on it')
+    }
     if (tidied) return
     tidied = true
     await tidy()
@@ -135,7 +137,13 @@ export function openDiskCache ({ directory, key, log }: DiskCacheOptions): DiskC
       if (Date.now() - mtimeMs > 60_000) await rm(file, { force: true })
     }
     const foreign = names.filter((name) => ENTRY.test(name) && !name.startsWith(`${keyId}-`)).length
-    if (foreign > 0) tell('key', { directory, entries: foreign }, 'token cache has entries of another key, which are not used; give it the key of before, or delete them')
+    if (foreign > 0) {
+      tell(
+        'key',
+        { directory, entries: foreign },
+        'token cache has entries of another key, which are not used; give it the key of before, or delete them'
+      )
+    }
   }
 }
 
@@ -186,10 +194,12 @@ function createQueue (): <Result>(step: () => Promise<Result>) => Promise<Result
 /** @returns undefined where there is no file */
 async function readBounded (file: string): Promise<Buffer | undefined> {
   // O_NONBLOCK: opening a pipe that somebody put there would wait for a writer.
-  const handle = await open(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return undefined
-    throw error
-  })
+  const handle = await open(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)).catch(
+    (error: unknown) => {
+      if (codeOf(error) === 'ENOENT') return undefined
+      throw error
+    }
+  )
   if (handle === undefined) return undefined
   try {
     const stats = await handle.stat()

@@ -32,7 +32,8 @@ const OVERHEAD = HEADER.length + NONCE_BYTES + TAG_BYTES
  */
 export function createCacheSeal (key: Secret): CacheSeal {
   const master = Buffer.from(key.reveal(), 'hex')
-  const derive = (purpose: string, length = 32): Buffer => Buffer.from(hkdfSync('sha256', master, '', `countersign token cache 1: ${purpose}`, length))
+  const derive = (purpose: string, length = 32): Buffer =>
+    Buffer.from(hkdfSync('sha256', master, '', `countersign token cache 1: ${purpose}`, length))
   const contentKey = derive('content')
   const nameKey = derive('name')
   const proofKey = derive('proof')
@@ -96,6 +97,9 @@ function read (text: string): CachedToken {
   if (refreshToken === undefined) return token
   return {
     ...token,
-    renewal: { refreshToken: new Secret(refreshToken), ...(device !== undefined && { device: { ...device, password: new Secret(device.password) } }) }
+    renewal: {
+      refreshToken: new Secret(refreshToken),
+      ...(device !== undefined && { device: { ...device, password: new Secret(device.password) } })
+    }
   }
 }

@@ -169,7 +169,9 @@ async function post (sender: Sender, { url, headers, body, operation }: Call, ne
 /** The JSON of a success, or a {@link Rejected}. */
 function judge (response: TextResponse, call: Call, { request: { kind, tokenUse }, clockSkewMs }: Negotiation): Record<string, unknown> {
   const json = parseObject(response.text)
-  if (response.status !== 200) throw new Rejected(judgeError(response, json, kind), retryAfterMs(response.headers['retry-after'], Date.now() + (clockSkewMs ?? 0)))
+  if (response.status !== 200) {
+    throw new Rejected(judgeError(response, json, kind), retryAfterMs(response.headers['retry-after'], Date.now() + (clockSkewMs ?? 0)))
+  }
   if (json === undefined) throw new Rejected(unexpectedResponse(200))
   if (call.operation === 'ConfirmDevice') return json
   const challenge = json['ChallengeName']
@@ -182,7 +184,11 @@ function judge (response: TextResponse, call: Call, { request: { kind, tokenUse 
   return json
 }
 
-function judgeError ({ status, headers, text }: TextResponse, json: Record<string, unknown> | undefined, kind: NegotiationRequest['kind']): Classification {
+function judgeError (
+  { status, headers, text }: TextResponse,
+  json: Record<string, unknown> | undefined,
+  kind: NegotiationRequest['kind']
+): Classification {
   if (json === undefined) return unexpectedResponse(status)
   const declared = json['__type'] ?? json['code'] ?? String(headers['x-amzn-errortype'] ?? '').split(':')[0]
   // `namespace#Name` (aws/aws-sdk-cpp#1789).

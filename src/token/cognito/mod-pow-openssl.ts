@@ -31,7 +31,11 @@ function createObjectPower (prime: Buffer): Power {
 function createKeyPower (prime: Buffer): Power {
   const algorithm = der(0x30, der(0x06, PKCS3_DH), der(0x30, integer(prime), integer(Buffer.of(2))))
   return (base, exponent) => {
-    const privateKey = createPrivateKey({ format: 'der', type: 'pkcs8', key: der(0x30, integer(Buffer.of(0)), algorithm, der(0x04, integer(exponent))) })
+    const privateKey = createPrivateKey({
+      format: 'der',
+      type: 'pkcs8',
+      key: der(0x30, integer(Buffer.of(0)), algorithm, der(0x04, integer(exponent)))
+    })
     const publicKey = createPublicKey({ format: 'der', type: 'spki', key: der(0x30, algorithm, der(0x03, Buffer.of(0), integer(base))) })
     return diffieHellman({ privateKey, publicKey })
   }

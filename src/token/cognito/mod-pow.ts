@@ -81,13 +81,19 @@ export function groupModulus (): string {
 
 // Short exponents keep the original fast here. The bases: the generator, two of full length (one of them outside the large
 // subgroup), and a negative one of the size of k*v.
-function agrees (BigInteger: BigIntegerClass, original: BigIntegerLike['modPow'], power: (base: string, exponent: string) => string): boolean {
+function agrees (
+  BigInteger: BigIntegerClass,
+  original: BigIntegerLike['modPow'],
+  power: (base: string, exponent: string) => string
+): boolean {
   const exponent = 'c3a5c85c97cb3127'
   const bases = ['2', groupModulus().slice(2), `${groupModulus().slice(0, -1)}d`, `-${'9e3779b97f4a7c15'.repeat(52)}`]
   const N = new BigInteger(groupModulus(), 16)
-  return bases.every(base => {
+  return bases.every((base) => {
     let expected: string | undefined
-    original.call(new BigInteger(base, 16), new BigInteger(exponent, 16), N, (_, value) => { expected = value?.toString(16) })
+    original.call(new BigInteger(base, 16), new BigInteger(exponent, 16), N, (_, value) => {
+      expected = value?.toString(16)
+    })
     return expected !== undefined && expected === attempt(() => power(base, exponent))
   })
 }

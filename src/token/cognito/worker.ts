@@ -29,7 +29,11 @@ async function serve (port: MessagePort, { proxies }: WorkerSettings): Promise<v
   Reflect.set(globalThis, 'fetch', cognitoFetch)
   const { default: library } = await import('amazon-cognito-identity-js')
   if (!await adaptLibrary(() => current.getStore())) {
-    send({ type: 'warning', message: 'OpenSSL computes other powers than amazon-cognito-identity-js: logins use the slow arithmetic of the library; please report this with the versions of Node and OpenSSL' })
+    send({
+      type: 'warning',
+      message:
+        'OpenSSL computes other powers than amazon-cognito-identity-js: logins use the slow arithmetic of the library; please report this with the versions of Node and OpenSSL'
+    })
   }
   const aborts = new Map<number, AbortController>()
   port.on('message', (message: ToWorker) => {
@@ -112,11 +116,16 @@ async function perform (library: Library, cognitoFetch: CognitoFetch, negotiatio
   return renewal.device
 }
 
-async function logIn (library: Library, request: NegotiationRequest, signal: AbortSignal, negotiation: Negotiation): Promise<Device | undefined> {
+async function logIn (
+  library: Library,
+  request: NegotiationRequest,
+  signal: AbortSignal,
+  negotiation: Negotiation
+): Promise<Device | undefined> {
   const user = createUser(library, request, createStorage())
   user.setAuthenticationFlowType(request.authFlow === 'srp' ? 'USER_SRP_AUTH' : 'USER_PASSWORD_AUTH')
   const details = new library.AuthenticationDetails({ Username: request.username, Password: request.password ?? '' })
-  await settled(signal, done => {
+  await settled(signal, (done) => {
     // Every callback is there, because a missing one is a TypeError in the library; none throws, because that would call
     // onFailure as well (Client.js:112-149). What they bring is not looked at: our fetch has judged the responses.
     user.authenticateUser(details, {
@@ -145,9 +154,13 @@ async function refresh (library: Library, request: NegotiationRequest, renewal: 
   await settled(signal, done => { user.refreshSession(new library.CognitoRefreshToken({ RefreshToken: renewal.refreshToken }), done) })
 }
 
-// One JSON call without maths, which the library does not know: for clients with rotation, where REFRESH_TOKEN_AUTH is off, and with a secret.
+// One JSON call without maths, which the library does not know: for clients with rotation, where REFRESH_TOKEN_AUTH is off, and with a
+// secret.
 async function getTokensFromRefreshToken (cognitoFetch: CognitoFetch, request: NegotiationRequest, renewal: PlainRenewal): Promise<void> {
-  const headers = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'AWSCognitoIdentityProviderService.GetTokensFromRefreshToken' }
+  const headers = {
+    'content-type': 'application/x-amz-json-1.1',
+    'x-amz-target': 'AWSCognitoIdentityProviderService.GetTokensFromRefreshToken'
+  }
   const body = JSON.stringify({
     ClientId: request.clientId, RefreshToken: renewal.refreshToken, ClientSecret: request.clientSecret, DeviceKey: renewal.device?.key
   })
@@ -160,7 +173,12 @@ async function getTokensFromRefreshToken (cognitoFetch: CognitoFetch, request: N
  * the default one is a single object for the whole module, in which credentials would meet (StorageHelper.js:6).
  */
 function createUser (library: Library, request: NegotiationRequest, storage: ICognitoStorage): CognitoUser {
-  const pool = new library.CognitoUserPool({ UserPoolId: request.userPoolId, ClientId: request.clientId, endpoint: request.endpoint, Storage: storage })
+  const pool = new library.CognitoUserPool({
+    UserPoolId: request.userPoolId,
+    ClientId: request.clientId,
+    endpoint: request.endpoint,
+    Storage: storage
+  })
   return new library.CognitoUser({ Username: request.username, Pool: pool, Storage: storage })
 }
 
@@ -188,7 +206,11 @@ function resultOf (id: number, negotiation: Negotiation, device: Device | undefi
   const { tokens, request, clockSkewMs } = negotiation
   if (tokens === undefined) {
     const { aborted } = negotiation.signal
-    return { type: 'failure', id, failure: negotiation.failure ?? withSkew(aborted ? deadlineExceeded(request.deadlineMs) : unknownFailure(), negotiation) }
+    return {
+      type: 'failure',
+      id,
+      failure: negotiation.failure ?? withSkew(aborted ? deadlineExceeded(request.deadlineMs) : unknownFailure(), negotiation)
+    }
   }
   // Without a new one the old refresh token stays good.
   const refreshToken = tokens.refreshToken ?? request.renewal?.refreshToken

@@ -15,32 +15,58 @@ export function classifyErrorResponse (status: number, declared: unknown): Class
   const rejection = ERROR_CODES.get(code)
   if (rejection !== undefined) return { ...rejection, code, message: `${rejection.message} (${code}).` }
   if (status === 401) {
-    return { class: 'ambiguous', code: 'Unauthorized', message: `The identity provider does not accept the client (status 401); ${CHECK_CLIENT}.` }
+    return {
+      class: 'ambiguous',
+      code: 'Unauthorized',
+      message: `The identity provider does not accept the client (status 401); ${CHECK_CLIENT}.`
+    }
   }
   if (status === 403) {
-    return { class: 'permanent', code: 'Forbidden', message: 'The identity provider, or a firewall in front of it, refuses the request (status 403); allow this client and this machine there.' }
+    return {
+      class: 'permanent',
+      code: 'Forbidden',
+      message:
+        'The identity provider, or a firewall in front of it, refuses the request (status 403); allow this client and this machine there.'
+    }
   }
   if (status === 400 && code !== '') {
-    return { class: 'unclear', code: 'UnknownRefusal', message: 'The identity provider refuses the login (status 400) for a reason that OAuth 2.0 has no code for; look into its log, and check tokenUrl, clientAuth and extra.' }
+    return {
+      class: 'unclear',
+      code: 'UnknownRefusal',
+      message:
+        'The identity provider refuses the login (status 400) for a reason that OAuth 2.0 has no code for; look into its log, and check tokenUrl, clientAuth and extra.'
+    }
   }
   return unexpectedTokenResponse(status)
 }
 
 /** A response that is not a token endpoint's, or half of one: a gateway's page, a captive portal, a 200 without a token. */
 export function unexpectedTokenResponse (status: number): Classification {
-  return { class: 'transient', code: 'UnexpectedAnswer', message: `The identity provider's address answered with status ${status} and nothing that can be used; if this stays, check tokenUrl and the proxies on the way.` }
+  return {
+    class: 'transient',
+    code: 'UnexpectedAnswer',
+    message: `The identity provider's address answered with status ${status} and nothing that can be used; if this stays, check tokenUrl and the proxies on the way.`
+  }
 }
 
 /** A redirect: following it would hand the client secret to whatever stands in `Location`. */
 export function redirected (status: number): Classification {
-  return { class: 'transient', code: 'Redirected', message: `The identity provider's address answered with a redirect (status ${status}), which is never followed because the client secret would go along; if this stays, put the final address into tokenUrl.` }
+  return {
+    class: 'transient',
+    code: 'Redirected',
+    message: `The identity provider's address answered with a redirect (status ${status}), which is never followed because the client secret would go along; if this stays, put the final address into tokenUrl.`
+  }
 }
 
 /** A token of which RFC 6749 section 7.1 says that it must not be used: it is no bearer token. */
 export function unsupportedTokenType (type: unknown): Classification {
   // Named only where it looks like the name of a type: whatever else stands there may be a token.
   const named = typeof type === 'string' && /^[\w.-]{1,16}$/.test(type) ? `of the type "${type}"` : 'of an unknown type'
-  return { class: 'transient', code: 'UnsupportedTokenType', message: `The identity provider gave a token ${named}, and only bearer tokens are sent; have this client issued bearer tokens, or set tokenType to "any" if the upstream takes this one as such.` }
+  return {
+    class: 'transient',
+    code: 'UnsupportedTokenType',
+    message: `The identity provider gave a token ${named}, and only bearer tokens are sent; have this client issued bearer tokens, or set tokenType to "any" if the upstream takes this one as such.`
+  }
 }
 
 /** A request that got no response. */
@@ -52,7 +78,11 @@ export function classifyTokenNetworkError (error: unknown): Classification {
 
 /** The exchange ended in a way that no rule here foresees. What was thrown may quote what was sent, so it is told nowhere. */
 export function unknownTokenFailure (): Classification {
-  return { class: 'transient', code: 'UnknownFailure', message: 'The login failed in a way that is not known; check tokenUrl and clientId, and report this if it stays.' }
+  return {
+    class: 'transient',
+    code: 'UnknownFailure',
+    message: 'The login failed in a way that is not known; check tokenUrl and clientId, and report this if it stays.'
+  }
 }
 
 const CHECK_CLIENT = 'check clientId and clientSecret, and whether clientAuth must be "basic" or "post"'
@@ -63,13 +93,44 @@ export const TRANSIENT_CODES: ReadonlySet<string> = new Set(['temporarily_unavai
 /** RFC 6749 section 5.2, RFC 8707 section 2; `access_denied` is what Auth0 and others say for an audience that is not granted. */
 export const ERROR_CODES: ReadonlyMap<string, Pick<Classification, 'class' | 'message'>> = new Map([
   ['invalid_client', { class: 'ambiguous', message: `The identity provider does not accept the client; ${CHECK_CLIENT}` }],
-  ['unauthorized_client', { class: 'permanent', message: 'The identity provider does not let this client log in with client credentials; allow it that grant there' }],
-  ['unsupported_grant_type', { class: 'permanent', message: 'The identity provider does not offer the client credentials grant at this address; check tokenUrl' }],
+  [
+    'unauthorized_client',
+    {
+      class: 'permanent',
+      message: 'The identity provider does not let this client log in with client credentials; allow it that grant there'
+    }
+  ],
+  [
+    'unsupported_grant_type',
+    { class: 'permanent', message: 'The identity provider does not offer the client credentials grant at this address; check tokenUrl' }
+  ],
   ['invalid_grant', { class: 'permanent', message: 'The identity provider refuses the grant; check clientId and extra' }],
-  ['invalid_scope', { class: 'permanent', message: 'The identity provider refuses the scope; check scope, and what the client is allowed there' }],
-  ['invalid_target', { class: 'permanent', message: 'The identity provider refuses the resource; check resource and audience, and what the client is allowed there' }],
-  ['invalid_request', { class: 'permanent', message: 'The identity provider finds something missing or wrong in the request; check scope, audience, resource, clientAuth and extra, and that the client is allowed the client credentials grant' }],
-  ['access_denied', { class: 'permanent', message: 'The identity provider denies the client access; check audience and scope, and what the client is allowed there' }]
+  [
+    'invalid_scope',
+    { class: 'permanent', message: 'The identity provider refuses the scope; check scope, and what the client is allowed there' }
+  ],
+  [
+    'invalid_target',
+    {
+      class: 'permanent',
+      message: 'The identity provider refuses the resource; check resource and audience, and what the client is allowed there'
+    }
+  ],
+  [
+    'invalid_request',
+    {
+      class: 'permanent',
+      message:
+        'The identity provider finds something missing or wrong in the request; check scope, audience, resource, clientAuth and extra, and that the client is allowed the client credentials grant'
+    }
+  ],
+  [
+    'access_denied',
+    {
+      class: 'permanent',
+      message: 'The identity provider denies the client access; check audience and scope, and what the client is allowed there'
+    }
+  ]
 ])
 
 function unavailable (status: number, code: string): Classification {

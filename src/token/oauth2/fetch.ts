@@ -45,7 +45,11 @@ export function createTokenFetch (negotiation: Negotiation): (url: string, reque
 }
 
 /** A verdict as an error, with what was measured on the way. */
-export function createFailure ({ class: failure, code, message }: Classification, { clockSkewMs }: Pick<Negotiation, 'clockSkewMs'>, retryAfterMs?: number): TokenError {
+export function createFailure (
+  { class: failure, code, message }: Classification,
+  { clockSkewMs }: Pick<Negotiation, 'clockSkewMs'>,
+  retryAfterMs?: number
+): TokenError {
   return new TokenError(failure, code, message, {
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(clockSkewMs !== undefined && { clockSkewMs })

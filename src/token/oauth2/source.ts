@@ -40,7 +40,10 @@ export interface OAuth2Options {
  */
 export function createOAuth2Source (credential: OAuth2Credential, { proxies, deadlineMs = 10_000 }: OAuth2Options): TokenSource {
   return {
-    login: signal => within(deadlineMs, signal, inner => logIn(credential, { proxies, signal: inner, tokenType: credential.tokenType ?? 'bearer', clockSkewMs: undefined }))
+    login: (signal) =>
+      within(deadlineMs, signal, (inner) =>
+        logIn(credential, { proxies, signal: inner, tokenType: credential.tokenType ?? 'bearer', clockSkewMs: undefined })
+      )
   }
 }
 
@@ -59,7 +62,10 @@ async function logIn (credential: OAuth2Credential, negotiation: Negotiation): P
   }
 }
 
-async function requestToken (credential: OAuth2Credential, negotiation: Negotiation): Promise<{ readonly access_token: string, readonly expires_in?: number }> {
+async function requestToken (
+  credential: OAuth2Credential,
+  negotiation: Negotiation
+): Promise<{ readonly access_token: string; readonly expires_in?: number }> {
   // Loaded by the first login: who has no such credential need not wait for it at start, nor hold it in memory.
   const oauth = await import('oauth4webapi')
   // A stop that came meanwhile: nothing may be opened any more.
@@ -68,14 +74,16 @@ async function requestToken (credential: OAuth2Credential, negotiation: Negotiat
   const { origin, protocol } = new URL(tokenUrl)
   const server = { issuer: origin, token_endpoint: tokenUrl }
   const client = { client_id: clientId }
-  const authenticate = clientAuth === 'post'
-    ? oauth.ClientSecretPost(clientSecret.reveal())
-    : (_server: unknown, _client: unknown, _body: unknown, headers: Headers): void => {
-        headers.set('authorization', basic(clientId, clientSecret.reveal()))
-      }
+  const authenticate =
+    clientAuth === 'post'
+      ? oauth.ClientSecretPost(clientSecret.reveal())
+      : (_server: unknown, _client: unknown, _body: unknown, headers: Headers): void => {
+          headers.set('authorization', basic(clientId, clientSecret.reveal()))
+        }
   const response = await oauth.clientCredentialsGrantRequest(server, client, authenticate, formOf(credential), {
     [oauth.customFetch]: createTokenFetch(negotiation),
-    // eslint-disable-next-line @typescript-eslint/no-deprecated -- so marked to stand out; the configuration allows plain http: to loopback, or where it says so
+    // The configuration allows plain http: to loopback, or where it says so.
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- so marked to stand out
     [oauth.allowInsecureRequests]: protocol === 'http:'
   })
   return await oauth.processClientCredentialsResponse(server, client, response)

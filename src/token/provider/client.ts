@@ -78,26 +78,35 @@ export function askProvider (sender: Sender, { url, headers, body, signal }: Pro
     }
     signal.addEventListener('abort', onAbort, { once: true })
     const content = Buffer.from(body)
-    const transfer = sender.dispatch({ method: 'POST', target: url.pathname + url.search, headers: Object.entries(headers).flat(), body: content, length: content.length }, {
-      onInterim: () => {},
-      onHead: (arrived) => {
-        head = arrived
-        receivedAt = Date.now()
-      },
-      onBody: (chunk) => {
-        if (collected.length + chunk.length <= LONGEST_RESPONSE) {
-          collected.add(chunk)
-          return
+    const transfer = sender.dispatch(
+      { method: 'POST', target: url.pathname + url.search, headers: Object.entries(headers).flat(), body: content, length: content.length },
+      {
+        onInterim: () => {},
+        onHead: (arrived) => {
+          head = arrived
+          receivedAt = Date.now()
+        },
+        onBody: (chunk) => {
+          if (collected.length + chunk.length <= LONGEST_RESPONSE) {
+            collected.add(chunk)
+            return
+          }
+          settle(undefined)
+          transfer.abort()
+        },
+        onEnd: () => {
+          settle(collected.bytes)
+        },
+        // Never, since nothing is offered.
+        onSwitch: (_head, socket) => {
+          socket.destroy(new Error('unasked'))
+        },
+        // The words of a failure of ours are those of an upstream's.
+        onError: (error) => {
+          fail(error instanceof ProxyError ? causeOf(error) : error)
         }
-        settle(undefined)
-        transfer.abort()
-      },
-      onEnd: () => { settle(collected.bytes) },
-      // Never, since nothing is offered.
-      onSwitch: (_head, socket) => { socket.destroy(new Error('unasked')) },
-      // The words of a failure of ours are those of an upstream's.
-      onError: (error) => { fail(error instanceof ProxyError ? causeOf(error) : error) }
-    })
+      }
+    )
   })
 }
 

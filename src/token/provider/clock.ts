@@ -1,4 +1,7 @@
-/** The provider's clock minus ours. `Date` has whole seconds, so half a second is added; the response was made about half-way between sending and receiving. */
+/**
+ * The provider's clock minus ours. `Date` has whole seconds, so half a second is added; the response was made about half-way between
+ * sending and receiving.
+ */
 export function skewOf (date: string | string[] | undefined, sentAt: number, receivedAt: number): number | undefined {
   const instant = typeof date === 'string' ? Date.parse(date) : NaN
   return Number.isNaN(instant) ? undefined : Math.round(instant + 500 - (sentAt + receivedAt) / 2)

@@ -25,13 +25,29 @@ t.test('without the key there is no cache', async (t) => {
 })
 
 t.test('a key is 32 bytes in hex or in base64 of either alphabet, padded or not', async (t) => {
-  for (const key of [HEX, HEX.toUpperCase(), BYTES.toString('base64'), BYTES.toString('base64').replace('=', ''), BYTES.toString('base64url'), ` ${HEX}\n`]) {
+  for (const key of [
+    HEX,
+    HEX.toUpperCase(),
+    BYTES.toString('base64'),
+    BYTES.toString('base64').replace('=', ''),
+    BYTES.toString('base64url'),
+    ` ${HEX}\n`
+  ]) {
     t.equal(keyOf(t, key), HEX)
   }
 })
 
 t.test('anything else is no key, and is not shown', async (t) => {
-  for (const key of ['', 'CANARY', HEX.slice(2), `${HEX}00`, BYTES.subarray(1).toString('base64'), Buffer.concat([BYTES, BYTES]).toString('base64'), 'CANARY-passphrase-of-forty-three-characters!', `${HEX.slice(1)}g`]) {
+  for (const key of [
+    '',
+    'CANARY',
+    HEX.slice(2),
+    `${HEX}00`,
+    BYTES.subarray(1).toString('base64'),
+    Buffer.concat([BYTES, BYTES]).toString('base64'),
+    'CANARY-passphrase-of-forty-three-characters!',
+    `${HEX.slice(1)}g`
+  ]) {
     const lines = linesOf(loadFile(t, { tokenCache: { directory: 'tokens', key }, routes: ROUTES }))
     t.equal(lines.length, 1)
     t.match(lines[0], /tokenCache\.key {2}is not 32 bytes in hex or base64; make one with: openssl rand -hex 32$/)
@@ -40,13 +56,13 @@ t.test('anything else is no key, and is not shown', async (t) => {
 })
 
 t.test('the key may come from the secrets, and is a secret', async (t) => {
-  const config = configOf(loadFile(t, { tokenCache: { directory: 'tokens', key: '${CACHE_KEY}' }, routes: ROUTES }, { CACHE_KEY: HEX })) // eslint-disable-line no-template-curly-in-string
+  const config = configOf(loadFile(t, { tokenCache: { directory: 'tokens', key: '${CACHE_KEY}' }, routes: ROUTES }, { CACHE_KEY: HEX }))
   t.equal(config.tokenCache?.key.reveal(), HEX)
   t.notMatch(JSON.stringify(config.tokenCache), HEX)
 })
 
 t.test('a missing secret is reported as such, not as a bad key', async (t) => {
-  const lines = linesOf(loadFile(t, { tokenCache: { directory: 'tokens', key: '${CACHE_KEY}' }, routes: ROUTES })) // eslint-disable-line no-template-curly-in-string
+  const lines = linesOf(loadFile(t, { tokenCache: { directory: 'tokens', key: '${CACHE_KEY}' }, routes: ROUTES }))
   t.match(lines, [/CACHE_KEY/])
   t.equal(lines.length, 1)
 })
@@ -75,7 +91,12 @@ t.test('a directory that can be none is an error, one that others may enter a wa
 })
 
 t.test('what is missing or unknown is said by name', async (t) => {
-  t.match(linesOf(loadFile(t, { tokenCache: {}, routes: ROUTES })).join('\n'), /tokenCache\.directory {2}is missing[^]*tokenCache\.key {2}is missing/)
-  t.match(linesOf(loadFile(t, { tokenCache: { directory: 'tokens', key: HEX, dir: 'x' }, routes: ROUTES })), [/tokenCache\.dir {2}unknown key; remove it, or write one of "directory", "key"$/])
+  t.match(
+    linesOf(loadFile(t, { tokenCache: {}, routes: ROUTES })).join('\n'),
+    /tokenCache\.directory {2}is missing[^]*tokenCache\.key {2}is missing/
+  )
+  t.match(linesOf(loadFile(t, { tokenCache: { directory: 'tokens', key: HEX, dir: 'x' }, routes: ROUTES })), [
+    /tokenCache\.dir {2}unknown key; remove it, or write one of "directory", "key"$/
+  ])
   t.match(linesOf(loadFile(t, { tokenCache: '/tokens', routes: ROUTES })), [/tokenCache {2}must be an object/])
 })

@@ -36,13 +36,20 @@ t.test('what is set is read into a plain frozen object, what is not set is absen
 })
 
 t.test('NODE_ENV changes nothing', async (t) => {
-  for (const NODE_ENV of ['development', 'test', 'production', '']) t.same(readSettings({ NODE_ENV }, '/'), { settings: {}, problems: [], files: [], variables: [] }, NODE_ENV)
+  for (const NODE_ENV of ['development', 'test', 'production', '']) {
+    t.same(readSettings({ NODE_ENV }, '/'), { settings: {}, problems: [], files: [], variables: [] }, NODE_ENV)
+  }
 })
 
 t.test('an empty variable is an error, not a default', async (t) => {
-  const names = ['CONFIG', 'SECRETS', 'LISTEN', 'ADMIN', 'ALLOW_EXTERNAL', 'ALLOWED_HOSTS', 'LOG_LEVEL'].map((name) => `COUNTERSIGN_${name}`)
+  const names = ['CONFIG', 'SECRETS', 'LISTEN', 'ADMIN', 'ALLOW_EXTERNAL', 'ALLOWED_HOSTS', 'LOG_LEVEL'].map(
+    (name) => `COUNTERSIGN_${name}`
+  )
   for (const value of ['', ' ', '\n']) {
-    t.same(linesOf(Object.fromEntries(names.map((name) => [name, value]))), names.map((name) => `${name}  is empty; set it to a value, or remove the variable`))
+    t.same(
+      linesOf(Object.fromEntries(names.map((name) => [name, value]))),
+      names.map((name) => `${name}  is empty; set it to a value, or remove the variable`)
+    )
   }
   t.match(linesOf({ COUNTERSIGN_CALLER_TOKEN: ' ' }), [/^COUNTERSIGN_CALLER_TOKEN {2}.* is empty in the environment;/])
   t.match(linesOf({ COUNTERSIGN_CALLER_TOKEN_FILE: '' }), [/^COUNTERSIGN_CALLER_TOKEN {2}COUNTERSIGN_CALLER_TOKEN_FILE is empty;/])
@@ -71,7 +78,16 @@ t.test('every malformed variable is named, all at once, and no value is shown', 
 })
 
 t.test('numbers are read whole: 12abc is no port, and port 0 is one', async (t) => {
-  for (const value of ['127.0.0.1:12abc', '127.0.0.1:', '127.0.0.1:65536', '127.1:80', ':8080', '8080', 'unix:relative.sock', 'http://127.0.0.1:80']) {
+  for (const value of [
+    '127.0.0.1:12abc',
+    '127.0.0.1:',
+    '127.0.0.1:65536',
+    '127.1:80',
+    ':8080',
+    '8080',
+    'unix:relative.sock',
+    'http://127.0.0.1:80'
+  ]) {
     t.equal(linesOf({ COUNTERSIGN_LISTEN: value }).length, 1, value)
   }
   t.same(readSettings({ COUNTERSIGN_LISTEN: '127.0.0.1:0' }, '/').settings.listen, { type: 'tcp', host: '127.0.0.1', port: 0 })
@@ -84,21 +100,29 @@ t.test('the caller token may come from a file, and the variable wins', async (t)
   t.same(fromFile.files, [join(cwd, 'token')])
   const both = readSettings({ COUNTERSIGN_CALLER_TOKEN_FILE: 'nowhere', COUNTERSIGN_CALLER_TOKEN: `${CANARY}-env` }, cwd)
   t.ok(both.settings.callerToken?.equals(`${CANARY}-env`))
-  t.same(linesOf({ COUNTERSIGN_CALLER_TOKEN_FILE: CANARY }, cwd), ['COUNTERSIGN_CALLER_TOKEN  the file that COUNTERSIGN_CALLER_TOKEN_FILE names does not exist; correct the path or the file\'s permissions'])
+  t.same(linesOf({ COUNTERSIGN_CALLER_TOKEN_FILE: CANARY }, cwd), [
+    "COUNTERSIGN_CALLER_TOKEN  the file that COUNTERSIGN_CALLER_TOKEN_FILE names does not exist; correct the path or the file's permissions"
+  ])
 })
 
 t.test('a short caller token is a warning', async (t) => {
   const { settings, problems } = readSettings({ COUNTERSIGN_CALLER_TOKEN: 'short' }, '/')
   t.ok(settings.callerToken)
   t.match(problems, [{ severity: 'warning', source: 'COUNTERSIGN_CALLER_TOKEN', message: /^is shorter than 16 characters;/ }])
-  t.match(readSettings({ COUNTERSIGN_CALLER_TOKEN: '"0123456789abcdef"' }, '/').problems, [{ severity: 'warning', source: 'COUNTERSIGN_CALLER_TOKEN', message: /^stands in quotes/ }])
+  t.match(readSettings({ COUNTERSIGN_CALLER_TOKEN: '"0123456789abcdef"' }, '/').problems, [
+    { severity: 'warning', source: 'COUNTERSIGN_CALLER_TOKEN', message: /^stands in quotes/ }
+  ])
 })
 
 t.test('an entry of NO_PROXY that is none is a warning that names it, without what may be a secret', async (t) => {
-  const warnings = (env: Record<string, string>): string[] => readSettings(env, '/').problems.map(({ severity, source, message }) => `${severity} ${source} ${message}`)
+  const warnings = (env: Record<string, string>): string[] =>
+    readSettings(env, '/').problems.map(({ severity, source, message }) => `${severity} ${source} ${message}`)
   t.same(warnings({ NO_PROXY: 'localhost,.example.com,10.0.0.0/8,[::1]:80,*' }), [])
   const found = warnings({ NO_PROXY: '10.0.0.0/33, example.com ,https://user:CANARY@proxy.example/?CANARY' })
-  t.match(found, [/^warning NO_PROXY the entry "10\.0\.0\.0\/33" is no name, address or CIDR block, so it excepts nothing; write /, /^warning NO_PROXY the entry "\\u\{2026\}@proxy\.example\/|^warning NO_PROXY the entry "…@proxy\.example\/…"/])
+  t.match(found, [
+    /^warning NO_PROXY the entry "10\.0\.0\.0\/33" is no name, address or CIDR block, so it excepts nothing; write /,
+    /^warning NO_PROXY the entry "\\u\{2026\}@proxy\.example\/|^warning NO_PROXY the entry "…@proxy\.example\/…"/
+  ])
   t.equal(found.length, 2)
   t.notMatch(found.join(), /CANARY|user/)
   t.match(warnings({ no_proxy: '<local>', NO_PROXY: 'good.example' }), [/^warning no_proxy the entry "<local>"/])

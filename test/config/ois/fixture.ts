@@ -7,7 +7,12 @@ export const BEARER = { type: 'http', scheme: 'bearer' }
 export const BASIC = { type: 'http', scheme: 'basic' }
 
 /** A partial OIS that turns its schemes on. */
-export function oisOf (title: string, schemes: Readonly<Record<string, unknown>> = {}, specifications: object = {}, more: object = {}): object {
+export function oisOf (
+  title: string,
+  schemes: Readonly<Record<string, unknown>> = {},
+  specifications: object = {},
+  more: object = {}
+): object {
   return {
     title,
     apiSpecifications: {

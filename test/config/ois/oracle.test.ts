@@ -22,37 +22,104 @@ const GOOD_PATHS = ['/', '/a', '/a/{id}', '/a?b=c']
 const BAD_PATHS = ['//evil.example', '/../x']
 const NAMES = ['a', 'b', 'toString', 'constructor']
 
-const mostly = (good: fc.Arbitrary<unknown>, ...bad: unknown[]): fc.Arbitrary<unknown> => fc.oneof({ weight: 30, arbitrary: good }, { weight: 1, arbitrary: fc.constantFrom(...bad) })
+const mostly = (good: fc.Arbitrary<unknown>, ...bad: unknown[]): fc.Arbitrary<unknown> =>
+  fc.oneof({ weight: 30, arbitrary: good }, { weight: 1, arbitrary: fc.constantFrom(...bad) })
 const within = (good: readonly string[], bad: readonly string[]): fc.Arbitrary<unknown> => mostly(fc.constantFrom(...good), ...bad, 1, null)
 const extra = fc.oneof({ weight: 20, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: fc.constant({ description: 'd' }) })
-const withExtra = (object: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> => fc.tuple(object, extra).map(([one, more]) => ({ ...one as object, ...more }))
-const placed = fc.record({
-  type: mostly(fc.constantFrom('apiKey', 'relayChainId', 'relayChainType', 'relayRequesterAddress', 'relaySponsorAddress', 'relaySponsorWalletAddress', 'relayRequestId'), 'oauth2', 'openIdConnect', 'ApiKey', null),
-  in: mostly(fc.constantFrom('header', 'query', 'cookie'), 'path', 'Header', null),
-  name: within(GOOD_NAMES, BAD_NAMES)
-}, { requiredKeys: ['type', 'in', 'name'] })
+const withExtra = (object: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
+  fc.tuple(object, extra).map(([one, more]) => ({ ...(one as object), ...more }))
+const placed = fc.record(
+  {
+    type: mostly(
+      fc.constantFrom(
+        'apiKey',
+        'relayChainId',
+        'relayChainType',
+        'relayRequesterAddress',
+        'relaySponsorAddress',
+        'relaySponsorWalletAddress',
+        'relayRequestId'
+      ),
+      'oauth2',
+      'openIdConnect',
+      'ApiKey',
+      null
+    ),
+    in: mostly(fc.constantFrom('header', 'query', 'cookie'), 'path', 'Header', null),
+    name: within(GOOD_NAMES, BAD_NAMES)
+  },
+  { requiredKeys: ['type', 'in', 'name'] }
+)
 const http = fc.record({ type: fc.constant('http'), scheme: mostly(fc.constantFrom('bearer', 'basic'), 'Bearer', 'digest', null) })
-const schemes = fc.dictionary(fc.constantFrom(...NAMES), withExtra(fc.oneof({ weight: 3, arbitrary: placed }, { weight: 1, arbitrary: http }, { weight: 1, arbitrary: fc.constant({ type: 'apiKey', in: 'query' }) })), { maxKeys: 3 })
+const schemes = fc.dictionary(
+  fc.constantFrom(...NAMES),
+  withExtra(
+    fc.oneof(
+      { weight: 3, arbitrary: placed },
+      { weight: 1, arbitrary: http },
+      { weight: 1, arbitrary: fc.constant({ type: 'apiKey', in: 'query' }) }
+    )
+  ),
+  { maxKeys: 3 }
+)
 const security = fc.dictionary(fc.constantFrom(...NAMES), mostly(fc.constant([]), ['read'], {}, null), { maxKeys: 2 })
 const operation = mostly(fc.constant({ parameters: [] }), { parameters: [{ in: 'query', name: 'q' }] })
-const methods = fc.oneof({ weight: 20, arbitrary: fc.record({ get: operation, post: operation }, { requiredKeys: [] }) }, { weight: 1, arbitrary: fc.constant({ put: { parameters: [] } }) })
-const specifications = fc.tuple(fc.record({
-  servers: mostly(fc.tuple(withExtra(fc.record({ url: within(GOOD_URLS, BAD_URLS) }))), [], [{ url: 'https://a.example' }, { url: 'https://b.example' }], 'x'),
-  components: mostly(withExtra(fc.record({ securitySchemes: schemes })), {}, null),
-  security: mostly(security, [], [{ a: [] }], null),
-  paths: mostly(fc.dictionary(mostly(fc.constantFrom(...GOOD_PATHS), ...BAD_PATHS, 'a') as fc.Arbitrary<string>, methods, { maxKeys: 2 }), null)
-}, { requiredKeys: ['servers'] }), extra).map(([one, more]) => JSON.parse(JSON.stringify({ ...one, ...more })) as Specifications)
+const methods = fc.oneof(
+  { weight: 20, arbitrary: fc.record({ get: operation, post: operation }, { requiredKeys: [] }) },
+  { weight: 1, arbitrary: fc.constant({ put: { parameters: [] } }) }
+)
+const specifications = fc
+  .tuple(
+    fc.record(
+      {
+        servers: mostly(
+          fc.tuple(withExtra(fc.record({ url: within(GOOD_URLS, BAD_URLS) }))),
+          [],
+          [{ url: 'https://a.example' }, { url: 'https://b.example' }],
+          'x'
+        ),
+        components: mostly(withExtra(fc.record({ securitySchemes: schemes })), {}, null),
+        security: mostly(security, [], [{ a: [] }], null),
+        paths: mostly(
+          fc.dictionary(mostly(fc.constantFrom(...GOOD_PATHS), ...BAD_PATHS, 'a') as fc.Arbitrary<string>, methods, { maxKeys: 2 }),
+          null
+        )
+      },
+      { requiredKeys: ['servers'] }
+    ),
+    extra
+  )
+  .map(([one, more]) => JSON.parse(JSON.stringify({ ...one, ...more })) as Specifications)
 
-/** What Airnode's reading says, once the differences in our favour are out of the way: a partial OIS, `[]` for `{}`, and operations, which are not read. */
+/**
+ * What Airnode's reading says, once the differences in our favour are out of the way: a partial OIS, `[]` for `{}`, and operations, which
+ * are not read.
+ */
 function oracleAccepts (specification: Specifications): boolean {
   const { components, security, paths } = specification
   const read = (path: string): object => ({ parameters: [...path.matchAll(/\{([^}]+)\}/g)].map(([, name]) => ({ in: 'path', name })) })
-  const plain = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)
+  const plain = (value: unknown): value is Readonly<Record<string, unknown>> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
   return apiSpecificationSchema.safeParse({
     ...specification,
-    components: components === undefined ? { securitySchemes: {} } : plain(components) && !('securitySchemes' in components) ? { ...components, securitySchemes: {} } : components,
+    components:
+      components === undefined
+        ? { securitySchemes: {} }
+        : plain(components) && !('securitySchemes' in components)
+          ? { ...components, securitySchemes: {} }
+          : components,
     security: security === undefined || (Array.isArray(security) && security.length === 0) ? {} : security,
-    paths: paths === undefined ? {} : !plain(paths) ? paths : Object.fromEntries(Object.entries(paths).map(([path, all]) => [path, Object.fromEntries(Object.keys(all as object).map((method) => [method, read(path)]))]))
+    paths:
+      paths === undefined
+        ? {}
+        : !plain(paths)
+            ? paths
+            : Object.fromEntries(
+              Object.entries(paths).map(([path, all]) => [
+                path,
+                Object.fromEntries(Object.keys(all as object).map((method) => [method, read(path)]))
+              ])
+            )
   }).success
 }
 
@@ -61,7 +128,11 @@ function isTooLax ({ servers, components, security, paths }: Specifications): bo
   const list = servers as ReadonlyArray<{ readonly url: string }>
   if (list.length !== 1 || !list.every(({ url }) => GOOD_URLS.includes(url))) return true
   const defined = components?.securitySchemes ?? {}
-  if (Object.values(defined).some(({ type, in: place, name = '' }) => type !== 'http' && !GOOD_NAMES.includes(name) && !(name === 'Host' && place !== 'header'))) return true
+  if (
+    Object.values(defined).some(
+      ({ type, in: place, name = '' }) => type !== 'http' && !GOOD_NAMES.includes(name) && !(name === 'Host' && place !== 'header')
+    )
+  ) { return true }
   const on = Array.isArray(security) ? [] : Object.keys(security ?? {})
   if (on.some((name) => !Object.hasOwn(defined, name))) return true
   const targets = on.map((name) => {
@@ -73,11 +144,22 @@ function isTooLax ({ servers, components, security, paths }: Specifications): bo
 
 t.test('what @api3/ois refuses is refused, and what it accepts is accepted where it is not too lax', async (t) => {
   const address = { header: 'X-Address' }
-  const relay = { relayChainId: '1', relayChainType: 'evm', relayRequesterAddress: address, relaySponsorAddress: address, relaySponsorWalletAddress: address, relayRequestId: { generate: true } }
+  const relay = {
+    relayChainId: '1',
+    relayChainType: 'evm',
+    relayRequesterAddress: address,
+    relaySponsorAddress: address,
+    relaySponsorWalletAddress: address,
+    relayRequestId: { generate: true }
+  }
   const seen = { accepted: 0, tooLax: 0, refused: 0 }
   fc.assert(fc.property(specifications, (specification) => {
     const apiCredentials = NAMES.map((name) => valueFor('A', name, 'dTpw'))
-    const result = loadFile(t, { ois: [{ title: 'A', apiSpecifications: specification }], apiCredentials, routes: [{ prefix: '/', ois: 'A', relay }] })
+    const result = loadFile(t, {
+      ois: [{ title: 'A', apiSpecifications: specification }],
+      apiCredentials,
+      routes: [{ prefix: '/', ois: 'A', relay }]
+    })
     const accepted = oracleAccepts(specification)
     const wanted = accepted && !isTooLax(specification)
     seen[wanted ? 'accepted' : accepted ? 'tooLax' : 'refused']++
@@ -88,7 +170,10 @@ t.test('what @api3/ois refuses is refused, and what it accepts is accepted where
 
 t.test('on top of the specifications the title is as @api3/ois has it', async (t) => {
   const { oisSchema } = await import('@api3/ois')
-  const title = fc.oneof(fc.string({ unit: fc.constantFrom('a', 'Z', '0', ' ', '_', '-', '\t', '\n', '\u00a0', '.', '/', 'é', '"'), maxLength: 5 }), fc.constantFrom('x'.repeat(64), 'x'.repeat(65)))
+  const title = fc.oneof(
+    fc.string({ unit: fc.constantFrom('a', 'Z', '0', ' ', '_', '-', '\t', '\n', '\u00a0', '.', '/', 'é', '"'), maxLength: 5 }),
+    fc.constantFrom('x'.repeat(64), 'x'.repeat(65))
+  )
   fc.assert(fc.property(title, (text) => {
     const result = loadFile(t, { ois: [{ title: text, apiSpecifications: { servers: [{ url: 'https://x.example' }] } }] })
     // Blank is ours.

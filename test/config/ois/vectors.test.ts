@@ -1,5 +1,6 @@
 /* eslint-disable no-template-curly-in-string -- ${NAME} is what some of the cases hold */
-// The configuration's cases of test/vectors/ois.json; requests are compared elsewhere. The README beside the file says what its fields mean.
+// The configuration's cases of test/vectors/ois.json; requests are compared elsewhere. The README beside the file says what its fields
+// mean.
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { readDocument } from '#src/config/read/document.ts'
@@ -28,25 +29,47 @@ const vectors = JSON.parse(readFileSync(new URL('../../../test/vectors/ois.json'
 const ofLayer = (layer: string): Vector[] => vectors.filter((vector) => vector.layer === layer)
 
 /** Whether Countersign refuses the configuration: as an Airnode does, or as the case says where it differs. */
-const isRefused = ({ expected, countersign: { verdict, outcome } }: Vector): boolean => verdict === 'same' ? 'error' in expected : outcome === 'config-error'
+const isRefused = ({ expected, countersign: { verdict, outcome } }: Vector): boolean =>
+  verdict === 'same' ? 'error' in expected : outcome === 'config-error'
 
 const METADATA: Readonly<Record<string, string>> = {
-  relayRequesterAddress: 'requesterAddress', relaySponsorAddress: 'sponsorAddress', relaySponsorWalletAddress: 'sponsorWalletAddress', relayChainId: 'chainId', relayChainType: 'chainType', relayRequestId: 'requestId'
+  relayRequesterAddress: 'requesterAddress',
+  relaySponsorAddress: 'sponsorAddress',
+  relaySponsorWalletAddress: 'sponsorWalletAddress',
+  relayChainId: 'chainId',
+  relayChainType: 'chainType',
+  relayRequestId: 'requestId'
 }
 const SOURCES = {
-  relayRequesterAddress: { header: 'X-A' }, relaySponsorAddress: { header: 'X-A' }, relaySponsorWalletAddress: { header: 'X-A' }, relayChainId: '1', relayChainType: 'evm', relayRequestId: { generate: true }
+  relayRequesterAddress: { header: 'X-A' },
+  relaySponsorAddress: { header: 'X-A' },
+  relaySponsorWalletAddress: { header: 'X-A' },
+  relayChainId: '1',
+  relayChainType: 'evm',
+  relayRequestId: { generate: true }
 }
 
 /** What the cases leave out, which an Airnode's configuration has. */
-const whole = (ois: Vector['ois']): { title: string, apiSpecifications: object } => ({ title: 'T', ...ois, apiSpecifications: { servers: [{ url: 'https://api.example.com' }], paths: {}, ...ois?.apiSpecifications } })
+const whole = (ois: Vector['ois']): { title: string; apiSpecifications: object } => ({
+  title: 'T',
+  ...ois,
+  apiSpecifications: { servers: [{ url: 'https://api.example.com' }], paths: {}, ...ois?.apiSpecifications }
+})
 const loadOis = (t: Test, vector: Vector, more: object = {}): LoadResult => {
   const ois = whole(vector.ois)
-  return loadFile(t, { ois: [ois], apiCredentials: (vector.apiCredentials ?? []).map((entry) => ({ oisTitle: ois.title, ...entry })), ...more })
+  return loadFile(t, {
+    ois: [ois],
+    apiCredentials: (vector.apiCredentials ?? []).map((entry) => ({ oisTitle: ois.title, ...entry })),
+    ...more
+  })
 }
 const said = (result: LoadResult): string => linesOf(result).join('\n')
 
 t.test('the layers are there with all their cases', async (t) => {
-  const counts = ['config-validation', 'example-config', 'ois-schema', 'interpolation', 'dotenv'].map((layer) => [layer, ofLayer(layer).length])
+  const counts = ['config-validation', 'example-config', 'ois-schema', 'interpolation', 'dotenv'].map((layer) => [
+    layer,
+    ofLayer(layer).length
+  ])
   t.same(counts, [['config-validation', 3], ['example-config', 1], ['ois-schema', 15], ['interpolation', 19], ['dotenv', 7]])
   t.equal(vectors.length, 92)
 })
@@ -120,7 +143,11 @@ for (const vector of ofLayer('interpolation')) {
     if (!isRefused(vector)) t.strictSame({ ...Object(document?.value) as object }, vector.expected)
     const names = Object.keys(config)
     const schemes = Object.fromEntries(names.map((name) => [name, { type: 'apiKey', in: 'query', name }]))
-    const result = loadFile(t, { ois: [oisOf('T', schemes)], apiCredentials: names.map((name) => valueFor('T', name, config[name])) }, { ...vector.secrets })
+    const result = loadFile(
+      t,
+      { ois: [oisOf('T', schemes)], apiCredentials: names.map((name) => valueFor('T', name, config[name])) },
+      { ...vector.secrets }
+    )
     t.equal(!result.ok, isRefused(vector), said(result))
     if (!result.ok) return
     t.same(bindingsOf(result.config.routes[0]), names.map((name) => `apiKey query ${name} = T/${name}: ${String(vector.expected[name])}`))
@@ -134,7 +161,12 @@ for (const vector of ofLayer('dotenv')) {
     t.same(Object.fromEntries(values), vector.expected)
     const names = [...values.keys()]
     const reference = `\${${names[0] ?? 'KEY'}}`
-    const result = load(t, { files: { 'c.jsonc': JSON.stringify({ ois: [oisOf('T', { k: { ...KEY, in: 'query' } })], apiCredentials: [valueFor('T', 'k', reference)] }), 's.env': line } })
+    const result = load(t, {
+      files: {
+        'c.jsonc': JSON.stringify({ ois: [oisOf('T', { k: { ...KEY, in: 'query' } })], apiCredentials: [valueFor('T', 'k', reference)] }),
+        's.env': line
+      }
+    })
     const value = Object.values(vector.expected)[0]
     const refused = isRefused(vector) || value === ''
     t.equal(!result.ok, refused, said(result))

@@ -13,7 +13,9 @@ const from = (secrets: Readonly<Record<string, string>>) => (name: string): Secr
 const messageOf = (text: string): string | undefined => interpolate({ a: text }, from({ NAME: 'x' })).problems[0]?.message
 
 t.test('any secret arrives byte for byte, alone or within a text, and is never looked at again', async () => {
-  const text = fc.string({ unit: fc.oneof(fc.constantFrom('$', '{', '}', '\\', '"', '\n', '${NAME}', '\\${'), fc.string({ unit: 'binary', maxLength: 3 })) })
+  const text = fc.string({
+    unit: fc.oneof(fc.constantFrom('$', '{', '}', '\\', '"', '\n', '${NAME}', '\\${'), fc.string({ unit: 'binary', maxLength: 3 }))
+  })
   const plain = fc.string({ unit: 'grapheme' }).filter((one) => !/[$\\{}]/.test(one))
   fc.assert(fc.property(text, plain, plain, (secret, before, after) => {
     const { value, problems } = interpolate([`${before}\${NAME}${after}\${NAME}`], from({ NAME: secret }))
@@ -30,7 +32,10 @@ t.test('a text without ${ stays as it is', async (t) => {
 })
 
 t.test('a backslash makes ${ literal', async (t) => {
-  const { value, problems, secretPaths } = interpolate(['\\${NAME}', '\\${', '\\${}${NAME}', '\\\\${NAME}', 'a\\b${NAME}'], from({ NAME: 's' }))
+  const { value, problems, secretPaths } = interpolate(
+    ['\\${NAME}', '\\${', '\\${}${NAME}', '\\\\${NAME}', 'a\\b${NAME}'],
+    from({ NAME: 's' })
+  )
   t.same(problems, [])
   t.same(value, ['${NAME}', '${', '${}s', '\\${NAME}', 'a\\bs'])
   t.same([...secretPaths], ['[2]', '[4]'])

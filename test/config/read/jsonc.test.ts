@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { parseJsonc } from '#src/config/read/jsonc.ts'
 
-const places = (text: string): string[] => parseJsonc(text).problems.map(({ position, message }) => `${position.line}:${position.column} ${message}`)
+const places = (text: string): string[] =>
+  parseJsonc(text).problems.map(({ position, message }) => `${position.line}:${position.column} ${message}`)
 
 t.test('any JSON value is read as JSON.parse reads it', async () => {
   fc.assert(fc.property(fc.json({ maxDepth: 5 }), (text) => {

@@ -71,17 +71,24 @@ t.test('dotenv\'s rules hold: quotes, export, comments, CRLF, byte order mark', 
 
 t.test('a warning says where an unquoted # cuts a value', async (t) => {
   const message = 'an unquoted # cuts the value here; put the value in single quotes, or a comment on a line of its own'
-  t.same(warningsOf(`A=1\n\nB=${CANARY}#rest\nC=x # y\nD=#\n`), [`s.env:3:1  B  ${message}`, `s.env:4:1  C  ${message}`, `s.env:5:1  D  ${message}`])
+  t.same(warningsOf(`A=1\n\nB=${CANARY}#rest\nC=x # y\nD=#\n`), [
+    `s.env:3:1  B  ${message}`,
+    `s.env:4:1  C  ${message}`,
+    `s.env:5:1  D  ${message}`
+  ])
   t.same(warningsOf('A=\'a#b\'\nB="a#b" # comment\nC=plain\n# comment\n\n# another\nD=\n#x\n'), [])
   t.same(warningsOf('A=\'it\'s#x\'\n'), [`s.env:1:1  A  ${message}`], 'a quote that ends early is none')
 })
 
 t.test('a warning says where a name is set a second time', async (t) => {
-  t.same(warningsOf('A=1\nB=2\nexport A=3\n'), ['s.env:3:1  A  is set a second time, and the last one wins (the first is on line 1); remove one of them'])
+  t.same(warningsOf('A=1\nB=2\nexport A=3\n'), [
+    's.env:3:1  A  is set a second time, and the last one wins (the first is on line 1); remove one of them'
+  ])
 })
 
 t.test('a warning says where a quote is not closed', async (t) => {
-  const open = 'begins with a quote that does not close at its end, so the quote is part of the value; close it, or put the whole value in other quotes'
+  const open =
+    'begins with a quote that does not close at its end, so the quote is part of the value; close it, or put the whole value in other quotes'
   t.same(warningsOf(`A="${CANARY}\nB='x\nC=\`y\n`), [`s.env:1:1  A  ${open}`, `s.env:2:1  B  ${open}`, `s.env:3:1  C  ${open}`])
   t.same(warningsOf('A="x"y\n'), [`s.env:1:1  A  ${open}`])
   t.match(warningsOf(`A="${CANARY}\nB=${CANARY}\nC="\n`), [/^s\.env:1:1 {2}A {2}stands in quotes that close on a later line/])
@@ -91,11 +98,15 @@ t.test('a warning says where a quote is not closed', async (t) => {
 })
 
 t.test('a file in which no line is NAME=value is a warning', async (t) => {
-  for (const text of ['', '# nothing\n', '{ "A": "b" }', '-----BEGIN KEY-----\nabc\n']) t.match(warningsOf(text), [/^s\.env {2}no line is NAME=value;/], text)
+  for (const text of ['', '# nothing\n', '{ "A": "b" }', '-----BEGIN KEY-----\nabc\n']) {
+    t.match(warningsOf(text), [/^s\.env {2}no line is NAME=value;/], text)
+  }
 })
 
 t.test('the warnings know the same lines as dotenv', async () => {
-  const line = fc.string({ unit: fc.constantFrom('A', 'B=', 'export ', '=', ':', ' ', '"', '\'', '`', '#', '\\', '\n', '\r\n', 'x', '-', '.') })
+  const line = fc.string({
+    unit: fc.constantFrom('A', 'B=', 'export ', '=', ':', ' ', '"', "'", '`', '#', '\\', '\n', '\r\n', 'x', '-', '.')
+  })
   fc.assert(fc.property(line, (text) => {
     const names = Object.keys(parse(text))
     const silent = warningsOf(text).some((warning) => warning.includes('no line is'))

@@ -26,7 +26,14 @@ t.test('a base URL keeps its path, loses its trailing slash and its default port
 
 t.test('http: needs loopback, or a permission', async (t) => {
   for (const text of ['http://127.0.0.1:9000', 'http://localhost', 'http://[::1]:1/x', 'http://127.8.8.8']) t.equal(read(text), text)
-  for (const text of ['http://x.example', 'http://10.0.0.1', 'http://localhost.example', 'http://0.0.0.0', 'http://127.0.0.1.nip.io', 'http://[::]']) {
+  for (const text of [
+    'http://x.example',
+    'http://10.0.0.1',
+    'http://localhost.example',
+    'http://0.0.0.0',
+    'http://127.0.0.1.nip.io',
+    'http://[::]'
+  ]) {
     t.match(problemOf(text), /^is http: to another machine, .*; use https:, or set allowInsecureUpstream to true/, text)
     t.equal(read(text, true), text)
   }
@@ -70,7 +77,30 @@ t.test('what is no plain base URL is refused with what to do', async (t) => {
 })
 
 t.test('what is accepted is sent in these very bytes', async () => {
-  const piece = fc.constantFrom('https://', 'http://localhost', 'x', '.', '/', '%', '2e', '%41', ':', '1', '@', '?', '#', ';', '^', '~', ' ', '\\', 'é', '[::1]', '|', '"')
+  const piece = fc.constantFrom(
+    'https://',
+    'http://localhost',
+    'x',
+    '.',
+    '/',
+    '%',
+    '2e',
+    '%41',
+    ':',
+    '1',
+    '@',
+    '?',
+    '#',
+    ';',
+    '^',
+    '~',
+    ' ',
+    '\\',
+    'é',
+    '[::1]',
+    '|',
+    '"'
+  )
   fc.assert(fc.property(fc.array(piece, { maxLength: 10 }), (pieces) => {
     const url = read(`https://x.example${pieces.join('')}`) ?? read(pieces.join(''))
     if (url === undefined) return true

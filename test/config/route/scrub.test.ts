@@ -15,7 +15,10 @@ function warningsOf (t: Test, route: object): string[] {
 }
 
 t.test('scrub is off unless the file turns it on', async (t) => {
-  const of = (route: object): boolean | undefined => configOf(loadFile(t, { credentials: CREDENTIALS, routes: [{ prefix: '/', upstream: 'https://x.example', credential: 'token', ...route }] })).routes[0]?.scrub
+  const of = (route: object): boolean | undefined =>
+    configOf(
+      loadFile(t, { credentials: CREDENTIALS, routes: [{ prefix: '/', upstream: 'https://x.example', credential: 'token', ...route }] })
+    ).routes[0]?.scrub
   t.equal(of({}), false)
   t.equal(of({ scrub: false }), false)
   t.equal(of({ scrub: true }), true)
@@ -27,9 +30,15 @@ t.test('what scrub cannot do is a warning', async (t) => {
   t.same(warningsOf(t, { ...on, credential: 'token' }), [])
   t.same(warningsOf(t, { ...on, credential: 'long' }), [])
   t.match(warningsOf(t, on), [/^routes\[0\]\.scrub {2}is of no use, since the route injects no credential; remove it$/])
-  t.match(warningsOf(t, { ...on, credential: 'short' }), [/^routes\[0\]\.scrub {2}a value of the route is shorter than 8 characters and is not masked/])
-  t.match(warningsOf(t, { ...on, inject: [{ type: 'apiKey', in: 'header', name: 'X-Key', credential: 'short', use: 'value' }] }), [/is shorter than 8 characters/])
-  t.match(warningsOf(t, { ...on, credential: 'user' }), [/^routes\[0\]\.scrub {2}the password is shorter than 8 characters and is masked only together with the username/])
+  t.match(warningsOf(t, { ...on, credential: 'short' }), [
+    /^routes\[0\]\.scrub {2}a value of the route is shorter than 8 characters and is not masked/
+  ])
+  t.match(warningsOf(t, { ...on, inject: [{ type: 'apiKey', in: 'header', name: 'X-Key', credential: 'short', use: 'value' }] }), [
+    /is shorter than 8 characters/
+  ])
+  t.match(warningsOf(t, { ...on, credential: 'user' }), [
+    /^routes\[0\]\.scrub {2}the password is shorter than 8 characters and is masked only together with the username/
+  ])
   t.notMatch([on, { ...on, credential: 'short' }, { ...on, credential: 'user' }].flatMap((route) => warningsOf(t, route)).join(), /CANARY/)
 })
 

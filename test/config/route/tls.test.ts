@@ -9,14 +9,22 @@ import { configOf, linesOf } from '../load-fixture.ts'
 const DAY_MS = 86_400_000
 const authority = createAuthority()
 const client = authority.issue({ names: ['client'] })
-const expired = createSelfSigned({ names: ['client'], notBefore: new Date(Date.now() - 2 * DAY_MS), notAfter: new Date(Date.now() - DAY_MS) })
+const expired = createSelfSigned({
+  names: ['client'],
+  notBefore: new Date(Date.now() - 2 * DAY_MS),
+  notAfter: new Date(Date.now() - DAY_MS)
+})
 const early = createSelfSigned({ names: ['client'], notBefore: new Date(Date.now() + DAY_MS), notAfter: new Date(Date.now() + 2 * DAY_MS) })
 const files = {
   'ca.pem': authority.cert,
   'client.pem': `${client.cert}${authority.cert}`,
   'client.key': client.key,
   'other.key': authority.issue({ names: ['other'] }).key,
-  'encrypted.key': generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'CANARY' }, publicKeyEncoding: { type: 'spki', format: 'pem' } }).privateKey,
+  'encrypted.key': generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'CANARY' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' }
+  }).privateKey,
   'expired.pem': expired.cert,
   'expired.key': expired.key,
   'early.pem': early.cert,
@@ -34,7 +42,8 @@ function load (t: Test, tls: unknown, route: object = {}): LoadResult & { readon
   writeFileSync(join(folder, 'config/c.jsonc'), JSON.stringify({ routes: [{ prefix: '/', upstream: 'https://x.example', tls, ...route }] }))
   return { ...loadConfig({ env: {}, cwd: join(folder, 'elsewhere'), options: { config: '../config/c.jsonc' } }), folder }
 }
-const problemsOf = (t: Test, tls: unknown, route?: object): string[] => linesOf(load(t, tls, route)).map((line) => line.replace(/^.*?c\.jsonc:\d+:\d+ {2}/, ''))
+const problemsOf = (t: Test, tls: unknown, route?: object): string[] =>
+  linesOf(load(t, tls, route)).map((line) => line.replace(/^.*?c\.jsonc:\d+:\d+ {2}/, ''))
 
 t.test('files are read from the configuration\'s folder on, and are among what is watched', async (t) => {
   const result = load(t, { ca: 'tls/ca.pem', cert: 'tls/client.pem', key: 'tls/client.key', serverName: 'api.internal' })
@@ -75,16 +84,28 @@ t.test('what is wrong with a file is said with its place, and nothing of the fil
 })
 
 t.test('a server name is a host name', async (t) => {
-  for (const serverName of ['', '10.0.0.1', '::1', '[::1]', 'a:443', 'a b', '*.example.com', 'https://x']) t.match(problemsOf(t, { serverName }), [/^routes\[0\]\.tls\.serverName {2}is no host name/], serverName)
+  for (const serverName of ['', '10.0.0.1', '::1', '[::1]', 'a:443', 'a b', '*.example.com', 'https://x']) {
+    t.match(problemsOf(t, { serverName }), [/^routes\[0\]\.tls\.serverName {2}is no host name/], serverName)
+  }
 })
 
 t.test('tls is for https: alone, and has no key that turns verification off', async (t) => {
-  for (const upstream of ['http://127.0.0.1:1', 'unix:/x.sock']) t.match(problemsOf(t, { serverName: 'x.example' }, { upstream }), [/^routes\[0\]\.tls {2}has a meaning only for an https: upstream/])
-  for (const key of ['rejectUnauthorized', 'insecure', 'verify']) t.match(problemsOf(t, { [key]: false }), [/^routes\[0\]\.tls\.\w+ {2}unknown key; remove it, or write one of "ca", "cert", "key", "serverName"$/])
+  for (const upstream of ['http://127.0.0.1:1', 'unix:/x.sock']) {
+    t.match(problemsOf(t, { serverName: 'x.example' }, { upstream }), [/^routes\[0\]\.tls {2}has a meaning only for an https: upstream/])
+  }
+  for (const key of ['rejectUnauthorized', 'insecure', 'verify']) {
+    t.match(problemsOf(t, { [key]: false }), [
+      /^routes\[0\]\.tls\.\w+ {2}unknown key; remove it, or write one of "ca", "cert", "key", "serverName"$/
+    ])
+  }
 })
 
 t.test('a client certificate that has expired, or is not valid yet, is a warning', async (t) => {
-  t.match(problemsOf(t, { cert: 'tls/expired.pem', key: 'tls/expired.key' }), [/^routes\[0\]\.tls\.cert {2}the client certificate has expired, so/])
-  t.match(problemsOf(t, { cert: 'tls/early.pem', key: 'tls/early.key' }), [/^routes\[0\]\.tls\.cert {2}the client certificate is not valid yet, so/])
+  t.match(problemsOf(t, { cert: 'tls/expired.pem', key: 'tls/expired.key' }), [
+    /^routes\[0\]\.tls\.cert {2}the client certificate has expired, so/
+  ])
+  t.match(problemsOf(t, { cert: 'tls/early.pem', key: 'tls/early.key' }), [
+    /^routes\[0\]\.tls\.cert {2}the client certificate is not valid yet, so/
+  ])
   t.ok(load(t, { cert: 'tls/expired.pem', key: 'tls/expired.key' }).ok)
 })

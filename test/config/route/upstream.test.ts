@@ -9,7 +9,20 @@ t.test('a unix socket is an upstream, with a base path behind another colon', as
 })
 
 t.test('what is no path of a socket, or no base path, is refused without being shown', async (t) => {
-  for (const text of ['unix:', 'unix:run/a.sock', 'unix://run/a.sock:x', 'unix:/run/', 'unix:/a\0b', 'unix:/a\nb', `unix:/${'x'.repeat(103)}`, 'unix:/a:/../b', 'unix:/a:/b?c', 'unix:/a:/b#c', 'unix:/a:b', 'unix:/a:/b c']) {
+  for (const text of [
+    'unix:',
+    'unix:run/a.sock',
+    'unix://run/a.sock:x',
+    'unix:/run/',
+    'unix:/a\0b',
+    'unix:/a\nb',
+    `unix:/${'x'.repeat(103)}`,
+    'unix:/a:/../b',
+    'unix:/a:/b?c',
+    'unix:/a:/b#c',
+    'unix:/a:b',
+    'unix:/a:/b c'
+  ]) {
     const result = readUpstream(text, true)
     t.match(result, { ok: false, problem: / / }, text)
     if (text !== 'unix:') t.notMatch(result.ok ? '' : result.problem, text)

@@ -114,21 +114,24 @@ t.test('a token from the future is not used: the clock was set back, so nobody k
   t.match(log.lines[0], { level: 'warn', sentence: /from the future/ })
 })
 
-t.test('where our clock is ahead of the provider\'s, a token ages by the provider\'s: putting the clock right makes no token younger', async t => {
-  const clock = new FakeClock()
-  const cache = new MemoryCache()
-  const first = createScene({ clock, cache })
-  first.source.script.push(first.source.grant({ clockSkewMs: -20 * MINUTE }))
-  first.refresher.start()
-  const { value } = await first.refresher.get()
-  first.refresher.stop()
-  await clock.advance(45 * MINUTE)
-  clock.jump(-20 * MINUTE)
-  const second = createScene({ clock, cache })
-  second.refresher.start()
-  t.equal((await second.refresher.get()).value, value)
-  t.equal(second.refresher.status().expiresAt, new Date(clock.wall() + 15 * MINUTE).toISOString())
-})
+t.test(
+  "where our clock is ahead of the provider's, a token ages by the provider's: putting the clock right makes no token younger",
+  async (t) => {
+    const clock = new FakeClock()
+    const cache = new MemoryCache()
+    const first = createScene({ clock, cache })
+    first.source.script.push(first.source.grant({ clockSkewMs: -20 * MINUTE }))
+    first.refresher.start()
+    const { value } = await first.refresher.get()
+    first.refresher.stop()
+    await clock.advance(45 * MINUTE)
+    clock.jump(-20 * MINUTE)
+    const second = createScene({ clock, cache })
+    second.refresher.start()
+    t.equal((await second.refresher.get()).value, value)
+    t.equal(second.refresher.status().expiresAt, new Date(clock.wall() + 15 * MINUTE).toISOString())
+  }
+)
 
 t.test('a token that an upstream rejected stays until there is another, as it does in memory', async t => {
   const { clock, cache } = await liveOnce()
@@ -171,7 +174,10 @@ t.test('a token is forgotten once its life is over and its credential is refused
 
 t.test('a new secret that is refused takes nothing out of the cache', async t => {
   const { clock, cache } = await liveOnce()
-  const { source, refresher } = createScene({ clock, cache: { read: async () => undefined, write: token => cache.write(token), remove: () => cache.remove() } })
+  const { source, refresher } = createScene({
+    clock,
+    cache: { read: async () => undefined, write: (token) => cache.write(token), remove: () => cache.remove() }
+  })
   source.respond = () => failure('permanent')
   refresher.start()
   await clock.advance(2 * HOUR)
@@ -180,13 +186,28 @@ t.test('a new secret that is refused takes nothing out of the cache', async t =>
 })
 
 t.test('a cache that fails, throws, hangs or comes late costs nothing but its two seconds', async t => {
-  const broken = (read: TokenCache['read']): TokenCache => ({ read, write: () => Promise.reject(new Error('CANARY')), remove: () => Promise.reject(new Error('CANARY')) })
+  const broken = (read: TokenCache['read']): TokenCache => ({
+    read,
+    write: () => Promise.reject(new Error('CANARY')),
+    remove: () => Promise.reject(new Error('CANARY'))
+  })
   const late = new MemoryCache((await liveOnce()).cache.held)
   const caches: Array<readonly [waitMs: number, cache: TokenCache]> = [
     [0, broken(() => Promise.reject(new Error('CANARY')))],
-    [0, broken(() => { throw new Error('CANARY') })],
+    [
+      0,
+      broken(() => {
+        throw new Error('CANARY')
+      })
+    ],
     [2000, broken(() => new Promise(() => {}))],
-    [2000, broken(async () => { await new Promise(resolve => setImmediate(() => setImmediate(() => setImmediate(resolve)))); return await late.read() })]
+    [
+      2000,
+      broken(async () => {
+        await new Promise((resolve) => setImmediate(() => setImmediate(() => setImmediate(resolve))))
+        return await late.read()
+      })
+    ]
   ]
   for (const [waitMs, cache] of caches) {
     const { clock, source, refresher, log } = createScene({ cache })
@@ -205,7 +226,14 @@ t.test('a cache that fails, throws, hangs or comes late costs nothing but its tw
 t.test('stop while the cache is being read: nothing is taken over, nothing is fetched', async t => {
   const held = (await liveOnce()).cache.held
   let give = (): void => {}
-  const cache: TokenCache = { read: () => new Promise(resolve => { give = () => resolve(held) }), write: async () => {}, remove: async () => {} }
+  const cache: TokenCache = {
+    read: () =>
+      new Promise((resolve) => {
+        give = () => resolve(held)
+      }),
+    write: async () => {},
+    remove: async () => {}
+  }
   const { clock, source, refresher } = createScene({ cache })
   refresher.start()
   await settle()
@@ -229,7 +257,13 @@ t.test('a refresher that is stopped and started again does not read the cache a 
 })
 
 t.test('no restart makes a token younger, however far the wall clock is set forward meanwhile', async t => {
-  const numbers = fc.record({ lifetimeMs: fc.integer({ min: 1, max: 24 * HOUR }), heldMs: fc.nat(HOUR), downMs: fc.nat(48 * HOUR), jumpMs: fc.integer({ min: 0, max: 48 * HOUR }), skewMs: fc.integer({ min: -HOUR, max: HOUR }) })
+  const numbers = fc.record({
+    lifetimeMs: fc.integer({ min: 1, max: 24 * HOUR }),
+    heldMs: fc.nat(HOUR),
+    downMs: fc.nat(48 * HOUR),
+    jumpMs: fc.integer({ min: 0, max: 48 * HOUR }),
+    skewMs: fc.integer({ min: -HOUR, max: HOUR })
+  })
   fc.assert(fc.property(numbers, ({ lifetimeMs, heldMs, downMs, jumpMs, skewMs }) => {
     const wall = Date.UTC(2026, 0, 1)
     const token = { value: new Secret('x'), obtainedAt: 5, lifetimeMs }

@@ -1,4 +1,15 @@
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync
+} from 'node:fs'
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -115,12 +126,53 @@ t.test('any damage to a file reads as nothing, is told once, and the next write 
   const file = onlyFile(directory)
   const sound = readFileSync(file)
   const damages: ReadonlyArray<readonly [what: string, reason: RegExp, damage: () => void]> = [
-    ['a flipped byte', /altered/, () => { const bytes = Buffer.from(sound); bytes[40] = (bytes[40] ?? 0) ^ 1; writeFileSync(file, bytes) }],
-    ['empty', /altered/, () => { writeFileSync(file, '') }],
-    ['cut', /altered/, () => { writeFileSync(file, sound.subarray(0, 60)) }],
-    ['enormous', /far too long/, () => { writeFileSync(file, Buffer.alloc(300 * 1024)) }],
-    ['a link to a sound copy', /is a link/, () => { writeFileSync(join(directory, 'copy'), sound); unlinkSync(file); symlinkSync('copy', file) }],
-    ['a pipe', /no regular file/, () => { unlinkSync(file); execFileSync('mkfifo', [file]) }]
+    [
+      'a flipped byte',
+      /altered/,
+      () => {
+        const bytes = Buffer.from(sound)
+        bytes[40] = (bytes[40] ?? 0) ^ 1
+        writeFileSync(file, bytes)
+      }
+    ],
+    [
+      'empty',
+      /altered/,
+      () => {
+        writeFileSync(file, '')
+      }
+    ],
+    [
+      'cut',
+      /altered/,
+      () => {
+        writeFileSync(file, sound.subarray(0, 60))
+      }
+    ],
+    [
+      'enormous',
+      /far too long/,
+      () => {
+        writeFileSync(file, Buffer.alloc(300 * 1024))
+      }
+    ],
+    [
+      'a link to a sound copy',
+      /is a link/,
+      () => {
+        writeFileSync(join(directory, 'copy'), sound)
+        unlinkSync(file)
+        symlinkSync('copy', file)
+      }
+    ],
+    [
+      'a pipe',
+      /no regular file/,
+      () => {
+        unlinkSync(file)
+        execFileSync('mkfifo', [file])
+      }
+    ]
   ]
   for (const [what, reason, damage] of damages) {
     damage()

@@ -23,14 +23,22 @@ const TOKEN: CachedToken = {
   value: new Secret('CANARY-JWT'),
   issuedAt: 1_767_225_600_000,
   lifetimeMs: 3_600_000,
-  renewal: { refreshToken: new Secret('CANARY-RT'), device: { key: 'eu-west-1_device', groupKey: '-group', password: new Secret('CANARY-DP') } }
+  renewal: {
+    refreshToken: new Secret('CANARY-RT'),
+    device: { key: 'eu-west-1_device', groupKey: '-group', password: new Secret('CANARY-DP') }
+  }
 }
 
 /** A token with its secrets open. */
 function plain (token: CachedToken | undefined): unknown {
   if (token === undefined) return undefined
   const { value, renewal, ...rest } = token
-  return { ...rest, value: value.reveal(), ...(renewal && { refreshToken: renewal.refreshToken.reveal() }), ...(renewal?.device && { device: { ...renewal.device, password: renewal.device.password.reveal() } }) }
+  return {
+    ...rest,
+    value: value.reveal(),
+    ...(renewal && { refreshToken: renewal.refreshToken.reveal() }),
+    ...(renewal?.device && { device: { ...renewal.device, password: renewal.device.password.reveal() } })
+  }
 }
 
 t.test('what was sealed opens whole: with a device, with a refresh token only, and bare', async t => {
@@ -46,15 +54,24 @@ t.test('whatever the token and the identity hold, they come back and stay apart'
   const { seal, open, nameOf } = createCacheSeal(KEY)
   const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.constantFrom('a', 'bc', 'ab', 'c', '","', '"],["', ''))
   const fields = fc.array(fc.tuple(text, text), { maxLength: 4 })
-  fc.assert(fc.property(fields, fields, fc.string({ unit: 'grapheme', minLength: 1 }), fields, fields, (who, proof, value, otherWho, otherProof) => {
-    const identity = { who, proof }
-    const bytes = seal(identity, { value: new Secret(value), issuedAt: 1, lifetimeMs: 2 })
-    t.equal(open(identity, bytes)?.value.reveal(), value)
-    const other = { who: otherWho, proof: otherProof }
-    const same = JSON.stringify(identity) === JSON.stringify(other)
-    t.equal(open(other, bytes) !== undefined, same)
-    t.equal(nameOf(identity) === nameOf(other), JSON.stringify(who) === JSON.stringify(otherWho))
-  }))
+  fc.assert(
+    fc.property(
+      fields,
+      fields,
+      fc.string({ unit: 'grapheme', minLength: 1 }),
+      fields,
+      fields,
+      (who, proof, value, otherWho, otherProof) => {
+        const identity = { who, proof }
+        const bytes = seal(identity, { value: new Secret(value), issuedAt: 1, lifetimeMs: 2 })
+        t.equal(open(identity, bytes)?.value.reveal(), value)
+        const other = { who: otherWho, proof: otherProof }
+        const same = JSON.stringify(identity) === JSON.stringify(other)
+        t.equal(open(other, bytes) !== undefined, same)
+        t.equal(nameOf(identity) === nameOf(other), JSON.stringify(who) === JSON.stringify(otherWho))
+      }
+    )
+  )
 })
 
 t.test('any byte flipped, any byte missing, any byte more: no token', async t => {
@@ -83,7 +100,10 @@ t.test('another key opens nothing, and gives other names', async t => {
 
 t.test('another identity has an entry of its own, another proof finds none in its own', async t => {
   const { nameOf, seal, open } = createCacheSeal(KEY)
-  for (const [other, sameName] of [[{ ...COGNITO, username: new Secret('bob') }, false], [{ ...COGNITO, password: new Secret('new') }, true]] as const) {
+  for (const [other, sameName] of [
+    [{ ...COGNITO, username: new Secret('bob') }, false],
+    [{ ...COGNITO, password: new Secret('new') }, true]
+  ] as const) {
     t.equal(open(identityOf(other), seal(ALICE, TOKEN)), undefined)
     t.equal(nameOf(identityOf(other)) === nameOf(ALICE), sameName)
   }

@@ -1,7 +1,14 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { ForwardProxyError } from '#src/http/proxy-url.ts'
-import { classifyResponse, classifyChallenge, classifyNetworkError, deadlineExceeded, unexpectedResponse, unknownFailure } from '#src/token/cognito/classify.ts'
+import {
+  classifyResponse,
+  classifyChallenge,
+  classifyNetworkError,
+  deadlineExceeded,
+  unexpectedResponse,
+  unknownFailure
+} from '#src/token/cognito/classify.ts'
 import type { ErrorResponse, Classification } from '#src/token/cognito/classify.ts'
 import type { FailureClass } from '#src/token/token.ts'
 
@@ -64,7 +71,17 @@ t.test('a response without a code, or with one that is no word, is transient', a
 })
 
 t.test('every challenge is of its own class, under its name, with what to do', async t => {
-  for (const name of ['NEW_PASSWORD_REQUIRED', 'SMS_MFA', 'SOFTWARE_TOKEN_MFA', 'SELECT_MFA_TYPE', 'MFA_SETUP', 'CUSTOM_CHALLENGE', 'SELECT_CHALLENGE', 'EMAIL_OTP', 'NEVER_HEARD_OF']) {
+  for (const name of [
+    'NEW_PASSWORD_REQUIRED',
+    'SMS_MFA',
+    'SOFTWARE_TOKEN_MFA',
+    'SELECT_MFA_TYPE',
+    'MFA_SETUP',
+    'CUSTOM_CHALLENGE',
+    'SELECT_CHALLENGE',
+    'EMAIL_OTP',
+    'NEVER_HEARD_OF'
+  ]) {
     const verdict = classifyChallenge(name)
     t.equal(verdict.class, 'challenge')
     t.equal(verdict.code, name)

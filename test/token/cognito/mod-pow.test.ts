@@ -5,7 +5,9 @@ import t from 'tap'
 import { groupModulus, nativeModPow, replaceModPow } from '#src/token/cognito/mod-pow.ts'
 import type { BigIntegerClass } from '#src/token/cognito/mod-pow.ts'
 
-const { default: BigInteger } = createRequire(import.meta.url)('amazon-cognito-identity-js/lib/BigInteger.js') as { default: BigIntegerClass }
+const { default: BigInteger } = createRequire(import.meta.url)('amazon-cognito-identity-js/lib/BigInteger.js') as {
+  default: BigIntegerClass
+}
 const original = BigInteger.prototype.modPow
 const N = BigInt(`0x${groupModulus()}`)
 
@@ -25,7 +27,10 @@ const hex = (value: bigint): string => value.toString(16)
 t.test('powers are those of the textbook, for bases of any size and sign', async () => {
   const base = fc.bigInt({ min: -(1n << 3400n), max: 1n << 3400n }).filter(value => value % N !== 0n)
   const exponent = fc.bigInt({ min: 0n, max: 1n << 300n })
-  fc.assert(fc.property(base, exponent, (base, exponent) => nativeModPow(hex(base), hex(exponent)) === hex(textbook(base, exponent))), { numRuns: 40 })
+  fc.assert(
+    fc.property(base, exponent, (base, exponent) => nativeModPow(hex(base), hex(exponent)) === hex(textbook(base, exponent))),
+    { numRuns: 40 }
+  )
 })
 
 t.test('an exponent as long as those of a login works', async t => {
@@ -61,7 +66,9 @@ t.test('the library computes with the native power, once per call and before it 
   }), true)
   const before = calls
   const results: unknown[] = []
-  new BigInteger('-1234567890abcdef', 16).modPow(new BigInteger('fedcba', 16), new BigInteger(hex(N), 16), (error, value) => { results.push(error, value?.toString(16)) })
+  new BigInteger('-1234567890abcdef', 16).modPow(new BigInteger('fedcba', 16), new BigInteger(hex(N), 16), (error, value) => {
+    results.push(error, value?.toString(16))
+  })
   t.same(results, [null, hex(textbook(-0x1234567890abcdefn, 0xfedcban))])
   t.equal(calls, before + 1)
 })
@@ -70,7 +77,9 @@ t.test('another modulus stays with the library', async t => {
   t.teardown(() => { BigInteger.prototype.modPow = original })
   replaceModPow(BigInteger)
   const results: unknown[] = []
-  new BigInteger('5', 16).modPow(new BigInteger('1234567', 16), new BigInteger('10001', 16), (_, value) => { results.push(value?.toString(16)) })
+  new BigInteger('5', 16).modPow(new BigInteger('1234567', 16), new BigInteger('10001', 16), (_, value) => {
+    results.push(value?.toString(16))
+  })
   t.same(results, [hex(5n ** 0x1234567n % 0x10001n)])
 })
 
@@ -85,5 +94,11 @@ t.test('nothing is replaced where OpenSSL disagrees with the library, or fails',
 t.test('a value that is 0 modulo N throws, so that the library stops before it signs', async t => {
   t.teardown(() => { BigInteger.prototype.modPow = original })
   replaceModPow(BigInteger)
-  t.throws(() => new BigInteger(hex(N), 16).modPow(new BigInteger('3', 16), new BigInteger(hex(N), 16), () => { t.fail('no callback') }), RangeError)
+  t.throws(
+    () =>
+      new BigInteger(hex(N), 16).modPow(new BigInteger('3', 16), new BigInteger(hex(N), 16), () => {
+        t.fail('no callback')
+      }),
+    RangeError
+  )
 })

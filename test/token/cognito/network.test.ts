@@ -24,7 +24,12 @@ interface Outcome {
 /** Logs in from a process of its own, whose environment holds nothing about the network but what is given. */
 async function logInElsewhere (endpoint: string, variables: Record<string, string>, deadlineMs = 10_000): Promise<Outcome> {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !PROXY_VARIABLES.test(name)))
-  const args = [...process.execArgv, fileURLToPath(new URL('../../helpers/cognito-login.js', import.meta.url)), endpoint, String(deadlineMs)]
+  const args = [
+    ...process.execArgv,
+    fileURLToPath(new URL('../../helpers/cognito-login.js', import.meta.url)),
+    endpoint,
+    String(deadlineMs)
+  ]
   const stdout = await new Promise<string>((resolve, reject) => {
     execFile(process.execPath, args, { env: { ...inherited, ...variables } }, (error, stdout) => {
       if (error === null) resolve(stdout)
@@ -161,7 +166,10 @@ t.test('an https login has nothing to do with HTTP_PROXY, and NO_PROXY is read b
   ])
   for (const outcome of outcomes) t.match(outcome, { class: 'transient', code: 'DnsError' }, 'asked directly')
   t.same(proxy.targets, [])
-  t.match(await logInElsewhere('https://[2001:db8::1]', { HTTPS_PROXY: proxy.url, NO_PROXY: '2001:db8:1::/48' }), { class: 'transient', code: 'NetworkError' })
+  t.match(await logInElsewhere('https://[2001:db8::1]', { HTTPS_PROXY: proxy.url, NO_PROXY: '2001:db8:1::/48' }), {
+    class: 'transient',
+    code: 'NetworkError'
+  })
   t.same(proxy.targets, ['[2001:db8::1]:443'])
 })
 
@@ -191,8 +199,17 @@ t.test('servers that hang, reset or talk nonsense are transient failures within 
   const endless = await listen(t, createTcpServer(socket => {
     socket.once('data', () => { socket.write('HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n' + ' '.repeat(2 * 1024 * 1024)) })
   }))
-  const cases = [[silent, 'Timeout'], [resetting, 'NetworkError'], [babbling, 'NetworkError'], [dripping, 'Timeout'], [endless, 'UnexpectedAnswer'], [1, 'NetworkError']] as const
-  for (const [port, code] of cases) t.match(await failureOf(sourceFor(`http://127.0.0.1:${port}`, worker).login(NEVER)), { class: 'transient', code })
+  const cases = [
+    [silent, 'Timeout'],
+    [resetting, 'NetworkError'],
+    [babbling, 'NetworkError'],
+    [dripping, 'Timeout'],
+    [endless, 'UnexpectedAnswer'],
+    [1, 'NetworkError']
+  ] as const
+  for (const [port, code] of cases) {
+    t.match(await failureOf(sourceFor(`http://127.0.0.1:${port}`, worker).login(NEVER)), { class: 'transient', code })
+  }
 })
 
 t.test('a challenge that is none is a transient failure, before any arithmetic', async t => {
@@ -204,7 +221,9 @@ t.test('a challenge that is none is a transient failure, before any arithmetic',
     response.end(JSON.stringify({ ChallengeName: 'PASSWORD_VERIFIER', ChallengeParameters: waiting.shift() }))
   })
   const source = sourceFor(`http://127.0.0.1:${await listen(t, server)}`, startWorker(t))
-  for (let left = bad.length; left > 0; left--) t.match(await failureOf(source.login(NEVER)), { class: 'transient', code: 'UnexpectedAnswer' })
+  for (let left = bad.length; left > 0; left--) {
+    t.match(await failureOf(source.login(NEVER)), { class: 'transient', code: 'UnexpectedAnswer' })
+  }
 })
 
 t.test('Retry-After is read as seconds and as a date, and nothing else of it counts', async t => {

@@ -47,7 +47,17 @@ t.test('2: every attempt sends the user name as it is configured', async t => {
 t.test('3: every challenge that needs a person is a failure of its own class, under its name', async t => {
   const emulator = await startEmulator(t)
   const source = sourceFor(emulator.url, shared)
-  const names = ['NEW_PASSWORD_REQUIRED', 'SMS_MFA', 'SOFTWARE_TOKEN_MFA', 'SELECT_MFA_TYPE', 'MFA_SETUP', 'CUSTOM_CHALLENGE', 'EMAIL_OTP', 'DEVICE_SRP_AUTH', 'NEVER_HEARD_OF']
+  const names = [
+    'NEW_PASSWORD_REQUIRED',
+    'SMS_MFA',
+    'SOFTWARE_TOKEN_MFA',
+    'SELECT_MFA_TYPE',
+    'MFA_SETUP',
+    'CUSTOM_CHALLENGE',
+    'EMAIL_OTP',
+    'DEVICE_SRP_AUTH',
+    'NEVER_HEARD_OF'
+  ]
   for (const name of names) {
     emulator.faults.add({ type: 'challenge', name })
     t.match(await failureOf(source.login(NEVER)), { class: 'challenge', code: name, message: name })
@@ -135,12 +145,22 @@ t.test('8: a clock that is wrong by minutes is measured and corrected within the
 t.test('9: what is no response of Cognito is a transient failure', async t => {
   const emulator = await startEmulator(t)
   const source = sourceFor(emulator.url, shared)
-  const failures = [{ type: 'bad-gateway' }, { type: 'captive-portal' }, { type: 'truncated' }, { type: 'empty' }, { type: 'redirect', location: 'http://127.0.0.1:1/' }] as const
+  const failures = [
+    { type: 'bad-gateway' },
+    { type: 'captive-portal' },
+    { type: 'truncated' },
+    { type: 'empty' },
+    { type: 'redirect', location: 'http://127.0.0.1:1/' }
+  ] as const
   for (const fault of failures) {
     for (const operation of ['InitiateAuth', 'RespondToAuthChallenge'] as const) {
       emulator.faults.add({ ...fault, operation })
       const failure = await failureOf(source.login(NEVER))
-      t.match(failure, { class: 'transient', code: fault.type === 'bad-gateway' ? 'ServerError' : 'UnexpectedAnswer' }, `${fault.type} in ${operation}`)
+      t.match(
+        failure,
+        { class: 'transient', code: fault.type === 'bad-gateway' ? 'ServerError' : 'UnexpectedAnswer' },
+        `${fault.type} in ${operation}`
+      )
     }
   }
   emulator.faults.add({ type: 'no-tokens' })
@@ -217,7 +237,11 @@ t.test('13: a client secret is proved in both steps of a login and given in a re
   const emulator = await startEmulator(t, { client: { secret: 's3cret' }, users: [{ ...USER, aliases: ['alice@example.com'] }] })
   const worker = shared
   for (const authFlow of ['srp', 'password'] as const) {
-    const source = sourceFor(emulator.url, worker, { clientSecret: new Secret('s3cret'), username: new Secret('alice@example.com'), authFlow })
+    const source = sourceFor(emulator.url, worker, {
+      clientSecret: new Secret('s3cret'),
+      username: new Secret('alice@example.com'),
+      authFlow
+    })
     const grant = await source.login(NEVER)
     t.match(emulator.verify((await source.refresh(renewalOf(grant), NEVER)).value.reveal()), { username: 'alice' })
     t.equal(emulator.record.at(-1)?.operation, 'GetTokensFromRefreshToken')
@@ -243,25 +267,47 @@ t.test('13: a client that words it otherwise that REFRESH_TOKEN_AUTH is off is r
   const emulator = await startEmulator(t, { client: { rotation: { graceMs: 0 } } })
   const source = sourceFor(emulator.url, shared)
   const renewal = renewalOf(await source.login(NEVER))
-  emulator.faults.add({ type: 'error', code: 'NotAuthorizedException', message: 'Auth flow not enabled for this client', flow: 'REFRESH_TOKEN_AUTH' })
+  emulator.faults.add({
+    type: 'error',
+    code: 'NotAuthorizedException',
+    message: 'Auth flow not enabled for this client',
+    flow: 'REFRESH_TOKEN_AUTH'
+  })
   t.not(renewalOf(await source.refresh(renewal, NEVER)).refreshToken.reveal(), renewal.refreshToken.reveal())
 })
 
-t.test('13: twenty refreshes in a row with rotation and no grace: each takes the token of the one before, and nobody logs in again', async t => {
-  const emulator = await startEmulator(t, { client: { rotation: { graceMs: 0 } } })
-  const clock = new FakeClock()
-  const refresher = new TokenRefresher({ name: 'alice', source: sourceFor(emulator.url, shared), clock, random: () => 0, gate: { enter: async () => () => {} }, log: createTestLog() })
-  refresher.start()
-  await refresher.get()
-  for (let count = 1; count <= 20; count++) {
-    clock.jump(50 * 60_000)
-    refresher.current()
-    while (refresher.status().refreshes < count && refresher.status().failures === 0) await new Promise(resolve => { setImmediate(resolve) })
+t.test(
+  '13: twenty refreshes in a row with rotation and no grace: each takes the token of the one before, and nobody logs in again',
+  async (t) => {
+    const emulator = await startEmulator(t, { client: { rotation: { graceMs: 0 } } })
+    const clock = new FakeClock()
+    const refresher = new TokenRefresher({
+      name: 'alice',
+      source: sourceFor(emulator.url, shared),
+      clock,
+      random: () => 0,
+      gate: { enter: async () => () => {} },
+      log: createTestLog()
+    })
+    refresher.start()
+    await refresher.get()
+    for (let count = 1; count <= 20; count++) {
+      clock.jump(50 * 60_000)
+      refresher.current()
+      while (refresher.status().refreshes < count && refresher.status().failures === 0) {
+        await new Promise((resolve) => {
+          setImmediate(resolve)
+        })
+      }
+    }
+    t.match(refresher.status(), { logins: 1, refreshes: 20, failures: 0, lastError: null })
+    t.same(
+      emulator.record.filter(({ outcome }) => outcome === 'RefreshTokenReuseException'),
+      []
+    )
+    refresher.stop()
   }
-  t.match(refresher.status(), { logins: 1, refreshes: 20, failures: 0, lastError: null })
-  t.same(emulator.record.filter(({ outcome }) => outcome === 'RefreshTokenReuseException'), [])
-  refresher.stop()
-})
+)
 
 t.test('without rotation the refresh token stays', async t => {
   const emulator = await startEmulator(t)
@@ -295,7 +341,9 @@ t.test('14: two hundred random users log in, four at a time, each with its own t
   t.same(mismatches, [])
   t.equal(emulator.record.length, 400)
   t.same(warnings, [], 'OpenSSL computes the powers')
-  t.comment(`event-loop delay with the emulator in this thread: p99 ${(delay.percentile(99) / 1e6).toFixed(1)} ms, max ${(delay.max / 1e6).toFixed(1)} ms`)
+  t.comment(
+    `event-loop delay with the emulator in this thread: p99 ${(delay.percentile(99) / 1e6).toFixed(1)} ms, max ${(delay.max / 1e6).toFixed(1)} ms`
+  )
 })
 
 t.test('14: salts and values of B of every awkward shape log in', async t => {
@@ -349,7 +397,9 @@ t.test('no failure repeats what was secret, in any of its forms', async t => {
 })
 
 t.test('a thread that crashes ends its exchanges as transient failures, and the next exchange starts another', async t => {
-  const entry = new URL(`data:text/javascript,${encodeURIComponent('import { parentPort } from "node:worker_threads"; parentPort.once("message", () => { throw new Error("c4n4ry") })')}`)
+  const entry = new URL(
+    `data:text/javascript,${encodeURIComponent('import { parentPort } from "node:worker_threads"; parentPort.once("message", () => { throw new Error("c4n4ry") })')}`
+  )
   const worker = startWorker(t, { entry })
   const source = sourceFor('http://127.0.0.1:1', worker)
   const failures = await Promise.all([failureOf(source.login(NEVER)), failureOf(source.login(NEVER))])
@@ -362,7 +412,9 @@ t.test('a thread that crashes ends its exchanges as transient failures, and the 
 })
 
 t.test('a thread that falls silent is replaced, and its exchanges end as transient failures', async t => {
-  const entry = new URL(`data:text/javascript,${encodeURIComponent('import { parentPort } from "node:worker_threads"; parentPort.on("message", () => { for (;;); }); parentPort.postMessage({ type: "pong" })')}`)
+  const entry = new URL(
+    `data:text/javascript,${encodeURIComponent('import { parentPort } from "node:worker_threads"; parentPort.on("message", () => { for (;;); }); parentPort.postMessage({ type: "pong" })')}`
+  )
   const worker = startWorker(t, { entry, silenceMs: 200 })
   const source = sourceFor('http://127.0.0.1:1', worker)
   t.match(await failureOf(source.login(NEVER)), { class: 'transient', code: 'WorkerSilent' })
@@ -371,10 +423,15 @@ t.test('a thread that falls silent is replaced, and its exchanges end as transie
 })
 
 t.test('threads that were replaced leave nothing behind', async t => {
-  const entry = new URL(`data:text/javascript,${encodeURIComponent('import { parentPort } from "node:worker_threads"; parentPort.on("message", ({ id }) => { if (id === 1) { for (;;); } else { throw new Error() } }); parentPort.postMessage({ type: "pong" })')}`)
+  const entry = new URL(
+    `data:text/javascript,${encodeURIComponent('import { parentPort } from "node:worker_threads"; parentPort.on("message", ({ id }) => { if (id === 1) { for (;;); } else { throw new Error() } }); parentPort.postMessage({ type: "pong" })')}`
+  )
   // A report counts threads and handles also where they keep no process alive.
   const held = (): { threads: number, handles: number } => {
-    const { workers, libuv } = process.report.getReport() as unknown as { readonly workers: readonly unknown[], readonly libuv: ReadonlyArray<{ readonly type: string }> }
+    const { workers, libuv } = process.report.getReport() as unknown as {
+      readonly workers: readonly unknown[]
+      readonly libuv: ReadonlyArray<{ readonly type: string }>
+    }
     return { threads: workers.length, handles: libuv.filter(({ type }) => type === 'async').length }
   }
   const before = held()
@@ -385,7 +442,10 @@ t.test('threads that were replaced leave nothing behind', async t => {
     await worker.close()
   }
   const after = held()
-  t.ok(after.threads <= before.threads && after.handles <= before.handles, `${JSON.stringify(before)} before, ${JSON.stringify(after)} after`)
+  t.ok(
+    after.threads <= before.threads && after.handles <= before.handles,
+    `${JSON.stringify(before)} before, ${JSON.stringify(after)} after`
+  )
 })
 
 t.test('a thread that is only slow is left alone', async t => {

@@ -30,13 +30,21 @@ interface Helper {
   smallAValue: BigIntegerLike
   largeAValue: BigIntegerLike
   calculateA: (a: BigIntegerLike, callback: (error: Error | null, A: BigIntegerLike) => void) => void
-  getPasswordAuthenticationKey: (user: string, password: string, B: BigIntegerLike, salt: BigIntegerLike, callback: (error: Error | null, key: Uint8Array) => void) => void
+  getPasswordAuthenticationKey: (
+    user: string,
+    password: string,
+    B: BigIntegerLike,
+    salt: BigIntegerLike,
+    callback: (error: Error | null, key: Uint8Array) => void
+  ) => void
 }
 
 // The library as shipped, in this thread: what the worker runs, without the worker.
 const load = createRequire(import.meta.url)
 const { default: BigInteger } = load('amazon-cognito-identity-js/lib/BigInteger.js') as { default: BigIntegerClass }
-const { default: AuthenticationHelper } = load('amazon-cognito-identity-js/lib/AuthenticationHelper.js') as { default: new (poolName: string) => Helper }
+const { default: AuthenticationHelper } = load('amazon-cognito-identity-js/lib/AuthenticationHelper.js') as {
+  default: new (poolName: string) => Helper
+}
 
 const vectors = JSON.parse(readFileSync(new URL('../../../test/vectors/cognito-srp.json', import.meta.url), 'utf8')) as Vector[]
 const poolName = (vector: Vector): string => vector.poolId.split('_')[1] ?? ''
@@ -54,9 +62,21 @@ for (const arithmetic of ['original', 'native'] as const) {
       helper.calculateA(helper.smallAValue, (_, A) => { helper.largeAValue = A })
       t.equal(helper.largeAValue.toString(16), vector.A, `A: ${vector.aim}`)
       let key = Buffer.alloc(0)
-      helper.getPasswordAuthenticationKey(vector.userIdForSrp, vector.password, new BigInteger(vector.B, 16), new BigInteger(vector.salt, 16), (_, bytes) => { key = Buffer.from(bytes) })
+      helper.getPasswordAuthenticationKey(
+        vector.userIdForSrp,
+        vector.password,
+        new BigInteger(vector.B, 16),
+        new BigInteger(vector.salt, 16),
+        (_, bytes) => {
+          key = Buffer.from(bytes)
+        }
+      )
       t.equal(key.toString('hex'), vector.intermediate.hkdfKey, `key: ${vector.aim}`)
-      const claim = [Buffer.from(poolName(vector) + vector.userIdForSrp, 'utf8'), Buffer.from(vector.secretBlock, 'base64'), Buffer.from(vector.timestamp, 'utf8')]
+      const claim = [
+        Buffer.from(poolName(vector) + vector.userIdForSrp, 'utf8'),
+        Buffer.from(vector.secretBlock, 'base64'),
+        Buffer.from(vector.timestamp, 'utf8')
+      ]
       t.equal(createHmac('sha256', key).update(Buffer.concat(claim)).digest('base64'), vector.signature, `signature: ${vector.aim}`)
     }
   })
@@ -76,7 +96,13 @@ t.test('the emulator computes every known verifier, B, key and signature', async
 
 t.test('the emulator signs the claim of every case as its client did', async t => {
   for (const vector of vectors) {
-    const signature = claimSignature(Buffer.from(vector.intermediate.hkdfKey, 'hex'), poolName(vector), vector.userIdForSrp, Buffer.from(vector.secretBlock, 'base64'), vector.timestamp)
+    const signature = claimSignature(
+      Buffer.from(vector.intermediate.hkdfKey, 'hex'),
+      poolName(vector),
+      vector.userIdForSrp,
+      Buffer.from(vector.secretBlock, 'base64'),
+      vector.timestamp
+    )
     t.equal(signature.toString('base64'), vector.signature, vector.aim)
   }
 })

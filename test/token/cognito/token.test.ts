@@ -29,7 +29,16 @@ t.test('the lifetime is ExpiresIn, else exp minus iat, and never depends on our 
 })
 
 t.test('a token that tells no lifetime has none', async t => {
-  for (const value of [token({ exp: 5 }), token({ iat: 5 }), token({ iat: 9, exp: 9 }), token({ iat: '1', exp: '2' }), 'h.bnVsbA.s', 'opaque', 'a.%%%.c', '']) {
+  for (const value of [
+    token({ exp: 5 }),
+    token({ iat: 5 }),
+    token({ iat: 9, exp: 9 }),
+    token({ iat: '1', exp: '2' }),
+    'h.bnVsbA.s',
+    'opaque',
+    'a.%%%.c',
+    ''
+  ]) {
     t.equal(lifetimeOf(value, undefined), undefined, value)
   }
 })
@@ -44,5 +53,9 @@ t.test('whatever a token and its response claim, it lives for more than nothing 
     }
   }
   t.equal(usableLifetimeMs({ lifetimeMs: lifetimeOf(token({ exp: 1e20, iat: now }), undefined) ?? NaN }), 365 * 86_400_000)
-  t.equal(lifetimeOf(token({ iat: 1_000_000, exp: 1_003_600 }), undefined), 3_600_000, 'one that ended long ago by our clock lives as long as its provider said')
+  t.equal(
+    lifetimeOf(token({ iat: 1_000_000, exp: 1_003_600 }), undefined),
+    3_600_000,
+    'one that ended long ago by our clock lives as long as its provider said'
+  )
 })

@@ -14,7 +14,9 @@ import type { OAuth2Credential } from '#src/token/oauth2/source.ts'
 /** What these tests use of oidc-provider, which has no types of its own. */
 interface Provider {
   readonly callback: () => RequestListener
-  readonly ClientCredentials: { readonly find: (token: string) => Promise<{ readonly clientId: string, readonly scope?: string } | undefined> }
+  readonly ClientCredentials: {
+    readonly find: (token: string) => Promise<{ readonly clientId: string; readonly scope?: string } | undefined>
+  }
 }
 interface ProviderModule {
   readonly default: new (issuer: string, configuration: object) => Provider
@@ -39,17 +41,32 @@ async function startProvider (t: Test) {
   const issuer = `http://127.0.0.1:${await listen(t, server)}`
   // oidc-provider insists on a key for ID tokens, which this grant has none of.
   const common = { id_token_signed_response_alg: 'ES256', client_secret: SECRET }
-  const client = { ...common, grant_types: ['client_credentials'], response_types: [], redirect_uris: [], scope: 'invoices.read invoices.write' }
+  const client = {
+    ...common,
+    grant_types: ['client_credentials'],
+    response_types: [],
+    redirect_uris: [],
+    scope: 'invoices.read invoices.write'
+  }
   const provider = new Provider(issuer, {
     clients: [
       { ...client, client_id: ID, token_endpoint_auth_method: 'client_secret_basic' },
       { ...client, client_id: 'poster', token_endpoint_auth_method: 'client_secret_post' },
-      { ...common, client_id: 'browser', grant_types: ['authorization_code'], redirect_uris: ['https://app.example.com/'], token_endpoint_auth_method: 'client_secret_basic' }
+      {
+        ...common,
+        client_id: 'browser',
+        grant_types: ['authorization_code'],
+        redirect_uris: ['https://app.example.com/'],
+        token_endpoint_auth_method: 'client_secret_basic'
+      }
     ],
     scopes: ['invoices.read', 'invoices.write', 'invoices.delete'],
     jwks: { keys: [{ ...keys.privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256', kid: 'k1' }] },
     cookies: { keys: ['not used by this grant'] },
-    ttl: { ClientCredentials: (_context: unknown, token: { resourceServer?: { accessTokenTTL?: number } }) => token.resourceServer?.accessTokenTTL ?? LIFETIME_S },
+    ttl: {
+      ClientCredentials: (_context: unknown, token: { resourceServer?: { accessTokenTTL?: number } }) =>
+        token.resourceServer?.accessTokenTTL ?? LIFETIME_S
+    },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
@@ -65,13 +82,23 @@ async function startProvider (t: Test) {
     }
   })
   server.on('request', provider.callback())
-  return { provider, issuer, source: (fields: Partial<OAuth2Credential> = {}) => sourceFor(`${issuer}/token`, { clientId: ID, clientSecret: new Secret(SECRET), ...fields }) }
+  return {
+    provider,
+    issuer,
+    source: (fields: Partial<OAuth2Credential> = {}) =>
+      sourceFor(`${issuer}/token`, { clientId: ID, clientSecret: new Secret(SECRET), ...fields })
+  }
 }
 
 function readJwt (token: string): { readonly valid: boolean, readonly claims: Record<string, unknown> } {
   const [head = '', claims = '', signature = ''] = token.split('.')
   return {
-    valid: verify('sha256', Buffer.from(`${head}.${claims}`), { key: keys.publicKey, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url')),
+    valid: verify(
+      'sha256',
+      Buffer.from(`${head}.${claims}`),
+      { key: keys.publicKey, dsaEncoding: 'ieee-p1363' },
+      Buffer.from(signature, 'base64url')
+    ),
     claims: JSON.parse(Buffer.from(claims, 'base64url').toString()) as Record<string, unknown>
   }
 }
@@ -119,7 +146,11 @@ t.test('every refusal of the server is a rejection with its code', async t => {
     [{ resource: ['no URI'] }, 'permanent', 'invalid_target']
   ]
   for (const [fields, failure, code] of cases) {
-    t.match(await failureOf(source(fields).login(NEVER)), { class: failure, code, retryAfterMs: undefined }, `${code} of ${JSON.stringify(fields)}`)
+    t.match(
+      await failureOf(source(fields).login(NEVER)),
+      { class: failure, code, retryAfterMs: undefined },
+      `${code} of ${JSON.stringify(fields)}`
+    )
   }
 })
 
@@ -136,7 +167,15 @@ t.test('its tokens are kept fresh in the background', async t => {
   const { provider, source } = await startProvider(t)
   const clock = new FakeClock()
   const events = createFetchEvents()
-  const refresher = new TokenRefresher({ name: 'billing', source: source(), clock, random: () => 0, gate: { enter: async () => () => {} }, log: createTestLog(), onFetch: events.onFetch })
+  const refresher = new TokenRefresher({
+    name: 'billing',
+    source: source(),
+    clock,
+    random: () => 0,
+    gate: { enter: async () => () => {} },
+    log: createTestLog(),
+    onFetch: events.onFetch
+  })
   t.teardown(() => { refresher.stop() })
   refresher.start()
   const tokens: string[] = []
@@ -156,7 +195,15 @@ t.test('a token that the upstream rejected is replaced, once for any number of 4
   const { source } = await startProvider(t)
   const clock = new FakeClock()
   const events = createFetchEvents()
-  const refresher = new TokenRefresher({ name: 'billing', source: source(), clock, random: () => 0, gate: { enter: async () => () => {} }, log: createTestLog(), onFetch: events.onFetch })
+  const refresher = new TokenRefresher({
+    name: 'billing',
+    source: source(),
+    clock,
+    random: () => 0,
+    gate: { enter: async () => () => {} },
+    log: createTestLog(),
+    onFetch: events.onFetch
+  })
   t.teardown(() => { refresher.stop() })
   refresher.start()
   const first = await refresher.get()

@@ -11,7 +11,19 @@ import { Secret } from '#src/secret.ts'
 import { TokenRefresher } from '#src/token/refresher.ts'
 import { createAuthority, createSelfSigned } from '../../helpers/certificates.ts'
 import { FakeClock } from '../../helpers/clock.ts'
-import { NEVER, respond, createFetchEvents, createUnsignedJwt, failureOf, issued, listen, readBasic, sourceFor, startConnectProxy, startScriptedServer } from '../../helpers/oauth2.ts'
+import {
+  NEVER,
+  respond,
+  createFetchEvents,
+  createUnsignedJwt,
+  failureOf,
+  issued,
+  listen,
+  readBasic,
+  sourceFor,
+  startConnectProxy,
+  startScriptedServer
+} from '../../helpers/oauth2.ts'
 import { createTestLog } from '../../helpers/token-source.ts'
 import type { Reply } from '../../helpers/oauth2.ts'
 import type { ProxyEnvironment } from '#src/upstream/connect.ts'
@@ -73,11 +85,17 @@ t.test('id and secret of a Basic header are form-encoded', async t => {
   const server = await startScriptedServer(t)
   const source = (clientId: string, secret: string) => sourceFor(`${server.url}/token`, { clientId, clientSecret: new Secret(secret) })
   await source('my client:1', 's+ecr%t é€').login(NEVER)
-  t.equal(Buffer.from(String(server.calls[0]?.headers.get('authorization')).slice(6), 'base64').toString('latin1'), 'my+client%3A1:s%2Becr%25t+%C3%A9%E2%82%AC')
+  t.equal(
+    Buffer.from(String(server.calls[0]?.headers.get('authorization')).slice(6), 'base64').toString('latin1'),
+    'my+client%3A1:s%2Becr%25t+%C3%A9%E2%82%AC'
+  )
 
   await source('3f2a-41d9_b.c', 'Q~x-y_z.0').login(NEVER)
-  t.equal(Buffer.from(String(server.calls[1]?.headers.get('authorization')).slice(6), 'base64').toString('latin1'), '3f2a-41d9_b.c:Q~x-y_z.0',
-    'what needs no escape has none: many servers do not decode')
+  t.equal(
+    Buffer.from(String(server.calls[1]?.headers.get('authorization')).slice(6), 'base64').toString('latin1'),
+    '3f2a-41d9_b.c:Q~x-y_z.0',
+    'what needs no escape has none: many servers do not decode'
+  )
 
   const text = fc.string({ unit: 'binary', minLength: 1 })
   await fc.assert(fc.asyncProperty(text, text, async (id, secret) => {
@@ -88,10 +106,26 @@ t.test('id and secret of a Basic header are form-encoded', async t => {
 
 t.test('scope, audience, resource and extra are form fields, and no extra can take their place', async t => {
   const server = await startScriptedServer(t)
-  const extra = new Map(Object.entries({ tenant: 'ü & co', scope: 'evil', audience: 'evil', resource: 'evil', grant_type: 'password', ['__proto__']: 'x' }).map(([name, value]) => [name, new Secret(value)]))
-  await sourceFor(`${server.url}/token`, { scope: 'a:read b', audience: ['https://api.example.com/', 'second'], resource: ['urn:example:r', 'urn:example:s'], extra }).login(NEVER)
-  t.same([...server.calls[0]?.form ?? []].sort(), [
-    ['__proto__', 'x'], ['audience', 'https://api.example.com/'], ['audience', 'second'], ['grant_type', 'client_credentials'], ['resource', 'urn:example:r'], ['resource', 'urn:example:s'], ['scope', 'a:read b'], ['tenant', 'ü & co']
+  const extra = new Map(
+    Object.entries({ tenant: 'ü & co', scope: 'evil', audience: 'evil', resource: 'evil', grant_type: 'password', ['__proto__']: 'x' }).map(
+      ([name, value]) => [name, new Secret(value)]
+    )
+  )
+  await sourceFor(`${server.url}/token`, {
+    scope: 'a:read b',
+    audience: ['https://api.example.com/', 'second'],
+    resource: ['urn:example:r', 'urn:example:s'],
+    extra
+  }).login(NEVER)
+  t.same([...(server.calls[0]?.form ?? [])].sort(), [
+    ['__proto__', 'x'],
+    ['audience', 'https://api.example.com/'],
+    ['audience', 'second'],
+    ['grant_type', 'client_credentials'],
+    ['resource', 'urn:example:r'],
+    ['resource', 'urn:example:s'],
+    ['scope', 'a:read b'],
+    ['tenant', 'ü & co']
   ])
 })
 
@@ -100,10 +134,28 @@ t.test('scope, audience, resource and extra are form fields, and no extra can ta
 t.test('a lifetime that makes no sense is left out, one in a string is read', async t => {
   const server = await startScriptedServer(t)
   const cases: ReadonlyArray<readonly [expiresIn: unknown, lifetimeMs: number | undefined]> = [
-    [3600, 3_600_000], ['3600', 3_600_000], [' 3600 ', 3_600_000], ['1799.5', 1_799_500], [59.5, 59_500],
-    [undefined, undefined], [null, undefined], [0, undefined], ['0', undefined], [-1, undefined], ['-60', undefined], [0.001, undefined],
-    ['', undefined], ['soon', undefined], ['3600s', undefined], ['0x10', undefined], ['1e3', undefined], [true, undefined], [[3600], undefined], [{}, undefined],
-    [1e300, 1e303], ['9'.repeat(400), undefined]
+    [3600, 3_600_000],
+    ['3600', 3_600_000],
+    [' 3600 ', 3_600_000],
+    ['1799.5', 1_799_500],
+    [59.5, 59_500],
+    [undefined, undefined],
+    [null, undefined],
+    [0, undefined],
+    ['0', undefined],
+    [-1, undefined],
+    ['-60', undefined],
+    [0.001, undefined],
+    ['', undefined],
+    ['soon', undefined],
+    ['3600s', undefined],
+    ['0x10', undefined],
+    ['1e3', undefined],
+    [true, undefined],
+    [[3600], undefined],
+    [{}, undefined],
+    [1e300, 1e303],
+    ['9'.repeat(400), undefined]
   ]
   for (const [expiresIn, lifetimeMs] of cases) {
     server.reply = issued({ expires_in: expiresIn })
@@ -132,7 +184,21 @@ t.test('without a usable lifetime a JWT lives as long as its own exp and iat say
 
 t.test('a token without a type, or of the type Bearer or BearerToken in any case, is a bearer token', async t => {
   const server = await startScriptedServer(t)
-  for (const type of ['Bearer', 'bearer', 'BEARER', 'bEaReR', 'Bearer ', ' bearer', 'BearerToken', 'bearertoken', 'BEARERTOKEN', undefined, null, '', ' ']) {
+  for (const type of [
+    'Bearer',
+    'bearer',
+    'BEARER',
+    'bEaReR',
+    'Bearer ',
+    ' bearer',
+    'BearerToken',
+    'bearertoken',
+    'BEARERTOKEN',
+    undefined,
+    null,
+    '',
+    ' '
+  ]) {
     server.reply = issued({ token_type: type })
     t.equal((await sourceFor(`${server.url}/token`).login(NEVER)).value.reveal(), 'token-1', String(type))
   }
@@ -140,7 +206,21 @@ t.test('a token without a type, or of the type Bearer or BearerToken in any case
 
 t.test('a token of another type is a failure that is tried again, unless any type is taken', async t => {
   const server = await startScriptedServer(t)
-  for (const type of ['mac', 'DPoP', 'N_A', 'Bearer,mac', 'Bearer Token', 'bearer_token', 'token-1\r\nx: y', 'x'.repeat(5000), 1, 0, false, ['Bearer'], {}]) {
+  for (const type of [
+    'mac',
+    'DPoP',
+    'N_A',
+    'Bearer,mac',
+    'Bearer Token',
+    'bearer_token',
+    'token-1\r\nx: y',
+    'x'.repeat(5000),
+    1,
+    0,
+    false,
+    ['Bearer'],
+    {}
+  ]) {
     server.reply = issued({ token_type: type })
     for (const tokenType of [undefined, 'bearer'] as const) {
       const error = await failureOf(sourceFor(`${server.url}/token`, tokenType === undefined ? {} : { tokenType }).login(NEVER))
@@ -190,8 +270,15 @@ t.test('the Date of a response tells how far the clocks are apart, in success an
   const server = await startScriptedServer(t)
   const source = sourceFor(`${server.url}/token`)
   const ahead = new Date(Date.now() + 3_600_000).toUTCString()
-  const isAnHour = (skewMs: number | undefined): void => { t.ok(skewMs !== undefined && Math.abs(skewMs - 3_600_000) < 5_000, String(skewMs)) }
-  server.script.push(issued({}, { Date: ahead }), respond(503, 'busy', { Date: ahead }), respond(401, { error: 'invalid_client' }, { Date: ahead }), issued({}, { Date: 'noon' }))
+  const isAnHour = (skewMs: number | undefined): void => {
+    t.ok(skewMs !== undefined && Math.abs(skewMs - 3_600_000) < 5_000, String(skewMs))
+  }
+  server.script.push(
+    issued({}, { Date: ahead }),
+    respond(503, 'busy', { Date: ahead }),
+    respond(401, { error: 'invalid_client' }, { Date: ahead }),
+    issued({}, { Date: 'noon' })
+  )
   isAnHour((await source.login(NEVER)).clockSkewMs)
   isAnHour((await failureOf(source.login(NEVER))).clockSkewMs)
   isAnHour((await failureOf(source.login(NEVER))).clockSkewMs)
@@ -240,21 +327,57 @@ t.test('a response without an end is left at a MiB', async t => {
 
 t.test('a connection that breaks is a transient failure', async t => {
   const replies: ReadonlyArray<readonly [name: string, reply: Reply]> = [
-    ['closed before a response', socket => { socket.end() }],
-    ['reset before a response', socket => { socket.resetAndDestroy() }],
-    ['closed within the head', socket => { socket.end('HTTP/1.1 200 OK\r\nConte') }],
-    ['closed within the body', socket => { socket.end(respond(200, '{"access_token":"token-1","token_type":"bearer"}', { 'Content-Length': '4000' })) }],
+    [
+      'closed before a response',
+      (socket) => {
+        socket.end()
+      }
+    ],
+    [
+      'reset before a response',
+      (socket) => {
+        socket.resetAndDestroy()
+      }
+    ],
+    [
+      'closed within the head',
+      (socket) => {
+        socket.end('HTTP/1.1 200 OK\r\nConte')
+      }
+    ],
+    [
+      'closed within the body',
+      (socket) => {
+        socket.end(respond(200, '{"access_token":"token-1","token_type":"bearer"}', { 'Content-Length': '4000' }))
+      }
+    ],
     ['no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n'],
-    ['a head without end', socket => { socket.write(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}`) }]
+    [
+      'a head without end',
+      (socket) => {
+        socket.write(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}`)
+      }
+    ]
   ]
   for (const [name, reply] of replies) t.match(await failureFor(t, reply), { class: 'transient', code: 'NetworkError' }, name)
-  t.match(await failureOf(sourceFor('http://127.0.0.1:1/token').login(NEVER)), { class: 'transient', code: 'NetworkError', message: /ECONNREFUSED/ })
-  t.match(await failureOf(sourceFor('https://id.example.invalid/token').login(NEVER)), { class: 'transient', code: 'DnsError', message: /tokenUrl/ })
+  t.match(await failureOf(sourceFor('http://127.0.0.1:1/token').login(NEVER)), {
+    class: 'transient',
+    code: 'NetworkError',
+    message: /ECONNREFUSED/
+  })
+  t.match(await failureOf(sourceFor('https://id.example.invalid/token').login(NEVER)), {
+    class: 'transient',
+    code: 'DnsError',
+    message: /tokenUrl/
+  })
 })
 
 t.test('a server that cannot serve now is asked again when it says', async t => {
   const inTwoMinutes = new Date(Date.now() + 120_000).toUTCString()
-  const anHourAhead = { Date: new Date(Date.now() + 3_600_000).toUTCString(), 'Retry-After': new Date(Date.now() + 3_720_000).toUTCString() }
+  const anHourAhead = {
+    Date: new Date(Date.now() + 3_600_000).toUTCString(),
+    'Retry-After': new Date(Date.now() + 3_720_000).toUTCString()
+  }
   const replies: ReadonlyArray<readonly [reply: Reply, code: string, retryAfterMs?: number]> = [
     [respond(500, ''), 'ServerError'],
     [respond(502, '<html>Bad Gateway</html>', { 'Content-Type': 'text/html' }), 'ServerError'],
@@ -283,7 +406,12 @@ t.test('a server that cannot serve now is asked again when it says', async t => 
 t.test('what the server refuses is a rejection that says what to do', async t => {
   const replies: ReadonlyArray<readonly [reply: Reply, failure: string, code: string, advice: RegExp]> = [
     [respond(401, { error: 'invalid_client' }), 'ambiguous', 'invalid_client', /clientSecret.*clientAuth/],
-    [respond(401, { error: 'invalid_client' }, { 'WWW-Authenticate': 'Basic realm="x", error="invalid_client"' }), 'ambiguous', 'invalid_client', /clientId/],
+    [
+      respond(401, { error: 'invalid_client' }, { 'WWW-Authenticate': 'Basic realm="x", error="invalid_client"' }),
+      'ambiguous',
+      'invalid_client',
+      /clientId/
+    ],
     [respond(400, { error: 'invalid_client' }, { 'Content-Type': 'text/plain' }), 'ambiguous', 'invalid_client', /clientId/],
     [respond(200, { error: 'invalid_client' }), 'ambiguous', 'invalid_client', /clientId/],
     [respond(400, { error: 'unauthorized_client' }), 'permanent', 'unauthorized_client', /grant/],
@@ -316,16 +444,32 @@ t.test('a redirect is not followed: the secret goes to the token URL only', asyn
 
 t.test('no failure holds a word of the provider, whatever it echoes', async t => {
   const canary = 'CANARY-KEY-7f3a'
-  const echo = { error: canary, error_description: canary, error_uri: `https://x/${canary}`, access_token: canary, token_type: `Bearer ${canary}`, [canary]: 1 }
+  const echo = {
+    error: canary,
+    error_description: canary,
+    error_uri: `https://x/${canary}`,
+    access_token: canary,
+    token_type: `Bearer ${canary}`,
+    [canary]: 1
+  }
   const replies: Reply[] = [
-    ...[200, 400, 401, 403, 404, 418, 429, 500].flatMap(status => [respond(status, echo), respond(status, { ...echo, error: 'invalid_scope' }), respond(status, `<p>${canary}</p>`)]),
+    ...[200, 400, 401, 403, 404, 418, 429, 500].flatMap((status) => [
+      respond(status, echo),
+      respond(status, { ...echo, error: 'invalid_scope' }),
+      respond(status, `<p>${canary}</p>`)
+    ]),
     respond(200, { ...echo, error: undefined }),
     respond(307, '', { Location: `https://x/${canary}` }),
     respond(401, '', { 'WWW-Authenticate': `Basic error="${canary}", realm=${canary}`, 'Retry-After': canary, Date: canary }),
     `HTTP/1.1 200 ${canary}\r\n${canary}\r\n\r\n`
   ]
   for (const reply of replies) {
-    const error = await failureFor(t, reply, { clientId: canary, clientSecret: new Secret(canary), scope: canary, extra: new Map([['x', new Secret(canary)]]) })
+    const error = await failureFor(t, reply, {
+      clientId: canary,
+      clientSecret: new Secret(canary),
+      scope: canary,
+      extra: new Map([['x', new Secret(canary)]])
+    })
     t.notMatch(inspect(error, { depth: 9, showHidden: true }), canary)
     t.match(error.message, /^The identity provider.*[^.]\.$/)
     t.match(error.code, /^\w{1,32}$/)
@@ -334,8 +478,21 @@ t.test('no failure holds a word of the provider, whatever it echoes', async t =>
 
 t.test('whatever bytes come, a login ends with a token or a TokenError', async t => {
   const server = await startScriptedServer(t)
-  const json = fc.oneof(fc.json(), fc.record({ access_token: fc.anything(), token_type: fc.anything(), expires_in: fc.anything(), error: fc.anything() }, { requiredKeys: [] })
-    .map(value => { try { return JSON.stringify(value) ?? '' } catch { return '{}' } }))
+  const json = fc.oneof(
+    fc.json(),
+    fc
+      .record(
+        { access_token: fc.anything(), token_type: fc.anything(), expires_in: fc.anything(), error: fc.anything() },
+        { requiredKeys: [] }
+      )
+      .map((value) => {
+        try {
+          return JSON.stringify(value) ?? ''
+        } catch {
+          return '{}'
+        }
+      })
+  )
   const reply = fc.oneof(
     fc.tuple(fc.integer({ min: 200, max: 599 }), json).map(([status, body]) => respond(status, body)),
     fc.uint8Array().map(bytes => Buffer.from(bytes))
@@ -348,7 +505,11 @@ t.test('whatever bytes come, a login ends with a token or a TokenError', async t
 
 t.test('what the library itself refuses is a transient failure that quotes nothing', async t => {
   const server = await startScriptedServer(t)
-  for (const [tokenUrl, fields] of [[`${server.url}/token`, { clientId: '' }], ['CANARY no URL', {}], ['ftp://CANARY.example.com/', {}]] as const) {
+  for (const [tokenUrl, fields] of [
+    [`${server.url}/token`, { clientId: '' }],
+    ['CANARY no URL', {}],
+    ['ftp://CANARY.example.com/', {}]
+  ] as const) {
     const error = await failureOf(sourceFor(tokenUrl, fields).login(NEVER))
     t.match(error, { class: 'transient', code: 'UnknownFailure' })
     t.notMatch(inspect(error, { depth: 9, showHidden: true }), 'CANARY')
@@ -371,7 +532,11 @@ t.test('the deadline covers the connection, the head and the whole body', async 
   ]
   for (const stall of stalls) {
     const server = await startScriptedServer(t, stall)
-    t.match(await failureOf(sourceFor(`${server.url}/token`, {}, { deadlineMs: 150 }).login(NEVER)), { class: 'transient', code: 'Timeout', message: /150 ms/ })
+    t.match(await failureOf(sourceFor(`${server.url}/token`, {}, { deadlineMs: 150 }).login(NEVER)), {
+      class: 'transient',
+      code: 'Timeout',
+      message: /150 ms/
+    })
     await server.calls[0]?.closed
   }
 })
@@ -381,7 +546,10 @@ t.test('a handshake that never ends is given up, and its connection closed', asy
   const port = await listen(t, createTcpServer(socket => {
     closed = new Promise(resolve => { socket.resume().once('close', () => { resolve() }) })
   }))
-  t.match(await failureOf(sourceFor(`https://127.0.0.1:${port}/token`, {}, { deadlineMs: 150 }).login(NEVER)), { class: 'transient', code: 'Timeout' })
+  t.match(await failureOf(sourceFor(`https://127.0.0.1:${port}/token`, {}, { deadlineMs: 150 }).login(NEVER)), {
+    class: 'transient',
+    code: 'Timeout'
+  })
   await closed
 })
 
@@ -411,8 +579,17 @@ interface Outcome { readonly class?: string, readonly code: string, readonly mes
 
 /** Logs in from a process of its own, whose environment holds nothing about the network but what is given. */
 async function logInElsewhere (tokenUrl: string, variables: Record<string, string>, proxies: ProxyEnvironment = {}): Promise<Outcome> {
-  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:https?_proxy|no_proxy|node_extra_ca_certs|node_tls_reject_unauthorized)$/i.test(name)))
-  const args = [...process.execArgv, fileURLToPath(new URL('../../helpers/oauth2-login.js', import.meta.url)), tokenUrl, JSON.stringify(proxies)]
+  const inherited = Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^(?:https?_proxy|no_proxy|node_extra_ca_certs|node_tls_reject_unauthorized)$/i.test(name)
+    )
+  )
+  const args = [
+    ...process.execArgv,
+    fileURLToPath(new URL('../../helpers/oauth2-login.js', import.meta.url)),
+    tokenUrl,
+    JSON.stringify(proxies)
+  ]
   const stdout = await new Promise<string>((resolve, reject) => {
     execFile(process.execPath, args, { env: { ...inherited, ...variables } }, (error, stdout) => {
       if (error === null) resolve(stdout)
@@ -437,7 +614,9 @@ t.test('a private authority is trusted where NODE_EXTRA_CA_CERTS names it, and n
     ...[expired, misnamed, selfSigned].map(({ url }) => logInElsewhere(`${url}/token`, { NODE_EXTRA_CA_CERTS: file }))
   ])
   t.same(trusted, { code: 'ok' })
-  for (const outcome of [distrusted, lax, ...others]) t.match(outcome, { class: 'transient', code: 'TlsError', message: /NODE_EXTRA_CA_CERTS/ })
+  for (const outcome of [distrusted, lax, ...others]) {
+    t.match(outcome, { class: 'transient', code: 'TlsError', message: /NODE_EXTRA_CA_CERTS/ })
+  }
   t.equal(server.calls.length, 1)
   t.same([expired, misnamed, selfSigned].flatMap(({ calls }) => calls), [])
 })
@@ -464,12 +643,26 @@ t.test('proxies are those that were given, noProxy goes around them, and the env
   const url = `http://${HOST}/token`
   t.equal((await sourceFor(url, {}, { proxies: { httpProxy: proxy.url } }).login(NEVER)).value.reveal(), 'token-1')
   t.equal(proxy.targets.length, 1)
-  t.match(await failureOf(sourceFor(url, {}, { proxies: { httpsProxy: proxy.url } }).login(NEVER)), { code: 'DnsError' }, 'that one is for https')
-  t.match(await failureOf(sourceFor(`https://${HOST}/token`, {}, { proxies: { httpProxy: proxy.url } }).login(NEVER)), { code: 'DnsError' }, 'and this one for http')
-  t.match(await failureOf(sourceFor(url, {}, { proxies: { httpProxy: proxy.url, noProxy: 'localhost,*' } }).login(NEVER)), { code: 'DnsError' })
-  t.match(await failureOf(sourceFor(url, {}, { proxies: { httpProxy: proxy.url, noProxy: 'example.test' } }).login(NEVER)), { code: 'DnsError' })
+  t.match(
+    await failureOf(sourceFor(url, {}, { proxies: { httpsProxy: proxy.url } }).login(NEVER)),
+    { code: 'DnsError' },
+    'that one is for https'
+  )
+  t.match(
+    await failureOf(sourceFor(`https://${HOST}/token`, {}, { proxies: { httpProxy: proxy.url } }).login(NEVER)),
+    { code: 'DnsError' },
+    'and this one for http'
+  )
+  t.match(await failureOf(sourceFor(url, {}, { proxies: { httpProxy: proxy.url, noProxy: 'localhost,*' } }).login(NEVER)), {
+    code: 'DnsError'
+  })
+  t.match(await failureOf(sourceFor(url, {}, { proxies: { httpProxy: proxy.url, noProxy: 'example.test' } }).login(NEVER)), {
+    code: 'DnsError'
+  })
   t.match(await logInElsewhere(url, { HTTP_PROXY: proxy.url, http_proxy: proxy.url }), { code: 'DnsError' })
-  t.match(await logInElsewhere(url, { HTTP_PROXY: proxy.url, http_proxy: proxy.url }, { httpsProxy: 'http://127.0.0.1:1' }), { code: 'DnsError' })
+  t.match(await logInElsewhere(url, { HTTP_PROXY: proxy.url, http_proxy: proxy.url }, { httpsProxy: 'http://127.0.0.1:1' }), {
+    code: 'DnsError'
+  })
   t.equal(proxy.targets.length, 1)
 })
 

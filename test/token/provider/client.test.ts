@@ -41,7 +41,9 @@ async function startDripping (t: Test, status: number, json: string): Promise<st
   const chunks = [...json.padEnd(BYTES)].map((byte) => `1\r\n${byte}\r\n`).join('')
   const server = createServer((socket) => {
     socket.on('error', () => {})
-    socket.once('data', () => { socket.end(`HTTP/1.1 ${status} X\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`) })
+    socket.once('data', () => {
+      socket.end(`HTTP/1.1 ${status} X\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`)
+    })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -66,42 +68,70 @@ t.test('OAuth 2.0: a token in a million chunks is a token', async (t) => {
 })
 
 t.test('Cognito: a refusal in a million chunks is a refusal', async (t) => {
-  const url = await startDripping(t, 400, JSON.stringify({ __type: 'ResourceNotFoundException', message: 'User pool client x does not exist.' }))
+  const url = await startDripping(
+    t,
+    400,
+    JSON.stringify({ __type: 'ResourceNotFoundException', message: 'User pool client x does not exist.' })
+  )
   t.match(await logIn('cognito-login', url), { code: 'ResourceNotFoundException' })
 })
 
 t.test('a response is read up to its limit, whole, and what is beyond is not waited for', async (t) => {
   for (const [length, whole] of [[0, true], [LONGEST_RESPONSE, true], [LONGEST_RESPONSE + 1, false]] as const) {
-    const url = await startSaying(t, Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\n\r\n`), Buffer.alloc(length, 'x')]))
+    const url = await startSaying(
+      t,
+      Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\n\r\n`), Buffer.alloc(length, 'x')])
+    )
     const { status, bytes } = await ask(url)
     t.equal(status, 200)
     t.equal(bytes?.length, whole ? length : undefined, String(length))
   }
-  const endless = await startSaying(t, Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\n\r\n'), Buffer.alloc(LONGEST_RESPONSE + 1, 'x')]), false)
+  const endless = await startSaying(
+    t,
+    Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\n\r\n'), Buffer.alloc(LONGEST_RESPONSE + 1, 'x')]),
+    false
+  )
   t.equal((await ask(endless)).bytes, undefined)
 })
 
 t.test('fields have names in lower case, and one that comes twice is a list', async (t) => {
-  const { headers } = await ask(await startSaying(t, 'HTTP/1.1 103 X\r\nDate: no\r\n\r\nHTTP/1.1 400 X\r\nX-Amzn-ErrorType: A\r\nDate: 1\r\ndate: 2\r\n__proto__: p\r\ncontent-length: 0\r\n\r\n'))
+  const { headers } = await ask(
+    await startSaying(
+      t,
+      'HTTP/1.1 103 X\r\nDate: no\r\n\r\nHTTP/1.1 400 X\r\nX-Amzn-ErrorType: A\r\nDate: 1\r\ndate: 2\r\n__proto__: p\r\ncontent-length: 0\r\n\r\n'
+    )
+  )
   t.equal(headers['x-amzn-errortype'], 'A')
   t.same(headers['date'], ['1', '2'])
   t.equal(Object.hasOwn(headers, '__proto__'), true)
   t.equal(headers['retry-after'], undefined)
 })
 
-t.test('half a response, one that is none, a switch of protocols and a silent one are failures that tell nothing of upstreams', async (t) => {
-  for (const bytes of [
-    '', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab', 'SSH-2.0-x\r\n\r\n',
-    'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab', 'HTTP/1.1 101 X\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'
-  ]) {
-    const url = await startSaying(t, bytes)
-    const error = await ask(url).then(() => undefined, (reason: unknown) => reason)
-    t.ok(error instanceof Error && !('code' in error && String(error.code).startsWith('CS_')), JSON.stringify(bytes))
+t.test(
+  'half a response, one that is none, a switch of protocols and a silent one are failures that tell nothing of upstreams',
+  async (t) => {
+    for (const bytes of [
+      '',
+      'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab',
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab',
+      'SSH-2.0-x\r\n\r\n',
+      'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab',
+      'HTTP/1.1 101 X\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'
+    ]) {
+      const url = await startSaying(t, bytes)
+      const error = await ask(url).then(
+        () => undefined,
+        (reason: unknown) => reason
+      )
+      t.ok(error instanceof Error && !('code' in error && String(error.code).startsWith('CS_')), JSON.stringify(bytes))
+    }
+    const silent = await startSaying(t, 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab', false)
+    const ending = new AbortController()
+    const asked = ask(silent, ending.signal)
+    setImmediate(() => {
+      ending.abort(new Error('long enough'))
+    })
+    await t.rejects(asked, { message: 'long enough' })
+    await t.rejects(ask(silent, AbortSignal.abort(new Error('over'))), { message: 'over' })
   }
-  const silent = await startSaying(t, 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab', false)
-  const ending = new AbortController()
-  const asked = ask(silent, ending.signal)
-  setImmediate(() => { ending.abort(new Error('long enough')) })
-  await t.rejects(asked, { message: 'long enough' })
-  await t.rejects(ask(silent, AbortSignal.abort(new Error('over'))), { message: 'over' })
-})
+)

@@ -10,7 +10,9 @@ t.test('the skew is the provider\'s clock minus ours, half-way between question 
 })
 
 t.test('a Date that is none tells nothing', async t => {
-  for (const date of [undefined, '', 'yesterday', ['Thu, 01 Jan 2026 12:00:00 GMT', 'Thu, 01 Jan 2026 12:00:00 GMT']]) t.equal(skewOf(date, NOW, NOW), undefined)
+  for (const date of [undefined, '', 'yesterday', ['Thu, 01 Jan 2026 12:00:00 GMT', 'Thu, 01 Jan 2026 12:00:00 GMT']]) {
+    t.equal(skewOf(date, NOW, NOW), undefined)
+  }
 })
 
 t.test('Retry-After is seconds, or an instant of the provider\'s clock, from now to a day', async t => {
