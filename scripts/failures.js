@@ -100,7 +100,7 @@ function describeClass ([failure, [meaning, advice]]) {
   const code = rejected ? '`CS_CREDENTIAL_REJECTED`' : '`CS_TOKEN_UNAVAILABLE` with `Retry-After`'
   // One that never had a token, and one whose token is spent.
   const spent = { value: new Secret('spent'), obtainedAt: 0, lifetimeMs: HOUR_MS }
-  const states = [undefined, spent].map(token => tokenState({ token, dueAt: 0, failure }, 2 * HOUR_MS))
+  const states = [undefined, spent].map((token) => tokenState({ token, dueAt: 0, failure }, 2 * HOUR_MS))
   const atOnce = failure === 'refresh-dead'
   return [
     `\`${failure}\``,
@@ -191,7 +191,7 @@ function codes (rows) {
 }
 
 function table (head, rows) {
-  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n')
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }
 
 function duration (ms) {

@@ -20,7 +20,7 @@ export function judge (
   variant: Variant,
   target: Target,
   observation: Observation
-): { readonly verdict: Verdict; readonly problems: readonly string[] } {
+): { readonly verdict: Verdict, readonly problems: readonly string[] } {
   const { outcome, reached, bytes } = observation
   const { must } = variant
   const [response, ...more] = outcome.responses

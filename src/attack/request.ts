@@ -48,7 +48,7 @@ export function adminRequest (
   target: Target,
   method: string,
   path: string,
-  { host, lines = [] }: { readonly host?: string; readonly lines?: readonly string[] } = {}
+  { host, lines = [] }: { readonly host?: string, readonly lines?: readonly string[] } = {}
 ): string {
   return [`${method} ${path} HTTP/1.1`, `Host: ${host ?? `127.0.0.1:${target.adminPort ?? 0}`}`, ...lines, '', ''].join('\r\n')
 }

@@ -12,7 +12,7 @@ export interface Status {
     readonly logins: number
     readonly refreshes: number
     readonly failures: number
-    readonly lastError: { readonly code: string; readonly message: string; readonly at: string } | null
+    readonly lastError: { readonly code: string, readonly message: string, readonly at: string } | null
   }>
   readonly routes: ReadonlyArray<{
     readonly prefix: string | null

@@ -82,7 +82,7 @@ export function checkRouteListeners (
   { listen, admin, allowExternal }: Pick<Config, 'listen' | 'admin' | 'allowExternal'>,
   reporter: Reporter
 ): void {
-  const taken: Array<{ readonly address: Address; readonly by: string }> = [{ address: listen, by: 'the proxy itself' }]
+  const taken: Array<{ readonly address: Address, readonly by: string }> = [{ address: listen, by: 'the proxy itself' }]
   if (admin !== 'off') taken.push({ address: admin, by: 'the admin listener' })
   for (const { shape, path } of entries) {
     if (shape.listen === undefined) continue

@@ -271,5 +271,6 @@ export function fileJsonSchema (): unknown {
 
 function airnodeSections (): Record<(typeof AIRNODE_SECTIONS)[number], z.ZodOptional<z.ZodUnknown>> {
   const ignored = z.unknown().optional().describe('A section of an Airnode configuration; ignored beside ois.')
-  return Object.fromEntries(AIRNODE_SECTIONS.map((name) => [name, ignored])) as Record<(typeof AIRNODE_SECTIONS)[number], typeof ignored> // fromEntries forgets the names
+  // Object.fromEntries forgets the names.
+  return Object.fromEntries(AIRNODE_SECTIONS.map((name) => [name, ignored])) as Record<(typeof AIRNODE_SECTIONS)[number], typeof ignored>
 }

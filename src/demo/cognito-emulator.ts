@@ -1,18 +1,21 @@
 import { randomUUID } from 'node:crypto'
-import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createFaultQueue, errorResponse, insteadOf, spoil } from './cognito-faults.ts'
-import type { EmulatorResponse, FaultQueue, Mischief, Operation } from './cognito-faults.ts'
-import { confirmDevice, getTokensFromRefreshToken, initiateAuth, respondToAuthChallenge } from './cognito-operations.ts'
-import type { Service } from './cognito-operations.ts'
-import { registerPools, setPassword } from './cognito-pool.ts'
-import type { EmulatorPool } from './cognito-pool.ts'
-import { ServiceError } from './cognito-request.ts'
-import type { Note, Parameters } from './cognito-request.ts'
+import {
+  createFaultQueue,
+  errorResponse,
+  insteadOf,
+  spoil,
+  type EmulatorResponse,
+  type FaultQueue,
+  type Mischief,
+  type Operation
+} from './cognito-faults.ts'
+import { confirmDevice, getTokensFromRefreshToken, initiateAuth, respondToAuthChallenge, type Service } from './cognito-operations.ts'
+import { registerPools, setPassword, type EmulatorPool } from './cognito-pool.ts'
+import { ServiceError, type Note, type Parameters } from './cognito-request.ts'
 import { createSessions } from './cognito-sessions.ts'
-import { createTokenSigner } from './jwt.ts'
-import type { Claims, TokenSigner } from './jwt.ts'
+import { createTokenSigner, type Claims, type TokenSigner } from './jwt.ts'
 
 export interface EmulatorOptions {
   readonly pools: readonly EmulatorPool[]
@@ -73,7 +76,7 @@ export async function startCognitoEmulator (options: EmulatorOptions): Promise<C
   const emulation: Emulation = {
     service: { registrations, sessions, signer, challenges: new Map(), now },
     faults,
-    note: call => {
+    note: (call) => {
       record.push(call)
       if (record.length > RECORD_LIMIT) record.shift()
       options.onEvent?.(call)
@@ -91,7 +94,7 @@ export async function startCognitoEmulator (options: EmulatorOptions): Promise<C
     setPassword: (poolId, username, password) => { setPassword(registrations, poolId, username, password) },
     revokeRefreshTokens: sessions.revokeAll,
     jwks: signer.jwks,
-    verify: token => {
+    verify: (token) => {
       const claims = signer.verify(token)
       const expiry = claims?.['exp']
       return typeof expiry === 'number' && expiry * 1000 > now() ? claims : undefined
@@ -151,7 +154,7 @@ function respondToCall (
   parameters: Parameters,
   note: Note,
   mischief: Mischief | undefined
-): { response: EmulatorResponse | undefined; outcome: string } {
+): { response: EmulatorResponse | undefined, outcome: string } {
   const instead = mischief && insteadOf(mischief)
   if (mischief !== undefined && instead !== undefined) {
     return { response: instead === 'nothing' ? undefined : instead, outcome: mischief.type }
@@ -256,7 +259,7 @@ function flowOf (parameters: Parameters): string | undefined {
 }
 
 function pause (ms: number, response: ServerResponse): Promise<void> {
-  return new Promise(resolve => {
+  return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms)
     timer.unref()
     response.once('close', () => {
@@ -282,7 +285,7 @@ function urlOf (server: Server): string {
 }
 
 async function close (server: Server): Promise<void> {
-  await new Promise<void>(resolve => {
+  await new Promise<void>((resolve) => {
     server.close(() => { resolve() })
     server.closeAllConnections()
   })

@@ -71,7 +71,7 @@ export function createFaultQueue (): FaultQueue {
   const waiting: { fault: Fault, left: number }[] = []
   return {
     clockOffsetMs: 0,
-    add: fault => { waiting.push({ fault, left: fault.times ?? 1 }) },
+    add: (fault) => { waiting.push({ fault, left: fault.times ?? 1 }) },
     clear: () => { waiting.length = 0 },
     take: (operation, flow) => {
       const index = waiting.findIndex(({ fault }) => fits(fault, operation, flow))

@@ -1,12 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { checkSecretHash, findAccount, findClient, poolName } from './cognito-pool.ts'
-import type { Account, Registration, Registrations } from './cognito-pool.ts'
-import { ServiceError, objectOf, textOf, wrongPassword } from './cognito-request.ts'
-import type { Note, Parameters } from './cognito-request.ts'
+import { checkSecretHash, findAccount, findClient, poolName, type Account, type Registration, type Registrations } from './cognito-pool.ts'
+import { ServiceError, objectOf, textOf, wrongPassword, type Note, type Parameters } from './cognito-request.ts'
 import type { Sessions } from './cognito-sessions.ts'
 import type { TokenSigner } from './jwt.ts'
-import { respondToClient, claimSignature, createVerifier, equalBytes, passwordMatches } from './srp-server.ts'
-import type { ShapeOfB } from './srp-server.ts'
+import { respondToClient, claimSignature, createVerifier, equalBytes, passwordMatches, type ShapeOfB } from './srp-server.ts'
 import { timestampProblem } from './srp-timestamp.ts'
 
 /** Everything that the operations work on. */

@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { ServiceError, textOf } from './cognito-request.ts'
-import type { Note, Parameters } from './cognito-request.ts'
-import { createVerifier, equalBytes, secretHash } from './srp-server.ts'
-import type { Verifier } from './srp-server.ts'
+import { ServiceError, textOf, type Note, type Parameters } from './cognito-request.ts'
+import { createVerifier, equalBytes, secretHash, type Verifier } from './srp-server.ts'
 
 export interface EmulatorPool {
   /** `REGION_Name`. */
@@ -60,7 +58,7 @@ export type Registrations = ReadonlyMap<string, Registration>
 export function registerPools (pools: readonly EmulatorPool[]): Registrations {
   const registrations = new Map<string, Registration>()
   for (const pool of pools) {
-    const accounts = pool.users.map(user => createAccount(pool, user))
+    const accounts = pool.users.map((user) => createAccount(pool, user))
     for (const client of pool.clients) registrations.set(client.id, { pool, client, accounts })
   }
   return registrations
@@ -76,7 +74,7 @@ export function findClient (registrations: Registrations, parameters: Parameters
 }
 
 export function findAccount (registration: Registration, username: string): Account | undefined {
-  return registration.accounts.find(account => account.username === username || account.aliases.includes(username))
+  return registration.accounts.find((account) => account.username === username || account.aliases.includes(username))
 }
 
 export function setPassword (registrations: Registrations, poolId: string, username: string, password: string): void {

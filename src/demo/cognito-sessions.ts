@@ -1,8 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { poolName, regionOf } from './cognito-pool.ts'
-import type { Account, EmulatorClient, Registration } from './cognito-pool.ts'
-import { ServiceError } from './cognito-request.ts'
-import type { Note } from './cognito-request.ts'
+import { poolName, regionOf, type Account, type EmulatorClient, type Registration } from './cognito-pool.ts'
+import { ServiceError, type Note } from './cognito-request.ts'
 import type { TokenSigner } from './jwt.ts'
 
 /** A sign-in and what it led to: the refresh token's side of things. */

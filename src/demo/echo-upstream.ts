@@ -41,7 +41,7 @@ export async function startEchoUpstream (options: EchoUpstreamOptions): Promise<
 async function respond (
   request: IncomingMessage,
   { verify, apiKeys }: EchoUpstreamOptions
-): Promise<{ status: number; facts: Record<string, unknown> }> {
+): Promise<{ status: number, facts: Record<string, unknown> }> {
   const chunks: Buffer[] = []
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
   const arrived = {

@@ -1,5 +1,4 @@
-import { createPublicKey, generateKeyPair, sign, verify } from 'node:crypto'
-import type { JsonWebKey, KeyObject } from 'node:crypto'
+import { createPublicKey, generateKeyPair, sign, verify, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 
 /** The claims of a token: whatever JSON object stood in it. */
@@ -21,10 +20,10 @@ export interface TokenSigner {
 export async function createTokenSigner (): Promise<TokenSigner> {
   const { privateKey, publicKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 })
   const jwk = publicKey.export({ format: 'jwk' })
-  const keys = (['access', 'id'] as const).map(use => ({ ...jwk, kid: keyId(use), alg: 'RS256', use: 'sig' }))
+  const keys = (['access', 'id'] as const).map((use) => ({ ...jwk, kid: keyId(use), alg: 'RS256', use: 'sig' }))
   return {
     sign: (use, claims) => signToken(privateKey, use, claims),
-    verify: token => verifyToken(() => publicKey, token),
+    verify: (token) => verifyToken(() => publicKey, token),
     jwks: { keys }
   }
 }
@@ -39,7 +38,7 @@ export function createVerifier ({ keys }: TokenSigner['jwks']): TokenSigner['ver
     const key = readKey(jwk)
     if (key !== undefined) byId.set(jwk['kid'], key)
   }
-  return token => verifyToken(keyId => byId.get(keyId), token)
+  return (token) => verifyToken((keyId) => byId.get(keyId), token)
 }
 
 function keyId (use: KeyUse): string {

@@ -48,7 +48,8 @@ async function startUpstream (env: Environment): Promise<void> {
   }
   const apiKeys = new Set([readSecret(env, 'RELAYER_API_KEY')])
   subscribe('http.server.response.finish', (message) => {
-    describeRequest(message as { request: IncomingMessage; response: ServerResponse }) // as Node's documentation of diagnostics_channel says
+    // As Node's documentation of diagnostics_channel says.
+    describeRequest(message as { request: IncomingMessage, response: ServerResponse })
   })
   const upstream = await startEchoUpstream({ verify: createRemoteVerifier(keysUrl), apiKeys, host: HOST, port: readPort(env) }).catch(
     cannotListen
@@ -122,7 +123,7 @@ function readNumber (
   env: Environment,
   name: string,
   otherwise: number,
-  { min, max }: { readonly min: number; readonly max: number }
+  { min, max }: { readonly min: number, readonly max: number }
 ): number {
   const text = env[name]
   if (text === undefined) return otherwise

@@ -116,7 +116,7 @@ export function maskText (
   text: string,
   patterns: readonly Pattern[],
   texts: readonly Spelled[] = []
-): { readonly text: string; readonly count: number } {
+): { readonly text: string, readonly count: number } {
   const mask = new Mask(patterns, texts)
   const masked = Buffer.concat([mask.push(Buffer.from(text, 'latin1')), mask.end()])
   return mask.count === 0 ? { text, count: 0 } : { text: masked.toString('latin1'), count: mask.count }

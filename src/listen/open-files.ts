@@ -16,7 +16,7 @@ const FEWEST = 8
  * @returns at most `limits.connections`
  */
 export function fittingConnections (
-  limits: { readonly connections: number; readonly requests: number },
+  limits: { readonly connections: number, readonly requests: number },
   openFiles: number | undefined
 ): number {
   if (openFiles === undefined) return limits.connections

@@ -152,7 +152,7 @@ function tableOf<R extends Route> (routes: readonly R[]): RouteTable<R> {
 export function findRoute<R extends Route> (
   { byPrefix, longest }: RouteTable<R>,
   path: string
-): { readonly route: R; readonly rest: string } | undefined {
+): { readonly route: R, readonly rest: string } | undefined {
   const plain = path.includes('%') ? decodeSegments(path) : path
   // Looks at no more of a path than a prefix is long: a path of slashes would have one candidate for each.
   let end = plain.length <= longest ? plain.length : plain.lastIndexOf('/', longest)

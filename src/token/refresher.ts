@@ -1,11 +1,19 @@
 import { ProxyError } from '../errors.ts'
 import { SENDABLE_TOKEN } from '../http/header-value.ts'
 import { Secret } from '../secret.ts'
-import { fromCached, toCached } from './cache/cache.ts'
+import { fromCached, toCached, type CachedToken, type Instants, type TokenCache } from './cache/cache.ts'
 import { unusableToken } from './cognito/classify.ts'
-import { createElapsed, waitAtMost } from './clock.ts'
+import { createElapsed, waitAtMost, type Clock } from './clock.ts'
 import { FAILURE_POLICIES, isRejection, UNCLEAR_RETRIES } from './failure-policy.ts'
-import { createCredentialLog, stackFrames, toRfc3339 } from './report.ts'
+import {
+  createCredentialLog,
+  stackFrames,
+  toRfc3339,
+  type CredentialStatus,
+  type FetchEvent,
+  type CredentialLog,
+  type TokenLog
+} from './report.ts'
 import {
   backoffDelayMs,
   LONGEST_BACKOFF_MS,
@@ -16,12 +24,8 @@ import {
   usableLifetimeMs
 } from './schedule.ts'
 import { isUsable, tokenState } from './state.ts'
-import { TokenError } from './token.ts'
-import type { CachedToken, Instants, TokenCache } from './cache/cache.ts'
-import type { Clock } from './clock.ts'
+import { TokenError, type FailureClass, type Grant, type Renewal, type Token, type TokenSource } from './token.ts'
 import type { LoginGate } from './login-gate.ts'
-import type { CredentialStatus, FetchEvent, CredentialLog, TokenLog } from './report.ts'
-import type { FailureClass, Grant, Renewal, Token, TokenSource } from './token.ts'
 
 export interface RefresherOptions {
   readonly name: string
@@ -236,7 +240,7 @@ export class TokenRefresher {
 
   /** Ends after so many milliseconds, or with `stop`. */
   #pause (ms: number): Promise<void> {
-    return new Promise(resolve => {
+    return new Promise((resolve) => {
       const end = (): void => {
         disarm()
         this.#pauses.delete(end)
@@ -355,7 +359,7 @@ export class TokenRefresher {
 
   async #login (flight: Flight): Promise<Grant> {
     flight.kind = 'login'
-    return await this.#askInTurn(flight, signal => this.#source.login(signal))
+    return await this.#askInTurn(flight, (signal) => this.#source.login(signal))
   }
 
   async #askInTurn (flight: Flight, negotiate: (signal: AbortSignal) => Promise<Grant>): Promise<Grant> {

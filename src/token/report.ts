@@ -65,7 +65,7 @@ export function createCredentialLog ({ name, clock, log, onFetch, onToken }: Cre
 export function stackFrames (thrown: unknown): string[] {
   if (!(thrown instanceof Error) || thrown.stack === undefined) return []
   const stack = thrown.stack.slice(thrown.stack.indexOf(thrown.message) + thrown.message.length)
-  return stack.split('\n').filter(line => /^ {4}at /.test(line)).map(line => line.trim())
+  return stack.split('\n').filter((line) => /^ {4}at /.test(line)).map((line) => line.trim())
 }
 
 /** An instant in epoch milliseconds as RFC 3339; null for none and for one that no date can hold. */

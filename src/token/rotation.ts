@@ -42,8 +42,8 @@ export class RotatingRefresher {
   constructor ({ name, supply, create, log, onFetch }: RotationOptions) {
     this.#name = name
     this.#log = log
-    this.#create = supply => {
-      const refresher: TokenRefresher = create(supply, event => {
+    this.#create = (supply) => {
+      const refresher: TokenRefresher = create(supply, (event) => {
         this.#hear(refresher, event)
         onFetch(event)
       })
@@ -111,7 +111,7 @@ export class RotatingRefresher {
 
   /** What to send in place of `token`, see {@link TokenRefresher.another}; of whichever secret has one first. */
   async another (token: Token): Promise<Token | undefined> {
-    const attempts = [this.#serving, this.#candidate].flatMap(refresher => refresher === undefined ? [] : [refresher.another(token)])
+    const attempts = [this.#serving, this.#candidate].flatMap((refresher) => refresher === undefined ? [] : [refresher.another(token)])
     return await firstDefined(attempts) ?? differing(this.current(), token)
   }
 
@@ -177,7 +177,7 @@ function differing (held: Token | undefined, token: Token): Token | undefined {
 }
 
 async function firstDefined (attempts: ReadonlyArray<Promise<Token | undefined>>): Promise<Token | undefined> {
-  const found = attempts.map(async attempt => await attempt ?? Promise.reject(new Error('none')))
+  const found = attempts.map(async (attempt) => await attempt ?? Promise.reject(new Error('none')))
   return await Promise.any(found).catch(() => undefined)
 }
 
@@ -187,6 +187,6 @@ async function firstOf (attempts: Array<Promise<Token>>): Promise<Token> {
     return await Promise.any(attempts)
   } catch (error) {
     const errors = error instanceof AggregateError ? error.errors as unknown[] : [error]
-    throw errors.find(one => !(one instanceof ProxyError && one.code === 'CS_CREDENTIAL_REJECTED')) ?? errors[0]
+    throw errors.find((one) => !(one instanceof ProxyError && one.code === 'CS_CREDENTIAL_REJECTED')) ?? errors[0]
   }
 }

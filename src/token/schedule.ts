@@ -1,5 +1,4 @@
-import { FAILURE_POLICIES } from './failure-policy.ts'
-import type { Rejection } from './failure-policy.ts'
+import { FAILURE_POLICIES, type Rejection } from './failure-policy.ts'
 import type { Grant } from './token.ts'
 
 // All durations are milliseconds; `random` gives numbers from 0 (included) to 1 (excluded), as Math.random does.

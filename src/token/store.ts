@@ -1,10 +1,9 @@
-import { createLoginGate } from './login-gate.ts'
+import { createLoginGate, type LoginGate, type LoginLimits } from './login-gate.ts'
 import { TokenRefresher } from './refresher.ts'
 import { RotatingRefresher, type TokenSupply } from './rotation.ts'
 import type { Secret } from '../secret.ts'
 import type { Clock } from './clock.ts'
 import type { IdentityChange } from './identity.ts'
-import type { LoginGate, LoginLimits } from './login-gate.ts'
 import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
 import type { Token } from './token.ts'
 
@@ -235,6 +234,6 @@ function createFixed (name: string, value: Secret): Holder {
 
 function createDeferred (): { readonly promise: Promise<void>, readonly resolve: () => void } {
   let resolve = (): void => {}
-  const promise = new Promise<void>(_resolve => { resolve = _resolve })
+  const promise = new Promise<void>((_resolve) => { resolve = _resolve })
   return { promise, resolve }
 }

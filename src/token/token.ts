@@ -51,7 +51,7 @@ export class TokenError extends Error {
     failure: FailureClass,
     code: string,
     message: string,
-    details: { retryAfterMs?: number; clockSkewMs?: number; cause?: unknown } = {}
+    details: { retryAfterMs?: number, clockSkewMs?: number, cause?: unknown } = {}
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.class = failure

@@ -68,7 +68,7 @@ export function createDialer (options: ConnectorOptions): (target: Destination) 
   /** How a tunnel ended is told by the connection to its proxy. */
   async function throughProxy (
     proxy: ForwardProxy,
-    target: { readonly host: string; readonly port: number },
+    target: { readonly host: string, readonly port: number },
     signal: AbortSignal
   ): Promise<Line> {
     let whole: Line['whole'] | undefined

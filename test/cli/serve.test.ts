@@ -1,5 +1,4 @@
-import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { existsSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { interpretCommand, interpretDaemon } from '../helpers/command.ts'

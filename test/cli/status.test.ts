@@ -1,7 +1,6 @@
 // What answers at the admin address may be anybody: a program that took the port first, or the wrong port (contract section 1).
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { createServer, type Socket, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { interpretCommand } from '../helpers/command.ts'
 import { runCommand } from '../helpers/daemon.ts'

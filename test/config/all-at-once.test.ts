@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string -- ${NAME} is what some of these files hold */
 import t from 'tap'
 import { linesOf, loadFile } from './load-fixture.ts'
 

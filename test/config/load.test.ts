@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string -- ${NAME} is what many of these files hold */
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'

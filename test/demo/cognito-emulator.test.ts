@@ -1,14 +1,12 @@
 import { createHmac } from 'node:crypto'
 import { connect } from 'node:net'
 import t from 'tap'
-import { startCognitoEmulator } from '#src/demo/cognito-emulator.ts'
-import type { EmulatorCall } from '#src/demo/cognito-emulator.ts'
+import { startCognitoEmulator, type EmulatorCall } from '#src/demo/cognito-emulator.ts'
 import { createTokenSigner } from '#src/demo/jwt.ts'
 import { formatTimestamp } from '#src/token/cognito/token.ts'
 import { groupModulus } from '#src/token/cognito/mod-pow.ts'
 import { CLIENT_ID, POOL_ID, USER, startEmulator } from '../helpers/cognito.ts'
-import { computeFast, createSrpClient } from '../helpers/srp-client.ts'
-import type { ChallengeParameters, SrpClient } from '../helpers/srp-client.ts'
+import { computeFast, createSrpClient, type ChallengeParameters, type SrpClient } from '../helpers/srp-client.ts'
 
 const POOL_NAME = POOL_ID.split('_')[1] ?? ''
 const WRONG = { __type: 'NotAuthorizedException', message: 'Incorrect username or password.' }
@@ -74,7 +72,7 @@ const refresh = (url: string, token: string | undefined, fields: object = {}): P
 const refreshWithRotation = (url: string, token: string | undefined, fields: object = {}): Promise<EmulatorResponse> =>
   call(url, 'GetTokensFromRefreshToken', { ClientId: CLIENT_ID, RefreshToken: token, ...fields })
 
-t.test('a login by the library as shipped verifies, and its responses look like the service', async t => {
+t.test('a login by the library as shipped verifies, and its responses look like the service', async (t) => {
   const emulator = await startEmulator(t)
   const client = createSrpClient(POOL_NAME)
   const first = await start(emulator.url, client)
@@ -92,11 +90,11 @@ t.test('a login by the library as shipped verifies, and its responses look like 
   t.same(second.body['ChallengeParameters'], {})
 })
 
-t.test('the logins below compute with OpenSSL', async t => {
+t.test('the logins below compute with OpenSSL', async (t) => {
   t.ok(computeFast())
 })
 
-t.test('the tokens carry the claims of Cognito, and only the emulator\'s own verify', async t => {
+t.test('the tokens carry the claims of Cognito, and only the emulator\'s own verify', async (t) => {
   const emulator = await startEmulator(t)
   const tokens = tokensOf(await logIn(emulator.url))
   const access = emulator.verify(tokens.AccessToken) ?? {}
@@ -137,7 +135,7 @@ t.test('the tokens carry the claims of Cognito, and only the emulator\'s own ver
   for (const token of bad) t.equal(emulator.verify(token), undefined)
 })
 
-t.test('a token that has expired no longer verifies', async t => {
+t.test('a token that has expired no longer verifies', async (t) => {
   const emulator = await startEmulator(t, { client: { lifetimeSeconds: 300 } })
   const tokens = tokensOf(await logIn(emulator.url))
   t.equal(tokens.ExpiresIn, 300)
@@ -146,7 +144,7 @@ t.test('a token that has expired no longer verifies', async t => {
   t.equal(emulator.verify(tokens.AccessToken), undefined)
 })
 
-t.test('a wrong password is refused with 400, the type in the body and the header with its colon', async t => {
+t.test('a wrong password is refused with 400, the type in the body and the header with its colon', async (t) => {
   const emulator = await startEmulator(t)
   const response = await logIn(emulator.url, 'wrong')
   t.equal(response.status, 400)
@@ -155,7 +153,7 @@ t.test('a wrong password is refused with 400, the type in the body and the heade
   t.ok(response.headers.get('date'))
 })
 
-t.test('a secret block serves once, for its user and its client, for three minutes', async t => {
+t.test('a secret block serves once, for its user and its client, for three minutes', async (t) => {
   let now = Date.now()
   const users = [USER, { username: 'bob', password: USER.password }]
   const signer = await createTokenSigner()
@@ -190,7 +188,7 @@ t.test('a secret block serves once, for its user and its client, for three minut
   t.same((await respond(url, client.respond(made, USER.password, formatTimestamp(now, undefined)))).body, WRONG, 'made up')
 })
 
-t.test('TIMESTAMP must be in the one form, and within five minutes', async t => {
+t.test('TIMESTAMP must be in the one form, and within five minutes', async (t) => {
   const emulator = await startEmulator(t, { now: () => Date.UTC(2026, 0, 3, 7, 8, 9) })
   const client = createSrpClient(POOL_NAME)
   const attempt = async (timestamp: string): Promise<EmulatorResponse> =>
@@ -218,14 +216,14 @@ t.test('TIMESTAMP must be in the one form, and within five minutes', async t => 
   }
 })
 
-t.test('an A that is 0 modulo N, too long, or no number is refused', async t => {
+t.test('an A that is 0 modulo N, too long, or no number is refused', async (t) => {
   const emulator = await startEmulator(t)
   for (const A of ['0', '0'.repeat(768), groupModulus(), 'f'.repeat(769), 'a'.repeat(30_000), 'xyz', '-1']) {
     t.match((await start(emulator.url, { ...createSrpClient(POOL_NAME), A })).body, { __type: 'InvalidParameterException' })
   }
 })
 
-t.test('an unknown user gets a made-up challenge, or is told apart where the client says so', async t => {
+t.test('an unknown user gets a made-up challenge, or is told apart where the client says so', async (t) => {
   const hidden = await startEmulator(t)
   const client = createSrpClient(POOL_NAME)
   const first = await start(hidden.url, client, { USERNAME: 'nobody' })
@@ -235,7 +233,7 @@ t.test('an unknown user gets a made-up challenge, or is told apart where the cli
   t.match((await start(legacy.url, client, { USERNAME: 'nobody' })).body, { __type: 'UserNotFoundException' })
 })
 
-t.test('users that may not log in are told why, once their password is right', async t => {
+t.test('users that may not log in are told why, once their password is right', async (t) => {
   const states = [
     ['disabled', 'NotAuthorizedException'],
     ['unconfirmed', 'UserNotConfirmedException'],
@@ -248,7 +246,7 @@ t.test('users that may not log in are told why, once their password is right', a
   }
 })
 
-t.test('the plain password flow works, and knows a wrong password', async t => {
+t.test('the plain password flow works, and knows a wrong password', async (t) => {
   const emulator = await startEmulator(t)
   const attempt = (parameters: object): Promise<EmulatorResponse> =>
     call(emulator.url, 'InitiateAuth', { AuthFlow: 'USER_PASSWORD_AUTH', ClientId: CLIENT_ID, AuthParameters: parameters })
@@ -261,7 +259,7 @@ t.test('the plain password flow works, and knows a wrong password', async t => {
   t.throws(() => { emulator.setPassword(POOL_ID, 'nobody', 'new') }, TypeError)
 })
 
-t.test('a refresh keeps auth_time and origin_jti, and gives no new refresh token', async t => {
+t.test('a refresh keeps auth_time and origin_jti, and gives no new refresh token', async (t) => {
   let now = Date.now()
   const emulator = await startEmulator(t, { now: () => now })
   const first = tokensOf(await logIn(emulator.url))
@@ -277,7 +275,7 @@ t.test('a refresh keeps auth_time and origin_jti, and gives no new refresh token
   }
 })
 
-t.test('a refresh token that is unknown, of another client, revoked or expired is refused in the service\'s words', async t => {
+t.test('a refresh token that is unknown, of another client, revoked or expired is refused in the service\'s words', async (t) => {
   let now = Date.now()
   const signer = await createTokenSigner()
   const emulator = await startCognitoEmulator({
@@ -301,7 +299,7 @@ async function logInAt (url: string, now: number): Promise<EmulatorResponse> {
   return await respond(url, client.respond(challengeOf(await start(url, client)), USER.password, formatTimestamp(now, undefined)))
 }
 
-t.test('with rotation every refresh gives a new token, and the old one works for the grace period only', async t => {
+t.test('with rotation every refresh gives a new token, and the old one works for the grace period only', async (t) => {
   for (const graceMs of [0, 10_000]) {
     let now = Date.now()
     const emulator = await startEmulator(t, { client: { rotation: { graceMs } }, now: () => now })
@@ -317,7 +315,7 @@ t.test('with rotation every refresh gives a new token, and the old one works for
   }
 })
 
-t.test('a client with a secret wants its hash in both steps and the secret in the refresh', async t => {
+t.test('a client with a secret wants its hash in both steps and the secret in the refresh', async (t) => {
   const secret = 'client secret'
   const emulator = await startEmulator(t, { client: { secret }, users: [{ ...USER, aliases: ['alice@example.com'] }] })
   const hash = (name: string): string => createHmac('sha256', secret).update(name + CLIENT_ID).digest('base64')
@@ -341,7 +339,7 @@ t.test('a client with a secret wants its hash in both steps and the secret in th
   t.equal((await refresh(emulator.url, tokens.RefreshToken, { SECRET_HASH: hash('alice') })).status, 200)
 })
 
-t.test('a pool that tracks devices gives one, and refreshes only for it once it is confirmed', async t => {
+t.test('a pool that tracks devices gives one, and refreshes only for it once it is confirmed', async (t) => {
   const emulator = await startEmulator(t, { deviceTracking: true })
   const tokens = tokensOf(await logIn(emulator.url))
   const { DeviceKey: key } = tokens.NewDeviceMetadata ?? { DeviceKey: '' }
@@ -366,9 +364,9 @@ t.test('a pool that tracks devices gives one, and refreshes only for it once it 
   t.match(emulator.record.at(-1), { deviceKey: key, outcome: 'ok' })
 })
 
-t.test('the record tells what happened, and never a password or a token', async t => {
+t.test('the record tells what happened, and never a password or a token', async (t) => {
   const events: EmulatorCall[] = []
-  const emulator = await startEmulator(t, { onEvent: event => { events.push(event) } })
+  const emulator = await startEmulator(t, { onEvent: (event) => { events.push(event) } })
   const tokens = tokensOf(await logIn(emulator.url))
   await refresh(emulator.url, tokens.RefreshToken)
   await logIn(emulator.url, 'wrong')
@@ -396,7 +394,7 @@ t.test('the record tells what happened, and never a password or a token', async 
   for (const secret of [USER.password, tokens.AccessToken, tokens.RefreshToken ?? '']) t.notOk(text.includes(secret))
 })
 
-t.test('faults hit the calls they are for, as often as they say, and can be cleared', async t => {
+t.test('faults hit the calls they are for, as often as they say, and can be cleared', async (t) => {
   const emulator = await startEmulator(t)
   emulator.faults.add({ type: 'throttled', times: 2 })
   emulator.faults.add({ type: 'lockout', operation: 'RespondToAuthChallenge' })
@@ -411,7 +409,7 @@ t.test('faults hit the calls they are for, as often as they say, and can be clea
   t.equal((await logIn(emulator.url)).status, 200)
 })
 
-t.test('faults that spoil a response spoil it as they say', async t => {
+t.test('faults that spoil a response spoil it as they say', async (t) => {
   const emulator = await startEmulator(t)
   const { url, faults } = emulator
   faults.add({ type: 'challenge', name: 'SMS_MFA' })
@@ -443,7 +441,7 @@ t.test('faults that spoil a response spoil it as they say', async t => {
   }
 })
 
-t.test('a connection that is dropped ends without a response, once', async t => {
+t.test('a connection that is dropped ends without a response, once', async (t) => {
   const emulator = await startEmulator(t)
   emulator.faults.add({ type: 'drop' })
   await t.rejects(start(emulator.url, createSrpClient(POOL_NAME)))
@@ -451,18 +449,18 @@ t.test('a connection that is dropped ends without a response, once', async t => 
   t.ok(await start(emulator.url, createSrpClient(POOL_NAME)))
 })
 
-t.test('a caller that waits for ever is let go when the emulator closes', async t => {
+t.test('a caller that waits for ever is let go when the emulator closes', async (t) => {
   const emulator = await startEmulator(t)
   emulator.faults.add({ type: 'hang' })
   emulator.faults.add({ type: 'slow', ms: 3_600_000 })
   const waiting = [start(emulator.url, createSrpClient(POOL_NAME)), start(emulator.url, createSrpClient(POOL_NAME))]
   const ended = Promise.allSettled(waiting)
-  while (emulator.record.length < 2) await new Promise(resolve => { setImmediate(resolve) })
+  while (emulator.record.length < 2) await new Promise((resolve) => { setImmediate(resolve) })
   await emulator.close()
   t.same((await ended).map(({ status }) => status), ['rejected', 'rejected'])
 })
 
-t.test('requests that are no calls are refused, and large ones are not read to their end', async t => {
+t.test('requests that are no calls are refused, and large ones are not read to their end', async (t) => {
   const emulator = await startEmulator(t)
   t.match((await call(emulator.url, 'DeleteUser', {})).body, { __type: 'UnknownOperationException' })
   t.match((await call(emulator.url, 'InitiateAuth', [] as unknown as object)).body, { __type: 'SerializationException' })

@@ -51,16 +51,16 @@ async function get (daemon: Daemon, path: string): Promise<PlainResponse> {
   return await call((await daemon.line('listening'))['address'] as string, path)
 }
 
-t.test('two credentials that differ in one further field keep two tokens, on the disk too', async t => {
+t.test('two credentials that differ in one further field keep two tokens, on the disk too', async (t) => {
   const { provider, api, folder, start } = await startHouse(t)
-  provider.reply = socket => { socket.write(issued({ access_token: `token-of-${provider.calls.at(-1)?.form.get('organization')}` })) }
+  provider.reply = (socket) => { socket.write(issued({ access_token: `token-of-${provider.calls.at(-1)?.form.get('organization')}` })) }
   const credentials = { one: { extra: { organization: 'one' } }, two: { extra: { organization: 'two' } } }
   const cache = { tokenCache: { directory: 'tokens', key: randomBytes(32).toString('hex') } }
   const first = start(credentials, cache)
   await first.line('ready')
   first.kill('SIGTERM')
   t.equal(await first.exit, 0)
-  t.equal(readdirSync(join(folder, 'tokens')).filter(name => name.endsWith('.token')).length, 2)
+  t.equal(readdirSync(join(folder, 'tokens')).filter((name) => name.endsWith('.token')).length, 2)
 
   provider.reply = respond(503, '')
   const second = start(credentials, cache)
@@ -71,14 +71,14 @@ t.test('two credentials that differ in one further field keep two tokens, on the
   t.equal(provider.calls.length, 2, 'nobody logged in again')
 })
 
-t.test('answers as Shopify and Apigee give them, and one of another type', async t => {
+t.test('answers as Shopify and Apigee give them, and one of another type', async (t) => {
   const { provider, api, start } = await startHouse(t)
   const replies = {
     shopify: respond(200, { access_token: 'shpat_1', scope: 'write_orders', expires_in: 86399 }),
     apigee: respond(200, { access_token: 'apigee_1', token_type: 'BearerToken', expires_in: '1799', issued_at: '1700000000000' }),
     mac: issued({ access_token: 'mac_1', token_type: 'mac' })
   }
-  provider.reply = socket => { socket.write(replies[(provider.calls.at(-1)?.form.get('who') ?? 'mac') as keyof typeof replies]) }
+  provider.reply = (socket) => { socket.write(replies[(provider.calls.at(-1)?.form.get('who') ?? 'mac') as keyof typeof replies]) }
   const daemon = start({
     shopify: { extra: { who: 'shopify' } },
     apigee: { extra: { who: 'apigee' } },
@@ -99,6 +99,6 @@ t.test('answers as Shopify and Apigee give them, and one of another type', async
     t.equal(api.seen.at(-1)?.headers.authorization, `Bearer ${token}`)
   }
   t.equal((await get(daemon, '/mac')).status, 503)
-  const form = provider.calls.map(call => call.form).find(form => form.has('resource'))
+  const form = provider.calls.map((call) => call.form).find((form) => form.has('resource'))
   t.same([form?.getAll('scope'), form?.getAll('audience'), form?.getAll('resource')], [['a b'], ['x', 'y'], ['urn:x', 'urn:y']])
 })

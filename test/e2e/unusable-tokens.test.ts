@@ -41,7 +41,7 @@ function cognito (endpoint: string, tokenUse: string): object {
   }
 }
 
-t.test('a token that no header can carry is a failure like any other, whoever gave it', async t => {
+t.test('a token that no header can carry is a failure like any other, whoever gave it', async (t) => {
   const api = await startApi()
   t.teardown(() => api.close())
   const cases = Object.entries(KINDS).flatMap(([kind, { give, credential }]) =>

@@ -175,7 +175,12 @@ function responseFailure (
   return undefined
 }
 
-function failureOf (exchange: UpstreamExchange, upstreams: readonly RecordingUpstream[], index: number, method: string): string | undefined {
+function failureOf (
+  exchange: UpstreamExchange,
+  upstreams: readonly RecordingUpstream[],
+  index: number,
+  method: string
+): string | undefined {
   const { target, fields, all } = exchange
   const [path = '', ...rest] = target.split('?')
   const route = ROUTES.find(({ base }) => path === base || path.startsWith(`${base}/`))

@@ -21,7 +21,7 @@ export interface RecordingApi {
 
 /** Starts an upstream on a free loopback port; it answers 200 `{}` unless told otherwise. */
 export async function startApi (
-  respond: (request: SeenRequest) => { status: number; body: string } = () => ({ status: 200, body: '{}' })
+  respond: (request: SeenRequest) => { status: number, body: string } = () => ({ status: 200, body: '{}' })
 ): Promise<RecordingApi> {
   const seen: SeenRequest[] = []
   const server = createServer((message, response) => {

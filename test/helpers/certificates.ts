@@ -1,5 +1,4 @@
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto'
 import { isIPv4 } from 'node:net'
 
 /** A certificate with its private key, in PEM. */
@@ -26,7 +25,7 @@ export function createAuthority (commonName = 'Test Authority'): Authority {
   const cert = certificate({ subject, issuer: subject, publicKey: pair.publicKey, signer: pair.privateKey, extensions: [CA_ONLY] })
   return {
     ...pem(cert, pair.privateKey),
-    issue: options => {
+    issue: (options) => {
       const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
       return pem(
         certificate({

@@ -74,11 +74,11 @@ export function createAgingClock (): Clock & { readonly age: (ms: number) => voi
     monotonic: () => clock.monotonic() + aheadMs,
     wall: () => clock.wall() + aheadMs,
     setTimer: clock.setTimer,
-    age: ms => { aheadMs += ms }
+    age: (ms) => { aheadMs += ms }
   }
 }
 
 /** Lets every promise that can settle do so: an immediate runs after the whole microtask queue. */
 export function settle (): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve))
+  return new Promise((resolve) => setImmediate(resolve))
 }

@@ -15,7 +15,7 @@ const QUIET: Signals = { ended: new Promise(() => {}), first: () => undefined, o
 export async function interpretCommand (
   args: readonly string[],
   options: HereOptions = {}
-): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
+): Promise<{ readonly status: number, readonly stdout: string, readonly stderr: string }> {
   const transcript = createTranscript()
   const status = await interpret(args, surroundingsOf(transcript, QUIET, options))
   return { status, stdout: transcript.reader.stdout(), stderr: transcript.reader.stderr() }

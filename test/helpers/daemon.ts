@@ -132,7 +132,7 @@ export function createTranscript (): Transcript {
 export async function runCommand (
   args: readonly string[],
   options: DaemonOptions = {}
-): Promise<{ readonly status: number | NodeJS.Signals; readonly stdout: string; readonly stderr: string }> {
+): Promise<{ readonly status: number | NodeJS.Signals, readonly stdout: string, readonly stderr: string }> {
   const daemon = startDaemon(args, options)
   const status = await daemon.exit
   return { status, stdout: daemon.stdout(), stderr: daemon.stderr() }

@@ -1,13 +1,10 @@
-import { connect, createServer as createTcpServer } from 'node:net'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import { connect, createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import type { Test } from 'tap'
 import { Secret } from '#src/secret.ts'
-import { createOAuth2Source } from '#src/token/oauth2/source.ts'
-import { TokenError } from '#src/token/token.ts'
-import type { OAuth2Credential, OAuth2Options } from '#src/token/oauth2/source.ts'
+import { createOAuth2Source, type OAuth2Credential, type OAuth2Options } from '#src/token/oauth2/source.ts'
+import { TokenError, type TokenSource } from '#src/token/token.ts'
 import type { FetchEvent } from '#src/token/report.ts'
-import type { TokenSource } from '#src/token/token.ts'
 import type { Certificate } from './certificates.ts'
 
 /** A signal that never aborts. */
@@ -54,9 +51,9 @@ export function issued (fields: Readonly<Record<string, unknown>> = {}, headers:
 export async function startScriptedServer (t: Test, reply: Reply = issued(), certificate?: Certificate): Promise<ScriptedServer> {
   const waiting = createCounter()
   const onSocket = (socket: Socket): void => {
-    const closed = new Promise<void>(resolve => { socket.once('close', () => { resolve() }) })
+    const closed = new Promise<void>((resolve) => { socket.once('close', () => { resolve() }) })
     let bytes = Buffer.alloc(0)
-    socket.on('error', () => {}).on('data', chunk => {
+    socket.on('error', () => {}).on('data', (chunk) => {
       bytes = Buffer.concat([bytes, chunk])
       const call = parseCall(bytes, closed)
       if (call === undefined) return
@@ -88,7 +85,7 @@ export async function startConnectProxy (
   t: Test,
   port: number,
   status = 200
-): Promise<{ readonly url: string; readonly targets: string[] }> {
+): Promise<{ readonly url: string, readonly targets: string[] }> {
   const targets: string[] = []
   const server = createTcpServer((socket) => {
     socket
@@ -138,12 +135,12 @@ export async function failureOf (call: Promise<unknown>): Promise<TokenError> {
 export function readBasic (header: string | undefined): string[] {
   const pair = Buffer.from(String(header).slice('Basic '.length), 'base64').toString('ascii')
   const colon = pair.indexOf(':')
-  return [pair.slice(0, colon), pair.slice(colon + 1)].map(part => decodeURIComponent(part.replaceAll('+', ' ')))
+  return [pair.slice(0, colon), pair.slice(colon + 1)].map((part) => decodeURIComponent(part.replaceAll('+', ' ')))
 }
 
 /** A JWT with those claims that nobody signed: its reader looks at the lifetime only. */
 export function createUnsignedJwt (claims: object): string {
-  return [{ alg: 'none' }, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.') + '.c2lnbmF0dXJl'
+  return [{ alg: 'none' }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.') + '.c2lnbmF0dXJl'
 }
 
 /** Hears of a refresher's fetches, and lets a test wait for them. */
@@ -171,10 +168,10 @@ export async function listen (t: Test, server: Server): Promise<number> {
     sockets.add(socket)
     socket.on('error', () => {})
   })
-  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
   t.teardown(async () => {
     for (const socket of sockets) socket.destroy()
-    await new Promise<void>(resolve => { server.close(() => { resolve() }) })
+    await new Promise<void>((resolve) => { server.close(() => { resolve() }) })
   })
   return (server.address() as AddressInfo).port
 }
@@ -183,7 +180,7 @@ function parseCall (bytes: Buffer, closed: Promise<void>): TokenCall | undefined
   const raw = bytes.toString('latin1')
   const end = raw.indexOf('\r\n\r\n')
   const [requestLine = '', ...lines] = raw.slice(0, end).split('\r\n')
-  const headers = new Map(lines.map(line => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
+  const headers = new Map(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
   const body = raw.slice(end + 4)
   if (end === -1 || body.length < Number(headers.get('content-length') ?? 0)) return undefined
   return { raw, requestLine, headers, body, form: new URLSearchParams(body), closed }
@@ -201,7 +198,7 @@ function createCounter (): { readonly increment: () => void, readonly reached: (
         waiter.resolve()
       }
     },
-    reached: wanted => new Promise(resolve => {
+    reached: (wanted) => new Promise((resolve) => {
       if (count >= wanted) return resolve()
       waiting.add({ count: wanted, resolve })
     })

@@ -29,7 +29,7 @@ export function loadOis (
   folder: string,
   apiSpecifications: object,
   credentials: readonly OisCredential[]
-): { readonly routes: readonly RouteConfig[]; readonly problems: readonly Problem[] } {
+): { readonly routes: readonly RouteConfig[], readonly problems: readonly Problem[] } {
   const title = 'Test API'
   const file = join(folder, 'countersign.json')
   writeFileSync(

@@ -127,7 +127,7 @@ export class RawClient {
   }
 
   /** Reads the next head alone, a 1xx one too. */
-  async head (): Promise<{ readonly startLine: string; readonly fields: readonly Field[] }> {
+  async head (): Promise<{ readonly startLine: string, readonly fields: readonly Field[] }> {
     await this.until((bytes) => headEnd(bytes) !== -1)
     return readHead(this.#take(headEnd(this.#received)).toString('latin1'))
   }

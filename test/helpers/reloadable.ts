@@ -23,7 +23,7 @@ export interface Reloadable {
 
 export interface Status {
   readonly ready: boolean
-  readonly reload: { readonly at: string; readonly outcome: string } | null
+  readonly reload: { readonly at: string, readonly outcome: string } | null
   readonly credentials: ReadonlyArray<{
     readonly name: string
     readonly state: string
@@ -32,7 +32,7 @@ export interface Status {
     readonly failures: number
     readonly lastError: { readonly code: string } | null
   }>
-  readonly routes: ReadonlyArray<{ readonly prefix: string | null; readonly listen: string }>
+  readonly routes: ReadonlyArray<{ readonly prefix: string | null, readonly listen: string }>
 }
 
 export const ANY_PORT = { listen: '127.0.0.1:0', admin: '127.0.0.1:0' }
@@ -57,7 +57,7 @@ export async function startReloadable (
     daemon.kill('SIGKILL')
     await daemon.exit
   })
-  const { address, admin } = (await daemon.line('listening')) as { address: string; admin: string } // the contract's fields
+  const { address, admin } = (await daemon.line('listening')) as { address: string, admin: string } // the contract's fields
   const count = (message: string): number => daemon.lines().filter(({ msg }) => msg === message).length
   const reloaded: Reloadable['reloaded'] = async (change) => {
     const before = count('configuration reloaded')

@@ -1,8 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { formatTimestamp } from '#src/token/cognito/token.ts'
-import { replaceModPow } from '#src/token/cognito/mod-pow.ts'
-import type { BigIntegerClass, BigIntegerLike } from '#src/token/cognito/mod-pow.ts'
+import { replaceModPow, type BigIntegerClass, type BigIntegerLike } from '#src/token/cognito/mod-pow.ts'
 
 /** The parameters of a PASSWORD_VERIFIER challenge. */
 export interface ChallengeParameters {

@@ -1,10 +1,9 @@
 import { TokenRefresher } from '#src/token/refresher.ts'
 import { Secret } from '#src/secret.ts'
-import { TokenError } from '#src/token/token.ts'
+import { TokenError, type FailureClass, type Grant, type Renewal, type TokenSource } from '#src/token/token.ts'
 import { FakeClock } from './clock.ts'
 import type { TokenCache } from '#src/token/cache/cache.ts'
 import type { FetchEvent, TokenLog } from '#src/token/report.ts'
-import type { FailureClass, Grant, Renewal, TokenSource } from '#src/token/token.ts'
 
 type ScriptedResponse = Grant | Error | (() => Promise<Grant>)
 
@@ -88,9 +87,9 @@ export function createLateResponse (): {
 
 /** A log that remembers its lines. */
 export function createTestLog (): TokenLog & {
-  readonly lines: Array<{ readonly level: string; readonly fields: object; readonly sentence: string }>
+  readonly lines: Array<{ readonly level: string, readonly fields: object, readonly sentence: string }>
 } {
-  const lines: Array<{ level: string; fields: object; sentence: string }> = []
+  const lines: Array<{ level: string, fields: object, sentence: string }> = []
   const write =
     (level: string) =>
       (fields: object, sentence: string): void => {
@@ -101,7 +100,7 @@ export function createTestLog (): TokenLog & {
 
 /** A refresher with everything around it fake but its own modules; `random` is 0 unless told. */
 export function createScene (
-  options: { lifetimeMs?: number; random?: () => number; onFetch?: (event: FetchEvent) => void; cache?: TokenCache; clock?: FakeClock } = {}
+  options: { lifetimeMs?: number, random?: () => number, onFetch?: (event: FetchEvent) => void, cache?: TokenCache, clock?: FakeClock } = {}
 ) {
   const clock = options.clock ?? new FakeClock()
   const source = new FakeSource(clock, options.lifetimeMs)

@@ -1,5 +1,4 @@
-import type { EventEmitter } from 'node:events'
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import { createRequire } from 'node:module'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'

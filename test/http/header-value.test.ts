@@ -1,7 +1,7 @@
 import t from 'tap'
 import { problemOfHeaderValue, LONGEST_HEADER_VALUE, SENDABLE_TOKEN } from '#src/http/header-value.ts'
 
-t.test('what no header carries is told, each in its words; the rest is carried', async t => {
+t.test('what no header carries is told, each in its words; the rest is carried', async (t) => {
   for (const [text, problem] of [
     ['a\r\nb', /line break or NUL/],
     ['a\nb', /line break or NUL/],
@@ -16,7 +16,7 @@ t.test('what no header carries is told, each in its words; the rest is carried',
   for (const text of ['', 'a', 'a b', 'a\tb', 'caf\u00e9', 'x'.repeat(LONGEST_HEADER_VALUE)]) t.equal(problemOfHeaderValue(text), undefined)
 })
 
-t.test('a token that may be sent is one that every header carries', async t => {
+t.test('a token that may be sent is one that every header carries', async (t) => {
   for (let code = 0; code < 0x3000; code++) {
     const text = `a${String.fromCharCode(code)}b`
     t.equal(SENDABLE_TOKEN.test(text), code > 0x20 && code < 0x7f, code.toString(16))

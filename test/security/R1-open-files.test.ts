@@ -84,7 +84,7 @@ t.test('without a single descriptor left nothing crashes or spins, and it recove
 
 async function start (
   t: Test
-): Promise<{ readonly daemon: Daemon; readonly upstream: RecordingUpstream; readonly port: number; readonly adminPort: number }> {
+): Promise<{ readonly daemon: Daemon, readonly upstream: RecordingUpstream, readonly port: number, readonly adminPort: number }> {
   const upstream = await startUpstream(t)
   const folder = temporaryFolder(t)
   const file = join(folder, 'countersign.jsonc')

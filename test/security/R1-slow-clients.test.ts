@@ -138,7 +138,10 @@ t.test('a client that never reads its response is cut off, with its connection u
   for (const client of [never, slow]) client.destroy()
 })
 
-async function pair (t: Test, options: Partial<ProxyOptions>): Promise<{ readonly proxy: TestProxy; readonly upstream: RecordingUpstream }> {
+async function pair (
+  t: Test,
+  options: Partial<ProxyOptions>
+): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
   const upstream = await startUpstream(t)
   const routes = (options.routes ?? [{ upstream: '', bindings: [BEARER] }]).map((route) => ({ ...route, upstream: upstream.origin }))
   return { upstream, proxy: await startProxy(t, { ...options, routes }) }

@@ -195,7 +195,10 @@ t.test('what an upstream hides in headers and trailers does not change the clien
   client.destroy()
 })
 
-async function pair (t: Test, route: Partial<TestRoute> = {}): Promise<{ readonly proxy: TestProxy; readonly upstream: RecordingUpstream }> {
+async function pair (
+  t: Test,
+  route: Partial<TestRoute> = {}
+): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
   const upstream = await startUpstream(t)
   return { upstream, proxy: await startProxy(t, { routes: [{ bindings: [BEARER], ...route, upstream: upstream.origin }] }) }
 }

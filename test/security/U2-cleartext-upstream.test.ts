@@ -44,7 +44,7 @@ t.test('loopback is let through, and so is what is said to be wanted', async (t)
 async function check (
   t: Test,
   routes: ReadonlyArray<Readonly<Record<string, unknown>>>
-): Promise<{ readonly status: number | NodeJS.Signals; readonly stderr: string }> {
+): Promise<{ readonly status: number | NodeJS.Signals, readonly stderr: string }> {
   const folder = temporaryFolder(t)
   writeFileSync(
     join(folder, 'c.jsonc'),

@@ -297,7 +297,7 @@ async function pair (
   respond: ScriptedResponse,
   route: Partial<TestRoute> = {},
   credentials: Parameters<typeof startProxy>[1]['credentials'] = CREDENTIALS
-): Promise<{ readonly proxy: TestProxy; readonly upstream: RecordingUpstream }> {
+): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
   const upstream = await startUpstream(t, { respond })
   const proxy = await startProxy(t, {
     routes: [{ upstream: upstream.origin, bindings: [BEARER], scrub: true, ...route }],

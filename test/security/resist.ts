@@ -115,7 +115,7 @@ async function spawnProxy (t: Test): Promise<Subject> {
     daemon.kill('SIGKILL')
     await daemon.exit
   })
-  const line = (await daemon.line('listening')) as { address: string; admin: string; routes: Array<{ address: string }> } // contract section 1
+  const line = (await daemon.line('listening')) as { address: string, admin: string, routes: Array<{ address: string }> } // contract section 1
   const config = load(t, text)
   // What is not in the list of credentials is the key of the OIS.
   const credentials = new Map([

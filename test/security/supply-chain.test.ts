@@ -115,7 +115,7 @@ t.test('the bill of materials is made of the lockfile alone', async (t) => {
   const text = execFileSync('npm', ['run', '--silent', 'sbom'], { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
   const { bomFormat, components } = JSON.parse(text) as {
     readonly bomFormat: string
-    readonly components: ReadonlyArray<{ readonly name: string; readonly version: string }>
+    readonly components: ReadonlyArray<{ readonly name: string, readonly version: string }>
   }
   t.equal(bomFormat, 'CycloneDX')
   const listed = new Set(components.map(({ name, version }) => `${name}@${version}`))

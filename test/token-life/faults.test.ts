@@ -2,8 +2,7 @@
  * Every fault of an identity provider, of either kind, in every state of a credential, with and without traffic: what the
  * provider was asked, what the upstream saw, what clients got. Threats T1 to T4, T6 and T10.
  */
-import t from 'tap'
-import type { Test } from 'tap'
+import t, { type Test } from 'tap'
 import { startWorker } from '../helpers/cognito.ts'
 import { FAULTS } from './provider.ts'
 import { createScene, MINUTE, REFRESH_AT, SPENT_AT, type Scene } from './scene.ts'
@@ -20,10 +19,10 @@ for (const kind of ['cognito', 'oauth2'] as const) {
       fault.class === 'transient' ? { status: 503, code: 'CS_TOKEN_UNAVAILABLE' } : { status: 502, code: 'CS_CREDENTIAL_REJECTED' }
     const recoveryMs = fault.class === 'transient' ? 61_000 : 15 * MINUTE
 
-    t.test(`${kind}: ${name}`, async t => {
+    t.test(`${kind}: ${name}`, async (t) => {
       const asked = { starting: new Set<number>(), running: new Set<number>() }
       for (const traffic of TRAFFIC) {
-        await t.test(`starting, ${traffic}`, async t => {
+        await t.test(`starting, ${traffic}`, async (t) => {
           const scene = await createScene(t, kind, worker)
           scene.suffer(fault)
           scene.start()
@@ -39,7 +38,7 @@ for (const kind of ['cognito', 'oauth2'] as const) {
           await recovers(t, scene, recoveryMs)
         })
 
-        await t.test(`fresh, stale, expired, ${traffic}`, async t => {
+        await t.test(`fresh, stale, expired, ${traffic}`, async (t) => {
           const scene = await createScene(t, kind, worker)
           scene.start()
           await scene.idle()
@@ -67,7 +66,7 @@ for (const kind of ['cognito', 'oauth2'] as const) {
           isBounded(t, scene, SPENT_AT - REFRESH_AT)
           asked.running.add(scene.provider.calls().length)
           await recovers(t, scene, recoveryMs)
-          t.equal(scene.sent().filter(token => token === scene.sent().at(-1)).length, 1, 'a token that the upstream had not seen')
+          t.equal(scene.sent().filter((token) => token === scene.sent().at(-1)).length, 1, 'a token that the upstream had not seen')
         })
       }
       t.same([asked.starting.size, asked.running.size], [1, 1], 'the provider was asked as often with traffic as without')
@@ -76,7 +75,7 @@ for (const kind of ['cognito', 'oauth2'] as const) {
 }
 
 for (const traffic of TRAFFIC) {
-  t.test(`cognito: a refresh token that is revoked costs a login and nothing else, ${traffic}`, async t => {
+  t.test(`cognito: a refresh token that is revoked costs a login and nothing else, ${traffic}`, async (t) => {
     const scene = await createScene(t, 'cognito', worker)
     scene.start()
     await scene.idle()
@@ -87,7 +86,7 @@ for (const traffic of TRAFFIC) {
     t.same(scene.events.map(({ kind, outcome }) => `${kind} ${outcome}`), ['login ok', 'refresh rejected', 'login ok'])
   })
 
-  t.test(`cognito: a lockout is waited out for 15 minutes at a time, ${traffic}`, async t => {
+  t.test(`cognito: a lockout is waited out for 15 minutes at a time, ${traffic}`, async (t) => {
     const scene = await createScene(t, 'cognito', worker)
     scene.suffer({ cognito: { type: 'lockout' } })
     scene.start()
@@ -103,7 +102,7 @@ for (const traffic of TRAFFIC) {
 }
 
 for (const kind of ['cognito', 'oauth2'] as const) {
-  t.test(`${kind}: a wrong secret is tried five times in the first hour, and four times in each further one`, async t => {
+  t.test(`${kind}: a wrong secret is tried five times in the first hour, and four times in each further one`, async (t) => {
     const scene = await createScene(t, kind, worker)
     const wrong = FAULTS['a wrong secret, or throttling in disguise']
     if (wrong === undefined) throw new Error('the table has this fault')

@@ -2,8 +2,7 @@ import type { Socket } from 'node:net'
 import type { Test } from 'tap'
 import type { Fault as CognitoFault } from '#src/demo/cognito-faults.ts'
 import type { TokenSource } from '#src/token/token.ts'
-import type { startWorker } from '../helpers/cognito.ts'
-import { sourceFor as cognitoSourceFor, startEmulator } from '../helpers/cognito.ts'
+import { type startWorker, sourceFor as cognitoSourceFor, startEmulator } from '../helpers/cognito.ts'
 import { respond, issued, sourceFor as oauth2SourceFor, startScriptedServer, type Reply } from '../helpers/oauth2.ts'
 
 export type Kind = 'cognito' | 'oauth2'
@@ -38,7 +37,7 @@ async function startCognito (t: Test, worker: ReturnType<typeof startWorker>): P
   return {
     source: { login, refresh },
     calls: () => emulator.record.map(({ flow = '' }) => flow),
-    called: count => new Promise(resolve => {
+    called: (count) => new Promise((resolve) => {
       const look = (): void => {
         if (emulator.record.length < count) return
         waiting.delete(look)

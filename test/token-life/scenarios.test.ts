@@ -2,8 +2,7 @@
  * What happened to others, one by one: the table "Token life" of the threats (T1 to T14) and the issues of peers, each with
  * both kinds of provider where both can have it. T8 is in test/proxy/replay.test.ts.
  */
-import t from 'tap'
-import type { Test } from 'tap'
+import t, { type Test } from 'tap'
 import { startWorker } from '../helpers/cognito.ts'
 import { settle } from '../helpers/clock.ts'
 import { FAULTS, type Kind } from './provider.ts'
@@ -211,12 +210,12 @@ const scenarios: Readonly<Record<string, Scenario>> = {
 
 for (const kind of ['cognito', 'oauth2'] as const) {
   for (const [name, run] of Object.entries(scenarios)) {
-    t.test(`${kind}: ${name}`, async t => {
+    t.test(`${kind}: ${name}`, async (t) => {
       await run(t, await createScene(t, kind, worker), kind)
     })
   }
 
-  t.test(`${kind}: OpenZeppelin/defender-sdk: an upstream that refuses every token causes no loop`, async t => {
+  t.test(`${kind}: OpenZeppelin/defender-sdk: an upstream that refuses every token causes no loop`, async (t) => {
     const scene = await createScene(t, kind, worker, () => ({ status: 401, body: '{"message":"not for you"}' }))
     await begin(scene)
     await scene.pass(3_000)
@@ -241,7 +240,7 @@ for (const kind of ['cognito', 'oauth2'] as const) {
   })
 }
 
-t.test('cognito: T11, aws-amplify/amplify-js#13973: revoked refresh tokens cost one call and one login', async t => {
+t.test('cognito: T11, aws-amplify/amplify-js#13973: revoked refresh tokens cost one call and one login', async (t) => {
   const scene = await createScene(t, 'cognito', worker)
   await begin(scene)
   scene.suffer({ cognito: { type: 'dead-refresh-token' } })

@@ -7,7 +7,7 @@ function tokenAt (obtainedAt: number): Token {
   return { value: new Secret(`token-${obtainedAt}`), obtainedAt, lifetimeMs: 3_600_000 }
 }
 
-t.test('a token that was accepted is replaced at once, however often that happens', async t => {
+t.test('a token that was accepted is replaced at once, however often that happens', async (t) => {
   const { accept, refuse } = createAcceptance()
   for (let at = 0; at < 20; at++) {
     const token = tokenAt(at)
@@ -17,9 +17,9 @@ t.test('a token that was accepted is replaced at once, however often that happen
   }
 })
 
-t.test('tokens that were never accepted must be older with each in a row, and an accepted one ends the row', async t => {
+t.test('tokens that were never accepted must be older with each in a row, and an accepted one ends the row', async (t) => {
   const { accept, refuse } = createAcceptance()
-  const rejections = (from: number): number[] => [0, 1, 2, 3, 4, 5, 6].map(step => {
+  const rejections = (from: number): number[] => [0, 1, 2, 3, 4, 5, 6].map((step) => {
     const token = tokenAt(from + step)
     refuse('orders', token)
     return refuse('orders', token)
@@ -29,7 +29,7 @@ t.test('tokens that were never accepted must be older with each in a row, and an
   t.same(rejections(200).slice(0, 2), [2_000, 4_000])
 })
 
-t.test('late responses to an earlier token change nothing for the newer ones', async t => {
+t.test('late responses to an earlier token change nothing for the newer ones', async (t) => {
   const { accept, refuse } = createAcceptance()
   const [first, second, third] = [tokenAt(1), tokenAt(2), tokenAt(3)]
   accept('orders', second)
@@ -40,7 +40,7 @@ t.test('late responses to an earlier token change nothing for the newer ones', a
   t.equal(refuse('orders', third), 2_000, 'an earlier one that was refused late')
 })
 
-t.test('credentials, and upstreams, know nothing of each other', async t => {
+t.test('credentials, and upstreams, know nothing of each other', async (t) => {
   const [one, other] = [createAcceptance(), createAcceptance()]
   const token = tokenAt(1)
   one.accept('orders', token)

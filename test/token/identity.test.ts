@@ -78,23 +78,23 @@ function compare (t: Test, before: CredentialIdentity, now: CredentialIdentity, 
 for (const [type, table] of Object.entries(TABLES)) {
   const whole = { type, ...Object.fromEntries(Object.entries(table).map(([key, [one]]) => [key, one])) }
 
-  t.test(`${type}: the table has every field of the schema`, async t => {
+  t.test(`${type}: the table has every field of the schema`, async (t) => {
     t.same(['type', ...Object.keys(table)].sort(), Object.keys(CREDENTIAL_SHAPES[type as keyof typeof TABLES].shape).sort())
   })
 
-  t.test(`${type}: equal fields are one credential, whatever objects hold them and in whatever order`, async t => {
+  t.test(`${type}: equal fields are one credential, whatever objects hold them and in whatever order`, async (t) => {
     const turned = Object.fromEntries(Object.entries(whole).reverse())
     t.equal(compare(t, load(t, whole), load(t, turned), type), 'same')
   })
 
-  t.test(`${type}: a change of any one field makes another identity of it; of a secret, the same with another proof`, async t => {
+  t.test(`${type}: a change of any one field makes another identity of it; of a secret, the same with another proof`, async (t) => {
     const before = load(t, whole)
     for (const [key, [, other, identityChange]] of Object.entries(table)) {
       t.equal(compare(t, before, load(t, { ...whole, [key]: other }), key), identityChange, key)
     }
   })
 
-  t.test(`${type}: a field that is left out is another one than any that is written`, async t => {
+  t.test(`${type}: a field that is left out is another one than any that is written`, async (t) => {
     const before = load(t, whole)
     for (const [key, schema] of Object.entries(CREDENTIAL_SHAPES[type as keyof typeof TABLES].shape)) {
       if (!schema.safeParse(undefined).success) continue
@@ -108,7 +108,7 @@ for (const [type, table] of Object.entries(TABLES)) {
   })
 }
 
-t.test('a type is part of who it is, and a fixed secret is all that it is', async t => {
+t.test('a type is part of who it is, and a fixed secret is all that it is', async (t) => {
   const { apiKey, apiSecret } = { apiKey: 'key', apiSecret: 'secret' }
   const preset = { userPoolId: 'us-west-2_A', clientId: 'client', endpoint: 'https://a.example' }
   const relayer = load(t, { type: 'defender-relayer', apiKey, apiSecret, ...preset })
@@ -120,16 +120,18 @@ t.test('a type is part of who it is, and a fixed secret is all that it is', asyn
   t.equal(compare(t, fixed, relayer, 'static'), 'other')
 })
 
-t.test('CVE-2026-33496: no two credentials that differ anywhere are one, however their fields are cut', async t => {
+t.test('CVE-2026-33496: no two credentials that differ anywhere are one, however their fields are cut', async (t) => {
   const text = fc.oneof(fc.constantFrom('a', 'ab', 'b', 'bc', '', 'a.b', '0'), fc.string({ maxLength: 3 }))
   const credential = fc.record({
     clientId: text,
     scope: fc.option(text, { nil: undefined }),
     audience: fc.option(fc.array(text, { minLength: 1, maxLength: 3 }), { nil: undefined }),
-    extra: fc.array(fc.tuple(text, text), { maxLength: 3 }).map(pairs => new Map(pairs.map(([name, value]) => [name, new Secret(value)]))),
-    clientSecret: text.map(value => new Secret(value))
+    extra: fc
+      .array(fc.tuple(text, text), { maxLength: 3 })
+      .map((pairs) => new Map(pairs.map(([name, value]) => [name, new Secret(value)]))),
+    clientSecret: text.map((value) => new Secret(value))
   })
-  const spell = ({ extra, clientSecret, ...rest }: { extra: ReadonlyMap<string, Secret>; clientSecret: Secret }): string =>
+  const spell = ({ extra, clientSecret, ...rest }: { extra: ReadonlyMap<string, Secret>, clientSecret: Secret }): string =>
     JSON.stringify([
       Object.entries(rest)
         .filter(([, value]) => value !== undefined)

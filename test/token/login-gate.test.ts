@@ -5,10 +5,10 @@ import { FakeClock, settle } from '../helpers/clock.ts'
 
 const never = (): AbortSignal => new AbortController().signal
 
-t.test('no more than `concurrency` logins run at the same time', async t => {
+t.test('no more than `concurrency` logins run at the same time', async (t) => {
   const gate = createLoginGate({ clock: new FakeClock(), concurrency: 2, perSecond: 100 })
   const order: number[] = []
-  const turns = [1, 2, 3].map(async id => {
+  const turns = [1, 2, 3].map(async (id) => {
     const leave = await gate.enter(never())
     order.push(id)
     return leave
@@ -25,7 +25,7 @@ t.test('no more than `concurrency` logins run at the same time', async t => {
   t.same(order, [1, 2, 3])
 })
 
-t.test('in no second do more than `perSecond` logins start, and they start in the order of arrival', async t => {
+t.test('in no second do more than `perSecond` logins start, and they start in the order of arrival', async (t) => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 7 }),
@@ -60,7 +60,7 @@ t.test('in no second do more than `perSecond` logins start, and they start in th
   t.pass()
 })
 
-t.test('a rate below one per second spreads logins further', async t => {
+t.test('a rate below one per second spreads logins further', async (t) => {
   const clock = new FakeClock()
   const gate = createLoginGate({ clock, concurrency: 9, perSecond: 0.5 })
   let started = 0
@@ -71,7 +71,7 @@ t.test('a rate below one per second spreads logins further', async t => {
   t.equal(started, 2)
 })
 
-t.test('a wait that is aborted leaves its place in the queue', async t => {
+t.test('a wait that is aborted leaves its place in the queue', async (t) => {
   const gate = createLoginGate({ clock: new FakeClock(), concurrency: 1, perSecond: 100 })
   const leave = await gate.enter(never())
   const controller = new AbortController()
@@ -83,7 +83,7 @@ t.test('a wait that is aborted leaves its place in the queue', async t => {
   t.type(await next, 'function')
 })
 
-t.test('a signal that aborted before or after its turn does no harm', async t => {
+t.test('a signal that aborted before or after its turn does no harm', async (t) => {
   const gate = createLoginGate({ clock: new FakeClock(), concurrency: 1, perSecond: 100 })
   await t.rejects(gate.enter(AbortSignal.abort(new Error('gone'))), { message: 'gone' })
   const controller = new AbortController()
@@ -93,7 +93,7 @@ t.test('a signal that aborted before or after its turn does no harm', async t =>
   t.type(await gate.enter(never()), 'function')
 })
 
-t.test('close turns away who waits and who comes later, and leaves no timer', async t => {
+t.test('close turns away who waits and who comes later, and leaves no timer', async (t) => {
   const clock = new FakeClock()
   const gate = createLoginGate({ clock, concurrency: 1, perSecond: 1 })
   const leave = await gate.enter(never())
@@ -106,17 +106,17 @@ t.test('close turns away who waits and who comes later, and leaves no timer', as
   t.equal(clock.armed, 0)
 })
 
-t.test('the doubtful come last, and hold no more than half of the turns', async t => {
+t.test('the doubtful come last, and hold no more than half of the turns', async (t) => {
   const gate = createLoginGate({ clock: new FakeClock(), concurrency: 4, perSecond: 100 })
   const order: string[] = []
-  const enter = (name: string, doubtful: boolean): Promise<() => void> => gate.enter(never(), () => doubtful).then(leave => {
+  const enter = (name: string, doubtful: boolean): Promise<() => void> => gate.enter(never(), () => doubtful).then((leave) => {
     order.push(name)
     return leave
   })
-  const hung = ['x1', 'x2', 'x3', 'x4'].map(name => enter(name, true))
+  const hung = ['x1', 'x2', 'x3', 'x4'].map((name) => enter(name, true))
   await settle()
   t.same(order, ['x1', 'x2'])
-  const good = ['g1', 'g2', 'g3'].map(name => enter(name, false))
+  const good = ['g1', 'g2', 'g3'].map((name) => enter(name, false))
   await settle()
   t.same(order, ['x1', 'x2', 'g1', 'g2'])
   ;(await hung[0])?.()
@@ -131,11 +131,11 @@ t.test('the doubtful come last, and hold no more than half of the turns', async 
   t.same(order.slice(6), ['x4'])
 })
 
-t.test('doubt that comes or goes during the wait counts', async t => {
+t.test('doubt that comes or goes during the wait counts', async (t) => {
   const gate = createLoginGate({ clock: new FakeClock(), concurrency: 1, perSecond: 100 })
   const order: string[] = []
   const doubtful = new Set<string>()
-  const enter = (name: string): Promise<() => void> => gate.enter(never(), () => doubtful.has(name)).then(leave => {
+  const enter = (name: string): Promise<() => void> => gate.enter(never(), () => doubtful.has(name)).then((leave) => {
     order.push(name)
     return leave
   })
@@ -147,12 +147,12 @@ t.test('doubt that comes or goes during the wait counts', async t => {
   t.same(order, ['first', 'b'])
 })
 
-t.test('with one turn only the doubtful still get it', async t => {
+t.test('with one turn only the doubtful still get it', async (t) => {
   const gate = createLoginGate({ clock: new FakeClock(), concurrency: 1, perSecond: 100 })
   t.type(await gate.enter(never(), () => true), 'function')
 })
 
-t.test('limits that are adjusted hold for who waits already, and what has started still counts', async t => {
+t.test('limits that are adjusted hold for who waits already, and what has started still counts', async (t) => {
   const clock = new FakeClock()
   const gate = createLoginGate({ clock, concurrency: 1, perSecond: 10 })
   const order: number[] = []

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { systemClock } from '#src/token/clock.ts'
+import { systemClock, type Clock } from '#src/token/clock.ts'
 import { createCognitoSource } from '#src/token/cognito/source.ts'
 import { CredentialStore } from '#src/token/store.ts'
 import { Secret } from '#src/secret.ts'
@@ -10,7 +10,6 @@ import { CLIENT_ID, POOL_ID, startEmulator, startWorker } from '../helpers/cogni
 import { FakeClock } from '../helpers/clock.ts'
 import { createTestLog } from '../helpers/token-source.ts'
 import type { EmulatorCall } from '#src/demo/cognito-emulator.ts'
-import type { Clock } from '#src/token/clock.ts'
 import type { Grant } from '#src/token/token.ts'
 
 const COUNT = 1000
@@ -18,7 +17,7 @@ const CONCURRENCY = 3
 const PER_SECOND = 10
 // Each login is a real one; a machine with two busy cores needs its time.
 
-t.test('a hundred real logins: the provider never sees more at once, nor in a second, than is configured', async t => {
+t.test('a hundred real logins: the provider never sees more at once, nor in a second, than is configured', async (t) => {
   const users = Array.from({ length: 100 }, (_, id) => ({ username: `key-${id}`, password: `password-${id}` }))
   const seen: EmulatorCall[] = []
   const begun: number[] = []
@@ -26,7 +25,7 @@ t.test('a hundred real logins: the provider never sees more at once, nor in a se
   let mostUnderWay = 0
   const emulator = await startEmulator(t, {
     users,
-    onEvent: call => {
+    onEvent: (call) => {
       seen.push(call)
       if (call.flow === 'USER_SRP_AUTH') {
         begun.push(performance.now())
@@ -69,13 +68,13 @@ t.test('a hundred real logins: the provider never sees more at once, nor in a se
   t.equal(seen.length, 2 * users.length)
   t.ok(mostUnderWay <= CONCURRENCY, `${mostUnderWay} at once`)
   // A login may take longer on its way than the next one, so a few more arrive within a second than left.
-  const crowd = Math.max(...begun.map((at, index) => begun.slice(index).filter(later => later < at + 1000).length))
+  const crowd = Math.max(...begun.map((at, index) => begun.slice(index).filter((later) => later < at + 1000).length))
   t.ok(crowd <= PER_SECOND + CONCURRENCY, `${crowd} in a second`)
   t.ok(mostTimers() <= users.length + CONCURRENCY + 1, `${mostTimers()} timers: one per credential, one for the gate, a deadline per login`)
   t.same(warnings, [])
 })
 
-t.test('a thousand credentials through rounds of refreshes: a timer each, and memory stays where it is', async t => {
+t.test('a thousand credentials through rounds of refreshes: a timer each, and memory stays where it is', async (t) => {
   const fake = new FakeClock()
   const { clock, mostTimers } = countTimers(fake)
   const grant = async (): Promise<Grant> => ({

@@ -50,7 +50,7 @@ class World {
     this.#lifetimeMs = lifetimeMs
     this.#random = () => random
     this.source = {
-      login: async signal => await this.#negotiation('login', signal),
+      login: async (signal) => await this.#negotiation('login', signal),
       refresh: async (_renewal, signal) => await this.#negotiation('refresh', signal)
     }
     this.refresher = this.#create()
@@ -82,7 +82,7 @@ class World {
   }
 
   check ({ running, explained }: Model): void {
-    const inFlight = [...this.#negotiations].filter(signal => !signal.aborted).length
+    const inFlight = [...this.#negotiations].filter((signal) => !signal.aborted).length
     if (this.problem !== undefined) throw new Error(this.problem)
     if (inFlight > 1) throw new Error('two fetches at once')
     if (running && this.#timers.size === 0) throw new Error('no next step')
@@ -128,7 +128,7 @@ class World {
   }
 
   async #negotiation (kind: 'login' | 'refresh', signal: AbortSignal): Promise<Grant> {
-    if ([...this.#negotiations].some(other => !other.aborted)) this.problem = 'two fetches at once'
+    if ([...this.#negotiations].some((other) => !other.aborted)) this.problem = 'two fetches at once'
     const { verdict } = this
     // The login behind a refresh that was refused belongs to the same attempt.
     if (!(kind === 'login' && this.#refused)) this.attempts++
@@ -152,7 +152,7 @@ class World {
       case 'bug': throw new TypeError('a bug')
       case 'late': {
         const grant = this.#grant()
-        return await new Promise<Grant>(resolve => { this.clock.setTimer(() => { resolve(grant) }, 8 * SECOND) })
+        return await new Promise<Grant>((resolve) => { this.clock.setTimer(() => { resolve(grant) }, 8 * SECOND) })
       }
       case 'ok': return this.#grant()
       default:

@@ -15,7 +15,7 @@ const REJECTED = { code: 'CS_CREDENTIAL_REJECTED', statusCode: 502 }
 /** With `random` 0 a token of an hour is refreshed here. */
 const REFRESH_AT = 48 * MINUTE
 
-t.test('fifty simultaneous requests cause one login and get one token', async t => {
+t.test('fifty simultaneous requests cause one login and get one token', async (t) => {
   const { source, refresher } = createScene()
   refresher.start()
   const tokens = await Promise.all(Array.from({ length: 50 }, async () => await refresher.get()))
@@ -24,7 +24,7 @@ t.test('fifty simultaneous requests cause one login and get one token', async t 
   t.equal(refresher.current(), tokens[0])
 })
 
-t.test('a second start does nothing', async t => {
+t.test('a second start does nothing', async (t) => {
   const { source, refresher } = createScene()
   refresher.start()
   refresher.start()
@@ -34,14 +34,14 @@ t.test('a second start does nothing', async t => {
   t.equal(source.kinds, 'login')
 })
 
-t.test('before it is started there is no token and no fetch', async t => {
+t.test('before it is started there is no token and no fetch', async (t) => {
   const { source, refresher } = createScene()
   await t.rejects(refresher.get(), { ...UNAVAILABLE, retryAfter: 1 })
   t.equal(source.kinds, '')
   t.match(refresher.status(), { state: 'pending', expiresAt: null, refreshAt: null, lastSuccessAt: null, lastError: null })
 })
 
-t.test('a token is refreshed ahead of its expiry, in the background', async t => {
+t.test('a token is refreshed ahead of its expiry, in the background', async (t) => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   await clock.advance(REFRESH_AT - 1)
@@ -53,7 +53,7 @@ t.test('a token is refreshed ahead of its expiry, in the background', async t =>
   t.same(source.calls[1]?.renewal, createRenewal(1))
 })
 
-t.test('the old token serves while its refresh is running', async t => {
+t.test('the old token serves while its refresh is running', async (t) => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   await settle()
@@ -69,16 +69,16 @@ t.test('the old token serves while its refresh is running', async t => {
   t.not(await refresher.get(), first)
 })
 
-t.test('a refresh without a new renewal keeps the old one, with one it takes it', async t => {
+t.test('a refresh without a new renewal keeps the old one, with one it takes it', async (t) => {
   const { clock, source, refresher } = createScene()
   const { renewal: _, ...bare } = source.grant()
   source.script.push(source.grant({ renewal: createRenewal('a') }), bare, source.grant({ renewal: createRenewal('b') }))
   refresher.start()
   await clock.advance(4 * HOUR)
-  t.same(source.calls.slice(1, 4).map(call => call.renewal), [createRenewal('a'), createRenewal('a'), createRenewal('b')])
+  t.same(source.calls.slice(1, 4).map((call) => call.renewal), [createRenewal('a'), createRenewal('a'), createRenewal('b')])
 })
 
-t.test('a login without a renewal leaves none, so the next fetch is a login', async t => {
+t.test('a login without a renewal leaves none, so the next fetch is a login', async (t) => {
   const { clock, source, refresher } = createScene()
   source.respond = () => ({ value: new Secret('x'), lifetimeMs: HOUR })
   refresher.start()
@@ -86,7 +86,7 @@ t.test('a login without a renewal leaves none, so the next fetch is a login', as
   t.equal(source.kinds, 'login login')
 })
 
-t.test('a source that cannot refresh logs in', async t => {
+t.test('a source that cannot refresh logs in', async (t) => {
   const { clock, source, log } = createScene()
   const refresher = new TokenRefresher({
     name: 'billing',
@@ -101,7 +101,7 @@ t.test('a source that cannot refresh logs in', async t => {
   t.equal(source.kinds, 'login login')
 })
 
-t.test('a refresh that is refused leads to a login at once, while the old token serves', async t => {
+t.test('a refresh that is refused leads to a login at once, while the old token serves', async (t) => {
   for (const verdict of ['refresh-dead', 'ambiguous', 'permanent'] as const) {
     const { clock, source, refresher, events, log } = createScene()
     refresher.start()
@@ -116,14 +116,14 @@ t.test('a refresh that is refused leads to a login at once, while the old token 
     late.give({ value: new Secret('new'), lifetimeMs: HOUR })
     await settle()
     t.not(await refresher.get(), first)
-    t.same(events.map(event => `${event.kind} ${event.outcome}`), ['login ok', 'refresh rejected', 'login ok'])
+    t.same(events.map((event) => `${event.kind} ${event.outcome}`), ['login ok', 'refresh rejected', 'login ok'])
     t.match(log.lines[1], { level: 'warn', sentence: 'refresh token refused, logging in' })
     await clock.advance(HOUR)
     t.equal(source.kinds, 'login refresh login login', 'the dead renewal is gone')
   }
 })
 
-t.test('a lockout on a refresh is not answered with a login', async t => {
+t.test('a lockout on a refresh is not answered with a login', async (t) => {
   const { clock, source, refresher } = createScene()
   source.script.push(source.grant(), failure('lockout'))
   refresher.start()
@@ -133,7 +133,7 @@ t.test('a lockout on a refresh is not answered with a login', async t => {
   t.equal(source.kinds, 'login refresh refresh')
 })
 
-t.test('transient failures back off, the token serves while usable, and then recovery is complete', async t => {
+t.test('transient failures back off, the token serves while usable, and then recovery is complete', async (t) => {
   const { clock, source, refresher, events } = createScene({ random: () => 0.5 })
   refresher.start()
   await settle()
@@ -143,7 +143,7 @@ t.test('transient failures back off, the token serves while usable, and then rec
   const refreshAt = HOUR * 0.8 * 0.95
   await clock.advance(refreshAt + 3 * MINUTE)
   const start = source.calls[1]?.at ?? NaN
-  t.same(source.calls.slice(1, 9).map(call => call.at - start), [0, 1_500, 4_000, 8_500, 17_000, 33_500, 64_000, 94_500])
+  t.same(source.calls.slice(1, 9).map((call) => call.at - start), [0, 1_500, 4_000, 8_500, 17_000, 33_500, 64_000, 94_500])
   t.equal(source.calls[3]?.kind, 'refresh', 'a transient failure keeps the renewal')
   t.equal(await refresher.get(), first)
   t.match(refresher.status(), { state: 'stale', lastError: { code: 'Code-transient', message: 'a transient failure' } })
@@ -163,7 +163,7 @@ t.test('transient failures back off, the token serves while usable, and then rec
   t.equal((source.calls.at(-1)?.at ?? NaN) - (source.calls.at(-2)?.at ?? NaN), 1_500, 'the backoff starts anew')
 })
 
-t.test('the provider is down at the start: requests get 503 with Retry-After, and it recovers by itself', async t => {
+t.test('the provider is down at the start: requests get 503 with Retry-After, and it recovers by itself', async (t) => {
   const { clock, source, refresher } = createScene()
   source.script.push(failure('transient', { retryAfterMs: 7_500 }))
   refresher.start()
@@ -176,7 +176,7 @@ t.test('the provider is down at the start: requests get 503 with Retry-After, an
   t.equal(refresher.status().state, 'fresh')
 })
 
-t.test('Retry-After is honoured', async t => {
+t.test('Retry-After is honoured', async (t) => {
   const { clock, source, refresher } = createScene({ random: () => 0.999 })
   source.script.push(failure('transient', { retryAfterMs: 120_000 }))
   refresher.start()
@@ -186,38 +186,38 @@ t.test('Retry-After is honoured', async t => {
   t.equal(source.calls.length, 2)
 })
 
-t.test('a refused credential is tried again after 5 s once, then every 15 min', async t => {
+t.test('a refused credential is tried again after 5 s once, then every 15 min', async (t) => {
   for (const verdict of ['ambiguous', 'permanent', 'refresh-dead'] as const) {
     const { clock, source, refresher, log } = createScene()
     source.respond = () => failure(verdict)
     refresher.start()
     await clock.advance(HOUR)
     const start = source.calls[0]?.at ?? NaN
-    t.same(source.calls.map(call => call.at - start), [0, 5_000, 5_000 + 15 * MINUTE, 5_000 + 30 * MINUTE, 5_000 + 45 * MINUTE])
+    t.same(source.calls.map((call) => call.at - start), [0, 5_000, 5_000 + 15 * MINUTE, 5_000 + 30 * MINUTE, 5_000 + 45 * MINUTE])
     t.match(refresher.status(), { state: 'rejected', lastError: { code: `Code-${verdict}` } })
-    t.ok(log.lines.every(line => line.level === 'error' && line.sentence === 'credential rejected'))
+    t.ok(log.lines.every((line) => line.level === 'error' && line.sentence === 'credential rejected'))
   }
 })
 
-t.test('after a success the early second try is there again', async t => {
+t.test('after a success the early second try is there again', async (t) => {
   const { clock, source, refresher } = createScene()
   source.script.push(failure('ambiguous'), { value: new Secret('x'), lifetimeMs: HOUR }, failure('ambiguous'))
   refresher.start()
   await clock.advance(5_000 + REFRESH_AT + 5_000)
   const start = source.calls[0]?.at ?? NaN
-  t.same(source.calls.map(call => call.at - start), [0, 5_000, 5_000 + REFRESH_AT, 5_000 + REFRESH_AT + 5_000])
+  t.same(source.calls.map((call) => call.at - start), [0, 5_000, 5_000 + REFRESH_AT, 5_000 + REFRESH_AT + 5_000])
 })
 
-t.test('a lockout is waited out without a try in between', async t => {
+t.test('a lockout is waited out without a try in between', async (t) => {
   const { clock, source, refresher } = createScene()
   source.respond = () => failure('lockout')
   refresher.start()
   await clock.advance(31 * MINUTE)
   const start = source.calls[0]?.at ?? NaN
-  t.same(source.calls.map(call => call.at - start), [0, 15 * MINUTE, 30 * MINUTE])
+  t.same(source.calls.map((call) => call.at - start), [0, 15 * MINUTE, 30 * MINUTE])
 })
 
-t.test('a refused credential without a token answers at once, also while the next login is running', async t => {
+t.test('a refused credential without a token answers at once, also while the next login is running', async (t) => {
   const { clock, source, refresher } = createScene()
   source.script.push(failure('ambiguous'))
   refresher.start()
@@ -233,7 +233,7 @@ t.test('a refused credential without a token answers at once, also while the nex
   t.equal(refresher.status().lastError, null)
 })
 
-t.test('a refused credential with a usable token keeps serving, until the token is spent', async t => {
+t.test('a refused credential with a usable token keeps serving, until the token is spent', async (t) => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   await settle()
@@ -248,7 +248,7 @@ t.test('a refused credential with a usable token keeps serving, until the token 
   await t.rejects(refresher.get(), REJECTED)
 })
 
-t.test('a request waits for the fetch in flight, at most 10 s', async t => {
+t.test('a request waits for the fetch in flight, at most 10 s', async (t) => {
   const { clock, source, refresher } = createScene()
   source.script.push(createLateResponse().respond)
   refresher.start()
@@ -261,7 +261,7 @@ t.test('a request waits for the fetch in flight, at most 10 s', async t => {
   await waiting
 })
 
-t.test('a request that is gone waits no longer', async t => {
+t.test('a request that is gone waits no longer', async (t) => {
   const { source, refresher } = createScene()
   source.script.push(createLateResponse().respond)
   refresher.start()
@@ -272,7 +272,7 @@ t.test('a request that is gone waits no longer', async t => {
   await t.rejects(refresher.get(controller.signal), { message: 'client gone' })
 })
 
-t.test('a late response after stop is dropped', async t => {
+t.test('a late response after stop is dropped', async (t) => {
   const { clock, source, refresher, log, events } = createScene()
   const late = createLateResponse()
   source.script.push(late.respond)
@@ -290,7 +290,7 @@ t.test('a late response after stop is dropped', async t => {
   t.equal(clock.armed, 0)
 })
 
-t.test('a late failure after stop is dropped', async t => {
+t.test('a late failure after stop is dropped', async (t) => {
   const { clock, source, refresher } = createScene()
   const late = createLateResponse()
   source.script.push(late.respond)
@@ -303,7 +303,7 @@ t.test('a late failure after stop is dropped', async t => {
   t.equal(clock.armed, 0)
 })
 
-t.test('a refresh that is refused after stop does not lead to a login', async t => {
+t.test('a refresh that is refused after stop does not lead to a login', async (t) => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   await settle()
@@ -317,7 +317,7 @@ t.test('a refresh that is refused after stop does not lead to a login', async t 
   t.equal(source.kinds, 'login refresh')
 })
 
-t.test('from stop on nothing changes, at whichever step between the response and its end it comes', async t => {
+t.test('from stop on nothing changes, at whichever step between the response and its end it comes', async (t) => {
   for (const end of ['grant', 'refresh-dead', 'transient', 'permanent'] as const) {
     for (let steps = 0; steps < 15; steps++) {
       const { clock, source, refresher, events, log } = createScene()
@@ -339,11 +339,11 @@ t.test('from stop on nothing changes, at whichever step between the response and
   }
 })
 
-t.test('a turn to log in that comes at the very moment of stop is given back unused', async t => {
+t.test('a turn to log in that comes at the very moment of stop is given back unused', async (t) => {
   const { clock, source, log } = createScene()
   let admit = (): void => {}
   let left = 0
-  const turn = new Promise<() => void>(resolve => { admit = () => resolve(() => { left++ }) })
+  const turn = new Promise<() => void>((resolve) => { admit = () => resolve(() => { left++ }) })
   const refresher = new TokenRefresher({ name: 'late', source, clock, random: () => 0, gate: { enter: async () => await turn }, log })
   refresher.start()
   admit()
@@ -353,7 +353,7 @@ t.test('a turn to log in that comes at the very moment of stop is given back unu
   t.equal(left, 1)
 })
 
-t.test('after stop a usable token still serves what drains, and nothing is fetched', async t => {
+t.test('after stop a usable token still serves what drains, and nothing is fetched', async (t) => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   const token = await refresher.get()
@@ -366,7 +366,7 @@ t.test('after stop a usable token still serves what drains, and nothing is fetch
   t.equal(clock.armed, 0)
 })
 
-t.test('started again after stop, it fetches again, and the response of the first life is dropped', async t => {
+t.test('started again after stop, it fetches again, and the response of the first life is dropped', async (t) => {
   const { source, refresher } = createScene()
   const late = createLateResponse()
   source.script.push(late.respond)
@@ -381,7 +381,7 @@ t.test('started again after stop, it fetches again, and the response of the firs
   t.equal(refresher.status().logins, 1)
 })
 
-t.test('two hundred simultaneous 401s with one token cause one fetch, which all of them wait for', async t => {
+t.test('two hundred simultaneous 401s with one token cause one fetch, which all of them wait for', async (t) => {
   const { source, refresher } = createScene()
   refresher.start()
   const first = await refresher.get()
@@ -395,7 +395,7 @@ t.test('two hundred simultaneous 401s with one token cause one fetch, which all 
   t.not(next[0], first)
 })
 
-t.test('a rejected token serves others until the new one is here, and who met the 401 waits', async t => {
+t.test('a rejected token serves others until the new one is here, and who met the 401 waits', async (t) => {
   const { source, refresher } = createScene()
   refresher.start()
   const first = await refresher.get()
@@ -413,7 +413,7 @@ t.test('a rejected token serves others until the new one is here, and who met th
   t.equal(await refresher.another(first), second, 'a late 401 gets it at once')
 })
 
-t.test('where no other token can be had the old one stays until its life ends, and is renewed by itself later', async t => {
+t.test('where no other token can be had the old one stays until its life ends, and is renewed by itself later', async (t) => {
   for (const verdict of ['transient', 'ambiguous', 'lockout', 'permanent', 'challenge'] as const) {
     const { clock, source, refresher } = createScene()
     refresher.start()
@@ -441,14 +441,14 @@ t.test('where no other token can be had the old one stays until its life ends, a
   }
 })
 
-t.test('a provider that hangs holds a 401 for ten seconds, and the old token serves all the while', async t => {
+t.test('a provider that hangs holds a 401 for ten seconds, and the old token serves all the while', async (t) => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   const first = await refresher.get()
   source.script.push(createLateResponse().respond)
   refresher.reject(first, 0)
   let found: unknown = 'none yet'
-  refresher.another(first).then(token => { found = token }, () => {})
+  refresher.another(first).then((token) => { found = token }, () => {})
   await clock.advance(9_999)
   t.equal(found, 'none yet')
   t.equal(refresher.current(), first)
@@ -459,7 +459,7 @@ t.test('a provider that hangs holds a 401 for ten seconds, and the old token ser
   t.equal(refresher.current(), first)
 })
 
-t.test('a 401 with an old token does nothing', async t => {
+t.test('a 401 with an old token does nothing', async (t) => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   const first = await refresher.get()
@@ -472,7 +472,7 @@ t.test('a 401 with an old token does nothing', async t => {
   t.equal(source.kinds, 'login refresh')
 })
 
-t.test('a 401 while a refresh is running waits for that one', async t => {
+t.test('a 401 while a refresh is running waits for that one', async (t) => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   const first = await refresher.get()
@@ -486,7 +486,7 @@ t.test('a 401 while a refresh is running waits for that one', async t => {
   t.equal(source.kinds, 'login refresh')
 })
 
-t.test('a token that is too young is replaced when it is old enough; who waits for that waits two seconds at most', async t => {
+t.test('a token that is too young is replaced when it is old enough; who waits for that waits two seconds at most', async (t) => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   const first = await refresher.get()
@@ -506,7 +506,7 @@ t.test('a token that is too young is replaced when it is old enough; who waits f
   t.equal(source.calls.length, 3, 'replaced all the same')
 })
 
-t.test('an upstream that answers 401 to every token causes a fetch a minute at most, and tokens keep coming', async t => {
+t.test('an upstream that answers 401 to every token causes a fetch a minute at most, and tokens keep coming', async (t) => {
   const { clock, source, refresher } = createScene()
   const { refuse } = createAcceptance()
   refresher.start()
@@ -517,12 +517,12 @@ t.test('an upstream that answers 401 to every token causes a fetch a minute at m
     await clock.advance(1_000)
   }
   const start = source.calls[0]?.at ?? NaN
-  t.same(source.calls.slice(0, 8).map(call => (call.at - start) / 1000), [0, 2, 6, 14, 30, 62, 122, 182])
+  t.same(source.calls.slice(0, 8).map((call) => (call.at - start) / 1000), [0, 2, 6, 14, 30, 62, 122, 182])
   t.equal(source.calls.length, 8 + 6)
   t.equal(refresher.status().state, 'fresh')
 })
 
-t.test('a 401 does not bring a fetch forward that waits out a failure', async t => {
+t.test('a 401 does not bring a fetch forward that waits out a failure', async (t) => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   const token = await refresher.get()
@@ -536,7 +536,7 @@ t.test('a 401 does not bring a fetch forward that waits out a failure', async t 
   t.equal(await refresher.get(), token)
 })
 
-t.test('a source that never settles is left behind after 11 s, and tried again', async t => {
+t.test('a source that never settles is left behind after 11 s, and tried again', async (t) => {
   const { clock, source, refresher } = createScene()
   source.respond = () => async () => await new Promise<Grant>(() => {})
   refresher.start()
@@ -549,7 +549,7 @@ t.test('a source that never settles is left behind after 11 s, and tried again',
   t.equal(source.calls.length, 2)
 })
 
-t.test('a source that answers after it was left behind changes nothing', async t => {
+t.test('a source that answers after it was left behind changes nothing', async (t) => {
   const { clock, source, refresher } = createScene()
   const late = createLateResponse()
   source.script.push(late.respond)
@@ -562,10 +562,10 @@ t.test('a source that answers after it was left behind changes nothing', async t
   t.equal(refresher.status().logins, 1)
 })
 
-t.test('a login that waits for its turn is not counted against its deadline', async t => {
+t.test('a login that waits for its turn is not counted against its deadline', async (t) => {
   const { clock, source, log } = createScene()
   let admit = (): void => {}
-  const turn = new Promise<() => void>(resolve => { admit = () => resolve(() => {}) })
+  const turn = new Promise<() => void>((resolve) => { admit = () => resolve(() => {}) })
   const refresher = new TokenRefresher({ name: 'late', source, clock, random: () => 0, gate: { enter: async () => await turn }, log })
   refresher.start()
   await clock.advance(5 * MINUTE)
@@ -578,7 +578,7 @@ t.test('a login that waits for its turn is not counted against its deadline', as
   t.equal(source.calls.length, 1, 'and its life counts from when it was asked for')
 })
 
-t.test('refreshes do not pass the login gate', async t => {
+t.test('refreshes do not pass the login gate', async (t) => {
   const { clock, source, log } = createScene()
   let turns = 0
   const refresher = new TokenRefresher({
@@ -600,7 +600,7 @@ t.test('refreshes do not pass the login gate', async t => {
   t.equal(turns, 1)
 })
 
-t.test('the life of a token counts from the question, however late the response', async t => {
+t.test('the life of a token counts from the question, however late the response', async (t) => {
   const { clock, source, refresher } = createScene()
   const late = createLateResponse()
   source.script.push(late.respond)
@@ -612,7 +612,7 @@ t.test('the life of a token counts from the question, however late the response'
   t.equal(refresher.status().expiresAt, new Date(asked + HOUR).toISOString())
 })
 
-t.test('a suspend of two hours: the dead token is given to nobody, and a new one is fetched on waking', async t => {
+t.test('a suspend of two hours: the dead token is given to nobody, and a new one is fetched on waking', async (t) => {
   for (const counted of [false, true]) {
     const { clock, source, refresher } = createScene()
     refresher.start()
@@ -626,7 +626,7 @@ t.test('a suspend of two hours: the dead token is given to nobody, and a new one
   }
 })
 
-t.test('after a suspend nobody has to ask: the refresh comes within a minute', async t => {
+t.test('after a suspend nobody has to ask: the refresh comes within a minute', async (t) => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   await clock.advance(MINUTE)
@@ -636,7 +636,7 @@ t.test('after a suspend nobody has to ask: the refresh comes within a minute', a
   t.equal(refresher.status().state, 'fresh')
 })
 
-t.test('a wall clock that jumps back does nothing, one that jumps forward costs one refresh', async t => {
+t.test('a wall clock that jumps back does nothing, one that jumps forward costs one refresh', async (t) => {
   const { clock, source, refresher } = createScene()
   refresher.start()
   await clock.advance(MINUTE)
@@ -649,7 +649,7 @@ t.test('a wall clock that jumps back does nothing, one that jumps forward costs 
   t.equal(source.kinds, 'login refresh')
 })
 
-t.test('a token of sixty days is refreshed after forty-eight', async t => {
+t.test('a token of sixty days is refreshed after forty-eight', async (t) => {
   const { clock, source, refresher } = createScene({ lifetimeMs: 60 * 24 * HOUR })
   refresher.start()
   await clock.advance(48 * 24 * HOUR - 1)
@@ -658,7 +658,7 @@ t.test('a token of sixty days is refreshed after forty-eight', async t => {
   t.equal(source.calls.length, 2)
 })
 
-t.test('absurd lifetimes neither busy-loop nor break the status', async t => {
+t.test('absurd lifetimes neither busy-loop nor break the status', async (t) => {
   for (const lifetimeMs of [0, -1, NaN, 1e-9, 1, 20, Number.MAX_VALUE, Infinity]) {
     const { clock, source, refresher } = createScene({ lifetimeMs })
     refresher.start()
@@ -669,7 +669,7 @@ t.test('absurd lifetimes neither busy-loop nor break the status', async t => {
   }
 })
 
-t.test('no timer is longer than a minute, however long a token lives or a provider asks to wait', async t => {
+t.test('no timer is longer than a minute, however long a token lives or a provider asks to wait', async (t) => {
   for (const [lifetimeMs, retryAfterMs] of [
     [365 * 24 * HOUR, undefined],
     [Number.MAX_VALUE, undefined],
@@ -694,7 +694,7 @@ t.test('no timer is longer than a minute, however long a token lives or a provid
   }
 })
 
-t.test('a suspend in the middle of a fetch: the token that comes at last is as old as its question', async t => {
+t.test('a suspend in the middle of a fetch: the token that comes at last is as old as its question', async (t) => {
   const { clock, source, refresher } = createScene()
   const late = createLateResponse()
   source.script.push(late.respond)
@@ -709,7 +709,7 @@ t.test('a suspend in the middle of a fetch: the token that comes at last is as o
   t.not(refresher.current()?.value.equals('dead on arrival'), true)
 })
 
-t.test('waking ends a wait for the next try: nobody sits out 15 minutes of a machine that slept', async t => {
+t.test('waking ends a wait for the next try: nobody sits out 15 minutes of a machine that slept', async (t) => {
   const { clock, source, refresher } = createScene()
   source.respond = () => failure('permanent')
   refresher.start()
@@ -721,7 +721,7 @@ t.test('waking ends a wait for the next try: nobody sits out 15 minutes of a mac
   t.equal(refresher.status().state, 'fresh')
 })
 
-t.test('clocks that differ by more than a minute are told when that begins, and shown for as long as it lasts', async t => {
+t.test('clocks that differ by more than a minute are told when that begins, and shown for as long as it lasts', async (t) => {
   const { clock, source, refresher, log } = createScene()
   const told = (): number => log.lines.filter(({ sentence }) => sentence.startsWith('the clocks')).length
   const skews = [0, 59_000, -61_000, -3_600_000, 1_000, 61_000]
@@ -742,7 +742,7 @@ t.test('clocks that differ by more than a minute are told when that begins, and 
   )
 })
 
-t.test('a response without a token is a transient failure', async t => {
+t.test('a response without a token is a transient failure', async (t) => {
   for (const grant of [undefined, null, {}, { value: '' }, { value: undefined, lifetimeMs: 5 }]) {
     const { clock, source, refresher } = createScene()
     source.script.push(async () => grant as unknown as Grant)
@@ -755,7 +755,7 @@ t.test('a response without a token is a transient failure', async t => {
   }
 })
 
-t.test('whatever is thrown, at whichever step, the next attempt comes', async t => {
+t.test('whatever is thrown, at whichever step, the next attempt comes', async (t) => {
   const canary = 'CANARY-PW-1'
   const hostile = new Proxy(failure('transient'), { get (_target, key) { if (key !== 'then') throw new Error(canary) } })
   const thrown: unknown[] = [
@@ -851,48 +851,51 @@ t.test('whatever is thrown, at whichever step, the next attempt comes', async t 
   }
 })
 
-t.test('a token that no header can carry is none, from whichever source it comes: a transient failure, and the old one serves', async t => {
-  const unsendable = [
-    '',
-    ' ',
-    ' a',
-    'a ',
-    'a b',
-    'a\tb',
-    'a\r\nX-Evil: 1',
-    'a\nb',
-    'a\n',
-    'a\0b',
-    '\x7f',
-    'caf\u00e9',
-    '\u20ac',
-    'a\u2028b',
-    '\ud800',
-    '\ufeffa',
-    'x'.repeat(32_769)
-  ]
-  for (const text of unsendable) {
-    const { clock, source, refresher, events } = createScene()
-    refresher.start()
-    const first = await refresher.get()
-    source.script.push(source.grant({ value: new Secret(text), renewal: createRenewal('poisoned') }))
-    await clock.advance(REFRESH_AT)
-    t.match(refresher.status(), { state: 'stale', lastError: { code: 'UnusableToken' } }, Buffer.from(text.slice(0, 20)).toString('hex'))
-    t.equal(refresher.current(), first)
-    t.match(events.at(-1), { kind: 'refresh', outcome: 'transient' })
-    await clock.advance(MINUTE)
-    t.match(refresher.status(), { state: 'fresh', lastError: null })
-    t.same(source.calls.at(-1)?.renewal, createRenewal(1), 'nothing was taken from that answer')
+t.test(
+  'a token that no header can carry is none, from whichever source it comes: a transient failure, and the old one serves',
+  async (t) => {
+    const unsendable = [
+      '',
+      ' ',
+      ' a',
+      'a ',
+      'a b',
+      'a\tb',
+      'a\r\nX-Evil: 1',
+      'a\nb',
+      'a\n',
+      'a\0b',
+      '\x7f',
+      'caf\u00e9',
+      '\u20ac',
+      'a\u2028b',
+      '\ud800',
+      '\ufeffa',
+      'x'.repeat(32_769)
+    ]
+    for (const text of unsendable) {
+      const { clock, source, refresher, events } = createScene()
+      refresher.start()
+      const first = await refresher.get()
+      source.script.push(source.grant({ value: new Secret(text), renewal: createRenewal('poisoned') }))
+      await clock.advance(REFRESH_AT)
+      t.match(refresher.status(), { state: 'stale', lastError: { code: 'UnusableToken' } }, Buffer.from(text.slice(0, 20)).toString('hex'))
+      t.equal(refresher.current(), first)
+      t.match(events.at(-1), { kind: 'refresh', outcome: 'transient' })
+      await clock.advance(MINUTE)
+      t.match(refresher.status(), { state: 'fresh', lastError: null })
+      t.same(source.calls.at(-1)?.renewal, createRenewal(1), 'nothing was taken from that answer')
+    }
+    for (const text of ['a', '123|aB-_.~+/=', '!"#$%&\'()*,:;<>?@[\\]^`{}', 'x'.repeat(32_768)]) {
+      const { source, refresher } = createScene()
+      source.script.push(source.grant({ value: new Secret(text) }))
+      refresher.start()
+      t.equal((await refresher.get()).value.reveal(), text)
+    }
   }
-  for (const text of ['a', '123|aB-_.~+/=', '!"#$%&\'()*,:;<>?@[\\]^`{}', 'x'.repeat(32_768)]) {
-    const { source, refresher } = createScene()
-    source.script.push(source.grant({ value: new Secret(text) }))
-    refresher.start()
-    t.equal((await refresher.get()).value.reveal(), text)
-  }
-})
+)
 
-t.test('an unclear refusal is tried again like a transient failure five times, then it counts; a success begins anew', async t => {
+t.test('an unclear refusal is tried again like a transient failure five times, then it counts; a success begins anew', async (t) => {
   const { clock, source, refresher, events } = createScene()
   const { respond } = source
   source.respond = () => failure('unclear')
@@ -918,7 +921,7 @@ t.test('an unclear refusal is tried again like a transient failure five times, t
   t.equal(events.at(-1)?.outcome, 'transient')
 })
 
-t.test('what is no TokenError is logged with its place and without its message', async t => {
+t.test('what is no TokenError is logged with its place and without its message', async (t) => {
   const { source, refresher, log } = createScene()
   source.script.push(new TypeError('CANARY-PW-1\n    at CANARY-PW-2'))
   refresher.start()
@@ -934,7 +937,7 @@ t.test('what is no TokenError is logged with its place and without its message',
   t.notMatch(JSON.stringify(log.lines), /CANARY/)
 })
 
-t.test('never is a token given out under its minimum life, whatever the provider, the upstream and the clocks do', async t => {
+t.test('never is a token given out under its minimum life, whatever the provider, the upstream and the clocks do', async (t) => {
   const step = fc.record({
     waitMs: fc.oneof(fc.nat(2_000), fc.nat(600_000), fc.nat(5 * HOUR)),
     action: fc.constantFrom('get', 'reject', 'sleep', 'jump back', 'jump forward'),
@@ -996,7 +999,7 @@ t.test('never is a token given out under its minimum life, whatever the provider
   t.pass()
 })
 
-t.test('single flight holds whatever happens', async t => {
+t.test('single flight holds whatever happens', async (t) => {
   const { clock, source, refresher } = createScene({ lifetimeMs: 10_000 })
   source.respond = () => async () =>
     await new Promise((resolve) => {
@@ -1013,7 +1016,7 @@ t.test('single flight holds whatever happens', async t => {
   t.equal(source.mostRunning, 1)
 })
 
-t.test('the status tells everything in RFC 3339, counters and milliseconds', async t => {
+t.test('the status tells everything in RFC 3339, counters and milliseconds', async (t) => {
   const { clock, source, refresher } = createScene()
   source.script.push(failure('transient', { clockSkewMs: 4_000 }), source.grant({ clockSkewMs: -1_500 }))
   const start = clock.wall()
@@ -1048,7 +1051,7 @@ t.test('the status tells everything in RFC 3339, counters and milliseconds', asy
   t.match(refresher.status(), { logins: 1, refreshes: 1, clockSkewMs: -1_500 })
 })
 
-t.test('no log line, status or event holds a secret', async t => {
+t.test('no log line, status or event holds a secret', async (t) => {
   const { clock, source, refresher, log, events } = createScene()
   source.script.push(failure('transient'), source.grant(), failure('refresh-dead'), failure('ambiguous'))
   refresher.start()

@@ -26,7 +26,7 @@ function createRotation () {
   return { clock, old, next, events, log, credential, sentences: () => log.lines.map(({ sentence }) => sentence) }
 }
 
-t.test('the old secret serves until the new one has given a token, which then serves at once', async t => {
+t.test('the old secret serves until the new one has given a token, which then serves at once', async (t) => {
   const { credential, clock, old, next, sentences } = createRotation()
   credential.start()
   await settle()
@@ -56,7 +56,7 @@ t.test('the old secret serves until the new one has given a token, which then se
   t.equal(clock.armed, 0)
 })
 
-t.test('a new secret that is refused is seen and tried rarely, and the old one goes on with refreshing', async t => {
+t.test('a new secret that is refused is seen and tried rarely, and the old one goes on with refreshing', async (t) => {
   const { credential, clock, old, next, events, sentences } = createRotation()
   credential.start()
   await settle()
@@ -86,7 +86,7 @@ t.test('a new secret that is refused is seen and tried rarely, and the old one g
   t.equal(clock.armed, 0)
 })
 
-t.test('without a usable token the new secret takes over at once', async t => {
+t.test('without a usable token the new secret takes over at once', async (t) => {
   const { credential, clock, old, next } = createRotation()
   old.respond = () => failure('permanent')
   credential.start()
@@ -100,7 +100,7 @@ t.test('without a usable token the new secret takes over at once', async t => {
   t.match(credential.status(), { logins: 1, failures: 2, state: 'fresh' })
 })
 
-t.test('who waits for the token of a secret that is replaced gets the new one\'s', async t => {
+t.test('who waits for the token of a secret that is replaced gets the new one\'s', async (t) => {
   const { credential, clock, old, next } = createRotation()
   old.script.push(createLateResponse().respond)
   credential.start()
@@ -118,7 +118,7 @@ t.test('who waits for the token of a secret that is replaced gets the new one\'s
   await t.rejects(left, { message: 'client gone' })
 })
 
-t.test('while neither secret has a usable token, the first that brings one serves; 502 only where both are refused', async t => {
+t.test('while neither secret has a usable token, the first that brings one serves; 502 only where both are refused', async (t) => {
   const { credential, clock, old, next } = createRotation()
   credential.start()
   await settle()
@@ -137,7 +137,7 @@ t.test('while neither secret has a usable token, the first that brings one serve
   t.ok(await credential.get(), 'the new secret was a mistake, and the old one is good again')
 })
 
-t.test('an upstream\'s 401 to the old token brings another one from the old secret while the new one is not proven', async t => {
+t.test('an upstream\'s 401 to the old token brings another one from the old secret while the new one is not proven', async (t) => {
   const { credential, old, next } = createRotation()
   credential.start()
   await settle()
@@ -153,7 +153,7 @@ t.test('an upstream\'s 401 to the old token brings another one from the old secr
   t.equal(old.kinds, 'login refresh')
 })
 
-t.test('a secret and its token that are revoked together: who met 401 gets the token of the new secret', async t => {
+t.test('a secret and its token that are revoked together: who met 401 gets the token of the new secret', async (t) => {
   for (const end of ['refused', 'slow'] as const) {
     const { credential, old, next } = createRotation()
     credential.start()
@@ -173,7 +173,7 @@ t.test('a secret and its token that are revoked together: who met 401 gets the t
   }
 })
 
-t.test('stop ends both secrets, and a late response of either changes nothing', async t => {
+t.test('stop ends both secrets, and a late response of either changes nothing', async (t) => {
   const { credential, clock, old, next, events } = createRotation()
   credential.start()
   await settle()
@@ -192,7 +192,7 @@ t.test('stop ends both secrets, and a late response of either changes nothing', 
   t.equal(clock.armed, 0)
 })
 
-t.test('a new secret is proven by a login, whatever a cache holds for it, and its token is written there', async t => {
+t.test('a new secret is proven by a login, whatever a cache holds for it, and its token is written there', async (t) => {
   const { credential, clock, next, old } = createRotation()
   credential.start()
   await settle()

@@ -1,10 +1,9 @@
 import t from 'tap'
 import { Secret } from '#src/secret.ts'
-import { CredentialStore } from '#src/token/store.ts'
+import { CredentialStore, type CredentialOptions } from '#src/token/store.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
 import { createLateResponse, createTestLog, failure, FakeSource } from '../helpers/token-source.ts'
 import type { FetchEvent } from '#src/token/report.ts'
-import type { CredentialOptions } from '#src/token/store.ts'
 import type { Grant, TokenSource } from '#src/token/token.ts'
 
 const HOUR = 3_600_000
@@ -13,7 +12,7 @@ function createStoreScene (sources: Record<string, FakeSource>, clock: FakeClock
   const events: FetchEvent[] = []
   const credentials: CredentialOptions[] = [
     ...Object.entries(sources).map(([name, source]) => ({ name, type: 'cognito' as const, source })),
-    ...fixed.map(name => ({ name, type: 'static' as const, value: new Secret(`value of ${name}`) }))
+    ...fixed.map((name) => ({ name, type: 'static' as const, value: new Secret(`value of ${name}`) }))
   ]
   const store = new CredentialStore({
     credentials,
@@ -28,7 +27,7 @@ function createStoreScene (sources: Record<string, FakeSource>, clock: FakeClock
   return { store, events }
 }
 
-t.test('get gives a promise while the login is running, and the token itself afterwards', async t => {
+t.test('get gives a promise while the login is running, and the token itself afterwards', async (t) => {
   const clock = new FakeClock()
   const { store } = createStoreScene({ orders: new FakeSource(clock) }, clock)
   store.start()
@@ -38,7 +37,7 @@ t.test('get gives a promise while the login is running, and the token itself aft
   t.equal(store.get('orders'), token)
 })
 
-t.test('get passes the signal of the request on', async t => {
+t.test('get passes the signal of the request on', async (t) => {
   const clock = new FakeClock()
   const source = new FakeSource(clock)
   source.script.push(createLateResponse().respond)
@@ -47,7 +46,7 @@ t.test('get passes the signal of the request on', async t => {
   await t.rejects(async () => await store.get('orders', AbortSignal.abort(new Error('client gone'))), { message: 'client gone' })
 })
 
-t.test('a static secret is a token at once, never expires, and a 401 changes nothing', async t => {
+t.test('a static secret is a token at once, never expires, and a 401 changes nothing', async (t) => {
   const clock = new FakeClock()
   const { store } = createStoreScene({}, clock, ['maps'])
   const token = store.get('maps')
@@ -62,7 +61,7 @@ t.test('a static secret is a token at once, never expires, and a 401 changes not
   t.equal(clock.armed, 0)
 })
 
-t.test('reject replaces a token of that credential only', async t => {
+t.test('reject replaces a token of that credential only', async (t) => {
   const clock = new FakeClock()
   const [orders, billing] = [new FakeSource(clock), new FakeSource(clock)]
   const { store } = createStoreScene({ orders, billing }, clock)
@@ -76,7 +75,7 @@ t.test('reject replaces a token of that credential only', async t => {
   t.same([orders.kinds, billing.kinds], ['login refresh', 'login'])
 })
 
-t.test('one credential in trouble does not touch another', async t => {
+t.test('one credential in trouble does not touch another', async (t) => {
   const clock = new FakeClock()
   const [good, bad, mute] = [new FakeSource(clock), new FakeSource(clock), new FakeSource(clock)]
   bad.respond = () => failure('permanent')
@@ -88,7 +87,7 @@ t.test('one credential in trouble does not touch another', async t => {
   t.ok(good.calls.length > 10)
 })
 
-t.test('ready names the credentials that cannot serve now', async t => {
+t.test('ready names the credentials that cannot serve now', async (t) => {
   const clock = new FakeClock()
   const [orders, billing] = [new FakeSource(clock), new FakeSource(clock)]
   const { store } = createStoreScene({ orders, billing }, clock)
@@ -103,7 +102,7 @@ t.test('ready names the credentials that cannot serve now', async t => {
   t.same(store.ready(), { ready: false, missing: ['billing'] })
 })
 
-t.test('whenReady resolves once every credential has a token', async t => {
+t.test('whenReady resolves once every credential has a token', async (t) => {
   const clock = new FakeClock()
   const [orders, billing] = [new FakeSource(clock), new FakeSource(clock)]
   billing.script.push(failure('transient'))
@@ -117,7 +116,7 @@ t.test('whenReady resolves once every credential has a token', async t => {
   t.equal(ready, true)
 })
 
-t.test('whenReady resolves at the start where there is nothing to fetch', async t => {
+t.test('whenReady resolves at the start where there is nothing to fetch', async (t) => {
   const { store } = createStoreScene({}, new FakeClock(), ['maps'])
   store.start()
   await store.whenReady()
@@ -125,7 +124,7 @@ t.test('whenReady resolves at the start where there is nothing to fetch', async 
   t.equal(store.attempted(), true)
 })
 
-t.test('attempted once the first fetch of every credential is over, however it ended', async t => {
+t.test('attempted once the first fetch of every credential is over, however it ended', async (t) => {
   const clock = new FakeClock()
   const [good, bad, late] = [new FakeSource(clock), new FakeSource(clock), new FakeSource(clock)]
   const response = createLateResponse()
@@ -141,7 +140,7 @@ t.test('attempted once the first fetch of every credential is over, however it e
   t.equal(store.attempted(), true)
 })
 
-t.test('a thousand credentials log in four at a time and twenty a second', async t => {
+t.test('a thousand credentials log in four at a time and twenty a second', async (t) => {
   const clock = new FakeClock()
   let running = 0
   let most = 0
@@ -151,7 +150,7 @@ t.test('a thousand credentials log in four at a time and twenty a second', async
     source.respond = () => async () => {
       starts.push(clock.monotonic())
       most = Math.max(most, ++running)
-      await new Promise<void>(resolve => clock.setTimer(resolve, 100))
+      await new Promise<void>((resolve) => clock.setTimer(resolve, 100))
       running -= 1
       return source.grant()
     }
@@ -165,10 +164,10 @@ t.test('a thousand credentials log in four at a time and twenty a second', async
   t.notOk(starts.some((at, index) => (starts[index + 20] ?? Infinity) - at < 1000))
 })
 
-t.test('credentials whose logins hang never keep the others from theirs', async t => {
+t.test('credentials whose logins hang never keep the others from theirs', async (t) => {
   const clock = new FakeClock()
   // As OAuth 2.0 does: every token is a login.
-  const loginOnly = (source: FakeSource): TokenSource => ({ login: async signal => await source.login(signal) })
+  const loginOnly = (source: FakeSource): TokenSource => ({ login: async (signal) => await source.login(signal) })
   const hang = (): Promise<Grant> => new Promise((_resolve, reject) => { clock.setTimer(() => reject(failure('transient')), 10_000) })
   const hung = Array.from({ length: 100 }, (_, id) => {
     const source = new FakeSource(clock)
@@ -198,13 +197,13 @@ t.test('credentials whose logins hang never keep the others from theirs', async 
   const missing: string[] = []
   for (let second = 0; second < 1800; second += 5) {
     await clock.advance(5_000)
-    missing.push(...store.ready().missing.filter(name => name.startsWith('good')))
+    missing.push(...store.ready().missing.filter((name) => name.startsWith('good')))
   }
   t.same(missing, [], 'and in the half hour after that none of the others is without a token')
   await store.stop()
 })
 
-t.test('the listener hears of every fetch, and one that throws harms nothing', async t => {
+t.test('the listener hears of every fetch, and one that throws harms nothing', async (t) => {
   const clock = new FakeClock()
   const source = new FakeSource(clock)
   source.script.push(failure('transient'), source.grant(), failure('refresh-dead'), failure('ambiguous'))
@@ -229,7 +228,7 @@ t.test('the listener hears of every fetch, and one that throws harms nothing', a
   await deaf.whenReady()
 })
 
-t.test('stop ends every fetch, every wait and every timer; held tokens still serve', async t => {
+t.test('stop ends every fetch, every wait and every timer; held tokens still serve', async (t) => {
   const clock = new FakeClock()
   const sources = Object.fromEntries(Array.from({ length: 8 }, (_, id) => [`key-${id}`, new FakeSource(clock)]))
   const names = Object.keys(sources)
@@ -238,7 +237,7 @@ t.test('stop ends every fetch, every wait and every timer; held tokens still ser
   store.start()
   await settle()
   const token = store.get('key-0')
-  const waits = names.slice(1).map(async name => await t.rejects(async () => await store.get(name), { code: 'CS_TOKEN_UNAVAILABLE' }))
+  const waits = names.slice(1).map(async (name) => await t.rejects(async () => await store.get(name), { code: 'CS_TOKEN_UNAVAILABLE' }))
   await store.stop()
   await Promise.all(waits)
   t.equal(store.get('key-0'), token)
@@ -252,7 +251,7 @@ t.test('stop ends every fetch, every wait and every timer; held tokens still ser
   )
 })
 
-t.test('stop in the middle of a crowd that waits to log in leaves no timer', async t => {
+t.test('stop in the middle of a crowd that waits to log in leaves no timer', async (t) => {
   const clock = new FakeClock()
   const { store } = createStoreScene(Object.fromEntries(Array.from({ length: 30 }, (_, id) => [`key-${id}`, new FakeSource(clock)])), clock)
   store.start()
@@ -264,28 +263,28 @@ t.test('stop in the middle of a crowd that waits to log in leaves no timer', asy
   t.equal(store.ready().missing.length, 10)
 })
 
-t.test('a name that is not configured, or configured twice, is a mistake of the caller', async t => {
+t.test('a name that is not configured, or configured twice, is a mistake of the caller', async (t) => {
   const { store } = createStoreScene({}, new FakeClock(), ['maps'])
   t.throws(() => store.get('constructor'), { message: 'a credential that is not configured was asked for' })
   t.throws(() => createStoreScene({}, new FakeClock(), ['maps', 'maps']), { message: 'two credentials are named maps' })
 })
 
-t.test('a store takes over from another: same, rotated, removed, new and replaced credentials, each in its way', async t => {
+t.test('a store takes over from another: same, rotated, removed, new and replaced credentials, each in its way', async (t) => {
   const clock = new FakeClock()
-  const sources = Object.fromEntries(['same', 'rotated', 'removed', 'replaced'].map(name => [name, new FakeSource(clock)]))
+  const sources = Object.fromEntries(['same', 'rotated', 'removed', 'replaced'].map((name) => [name, new FakeSource(clock)]))
   const { store: old, events } = createStoreScene(sources, clock)
   old.start()
   await settle()
-  const before = Object.fromEntries(await Promise.all(Object.keys(sources).map(async name => [name, await old.get(name)] as const)))
+  const before = Object.fromEntries(await Promise.all(Object.keys(sources).map(async (name) => [name, await old.get(name)] as const)))
   const late = createLateResponse()
   sources['removed']?.script.push(late.respond)
   const { removed } = before
   if (removed === undefined) throw new Error('it has a token')
   old.reject('removed', removed, 0)
-  const waiting = old.another('removed', removed).then(other => { t.equal(other, undefined, 'who waits for a removed one is told') })
+  const waiting = old.another('removed', removed).then((other) => { t.equal(other, undefined, 'who waits for a removed one is told') })
   await settle()
 
-  const next = Object.fromEntries(['same', 'rotated', 'replaced', 'new'].map(name => [name, new FakeSource(clock)]))
+  const next = Object.fromEntries(['same', 'rotated', 'replaced', 'new'].map((name) => [name, new FakeSource(clock)]))
   const proof = createLateResponse()
   next['rotated']?.script.push(proof.respond)
   const heard: FetchEvent[] = []
@@ -295,11 +294,11 @@ t.test('a store takes over from another: same, rotated, removed, new and replace
     random: () => 0,
     log: createTestLog(),
     logins: { concurrency: 4, perSecond: 20 },
-    onFetch: event => { heard.push(event) },
-    previous: { store: old, identityChange: name => name === 'same' || name === 'rotated' ? name : 'other' }
+    onFetch: (event) => { heard.push(event) },
+    previous: { store: old, identityChange: (name) => name === 'same' || name === 'rotated' ? name : 'other' }
   })
   await settle()
-  t.same(Object.values(next).map(source => source.kinds).join(''), '', 'nothing begins before start')
+  t.same(Object.values(next).map((source) => source.kinds).join(''), '', 'nothing begins before start')
   t.match(old.statuses().find(({ name }) => name === 'removed'), { state: 'stale' })
 
   store.start()
@@ -335,7 +334,7 @@ t.test('a store takes over from another: same, rotated, removed, new and replace
   t.equal(clock.armed, 0)
 })
 
-t.test('a store that never takes over changes nothing', async t => {
+t.test('a store that never takes over changes nothing', async (t) => {
   const clock = new FakeClock()
   const source = new FakeSource(clock)
   const { store } = createStoreScene({ orders: source }, clock)
@@ -358,7 +357,7 @@ t.test('a store that never takes over changes nothing', async t => {
   t.equal(clock.armed, 0)
 })
 
-t.test('readiness is told by the store that has taken over', async t => {
+t.test('readiness is told by the store that has taken over', async (t) => {
   const clock = new FakeClock()
   const bad = new FakeSource(clock)
   bad.respond = () => failure('permanent')

@@ -36,7 +36,7 @@ if (FOLDER === undefined) {
 }
 
 function runTests (folder: string): void {
-  const certificate = (name: string): Tls & { readonly key: Buffer; readonly cert: Buffer } => ({
+  const certificate = (name: string): Tls & { readonly key: Buffer, readonly cert: Buffer } => ({
     key: readFileSync(join(folder, `${name}.key`)),
     cert: readFileSync(join(folder, `${name}.pem`))
   })

@@ -132,7 +132,10 @@ async function closing (t: Test, dialled: Promise<Socket>): Promise<Socket> {
   return socket
 }
 
-async function listen (t: Test, host: string, port = 0): Promise<{ port: number; taken: readonly Socket[]; close: () => Promise<unknown> }> {
+async function listen (
+  t: Test,
+  host: string, port = 0
+): Promise<{ port: number, taken: readonly Socket[], close: () => Promise<unknown> }> {
   const taken: Socket[] = []
   const server = createServer((socket) => {
     taken.push(socket.on('error', () => {}))

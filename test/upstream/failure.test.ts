@@ -275,7 +275,7 @@ async function pair (
   t: Test,
   respond: ScriptedResponse,
   route: Partial<TestRoute> = {}
-): Promise<{ proxy: TestProxy; upstream: Awaited<ReturnType<typeof startUpstream>> }> {
+): Promise<{ proxy: TestProxy, upstream: Awaited<ReturnType<typeof startUpstream>> }> {
   const upstream = await startUpstream(t, { respond })
   return { upstream, proxy: await startProxy(t, { routes: [{ upstream: upstream.origin, ...route }] }) }
 }

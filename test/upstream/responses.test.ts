@@ -182,7 +182,7 @@ async function pair (
   respond: ScriptedResponse = () => OK,
   route: Partial<TestRoute> = {},
   tls = false
-): Promise<{ readonly proxy: TestProxy; readonly upstream: RecordingUpstream }> {
+): Promise<{ readonly proxy: TestProxy, readonly upstream: RecordingUpstream }> {
   const options: UpstreamOptions = { respond, ...(tls && { tls: certificate }) }
   const upstream = await startUpstream(t, options)
   return {

@@ -29,7 +29,7 @@ class Script extends EventEmitter implements Transfer {
   aborted = false
   paused = false
   masked = 0
-  readonly seen: { headers: string[]; trailers: string[]; reason: string | undefined; chunks: Buffer[]; error?: Error; ended: boolean } = {
+  readonly seen: { headers: string[], trailers: string[], reason: string | undefined, chunks: Buffer[], error?: Error, ended: boolean } = {
     headers: [],
     trailers: [],
     reason: undefined,

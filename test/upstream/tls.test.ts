@@ -110,7 +110,7 @@ t.test('all of this holds behind a forward proxy', async (t) => {
   const named = authority.issue({ names: ['api.internal.example'] })
   const upstream = await startUpstream(t, { tls: { ...named, requestCert: true, rejectUnauthorized: true, ca: authority.cert } })
   const forward = await startForwardProxy(t, { to: upstream.port })
-  const routes = (tls: PeerTls): Array<{ upstream: string; bindings: (typeof BEARER)[]; tls: PeerTls }> => [
+  const routes = (tls: PeerTls): Array<{ upstream: string, bindings: (typeof BEARER)[], tls: PeerTls }> => [
     { upstream: 'https://api.example.com', bindings: [BEARER], tls }
   ]
   const start = (tls: PeerTls): Promise<TestProxy> => startProxy(t, { routes: routes(tls), proxies: { httpsProxy: forward.url } })
@@ -130,7 +130,7 @@ async function pair (
   certificate: Certificate,
   tls: PeerTls | undefined,
   more: TlsOptions = {}
-): Promise<{ upstream: RecordingUpstream; proxy: TestProxy }> {
+): Promise<{ upstream: RecordingUpstream, proxy: TestProxy }> {
   const upstream = await startUpstream(t, { tls: { ...certificate, ...more } })
   const proxy = await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER], ...(tls !== undefined && { tls }) }] })
   return { upstream, proxy }

@@ -175,7 +175,7 @@ function last (ends: readonly Socket[]): Socket {
 async function startRelay (
   t: Test,
   port?: number
-): Promise<{ readonly url: string; readonly targets: string[]; readonly seen: () => string }> {
+): Promise<{ readonly url: string, readonly targets: string[], readonly seen: () => string }> {
   const targets: string[] = []
   const sockets = new Set<Socket>()
   let seen = ''

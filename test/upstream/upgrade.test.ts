@@ -277,7 +277,7 @@ async function pair (
   t: Test,
   respond: ScriptedResponse,
   route: Partial<TestRoute> = {}
-): Promise<{ proxy: TestProxy; upstream: RecordingUpstream }> {
+): Promise<{ proxy: TestProxy, upstream: RecordingUpstream }> {
   const upstream = await startUpstream(t, { respond })
   return { proxy: await startProxy(t, { routes: [{ upstream: upstream.origin, bindings: [BEARER], ...route }] }), upstream }
 }

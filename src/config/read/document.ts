@@ -69,7 +69,7 @@ function fill (
   document: JsoncDocument,
   source: string,
   secrets: SecretLookup
-): { readonly document: ConfigDocument; readonly problems: readonly Problem[] } {
+): { readonly document: ConfigDocument, readonly problems: readonly Problem[] } {
   const problems: Problem[] = []
   const place = (path: Path, at: At): Place => ({ source, ...document.locate(path, at), ...named(path) })
   const { value, secretPaths, brokenPaths, problems: unresolved } = interpolate(document.value, secrets.find, isRead)

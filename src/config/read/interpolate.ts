@@ -45,7 +45,7 @@ export function interpolate (
   const brokenPaths = new Set<string>()
   const problems: InterpolationProblem[] = []
   const found = new Map<string, SecretResult>()
-  const missing = new Map<string, { reason: string; paths: Path[] }>()
+  const missing = new Map<string, { reason: string, paths: Path[] }>()
   // Of the value that is being looked at; copied where something is said about it.
   const path: Array<string | number> = []
   const result = walk(value)

@@ -108,7 +108,7 @@ export function createCognitoSource (credential: CognitoCredential, worker: Cogn
     renewal: renewal && openRenewal(renewal)
   })
   return {
-    login: async signal => sealGrant(await worker.negotiate(negotiationOf('login'), signal)),
+    login: async (signal) => sealGrant(await worker.negotiate(negotiationOf('login'), signal)),
     refresh: async (renewal, signal) => sealGrant(await worker.negotiate(negotiationOf('refresh', renewal), signal))
   }
 }

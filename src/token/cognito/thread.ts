@@ -41,7 +41,7 @@ export class CognitoThread {
     this.#worker.on('message', (message: FromWorker) => { this.#receive(message) })
     // An error's message may hold anything; that the thread is gone is all that matters, and 'exit' tells that.
     this.#worker.on('error', () => {})
-    this.#exited = new Promise(resolve => {
+    this.#exited = new Promise((resolve) => {
       this.#worker.once('exit', () => {
         this.#end('WorkerFailed', 'The thread that logs in failed; the next try starts a new one.')
         resolve()

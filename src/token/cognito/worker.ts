@@ -2,18 +2,14 @@
 // Nothing else imports it, so that it can go: AWS ends its support on 2027-03-01, which is why its types mark every class as deprecated.
 /* eslint-disable @typescript-eslint/no-deprecated */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { parentPort, workerData } from 'node:worker_threads'
-import type { MessagePort } from 'node:worker_threads'
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import type * as cognitoLibrary from 'amazon-cognito-identity-js'
 import type { CognitoUser, ICognitoStorage } from 'amazon-cognito-identity-js'
-import { deadlineExceeded, FLOW_OFF, unknownFailure } from './classify.ts'
-import type { Classification } from './classify.ts'
-import { createCognitoFetch, createConnections } from './fetch.ts'
-import type { CognitoFetch, Negotiation } from './fetch.ts'
+import { deadlineExceeded, FLOW_OFF, unknownFailure, type Classification } from './classify.ts'
+import { createCognitoFetch, createConnections, type CognitoFetch, type Negotiation } from './fetch.ts'
 import type { NegotiationRequest, FromWorker, PlainFailure, PlainGrant, PlainRenewal, ToWorker, WorkerSettings } from './messages.ts'
 import { formatTimestamp, lifetimeOf } from './token.ts'
-import { replaceModPow } from './mod-pow.ts'
-import type { BigIntegerClass } from './mod-pow.ts'
+import { replaceModPow, type BigIntegerClass } from './mod-pow.ts'
 
 if (parentPort !== null) await serve(parentPort, workerData as WorkerSettings) // what thread.ts hands over
 
@@ -65,7 +61,7 @@ async function serve (port: MessagePort, { proxies }: WorkerSettings): Promise<v
     const deadline = setTimeout(() => { abort.abort() }, request.deadlineMs)
     aborts.set(id, abort)
     const negotiation: Negotiation = { request, signal: abort.signal, clockSkewMs: undefined, tokens: undefined, failure: undefined }
-    current.run(negotiation, () => perform(library, cognitoFetch, negotiation)).then(device => {
+    current.run(negotiation, () => perform(library, cognitoFetch, negotiation)).then((device) => {
       send(resultOf(id, negotiation, device))
     }).catch(() => {
       // Nothing of the error: its message and its stack may quote what the library was given.
@@ -151,7 +147,7 @@ async function refresh (library: Library, request: NegotiationRequest, renewal: 
   storage.setItem(`${prefix}.LastAuthUser`, request.username)
   if (renewal.device !== undefined) storage.setItem(`${prefix}.${request.username}.deviceKey`, renewal.device.key)
   const user = createUser(library, request, storage)
-  await settled(signal, done => { user.refreshSession(new library.CognitoRefreshToken({ RefreshToken: renewal.refreshToken }), done) })
+  await settled(signal, (done) => { user.refreshSession(new library.CognitoRefreshToken({ RefreshToken: renewal.refreshToken }), done) })
 }
 
 // One JSON call without maths, which the library does not know: for clients with rotation, where REFRESH_TOKEN_AUTH is off, and with a
@@ -187,15 +183,15 @@ function createStorage (): ICognitoStorage {
   const items = new Map<string, string>()
   return {
     setItem: (key, value) => { items.set(key, value) },
-    getItem: key => items.get(key) ?? null,
-    removeItem: key => { items.delete(key) },
+    getItem: (key) => items.get(key) ?? null,
+    removeItem: (key) => { items.delete(key) },
     clear: () => { items.clear() }
   }
 }
 
 /** Ends with the first call of `done`, whatever it brings, or with the signal. */
 async function settled (signal: AbortSignal, start: (done: () => void) => void): Promise<void> {
-  await new Promise<void>(resolve => {
+  await new Promise<void>((resolve) => {
     signal.addEventListener('abort', () => { resolve() }, { once: true })
     start(() => { resolve() })
   })

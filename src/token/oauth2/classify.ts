@@ -1,5 +1,4 @@
-import { classifyNetworkError } from '../cognito/classify.ts'
-import type { Classification } from '../cognito/classify.ts'
+import { classifyNetworkError, type Classification } from '../cognito/classify.ts'
 
 /**
  * The class of a response that is no success (RFC 6749 section 5.2). The status tells a failing server from a refusing one;

@@ -1,9 +1,8 @@
 import type { ProxyEnvironment } from '../../http/proxies.ts'
 import { classifyTokenNetworkError } from './classify.ts'
-import { readTokenResponse } from './response.ts'
+import { readTokenResponse, type TokenResponse, type TokenType } from './response.ts'
 import { askProvider, connectProvider } from '../provider/client.ts'
 import { retryAfterMs, skewOf } from '../provider/clock.ts'
-import type { TokenResponse, TokenType } from './response.ts'
 import type { Classification } from '../cognito/classify.ts'
 import { TokenError } from '../token.ts'
 

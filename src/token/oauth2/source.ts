@@ -3,11 +3,9 @@ import type { ProxyEnvironment } from '../../upstream/connect.ts'
 import { deadlineExceeded } from '../cognito/classify.ts'
 import { unknownTokenFailure } from './classify.ts'
 import { lifetimeOf } from '../cognito/token.ts'
-import { createFailure, createTokenFetch } from './fetch.ts'
+import { createFailure, createTokenFetch, type Negotiation } from './fetch.ts'
 import type { TokenType } from './response.ts'
-import type { Negotiation } from './fetch.ts'
-import { TokenError } from '../token.ts'
-import type { Grant, TokenSource } from '../token.ts'
+import { TokenError, type Grant, type TokenSource } from '../token.ts'
 
 /** A client of an OAuth 2.0 authorization server, as far as logging in goes. */
 export interface OAuth2Credential {
@@ -65,7 +63,7 @@ async function logIn (credential: OAuth2Credential, negotiation: Negotiation): P
 async function requestToken (
   credential: OAuth2Credential,
   negotiation: Negotiation
-): Promise<{ readonly access_token: string; readonly expires_in?: number }> {
+): Promise<{ readonly access_token: string, readonly expires_in?: number }> {
   // Loaded by the first login: who has no such credential need not wait for it at start, nor hold it in memory.
   const oauth = await import('oauth4webapi')
   // A stop that came meanwhile: nothing may be opened any more.

@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string -- ${NAME} is what some of these files hold */
 import t from 'tap'
 import { AIRNODE_SECTIONS, isRead } from '#src/config/sections.ts'
 import { loadFile } from '../load-fixture.ts'

@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string -- ${NAME} is what some of these files hold */
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import { configOf, linesOf, loadFile } from '../load-fixture.ts'
@@ -407,7 +406,9 @@ t.test('basic wants base64, and bearer the bare token', async (t) => {
     /^apiCredentials\[0\]\.securitySchemeValue {2}holds a colon, so it is not the base64 of user:password; write the base64, or in place of the value "credential" with the name of a static credential that has username and password \(ois\[0\]\.apiSpecifications\.security\.k sends it as http basic\)$/
   ])
   exactly(t, lineFor(BASIC, 'Basic dTpw'), [/begins with "Basic ", which is added anyway; remove that word/])
-  for (const value of ['Bearer secret-jwt', 'bearer x']) { exactly(t, lineFor(BEARER, value), [/begins with "Bearer ", which is added anyway; remove that word/]) }
+  for (const value of ['Bearer secret-jwt', 'bearer x']) {
+    exactly(t, lineFor(BEARER, value), [/begins with "Bearer ", which is added anyway; remove that word/])
+  }
   t.same(lineFor(BASIC, 'd2h5YXJleW91OnJlYWRpbmd0aGlz'), [])
 })
 
@@ -539,7 +540,9 @@ t.test('names that objects have anyway are names like any other', async (t) => {
 
 t.test('titles: as Airnode\'s schema has them, each once, never blank', async (t) => {
   for (const title of ['A', 'Price API', 'a_b-c 1', 'x'.repeat(64)]) t.same(problemsOf(t, { ois: [oisOf(title)] }), [])
-  for (const title of ['', 'x'.repeat(65), 'a/b', 'a.b', 'é', 'a"b', 'a\u0000']) { exactly(t, problemsOf(t, { ois: [oisOf(title)] }), [/^ois\[0\]\.title {2}is no title of an OIS/], title) }
+  for (const title of ['', 'x'.repeat(65), 'a/b', 'a.b', 'é', 'a"b', 'a\u0000']) {
+    exactly(t, problemsOf(t, { ois: [oisOf(title)] }), [/^ois\[0\]\.title {2}is no title of an OIS/], title)
+  }
   exactly(t, problemsOf(t, { ois: [oisOf('  ')] }), [/^ois\[0\]\.title {2}is blank/])
   exactly(t, problemsOf(t, { ois: [oisOf('A'), oisOf('B'), oisOf('A')] }), [/^ois\[2\]\.title {2}is the title of ois\[0\] too/])
 })
@@ -547,11 +550,40 @@ t.test('titles: as Airnode\'s schema has them, each once, never blank', async (t
 t.test('exactly one server, with a plain base URL', async (t) => {
   const linesFor = (servers: unknown, env: NodeJS.ProcessEnv = {}): string[] => problemsOf(t, { ois: [oisOf('A', {}, { servers })] }, env)
   const url = (text: string): string[] => linesFor([{ url: text }])
-  for (const good of ['https://x.example', 'https://x.example/v1/', 'HTTPS://X.example:8443/a%20b', 'http://localhost:5000', 'http://127.0.0.1:1/x', 'http://[::1]:1']) t.same(url(good), [], good)
-  exactly(t, linesFor([]), [/^ois\[0\]\.apiSpecifications\.servers {2}is empty, so there is no upstream; add one, \{ "url": "https:\/\/…" \}$/])
-  exactly(t, linesFor(undefined), [/^ois\[0\]\.apiSpecifications\.servers {2}is missing, so there is no upstream; add it, \[\{ "url": "https:\/\/…" \}\]$/])
-  exactly(t, linesFor([{ url: 'https://a' }, { url: 'https://b' }, { url: 'https://c' }]), [/^ois\[0\]\.apiSpecifications\.servers\[1\] {2}is one server too many/])
-  for (const bad of ['ftp://x', 'file:///etc/passwd', 'javascript:alert(1)', 'wss://x', 'https://u:p@x', 'https://x/v1?z=1', 'https://x/#f', 'https://{host}/v1', 'https://x/..', '//x', 'x', '', 'https://x y', 'https://x\\y']) {
+  for (const good of [
+    'https://x.example',
+    'https://x.example/v1/',
+    'HTTPS://X.example:8443/a%20b',
+    'http://localhost:5000',
+    'http://127.0.0.1:1/x',
+    'http://[::1]:1'
+  ])
+    t.same(url(good), [], good)
+  exactly(t, linesFor([]), [
+    /^ois\[0\]\.apiSpecifications\.servers {2}is empty, so there is no upstream; add one, \{ "url": "https:\/\/…" \}$/
+  ])
+  exactly(t, linesFor(undefined), [
+    /^ois\[0\]\.apiSpecifications\.servers {2}is missing, so there is no upstream; add it, \[\{ "url": "https:\/\/…" \}\]$/
+  ])
+  exactly(t, linesFor([{ url: 'https://a' }, { url: 'https://b' }, { url: 'https://c' }]), [
+    /^ois\[0\]\.apiSpecifications\.servers\[1\] {2}is one server too many/
+  ])
+  for (const bad of [
+    'ftp://x',
+    'file:///etc/passwd',
+    'javascript:alert(1)',
+    'wss://x',
+    'https://u:p@x',
+    'https://x/v1?z=1',
+    'https://x/#f',
+    'https://{host}/v1',
+    'https://x/..',
+    '//x',
+    'x',
+    '',
+    'https://x y',
+    'https://x\\y'
+  ]) {
     exactly(t, url(bad), [/^ois\[0\]\.apiSpecifications\.servers\[0\]\.url {2}/], bad)
   }
   exactly(t, linesFor([{ url: 'https://x', description: 'd' }]), [/servers\[0\]\.description {2}unknown key/])
@@ -560,19 +592,54 @@ t.test('exactly one server, with a plain base URL', async (t) => {
 })
 
 t.test('what is not read is not judged', async (t) => {
-  t.same(problemsOf(t, { ois: [oisOf('A', {}, { paths: { '/x?k=1#f': { get: { parameters: 'whatever ${1+1}', '${key}': 1 } } } }, { endpoints: '${2+2}', version: 7, other: { '${k}': null } })] }), [])
+  t.same(
+    problemsOf(t, {
+      ois: [
+        oisOf(
+          'A',
+          {},
+          { paths: { '/x?k=1#f': { get: { parameters: 'whatever ${1+1}', '${key}': 1 } } } },
+          { endpoints: '${2+2}', version: 7, other: { '${k}': null } }
+        )
+      ]
+    }),
+    []
+  )
 })
 
 t.test('${NAME} works in what is read, keys stay literal and are refused', async (t) => {
   const env = { TITLE: 'A', HOST: 'x.example', KEY: 'X-Key', VALUE: 'a"b\\c#d', NAME: 'k' }
-  const file = { ois: [oisOf('${TITLE}', { k: { ...KEY, name: '${KEY}' } }, { servers: [{ url: 'https://${HOST}/${NAME}' }] })], apiCredentials: [{ oisTitle: '${TITLE}', securitySchemeName: '${NAME}', securitySchemeValue: '${VALUE}' }] }
+  const file = {
+    ois: [oisOf('${TITLE}', { k: { ...KEY, name: '${KEY}' } }, { servers: [{ url: 'https://${HOST}/${NAME}' }] })],
+    apiCredentials: [{ oisTitle: '${TITLE}', securitySchemeName: '${NAME}', securitySchemeValue: '${VALUE}' }]
+  }
   exactly(t, problemsOf(t, file, env), [/^ois\[0\]\.title {2}holds an interpolated value, and titles stand in logs, metrics and prefixes/])
   const [route] = routesOf(t, file, env)
   t.match(route, { prefix: '/a', upstream: 'https://x.example/k', upstreamLabel: 'https://${HOST}/${NAME}', ois: '${TITLE}' })
   t.same(bindingsOf(route), ['apiKey header X-Key = ${TITLE}/k: a"b\\c#d'])
-  exactly(t, problemsOf(t, { ois: [oisOf('A', { '${NAME}': KEY })], apiCredentials: [valueFor('A', '\\${NAME}')] }, env), [/securitySchemes\["\$\{NAME\}"\] {2}a key holds \$\{/, /security\["\$\{NAME\}"\] {2}a key holds \$\{/])
-  exactly(t, problemsOf(t, { ois: [oisOf('${GONE}', { k: KEY })], apiCredentials: [valueFor('${GONE}', 'k', '${GONE}')], routes: [{ prefix: '/', ois: 'A' }] }), [/^ois\[0\]\.title {2}secret GONE is not set; .*\(used too by apiCredentials\[0\]\.oisTitle at .*, apiCredentials\[0\]\.securitySchemeValue at /], 'nothing that follows from it is said')
-  for (const value of ['${1+1}', '${process.version}', '${}', '${ VALUE }', '${VALUE']) exactly(t, problemsOf(t, { ois: [oisOf('A', { k: KEY })], apiCredentials: [valueFor('A', 'k', value)] }, env), [/^apiCredentials\[0\]\.securitySchemeValue {2}/], value)
+  exactly(t, problemsOf(t, { ois: [oisOf('A', { '${NAME}': KEY })], apiCredentials: [valueFor('A', '\\${NAME}')] }, env), [
+    /securitySchemes\["\$\{NAME\}"\] {2}a key holds \$\{/,
+    /security\["\$\{NAME\}"\] {2}a key holds \$\{/
+  ])
+  exactly(
+    t,
+    problemsOf(t, {
+      ois: [oisOf('${GONE}', { k: KEY })],
+      apiCredentials: [valueFor('${GONE}', 'k', '${GONE}')],
+      routes: [{ prefix: '/', ois: 'A' }]
+    }),
+    [
+      /^ois\[0\]\.title {2}secret GONE is not set; .*\(used too by apiCredentials\[0\]\.oisTitle at .*, apiCredentials\[0\]\.securitySchemeValue at /
+    ],
+    'nothing that follows from it is said'
+  )
+  for (const value of ['${1+1}', '${process.version}', '${}', '${ VALUE }', '${VALUE'])
+    exactly(
+      t,
+      problemsOf(t, { ois: [oisOf('A', { k: KEY })], apiCredentials: [valueFor('A', 'k', value)] }, env),
+      [/^apiCredentials\[0\]\.securitySchemeValue {2}/],
+      value
+    )
 })
 
 t.test('a scheme\'s name may be any text, and a label of it stays one line', async (t) => {

@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string -- ${NAME} is what some of the cases hold */
 // The configuration's cases of test/vectors/ois.json; requests are compared elsewhere. The README beside the file says what its fields
 // mean.
 import { readFileSync } from 'node:fs'

@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string -- ${NAME} is what this file is about */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'

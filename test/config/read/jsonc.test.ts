@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string -- ${ is what some messages are about */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'

@@ -56,7 +56,7 @@ function content (file: string): string {
 // Without these only the system's own events can tell.
 const NO_POLL: Partial<WatchOptions> = { pollMs: 2 ** 31 - 1 }
 
-t.test('a file that is written in place, and one that a rename replaces', async t => {
+t.test('a file that is written in place, and one that a rename replaces', async (t) => {
   const dir = t.testdir({ a: '1', b: '1' })
   const { call, told } = watched(t, [`${dir}/a`, `${dir}/b`], NO_POLL)
   writeFileSync(`${dir}/a`, '2')
@@ -70,7 +70,7 @@ t.test('a file that is written in place, and one that a rename replaces', async 
   t.equal(told.length, 3)
 })
 
-t.test('a file that is truncated and then written is told once, whole', async t => {
+t.test('a file that is truncated and then written is told once, whole', async (t) => {
   const dir = t.testdir({ a: 'old' })
   const { call, told } = watched(t, [`${dir}/a`], { ...NO_POLL, settleMs: 300 })
   writeFileSync(`${dir}/a`, '')
@@ -80,7 +80,7 @@ t.test('a file that is truncated and then written is told once, whole', async t 
   t.equal(told.length, 1)
 })
 
-t.test('Kubernetes swaps a symbolic link, and no file of the mount is ever written', async t => {
+t.test('Kubernetes swaps a symbolic link, and no file of the mount is ever written', async (t) => {
   const dir = t.testdir({ mount: { '..2026_1': { key: 'old' }, '..2026_2': { key: 'new' }, '..2026_3': { key: 'newest' } } })
   symlinkSync('..2026_1', `${dir}/mount/..data`)
   symlinkSync('..data/key', `${dir}/mount/key`)
@@ -93,7 +93,7 @@ t.test('Kubernetes swaps a symbolic link, and no file of the mount is ever writt
   }
 })
 
-t.test('a file that is gone for a moment is no change of its own; one that stays away is', async t => {
+t.test('a file that is gone for a moment is no change of its own; one that stays away is', async (t) => {
   const dir = t.testdir({ a: 'old', b: 'old' })
   const { call, told } = watched(t, [`${dir}/a`], { ...NO_POLL, missingMs: 1000 })
   const other = watched(t, [`${dir}/b`], { ...NO_POLL, settleMs: 100 })
@@ -109,7 +109,7 @@ t.test('a file that is gone for a moment is no change of its own; one that stays
   t.equal(told.length, 3)
 })
 
-t.test('a file in a folder that is not there yet, and a folder that is replaced', async t => {
+t.test('a file in a folder that is not there yet, and a folder that is replaced', async (t) => {
   const dir = t.testdir({ folder: { a: 'old' } })
   const { call } = watched(t, [`${dir}/folder/a`, `${dir}/later/b`], { pollMs: 50 })
   mkdirSync(`${dir}/later`)
@@ -124,14 +124,14 @@ t.test('a file in a folder that is not there yet, and a folder that is replaced'
   t.same(await call(3), ['newest', 'new'])
 })
 
-t.test('where the system tells nothing, looking from time to time does', async t => {
+t.test('where the system tells nothing, looking from time to time does', async (t) => {
   const dir = t.testdir({ a: 'old' })
   const { call } = watched(t, [`${dir}/a`], { pollMs: 20, watchFolder: () => undefined })
   writeFileSync(`${dir}/a`, 'new')
   t.same(await call(1), ['new'])
 })
 
-t.test('other files of the folder, and a change that is taken back, are nothing', async t => {
+t.test('other files of the folder, and a change that is taken back, are nothing', async (t) => {
   const dir = t.testdir({ a: 'old' })
   const { call, told } = watched(t, [`${dir}/a`], NO_POLL)
   for (let count = 0; count < 50; count++) writeFileSync(`${dir}/log`, `${count}`)
@@ -143,7 +143,7 @@ t.test('other files of the folder, and a change that is taken back, are nothing'
   t.equal(told.length, 1)
 })
 
-t.test('the files can be exchanged for others, and what changed meanwhile still counts', async t => {
+t.test('the files can be exchanged for others, and what changed meanwhile still counts', async (t) => {
   const dir = t.testdir({ a: 'old', b: 'old' })
   const { watch, call, told } = watched(t, [`${dir}/a`, `${dir}/b`], NO_POLL)
   writeFileSync(`${dir}/a`, 'new')
@@ -156,7 +156,7 @@ t.test('the files can be exchanged for others, and what changed meanwhile still 
   t.equal(told.length, 2)
 })
 
-t.test('a link to itself and a name that no folder can hold are files that are not there', async t => {
+t.test('a link to itself and a name that no folder can hold are files that are not there', async (t) => {
   const dir = t.testdir({})
   symlinkSync('loop', `${dir}/loop`)
   const { call } = watched(t, [`${dir}/loop`, `${dir}/${'x'.repeat(300)}`], NO_POLL)
@@ -165,7 +165,7 @@ t.test('a link to itself and a name that no folder can hold are files that are n
   t.same(await call(1), ['straight', '(gone)'])
 })
 
-t.test('a closed watch tells nothing', async t => {
+t.test('a closed watch tells nothing', async (t) => {
   const dir = t.testdir({ a: 'old' })
   const { watch, told } = watched(t, [`${dir}/a`], { pollMs: 10 })
   const other = watched(t, [`${dir}/a`], { settleMs: 100 })

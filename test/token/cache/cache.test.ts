@@ -1,11 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Secret } from '#src/secret.ts'
-import { fromCached, toCached } from '#src/token/cache/cache.ts'
+import { fromCached, toCached, type TokenCache } from '#src/token/cache/cache.ts'
 import { FakeClock, settle } from '../../helpers/clock.ts'
 import { MemoryCache } from '../../helpers/memory-cache.ts'
 import { createRenewal, createScene, failure } from '../../helpers/token-source.ts'
-import type { TokenCache } from '#src/token/cache/cache.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -24,7 +23,7 @@ async function liveOnce () {
   return { clock, cache, value: token.value, source }
 }
 
-t.test('a token that was cached serves at once after a restart, while the provider is down', async t => {
+t.test('a token that was cached serves at once after a restart, while the provider is down', async (t) => {
   const { clock, cache, value } = await liveOnce()
   await clock.advance(10 * MINUTE)
   const { source, refresher, events, log } = createScene({ clock, cache })
@@ -46,7 +45,7 @@ t.test('a token that was cached serves at once after a restart, while the provid
   t.match(log.lines, [{ level: 'info', sentence: 'token taken from the cache' }])
 })
 
-t.test('the cached token is refreshed when that is due, with the cached renewal', async t => {
+t.test('the cached token is refreshed when that is due, with the cached renewal', async (t) => {
   const { clock, cache, value } = await liveOnce()
   await clock.advance(10 * MINUTE)
   const { source, refresher } = createScene({ clock, cache })
@@ -60,7 +59,7 @@ t.test('the cached token is refreshed when that is due, with the cached renewal'
   t.equal(cache.held?.value, (await refresher.get()).value, 'and the new one is kept')
 })
 
-t.test('a cached token whose refresh is overdue serves as stale, and the refresh starts at once', async t => {
+t.test('a cached token whose refresh is overdue serves as stale, and the refresh starts at once', async (t) => {
   const { clock, cache, value } = await liveOnce()
   await clock.advance(50 * MINUTE)
   const { source, refresher } = createScene({ clock, cache })
@@ -72,7 +71,7 @@ t.test('a cached token whose refresh is overdue serves as stale, and the refresh
   t.equal(refresher.status().state, 'stale')
 })
 
-t.test('a cached token under its minimum life is not used, but its renewal is', async t => {
+t.test('a cached token under its minimum life is not used, but its renewal is', async (t) => {
   for (const ageMs of [HOUR - 30_000, HOUR, 30 * 24 * HOUR]) {
     const { clock, cache, value } = await liveOnce()
     await clock.advance(ageMs)
@@ -83,7 +82,7 @@ t.test('a cached token under its minimum life is not used, but its renewal is', 
   }
 })
 
-t.test('the last instant of a cached token is that of its minimum life', async t => {
+t.test('the last instant of a cached token is that of its minimum life', async (t) => {
   const { clock, cache, value } = await liveOnce()
   await clock.advance(HOUR - 30_001)
   const { refresher } = createScene({ clock, cache })
@@ -91,7 +90,7 @@ t.test('the last instant of a cached token is that of its minimum life', async t
   t.equal((await refresher.get()).value, value)
 })
 
-t.test('a cached token that no header can carry is not used, but its renewal is', async t => {
+t.test('a cached token that no header can carry is not used, but its renewal is', async (t) => {
   for (const text of ['a\r\nb', ' a', '\u20ac', 'x'.repeat(32_769)]) {
     const clock = new FakeClock()
     const cache = new MemoryCache({ value: new Secret(text), issuedAt: clock.wall(), lifetimeMs: HOUR, renewal: createRenewal('kept') })
@@ -103,7 +102,7 @@ t.test('a cached token that no header can carry is not used, but its renewal is'
   }
 })
 
-t.test('a token from the future is not used: the clock was set back, so nobody knows its age', async t => {
+t.test('a token from the future is not used: the clock was set back, so nobody knows its age', async (t) => {
   const { clock, cache, value } = await liveOnce()
   await clock.advance(10 * MINUTE)
   clock.jump(-11 * MINUTE)
@@ -133,7 +132,7 @@ t.test(
   }
 )
 
-t.test('a token that an upstream rejected stays until there is another, as it does in memory', async t => {
+t.test('a token that an upstream rejected stays until there is another, as it does in memory', async (t) => {
   const { clock, cache } = await liveOnce()
   const second = createScene({ clock, cache })
   second.source.respond = () => failure('transient')
@@ -156,7 +155,7 @@ t.test('a token that an upstream rejected stays until there is another, as it do
   t.notOk(cache.calls.includes('remove'))
 })
 
-t.test('a token is forgotten once its life is over and its credential is refused, and not before', async t => {
+t.test('a token is forgotten once its life is over and its credential is refused, and not before', async (t) => {
   const { clock, cache } = await liveOnce()
   const { source, refresher } = createScene({ clock, cache })
   source.respond = () => failure('permanent')
@@ -169,10 +168,10 @@ t.test('a token is forgotten once its life is over and its credential is refused
   await clock.advance(2 * HOUR)
   t.equal(refresher.status().state, 'rejected')
   t.equal(cache.held, undefined)
-  t.equal(cache.calls.filter(call => call === 'remove').length, 1)
+  t.equal(cache.calls.filter((call) => call === 'remove').length, 1)
 })
 
-t.test('a new secret that is refused takes nothing out of the cache', async t => {
+t.test('a new secret that is refused takes nothing out of the cache', async (t) => {
   const { clock, cache } = await liveOnce()
   const { source, refresher } = createScene({
     clock,
@@ -185,7 +184,7 @@ t.test('a new secret that is refused takes nothing out of the cache', async t =>
   t.ok(cache.held)
 })
 
-t.test('a cache that fails, throws, hangs or comes late costs nothing but its two seconds', async t => {
+t.test('a cache that fails, throws, hangs or comes late costs nothing but its two seconds', async (t) => {
   const broken = (read: TokenCache['read']): TokenCache => ({
     read,
     write: () => Promise.reject(new Error('CANARY')),
@@ -223,7 +222,7 @@ t.test('a cache that fails, throws, hangs or comes late costs nothing but its tw
   }
 })
 
-t.test('stop while the cache is being read: nothing is taken over, nothing is fetched', async t => {
+t.test('stop while the cache is being read: nothing is taken over, nothing is fetched', async (t) => {
   const held = (await liveOnce()).cache.held
   let give = (): void => {}
   const cache: TokenCache = {
@@ -245,7 +244,7 @@ t.test('stop while the cache is being read: nothing is taken over, nothing is fe
   t.equal(clock.armed, 0)
 })
 
-t.test('a refresher that is stopped and started again does not read the cache a second time', async t => {
+t.test('a refresher that is stopped and started again does not read the cache a second time', async (t) => {
   const { clock, cache } = await liveOnce()
   const { refresher } = createScene({ clock, cache })
   refresher.start()
@@ -253,10 +252,10 @@ t.test('a refresher that is stopped and started again does not read the cache a 
   refresher.stop()
   refresher.start()
   await settle()
-  t.equal(cache.calls.filter(call => call === 'read').length, 2, 'once by each process')
+  t.equal(cache.calls.filter((call) => call === 'read').length, 2, 'once by each process')
 })
 
-t.test('no restart makes a token younger, however far the wall clock is set forward meanwhile', async t => {
+t.test('no restart makes a token younger, however far the wall clock is set forward meanwhile', async (t) => {
   const numbers = fc.record({
     lifetimeMs: fc.integer({ min: 1, max: 24 * HOUR }),
     heldMs: fc.nat(HOUR),

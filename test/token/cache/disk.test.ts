@@ -46,7 +46,7 @@ function onlyFile (directory: string): string {
   return join(directory, names[0] ?? '')
 }
 
-t.test('what is written is read, by this process and by the next', async t => {
+t.test('what is written is read, by this process and by the next', async (t) => {
   const { directory, cache, alice, log } = scene(t)
   t.equal(await alice.read(), undefined)
   await alice.write(token('CANARY-1'))
@@ -57,7 +57,7 @@ t.test('what is written is read, by this process and by the next', async t => {
   t.same([...log.lines, ...next.log.lines], [])
 })
 
-t.test('the directory is for its owner alone, and so is every file; nothing in either can be read', async t => {
+t.test('the directory is for its owner alone, and so is every file; nothing in either can be read', async (t) => {
   const { directory, alice, bob } = scene(t)
   await Promise.all([alice.write(token('CANARY-1')), bob.write(token('CANARY-2'))])
   t.equal(lstatSync(directory).mode & 0o777, 0o700)
@@ -69,7 +69,7 @@ t.test('the directory is for its owner alone, and so is every file; nothing in e
   }
 })
 
-t.test('writes and removals take effect in their order, and close waits for them', async t => {
+t.test('writes and removals take effect in their order, and close waits for them', async (t) => {
   const { cache, alice, directory } = scene(t)
   for (let count = 0; count < 20; count++) alice.write(token(`CANARY-${count}`)).catch(t.threw)
   await cache.close()
@@ -82,12 +82,12 @@ t.test('writes and removals take effect in their order, and close waits for them
   await alice.remove()
 })
 
-t.test('two credentials never cross, not even by exchanged files', async t => {
+t.test('two credentials never cross, not even by exchanged files', async (t) => {
   const { directory, alice, bob, reasons } = scene(t)
   await alice.write(token('CANARY-A'))
   const ofAlice = onlyFile(directory)
   await bob.write(token('CANARY-B'))
-  const ofBob = join(directory, readdirSync(directory).find(name => join(directory, name) !== ofAlice) ?? '')
+  const ofBob = join(directory, readdirSync(directory).find((name) => join(directory, name) !== ofAlice) ?? '')
   const [a, b] = [readFileSync(ofAlice), readFileSync(ofBob)]
   writeFileSync(ofAlice, b)
   writeFileSync(ofBob, a)
@@ -96,7 +96,7 @@ t.test('two credentials never cross, not even by exchanged files', async t => {
   t.same(reasons(), Array.from({ length: 2 }, () => 'its file was altered, or sealed for another secret of this credential'))
 })
 
-t.test('a changed secret finds nothing, and its first token takes the old one\'s place', async t => {
+t.test('a changed secret finds nothing, and its first token takes the old one\'s place', async (t) => {
   const { directory, cache, alice } = scene(t)
   await alice.write(token('CANARY-OLD'))
   const changed = cache.of('a', identity('alice', 'CANARY-PW-NEW'))
@@ -107,7 +107,7 @@ t.test('a changed secret finds nothing, and its first token takes the old one\'s
   t.equal((await changed.read())?.value.reveal(), 'CANARY-NEW')
 })
 
-t.test('entries of another key are told once, not used and not touched', async t => {
+t.test('entries of another key are told once, not used and not touched', async (t) => {
   const { directory, alice, bob } = scene(t)
   await alice.write(token('CANARY-1'))
   await bob.write(token('CANARY-2'))
@@ -120,7 +120,7 @@ t.test('entries of another key are told once, not used and not touched', async t
   t.equal((await alice.read())?.value.reveal(), 'CANARY-1', 'with the key of before it is still there')
 })
 
-t.test('any damage to a file reads as nothing, is told once, and the next write mends it', async t => {
+t.test('any damage to a file reads as nothing, is told once, and the next write mends it', async (t) => {
   const { directory, alice, reasons, log } = scene(t)
   await alice.write(token('CANARY-1'))
   const file = onlyFile(directory)
@@ -187,7 +187,7 @@ t.test('any damage to a file reads as nothing, is told once, and the next write 
   t.equal(readFileSync(join(directory, 'copy')).equals(sound), true, 'what a link led to is not touched')
 })
 
-t.test('a directory in the file\'s place is told, and stays', async t => {
+t.test('a directory in the file\'s place is told, and stays', async (t) => {
   const { directory, alice, reasons } = scene(t)
   await alice.write(token('CANARY-1'))
   const file = onlyFile(directory)
@@ -199,12 +199,12 @@ t.test('a directory in the file\'s place is told, and stays', async t => {
   t.same(readdirSync(directory).length, 1, 'and nothing is left beside it')
 })
 
-t.test('a directory that is no place for secrets is not used: for a thousand credentials that is one line each way', async t => {
+t.test('a directory that is no place for secrets is not used: for a thousand credentials that is one line each way', async (t) => {
   const folder = temporaryFolder(t)
   const places: ReadonlyArray<readonly [name: string, reason: RegExp, make: (path: string) => void]> = [
-    ['open', /chmod 700/, path => { mkdirSync(path); chmodSync(path, 0o750) }],
-    ['link', /is a link/, path => { mkdirSync(`${path}-real`, { mode: 0o700 }); symlinkSync(`${path}-real`, path) }],
-    ['file', /leads to a file/, path => { writeFileSync(path, 'mine') }],
+    ['open', /chmod 700/, (path) => { mkdirSync(path); chmodSync(path, 0o750) }],
+    ['link', /is a link/, (path) => { mkdirSync(`${path}-real`, { mode: 0o700 }); symlinkSync(`${path}-real`, path) }],
+    ['file', /leads to a file/, (path) => { writeFileSync(path, 'mine') }],
     ['below/file', /leads to a file/, () => { writeFileSync(join(folder, 'below'), 'mine') }]
   ]
   for (const [name, reason, make] of places) {
@@ -212,7 +212,7 @@ t.test('a directory that is no place for secrets is not used: for a thousand cre
     make(directory)
     const { cache, reasons, log } = scene(t, { directory })
     const entries = Array.from({ length: 50 }, (_, index) => cache.of(`c${index}`, identity(`user${index}`, 'pw')))
-    await Promise.all(entries.map(async entry => {
+    await Promise.all(entries.map(async (entry) => {
       t.equal(await entry.read(), undefined)
       await entry.write(token('CANARY-1'))
     }))
@@ -223,7 +223,7 @@ t.test('a directory that is no place for secrets is not used: for a thousand cre
   t.same(readdirSync(join(folder, 'link-real')), [])
 })
 
-t.test('a disk that fails is told once, again after it worked, and leaves nothing half-written', async t => {
+t.test('a disk that fails is told once, again after it worked, and leaves nothing half-written', async (t) => {
   const { directory, alice, bob, log, reasons } = scene(t)
   await alice.write(token('CANARY-1'))
   rmSync(directory, { recursive: true })
@@ -240,7 +240,7 @@ t.test('a disk that fails is told once, again after it worked, and leaves nothin
   t.equal(readdirSync(directory).length, 1)
 })
 
-t.test('what a crash left half-written is removed, what another process is writing is not', async t => {
+t.test('what a crash left half-written is removed, what another process is writing is not', async (t) => {
   const { directory, alice } = scene(t)
   await alice.write(token('CANARY-1'))
   const file = onlyFile(directory)
@@ -251,6 +251,6 @@ t.test('what a crash left half-written is removed, what another process is writi
   for (const path of [old, foreign]) utimesSync(path, new Date(0), new Date(0))
   const next = scene(t, { directory })
   t.ok(await next.alice.read())
-  t.same(readdirSync(directory).map(name => join(directory, name)).sort(), [file, young, foreign].sort())
+  t.same(readdirSync(directory).map((name) => join(directory, name)).sort(), [file, young, foreign].sort())
   t.same(next.log.lines, [])
 })

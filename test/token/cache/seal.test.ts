@@ -41,7 +41,7 @@ function plain (token: CachedToken | undefined): unknown {
   }
 }
 
-t.test('what was sealed opens whole: with a device, with a refresh token only, and bare', async t => {
+t.test('what was sealed opens whole: with a device, with a refresh token only, and bare', async (t) => {
   const { seal, open } = createCacheSeal(KEY)
   const { renewal, ...bare } = TOKEN
   for (const token of [TOKEN, bare, { ...bare, renewal: { refreshToken: new Secret('CANARY-RT') } }]) {
@@ -50,7 +50,7 @@ t.test('what was sealed opens whole: with a device, with a refresh token only, a
   t.ok(renewal)
 })
 
-t.test('whatever the token and the identity hold, they come back and stay apart', async t => {
+t.test('whatever the token and the identity hold, they come back and stay apart', async (t) => {
   const { seal, open, nameOf } = createCacheSeal(KEY)
   const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.constantFrom('a', 'bc', 'ab', 'c', '","', '"],["', ''))
   const fields = fc.array(fc.tuple(text, text), { maxLength: 4 })
@@ -74,7 +74,7 @@ t.test('whatever the token and the identity hold, they come back and stay apart'
   )
 })
 
-t.test('any byte flipped, any byte missing, any byte more: no token', async t => {
+t.test('any byte flipped, any byte missing, any byte more: no token', async (t) => {
   const { seal, open } = createCacheSeal(KEY)
   const bytes = seal(ALICE, TOKEN)
   fc.assert(fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (index, mask) => {
@@ -83,13 +83,13 @@ t.test('any byte flipped, any byte missing, any byte more: no token', async t =>
     return open(ALICE, flipped) === undefined
   }), { numRuns: 2000 })
   for (let length = 0; length < bytes.length; length++) if (open(ALICE, bytes.subarray(0, length)) !== undefined) t.fail(`cut to ${length}`)
-  fc.assert(fc.property(fc.uint8Array({ minLength: 1 }), more => open(ALICE, Buffer.concat([bytes, more])) === undefined))
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 500 }), noise => open(ALICE, Buffer.from(noise)) === undefined))
+  fc.assert(fc.property(fc.uint8Array({ minLength: 1 }), (more) => open(ALICE, Buffer.concat([bytes, more])) === undefined))
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 500 }), (noise) => open(ALICE, Buffer.from(noise)) === undefined))
   t.equal(open(ALICE, Buffer.alloc(LONGEST_ENTRY + 1)), undefined)
   t.ok(open(ALICE, bytes), 'untouched it opens')
 })
 
-t.test('another key opens nothing, and gives other names', async t => {
+t.test('another key opens nothing, and gives other names', async (t) => {
   const ours = createCacheSeal(KEY)
   const theirs = createCacheSeal(new Secret(randomBytes(32).toString('hex')))
   t.equal(theirs.open(ALICE, ours.seal(ALICE, TOKEN)), undefined)
@@ -98,7 +98,7 @@ t.test('another key opens nothing, and gives other names', async t => {
   t.equal(createCacheSeal(KEY).keyId, ours.keyId)
 })
 
-t.test('another identity has an entry of its own, another proof finds none in its own', async t => {
+t.test('another identity has an entry of its own, another proof finds none in its own', async (t) => {
   const { nameOf, seal, open } = createCacheSeal(KEY)
   for (const [other, sameName] of [
     [{ ...COGNITO, username: new Secret('bob') }, false],
@@ -109,7 +109,7 @@ t.test('another identity has an entry of its own, another proof finds none in it
   }
 })
 
-t.test('no two sealings are alike, and neither shows anything', async t => {
+t.test('no two sealings are alike, and neither shows anything', async (t) => {
   const { seal, nameOf, keyId } = createCacheSeal(KEY)
   const one = seal(ALICE, TOKEN)
   t.notSame(one, seal(ALICE, TOKEN))

@@ -1,5 +1,4 @@
-import t from 'tap'
-import type { Test } from 'tap'
+import t, { type Test } from 'tap'
 import { ForwardProxyError } from '#src/http/proxy-url.ts'
 import {
   classifyResponse,
@@ -7,9 +6,10 @@ import {
   classifyNetworkError,
   deadlineExceeded,
   unexpectedResponse,
-  unknownFailure
+  unknownFailure,
+  type ErrorResponse,
+  type Classification
 } from '#src/token/cognito/classify.ts'
-import type { ErrorResponse, Classification } from '#src/token/cognito/classify.ts'
 import type { FailureClass } from '#src/token/token.ts'
 
 const CANARY = 'c4n4ry'
@@ -52,7 +52,7 @@ function isSafe (t: Test, verdict: Classification): void {
 
 for (const [expected, code, fields] of responses) {
   const { kind = 'login', status = 400, text = '' } = fields
-  t.test(`${code} (${status}) "${text}" on a ${kind} is ${expected}`, async t => {
+  t.test(`${code} (${status}) "${text}" on a ${kind} is ${expected}`, async (t) => {
     const verdict = classifyResponse({ kind, status, code, text: `${text} ${CANARY}` })
     t.equal(verdict.class, expected)
     t.equal(verdict.code, code)
@@ -60,7 +60,7 @@ for (const [expected, code, fields] of responses) {
   })
 }
 
-t.test('a response without a code, or with one that is no word, is transient', async t => {
+t.test('a response without a code, or with one that is no word, is transient', async (t) => {
   for (const code of [undefined, '', 'a'.repeat(65), 'evil\nline', CANARY + ' ']) {
     const verdict = classifyResponse({ kind: 'login', status: 400, code, text: CANARY })
     t.equal(verdict.class, 'transient')
@@ -70,7 +70,7 @@ t.test('a response without a code, or with one that is no word, is transient', a
   t.equal(unexpectedResponse(502).code, 'ServerError')
 })
 
-t.test('every challenge is of its own class, under its name, with what to do', async t => {
+t.test('every challenge is of its own class, under its name, with what to do', async (t) => {
   for (const name of [
     'NEW_PASSWORD_REQUIRED',
     'SMS_MFA',
@@ -91,14 +91,14 @@ t.test('every challenge is of its own class, under its name, with what to do', a
   t.equal(classifyChallenge({ odd: true }).code, 'UNKNOWN_CHALLENGE')
 })
 
-t.test('names of the language are words like others', async t => {
+t.test('names of the language are words like others', async (t) => {
   for (const name of ['__proto__', 'constructor', 'toString']) {
     isSafe(t, classifyChallenge(name))
     t.match(classifyResponse({ kind: 'login', status: 400, code: name, text: '' }), { class: 'permanent', code: name, message: name })
   }
 })
 
-t.test('network errors are transient and tell TLS, names, proxies and the rest apart', async t => {
+t.test('network errors are transient and tell TLS, names, proxies and the rest apart', async (t) => {
   const coded = (code: string, extra: object = {}): Error => Object.assign(new Error(CANARY), { code, ...extra })
   const cases: readonly [unknown, string][] = [
     [coded('ENOTFOUND'), 'DnsError'],
@@ -125,7 +125,7 @@ t.test('network errors are transient and tell TLS, names, proxies and the rest a
   t.match(classifyNetworkError(new ForwardProxyError(CANARY, { cause: coded('CERT_HAS_EXPIRED') })).message, /certificate of the proxy/)
 })
 
-t.test('our own deadline and the unforeseen are transient', async t => {
+t.test('our own deadline and the unforeseen are transient', async (t) => {
   t.match(deadlineExceeded(10_000), { class: 'transient', code: 'Timeout', message: /10000 ms/ })
   t.match(unknownFailure(), { class: 'transient', code: 'UnknownFailure' })
 })

@@ -1,15 +1,12 @@
 import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
-import { connect, createServer as createTcpServer } from 'node:net'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import { connect, createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
 import { fileURLToPath } from 'node:url'
-import t from 'tap'
-import type { Test } from 'tap'
-import { createAuthority, createSelfSigned } from '../../helpers/certificates.ts'
-import type { Certificate } from '../../helpers/certificates.ts'
+import t, { type Test } from 'tap'
+import { createAuthority, createSelfSigned, type Certificate } from '../../helpers/certificates.ts'
 import { NEVER, failureOf, sourceFor, startEmulator, startWorker } from '../../helpers/cognito.ts'
 
 const HOST = 'idp.example.test'
@@ -45,10 +42,10 @@ async function listen (t: Test, server: Server): Promise<number> {
     sockets.add(socket)
     socket.on('error', () => {})
   })
-  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
   t.teardown(async () => {
     for (const socket of sockets) socket.destroy()
-    await new Promise<void>(resolve => { server.close(() => { resolve() }) })
+    await new Promise<void>((resolve) => { server.close(() => { resolve() }) })
   })
   return (server.address() as AddressInfo).port
 }
@@ -60,8 +57,8 @@ function joinSockets (left: Socket, right: Socket): void {
 /** TLS in front of a plain server; counts the bytes that came through the handshake. */
 async function startTls (t: Test, target: string, certificate: Certificate): Promise<{ port: number, received: () => number }> {
   let received = 0
-  const server = createTlsServer({ cert: certificate.cert, key: certificate.key }, socket => {
-    socket.on('data', chunk => { received += chunk.length })
+  const server = createTlsServer({ cert: certificate.cert, key: certificate.key }, (socket) => {
+    socket.on('data', (chunk) => { received += chunk.length })
     joinSockets(socket, connect(Number(new URL(target).port), '127.0.0.1'))
   })
   server.on('tlsClientError', () => {})
@@ -91,7 +88,7 @@ function writeCertificate (t: Test, { cert }: Certificate): string {
   return file
 }
 
-t.test('a private authority is trusted where NODE_EXTRA_CA_CERTS names it, and nowhere else', async t => {
+t.test('a private authority is trusted where NODE_EXTRA_CA_CERTS names it, and nowhere else', async (t) => {
   const emulator = await startEmulator(t)
   const authority = createAuthority()
   const tls = await startTls(t, emulator.url, authority.issue({ names: ['127.0.0.1'] }))
@@ -107,7 +104,7 @@ t.test('a private authority is trusted where NODE_EXTRA_CA_CERTS names it, and n
   t.equal(emulator.record.length, 2)
 })
 
-t.test('a self-signed certificate, an expired one and one of another name get no request at all', async t => {
+t.test('a self-signed certificate, an expired one and one of another name get no request at all', async (t) => {
   const emulator = await startEmulator(t)
   const authority = createAuthority()
   const file = writeCertificate(t, authority)
@@ -116,14 +113,14 @@ t.test('a self-signed certificate, an expired one and one of another name get no
     authority.issue({ names: ['127.0.0.1'], notAfter: new Date(Date.now() - 60_000) }),
     authority.issue({ names: ['other.example.test'] })
   ]
-  const servers = await Promise.all(certificates.map(certificate => startTls(t, emulator.url, certificate)))
+  const servers = await Promise.all(certificates.map((certificate) => startTls(t, emulator.url, certificate)))
   const outcomes = await Promise.all(servers.map(({ port }) => logInElsewhere(`https://127.0.0.1:${port}`, { NODE_EXTRA_CA_CERTS: file })))
   for (const outcome of outcomes) t.match(outcome, { class: 'transient', code: 'TlsError' })
-  t.same(servers.map(server => server.received()), [0, 0, 0])
+  t.same(servers.map((server) => server.received()), [0, 0, 0])
   t.same(emulator.record, [])
 })
 
-t.test('HTTPS_PROXY is used, NO_PROXY goes around it, and the certificate is checked behind it', async t => {
+t.test('HTTPS_PROXY is used, NO_PROXY goes around it, and the certificate is checked behind it', async (t) => {
   const emulator = await startEmulator(t)
   const authority = createAuthority()
   const tls = await startTls(t, emulator.url, authority.issue({ names: [HOST] }))
@@ -144,7 +141,7 @@ t.test('HTTPS_PROXY is used, NO_PROXY goes around it, and the certificate is che
   t.match(distrusted, { class: 'transient', code: 'TlsError' })
 })
 
-t.test('a proxy that refuses, that is away, or that is no URL is a transient failure that says so', async t => {
+t.test('a proxy that refuses, that is away, or that is no URL is a transient failure that says so', async (t) => {
   const emulator = await startEmulator(t)
   const proxy = await startConnectProxy(t, Number(new URL(emulator.url).port), 407)
   const [refused, away, nonsense] = await Promise.all([
@@ -157,7 +154,7 @@ t.test('a proxy that refuses, that is away, or that is no URL is a transient fai
   t.match(nonsense, { class: 'transient', code: 'NetworkError', message: /HTTPS_PROXY/ })
 })
 
-t.test('an https login has nothing to do with HTTP_PROXY, and NO_PROXY is read by the rule of the upstreams', async t => {
+t.test('an https login has nothing to do with HTTP_PROXY, and NO_PROXY is read by the rule of the upstreams', async (t) => {
   const proxy = await startConnectProxy(t, 1)
   const outcomes = await Promise.all([
     logInElsewhere(`https://${HOST}`, { HTTP_PROXY: proxy.url }),
@@ -173,14 +170,14 @@ t.test('an https login has nothing to do with HTTP_PROXY, and NO_PROXY is read b
   t.same(proxy.targets, ['[2001:db8::1]:443'])
 })
 
-t.test('loopback is never proxied', async t => {
+t.test('loopback is never proxied', async (t) => {
   const emulator = await startEmulator(t)
   const proxy = await startConnectProxy(t, 1)
   t.same(await logInElsewhere(emulator.url, { HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url }), { code: 'ok' })
   t.same(proxy.targets, [])
 })
 
-t.test('a login under way keeps the process alive, and an idle thread does not', async t => {
+t.test('a login under way keeps the process alive, and an idle thread does not', async (t) => {
   const emulator = await startEmulator(t)
   emulator.faults.add({ type: 'hang' })
   // That both processes end, and end with what came of the login, is the proof.
@@ -188,15 +185,15 @@ t.test('a login under way keeps the process alive, and an idle thread does not',
   t.same(await logInElsewhere(emulator.url, {}), { code: 'ok' })
 })
 
-t.test('servers that hang, reset or talk nonsense are transient failures within the deadline', async t => {
+t.test('servers that hang, reset or talk nonsense are transient failures within the deadline', async (t) => {
   const worker = startWorker(t, { deadlineMs: 1000 })
   const silent = await listen(t, createTcpServer(() => {}))
-  const resetting = await listen(t, createTcpServer(socket => { socket.once('data', () => { socket.resetAndDestroy() }) }))
-  const babbling = await listen(t, createTcpServer(socket => { socket.once('data', () => { socket.end('SSH-2.0-OpenSSH\r\n') }) }))
-  const dripping = await listen(t, createTcpServer(socket => {
+  const resetting = await listen(t, createTcpServer((socket) => { socket.once('data', () => { socket.resetAndDestroy() }) }))
+  const babbling = await listen(t, createTcpServer((socket) => { socket.once('data', () => { socket.end('SSH-2.0-OpenSSH\r\n') }) }))
+  const dripping = await listen(t, createTcpServer((socket) => {
     socket.once('data', () => { socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{"Chall') })
   }))
-  const endless = await listen(t, createTcpServer(socket => {
+  const endless = await listen(t, createTcpServer((socket) => {
     socket.once('data', () => { socket.write('HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n' + ' '.repeat(2 * 1024 * 1024)) })
   }))
   const cases = [
@@ -212,7 +209,7 @@ t.test('servers that hang, reset or talk nonsense are transient failures within 
   }
 })
 
-t.test('a challenge that is none is a transient failure, before any arithmetic', async t => {
+t.test('a challenge that is none is a transient failure, before any arithmetic', async (t) => {
   const good = { SALT: 'abc', SRP_B: 'def', SECRET_BLOCK: 'YQ==', USER_ID_FOR_SRP: 'alice' }
   const bad: unknown[] = [undefined, null, [], {}, { ...good, SRP_B: 'f'.repeat(769) }, { ...good, SRP_B: 'xyz' }, { ...good, SRP_B: 5 },
     { ...good, SALT: '' }, { ...good, SALT: 'f'.repeat(129) }, { ...good, SECRET_BLOCK: '' }, { ...good, USER_ID_FOR_SRP: undefined }]
@@ -226,7 +223,7 @@ t.test('a challenge that is none is a transient failure, before any arithmetic',
   }
 })
 
-t.test('Retry-After is read as seconds and as a date, and nothing else of it counts', async t => {
+t.test('Retry-After is read as seconds and as a date, and nothing else of it counts', async (t) => {
   const cases: readonly [string, number | undefined][] = [
     ['3', 3000],
     [new Date(Date.now() + 60_000).toUTCString(), 60_000],

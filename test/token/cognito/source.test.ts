@@ -22,7 +22,7 @@ const shared = startWorker(t)
 
 // The numbers are those of the library's behaviours that the worker works around.
 
-t.test('1: credentials of one client id never meet: each refresh sends its own token and its own device', async t => {
+t.test('1: credentials of one client id never meet: each refresh sends its own token and its own device', async (t) => {
   const emulator = await startEmulator(t, { users: [USER, BOB], deviceTracking: true })
   const worker = shared
   const alice = sourceFor(emulator.url, worker)
@@ -35,7 +35,7 @@ t.test('1: credentials of one client id never meet: each refresh sends its own t
   t.not(grants[0].device?.key, grants[1].device?.key)
 })
 
-t.test('2: every attempt sends the user name as it is configured', async t => {
+t.test('2: every attempt sends the user name as it is configured', async (t) => {
   const emulator = await startEmulator(t, { users: [{ ...USER, aliases: ['alice@example.com'] }] })
   const source = sourceFor(emulator.url, shared, { username: new Secret('alice@example.com') })
   await source.login(NEVER)
@@ -44,7 +44,7 @@ t.test('2: every attempt sends the user name as it is configured', async t => {
   t.same(names, ['alice@example.com', 'alice', 'alice@example.com', 'alice'])
 })
 
-t.test('3: every challenge that needs a person is a failure of its own class, under its name', async t => {
+t.test('3: every challenge that needs a person is a failure of its own class, under its name', async (t) => {
   const emulator = await startEmulator(t)
   const source = sourceFor(emulator.url, shared)
   const names = [
@@ -66,7 +66,7 @@ t.test('3: every challenge that needs a person is a failure of its own class, un
   t.match(await failureOf(source.login(NEVER)), { class: 'challenge', code: 'SELECT_CHALLENGE' })
 })
 
-t.test('4: an exchange is answered once, and the next one is not disturbed by it', async t => {
+t.test('4: an exchange is answered once, and the next one is not disturbed by it', async (t) => {
   const emulator = await startEmulator(t)
   const source = sourceFor(emulator.url, shared)
   emulator.faults.add({ type: 'challenge', name: 'SMS_MFA' })
@@ -75,7 +75,7 @@ t.test('4: an exchange is answered once, and the next one is not disturbed by it
   t.same(emulator.record.map(({ outcome }) => outcome), ['challenge', 'challenge', 'challenge', 'ok'])
 })
 
-t.test('5: a refused refresh costs one call, whatever the reason', async t => {
+t.test('5: a refused refresh costs one call, whatever the reason', async (t) => {
   const emulator = await startEmulator(t)
   const source = sourceFor(emulator.url, shared)
   const renewal = renewalOf(await source.login(NEVER))
@@ -99,7 +99,7 @@ t.test('5: a refused refresh costs one call, whatever the reason', async t => {
   t.equal(emulator.record.length, 2 + cases.length + 1)
 })
 
-t.test('6: the deadline ends an exchange that gets no response, and an abort ends it at once', async t => {
+t.test('6: the deadline ends an exchange that gets no response, and an abort ends it at once', async (t) => {
   const emulator = await startEmulator(t)
   const worker = startWorker(t, { deadlineMs: 1000 })
   const source = sourceFor(emulator.url, worker)
@@ -111,23 +111,23 @@ t.test('6: the deadline ends an exchange that gets no response, and an abort end
   const abort = new AbortController()
   const calls = emulator.record.length
   const waiting = failureOf(patient.login(abort.signal))
-  while (emulator.record.length === calls) await new Promise(resolve => { setImmediate(resolve) })
+  while (emulator.record.length === calls) await new Promise((resolve) => { setImmediate(resolve) })
   abort.abort()
   t.match(await waiting, { class: 'transient', code: 'Aborted' })
   t.match(await failureOf(patient.login(abort.signal)), { code: 'Aborted' }, 'aborted before it began')
   t.ok(await patient.login(NEVER))
 })
 
-t.test('7: the library stays in its thread: this one has neither it nor its fetch', async t => {
+t.test('7: the library stays in its thread: this one has neither it nor its fetch', async (t) => {
   const own = globalThis.fetch
   const emulator = await startEmulator(t)
   await sourceFor(emulator.url, shared).login(NEVER)
   t.equal(globalThis.fetch, own)
-  const loaded = Object.keys(createRequire(import.meta.url).cache).filter(name => name.includes('amazon-cognito-identity-js'))
+  const loaded = Object.keys(createRequire(import.meta.url).cache).filter((name) => name.includes('amazon-cognito-identity-js'))
   t.same(loaded, [])
 })
 
-t.test('8: a clock that is wrong by minutes is measured and corrected within the login', async t => {
+t.test('8: a clock that is wrong by minutes is measured and corrected within the login', async (t) => {
   const emulator = await startEmulator(t)
   const source = sourceFor(emulator.url, shared)
   for (const offset of [0, 45_000, -45_000, 600_000, -600_000, 86_400_000 * 400]) {
@@ -142,7 +142,7 @@ t.test('8: a clock that is wrong by minutes is measured and corrected within the
   t.ok(Math.abs((failure.clockSkewMs ?? NaN) - 600_000) < 2000, 'a failure tells the skew as well')
 })
 
-t.test('9: what is no response of Cognito is a transient failure', async t => {
+t.test('9: what is no response of Cognito is a transient failure', async (t) => {
   const emulator = await startEmulator(t)
   const source = sourceFor(emulator.url, shared)
   const failures = [
@@ -169,7 +169,7 @@ t.test('9: what is no response of Cognito is a transient failure', async t => {
   t.match(await failureOf(source.login(NEVER)), { class: 'transient', code: 'UnexpectedAnswer' }, '200 without a challenge')
 })
 
-t.test('10: failures are told apart by their code, with or without a namespace, and carry Retry-After', async t => {
+t.test('10: failures are told apart by their code, with or without a namespace, and carry Retry-After', async (t) => {
   const emulator = await startEmulator(t)
   const source = sourceFor(emulator.url, shared)
   emulator.faults.add({ type: 'error', code: 'com.amazonaws.cognito#TooManyRequestsException', message: 'Rate exceeded', retryAfter: '7' })
@@ -184,7 +184,7 @@ t.test('10: failures are told apart by their code, with or without a namespace, 
   t.match(await failureOf(unknown.login(NEVER)), { class: 'permanent', code: 'ResourceNotFoundException' })
 })
 
-t.test('11: the lifetime is that of the response, else that of the token; and a token that is not wanted may be missing', async t => {
+t.test('11: the lifetime is that of the response, else that of the token; and a token that is not wanted may be missing', async (t) => {
   const emulator = await startEmulator(t, { client: { lifetimeSeconds: 600 } })
   const worker = shared
   const source = sourceFor(emulator.url, worker)
@@ -204,7 +204,7 @@ t.test('11: the lifetime is that of the response, else that of the token; and a 
   t.match(await failureOf(id.login(NEVER)), { class: 'transient', code: 'UnexpectedAnswer' })
 })
 
-t.test('12: a device is confirmed and kept for the refreshes; a device that cannot be confirmed does not fail the login', async t => {
+t.test('12: a device is confirmed and kept for the refreshes; a device that cannot be confirmed does not fail the login', async (t) => {
   const emulator = await startEmulator(t, { deviceTracking: true })
   const worker = startWorker(t, { deadlineMs: 15_000 })
   const source = sourceFor(emulator.url, worker)
@@ -233,7 +233,7 @@ t.test('12: a device is confirmed and kept for the refreshes; a device that cann
   await deadline
 })
 
-t.test('13: a client secret is proved in both steps of a login and given in a refresh', async t => {
+t.test('13: a client secret is proved in both steps of a login and given in a refresh', async (t) => {
   const emulator = await startEmulator(t, { client: { secret: 's3cret' }, users: [{ ...USER, aliases: ['alice@example.com'] }] })
   const worker = shared
   for (const authFlow of ['srp', 'password'] as const) {
@@ -252,7 +252,7 @@ t.test('13: a client secret is proved in both steps of a login and given in a re
   }
 })
 
-t.test('13: with rotation the refresh goes the way that knows it, and keeps the new refresh token', async t => {
+t.test('13: with rotation the refresh goes the way that knows it, and keeps the new refresh token', async (t) => {
   const emulator = await startEmulator(t, { client: { rotation: { graceMs: 0 } } })
   const source = sourceFor(emulator.url, shared)
   const first = renewalOf(await source.login(NEVER))
@@ -263,7 +263,7 @@ t.test('13: with rotation the refresh goes the way that knows it, and keeps the 
   t.ok(await source.refresh(second, NEVER))
 })
 
-t.test('13: a client that words it otherwise that REFRESH_TOKEN_AUTH is off is refreshed the other way too', async t => {
+t.test('13: a client that words it otherwise that REFRESH_TOKEN_AUTH is off is refreshed the other way too', async (t) => {
   const emulator = await startEmulator(t, { client: { rotation: { graceMs: 0 } } })
   const source = sourceFor(emulator.url, shared)
   const renewal = renewalOf(await source.login(NEVER))
@@ -309,7 +309,7 @@ t.test(
   }
 )
 
-t.test('without rotation the refresh token stays', async t => {
+t.test('without rotation the refresh token stays', async (t) => {
   const emulator = await startEmulator(t)
   const source = sourceFor(emulator.url, shared)
   const first = renewalOf(await source.login(NEVER))
@@ -318,14 +318,14 @@ t.test('without rotation the refresh token stays', async t => {
   t.equal(emulator.record.at(-1)?.flow, 'REFRESH_TOKEN_AUTH')
 })
 
-t.test('14: two hundred random users log in, four at a time, each with its own token, and this thread stays responsive', async t => {
+t.test('14: two hundred random users log in, four at a time, each with its own token, and this thread stays responsive', async (t) => {
   const users = Array.from({ length: 200 }, (_, index) => ({
     username: `user-${index}-${randomBytes(4).toString('hex')}`,
     password: `${randomBytes(12).toString('base64')}:ä€𝄞${index}`
   }))
   const emulator = await startEmulator(t, { users })
   const warnings: string[] = []
-  const worker = startWorker(t, { onWarning: message => { warnings.push(message) } })
+  const worker = startWorker(t, { onWarning: (message) => { warnings.push(message) } })
   const delay = monitorEventLoopDelay({ resolution: 5 })
   delay.enable()
   const waiting = [...users]
@@ -346,7 +346,7 @@ t.test('14: two hundred random users log in, four at a time, each with its own t
   )
 })
 
-t.test('14: salts and values of B of every awkward shape log in', async t => {
+t.test('14: salts and values of B of every awkward shape log in', async (t) => {
   for (const salt of ['7', 'abc', 'f0f0', '8000000000000000', 'abc1234567890abcdef1234567890ab']) {
     const emulator = await startEmulator(t, { users: [{ ...USER, salt }] })
     const source = sourceFor(emulator.url, shared)
@@ -357,7 +357,7 @@ t.test('14: salts and values of B of every awkward shape log in', async t => {
   }
 })
 
-t.test('15: nothing of an exchange is left for the next one', async t => {
+t.test('15: nothing of an exchange is left for the next one', async (t) => {
   const emulator = await startEmulator(t, { deviceTracking: true })
   const source = sourceFor(emulator.url, shared)
   const first = renewalOf(await source.login(NEVER))
@@ -369,7 +369,7 @@ t.test('15: nothing of an exchange is left for the next one', async t => {
   t.equal(emulator.record.at(-1)?.deviceKey, undefined)
 })
 
-t.test('the plain password flow is one call', async t => {
+t.test('the plain password flow is one call', async (t) => {
   const emulator = await startEmulator(t)
   const worker = shared
   const source = sourceFor(emulator.url, worker, { authFlow: 'password' })
@@ -379,7 +379,7 @@ t.test('the plain password flow is one call', async t => {
   t.match(await failureOf(wrong.login(NEVER)), { class: 'ambiguous' })
 })
 
-t.test('no failure repeats what was secret, in any of its forms', async t => {
+t.test('no failure repeats what was secret, in any of its forms', async (t) => {
   const emulator = await startEmulator(t)
   const worker = shared
   const canary = 'c4n4ry-password'
@@ -396,7 +396,7 @@ t.test('no failure repeats what was secret, in any of its forms', async t => {
   }
 })
 
-t.test('a thread that crashes ends its exchanges as transient failures, and the next exchange starts another', async t => {
+t.test('a thread that crashes ends its exchanges as transient failures, and the next exchange starts another', async (t) => {
   const entry = new URL(
     `data:text/javascript,${encodeURIComponent('import { parentPort } from "node:worker_threads"; parentPort.once("message", () => { throw new Error("c4n4ry") })')}`
   )
@@ -411,7 +411,7 @@ t.test('a thread that crashes ends its exchanges as transient failures, and the 
   t.match(await failureOf(source.login(NEVER)), { class: 'transient', code: 'WorkerFailed' }, 'another thread, which fails like the first')
 })
 
-t.test('a thread that falls silent is replaced, and its exchanges end as transient failures', async t => {
+t.test('a thread that falls silent is replaced, and its exchanges end as transient failures', async (t) => {
   const entry = new URL(
     `data:text/javascript,${encodeURIComponent('import { parentPort } from "node:worker_threads"; parentPort.on("message", () => { for (;;); }); parentPort.postMessage({ type: "pong" })')}`
   )
@@ -422,7 +422,7 @@ t.test('a thread that falls silent is replaced, and its exchanges end as transie
   t.match(await failureOf(source.login(NEVER)), { class: 'transient', code: 'WorkerSilent' }, 'another thread, as silent as the first')
 })
 
-t.test('threads that were replaced leave nothing behind', async t => {
+t.test('threads that were replaced leave nothing behind', async (t) => {
   const entry = new URL(
     `data:text/javascript,${encodeURIComponent('import { parentPort } from "node:worker_threads"; parentPort.on("message", ({ id }) => { if (id === 1) { for (;;); } else { throw new Error() } }); parentPort.postMessage({ type: "pong" })')}`
   )
@@ -448,7 +448,7 @@ t.test('threads that were replaced leave nothing behind', async t => {
   )
 })
 
-t.test('a thread that is only slow is left alone', async t => {
+t.test('a thread that is only slow is left alone', async (t) => {
   const emulator = await startEmulator(t)
   const worker = startWorker(t, { silenceMs: 2000 })
   const source = sourceFor(emulator.url, worker)
@@ -457,14 +457,14 @@ t.test('a thread that is only slow is left alone', async t => {
   t.ok(await source.login(NEVER), 'it answers pings while it waits')
 })
 
-t.test('closing ends exchanges under way, and later ones at once', async t => {
+t.test('closing ends exchanges under way, and later ones at once', async (t) => {
   const emulator = await startEmulator(t)
   const worker = startWorker(t)
   const source = sourceFor(emulator.url, worker)
   t.equal(worker.running, false, 'no thread before it is needed')
   emulator.faults.add({ type: 'hang' })
   const waiting = failureOf(source.login(NEVER))
-  while (emulator.record.length === 0) await new Promise(resolve => { setImmediate(resolve) })
+  while (emulator.record.length === 0) await new Promise((resolve) => { setImmediate(resolve) })
   t.equal(worker.running, true)
   const startedAt = performance.now()
   await worker.close()

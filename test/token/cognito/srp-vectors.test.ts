@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import t from 'tap'
 import { respondToClient, claimSignature, createVerifier, passwordMatches, secretHash } from '#src/demo/srp-server.ts'
-import { replaceModPow } from '#src/token/cognito/mod-pow.ts'
-import type { BigIntegerClass, BigIntegerLike } from '#src/token/cognito/mod-pow.ts'
+import { replaceModPow, type BigIntegerClass, type BigIntegerLike } from '#src/token/cognito/mod-pow.ts'
 
 interface Vector {
   readonly id: string
@@ -53,7 +52,7 @@ const original = BigInteger.prototype.modPow
 t.equal(vectors.length, 12)
 
 for (const arithmetic of ['original', 'native'] as const) {
-  t.test(`the library with ${arithmetic} modPow gives every known signature`, async t => {
+  t.test(`the library with ${arithmetic} modPow gives every known signature`, async (t) => {
     if (arithmetic === 'native') t.ok(replaceModPow(BigInteger))
     t.teardown(() => { BigInteger.prototype.modPow = original })
     for (const vector of vectors) {
@@ -82,7 +81,7 @@ for (const arithmetic of ['original', 'native'] as const) {
   })
 }
 
-t.test('the emulator computes every known verifier, B, key and signature', async t => {
+t.test('the emulator computes every known verifier, B, key and signature', async (t) => {
   for (const vector of vectors) {
     const known = createVerifier(poolName(vector), vector.userIdForSrp, vector.password, vector.salt)
     t.equal(known.verifier, vector.intermediate.v, `v: ${vector.aim}`)
@@ -94,7 +93,7 @@ t.test('the emulator computes every known verifier, B, key and signature', async
   }
 })
 
-t.test('the emulator signs the claim of every case as its client did', async t => {
+t.test('the emulator signs the claim of every case as its client did', async (t) => {
   for (const vector of vectors) {
     const signature = claimSignature(
       Buffer.from(vector.intermediate.hkdfKey, 'hex'),
@@ -107,7 +106,7 @@ t.test('the emulator signs the claim of every case as its client did', async t =
   }
 })
 
-t.test('the secret hash is that of the published case', async t => {
+t.test('the secret hash is that of the published case', async (t) => {
   const [published] = vectors
   t.equal(secretHash(published?.clientSecret ?? '', published?.userIdForSrp ?? '', published?.clientId ?? ''), published?.secretHash)
 })

@@ -1,9 +1,7 @@
 // The same source against an authorization server that others wrote: oidc-provider, certified for OpenID Connect.
 import { generateKeyPairSync, verify } from 'node:crypto'
-import { createServer } from 'node:http'
-import type { RequestListener } from 'node:http'
-import t from 'tap'
-import type { Test } from 'tap'
+import { createServer, type RequestListener } from 'node:http'
+import t, { type Test } from 'tap'
 import { Secret } from '#src/secret.ts'
 import { TokenRefresher } from '#src/token/refresher.ts'
 import { FakeClock } from '../../helpers/clock.ts'
@@ -15,7 +13,7 @@ import type { OAuth2Credential } from '#src/token/oauth2/source.ts'
 interface Provider {
   readonly callback: () => RequestListener
   readonly ClientCredentials: {
-    readonly find: (token: string) => Promise<{ readonly clientId: string; readonly scope?: string } | undefined>
+    readonly find: (token: string) => Promise<{ readonly clientId: string, readonly scope?: string } | undefined>
   }
 }
 interface ProviderModule {
@@ -103,7 +101,7 @@ function readJwt (token: string): { readonly valid: boolean, readonly claims: Re
   }
 }
 
-t.test('a login with basic gives a token that the server knows', async t => {
+t.test('a login with basic gives a token that the server knows', async (t) => {
   const { provider, source } = await startProvider(t)
   const grant = await source().login(NEVER)
   t.equal(grant.lifetimeMs, LIFETIME_S * 1000)
@@ -112,13 +110,13 @@ t.test('a login with basic gives a token that the server knows', async t => {
   t.match(await provider.ClientCredentials.find(grant.value.reveal()), { clientId: ID })
 })
 
-t.test('a login with post does too', async t => {
+t.test('a login with post does too', async (t) => {
   const { provider, source } = await startProvider(t)
   const grant = await source({ clientId: 'poster', clientAuth: 'post' }).login(NEVER)
   t.match(await provider.ClientCredentials.find(grant.value.reveal()), { clientId: 'poster' })
 })
 
-t.test('a resource gives a JWT for that audience with the scope that was asked for', async t => {
+t.test('a resource gives a JWT for that audience with the scope that was asked for', async (t) => {
   const { issuer, source } = await startProvider(t)
   const grant = await source({ resource: [RESOURCE], scope: 'invoices.read' }).login(NEVER)
   t.equal(grant.lifetimeMs, 1_200_000)
@@ -128,13 +126,13 @@ t.test('a resource gives a JWT for that audience with the scope that was asked f
   t.equal(Number(claims['exp']) - Number(claims['iat']), 1200)
 })
 
-t.test('a resource may as well give an opaque token, and come as an extra field', async t => {
+t.test('a resource may as well give an opaque token, and come as an extra field', async (t) => {
   const { provider, source } = await startProvider(t)
   const grant = await source({ extra: new Map([['resource', new Secret(OPAQUE_RESOURCE)]]), scope: 'invoices.write' }).login(NEVER)
   t.match(await provider.ClientCredentials.find(grant.value.reveal()), { clientId: ID, scope: 'invoices.write' })
 })
 
-t.test('every refusal of the server is a rejection with its code', async t => {
+t.test('every refusal of the server is a rejection with its code', async (t) => {
   const { source } = await startProvider(t)
   const cases: ReadonlyArray<readonly [fields: Partial<OAuth2Credential>, failure: string, code: string]> = [
     [{ clientSecret: new Secret('wrong') }, 'ambiguous', 'invalid_client'],
@@ -154,7 +152,7 @@ t.test('every refusal of the server is a rejection with its code', async t => {
   }
 })
 
-t.test('a wrong address of the right server is no verdict on the credential', async t => {
+t.test('a wrong address of the right server is no verdict on the credential', async (t) => {
   const { issuer } = await startProvider(t)
   const fields = { clientId: ID, clientSecret: new Secret(SECRET) }
   for (const path of ['/', '/tokens', '/.well-known/openid-configuration']) {
@@ -163,7 +161,7 @@ t.test('a wrong address of the right server is no verdict on the credential', as
   }
 })
 
-t.test('its tokens are kept fresh in the background', async t => {
+t.test('its tokens are kept fresh in the background', async (t) => {
   const { provider, source } = await startProvider(t)
   const clock = new FakeClock()
   const events = createFetchEvents()
@@ -191,7 +189,7 @@ t.test('its tokens are kept fresh in the background', async t => {
   t.match(refresher.status(), { state: 'fresh', logins: 5, refreshes: 0, failures: 0 })
 })
 
-t.test('a token that the upstream rejected is replaced, once for any number of 401s', async t => {
+t.test('a token that the upstream rejected is replaced, once for any number of 401s', async (t) => {
   const { source } = await startProvider(t)
   const clock = new FakeClock()
   const events = createFetchEvents()

@@ -5,8 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import t from 'tap'
-import type { Test } from 'tap'
+import t, { type Test } from 'tap'
 import { Secret } from '#src/secret.ts'
 import { TokenRefresher } from '#src/token/refresher.ts'
 import { createAuthority, createSelfSigned } from '../../helpers/certificates.ts'
@@ -22,10 +21,10 @@ import {
   readBasic,
   sourceFor,
   startConnectProxy,
-  startScriptedServer
+  startScriptedServer,
+  type Reply
 } from '../../helpers/oauth2.ts'
 import { createTestLog } from '../../helpers/token-source.ts'
-import type { Reply } from '../../helpers/oauth2.ts'
 import type { ProxyEnvironment } from '#src/upstream/connect.ts'
 
 const MINUTE = 60_000
@@ -39,7 +38,7 @@ async function failureFor (t: Test, reply: Reply, fields: Parameters<typeof sour
 
 // ---- the request
 
-t.test('a login is one POST of a form, with the client in a Basic header and nowhere else', async t => {
+t.test('a login is one POST of a form, with the client in a Basic header and nowhere else', async (t) => {
   const server = await startScriptedServer(t)
   const grant = await sourceFor(`${server.url}/oauth/token?tenant=a%20b`, { clientSecret: new Secret('CANARY-KEY-1') }).login(NEVER)
   t.equal(grant.value.reveal(), 'token-1')
@@ -55,7 +54,7 @@ t.test('a login is one POST of a form, with the client in a Basic header and now
   t.equal(call?.raw.split('CANARY').length, 1, 'the secret has no other place')
 })
 
-t.test('a source has no refresh, and a refresh token in the response is ignored', async t => {
+t.test('a source has no refresh, and a refresh token in the response is ignored', async (t) => {
   const server = await startScriptedServer(t, issued({ refresh_token: 'refresh-1', id_token: 'no.jwt.at-all' }))
   const source = sourceFor(`${server.url}/token`)
   t.equal(source.refresh, undefined)
@@ -63,7 +62,7 @@ t.test('a source has no refresh, and a refresh token in the response is ignored'
   t.same(Object.keys(grant).sort(), ['lifetimeMs', 'value'])
 })
 
-t.test('a source holds no token: every login asks', async t => {
+t.test('a source holds no token: every login asks', async (t) => {
   const server = await startScriptedServer(t)
   server.script.push(issued({ access_token: 'first' }), issued({ access_token: 'second' }))
   const source = sourceFor(`${server.url}/token`)
@@ -71,7 +70,7 @@ t.test('a source holds no token: every login asks', async t => {
   t.equal((await source.login(NEVER)).value.reveal(), 'second')
 })
 
-t.test('with post the client is in the form and there is no Authorization', async t => {
+t.test('with post the client is in the form and there is no Authorization', async (t) => {
   const server = await startScriptedServer(t)
   await sourceFor(`${server.url}/token`, { clientAuth: 'post', clientId: 'a b', clientSecret: new Secret('c&d=e+f%é') }).login(NEVER)
   const [call] = server.calls
@@ -81,7 +80,7 @@ t.test('with post the client is in the form and there is no Authorization', asyn
   t.equal(call?.form.get('grant_type'), 'client_credentials')
 })
 
-t.test('id and secret of a Basic header are form-encoded', async t => {
+t.test('id and secret of a Basic header are form-encoded', async (t) => {
   const server = await startScriptedServer(t)
   const source = (clientId: string, secret: string) => sourceFor(`${server.url}/token`, { clientId, clientSecret: new Secret(secret) })
   await source('my client:1', 's+ecr%t é€').login(NEVER)
@@ -104,7 +103,7 @@ t.test('id and secret of a Basic header are form-encoded', async t => {
   }), { numRuns: 60 })
 })
 
-t.test('scope, audience, resource and extra are form fields, and no extra can take their place', async t => {
+t.test('scope, audience, resource and extra are form fields, and no extra can take their place', async (t) => {
   const server = await startScriptedServer(t)
   const extra = new Map(
     Object.entries({ tenant: 'ü & co', scope: 'evil', audience: 'evil', resource: 'evil', grant_type: 'password', ['__proto__']: 'x' }).map(
@@ -131,7 +130,7 @@ t.test('scope, audience, resource and extra are form fields, and no extra can ta
 
 // ---- a good response
 
-t.test('a lifetime that makes no sense is left out, one in a string is read', async t => {
+t.test('a lifetime that makes no sense is left out, one in a string is read', async (t) => {
   const server = await startScriptedServer(t)
   const cases: ReadonlyArray<readonly [expiresIn: unknown, lifetimeMs: number | undefined]> = [
     [3600, 3_600_000],
@@ -167,7 +166,7 @@ t.test('a lifetime that makes no sense is left out, one in a string is read', as
   t.equal((await sourceFor(`${server.url}/token`).login(NEVER)).lifetimeMs, undefined, 'infinite')
 })
 
-t.test('without a usable lifetime a JWT lives as long as its own exp and iat say', async t => {
+t.test('without a usable lifetime a JWT lives as long as its own exp and iat say', async (t) => {
   const server = await startScriptedServer(t)
   const lifetimeOf = async (claims: object, expiresIn?: unknown) => {
     server.reply = issued({ access_token: createUnsignedJwt(claims), expires_in: expiresIn })
@@ -182,7 +181,7 @@ t.test('without a usable lifetime a JWT lives as long as its own exp and iat say
   t.equal(await lifetimeOf({ iat: '1000', exp: '1900' }), undefined)
 })
 
-t.test('a token without a type, or of the type Bearer or BearerToken in any case, is a bearer token', async t => {
+t.test('a token without a type, or of the type Bearer or BearerToken in any case, is a bearer token', async (t) => {
   const server = await startScriptedServer(t)
   for (const type of [
     'Bearer',
@@ -204,7 +203,7 @@ t.test('a token without a type, or of the type Bearer or BearerToken in any case
   }
 })
 
-t.test('a token of another type is a failure that is tried again, unless any type is taken', async t => {
+t.test('a token of another type is a failure that is tried again, unless any type is taken', async (t) => {
   const server = await startScriptedServer(t)
   for (const type of [
     'mac',
@@ -232,7 +231,7 @@ t.test('a token of another type is a failure that is tried again, unless any typ
   }
 })
 
-t.test('a lifetime is the response\'s, else the configured one, else the token\'s own', async t => {
+t.test('a lifetime is the response\'s, else the configured one, else the token\'s own', async (t) => {
   const server = await startScriptedServer(t)
   const jwt = createUnsignedJwt({ iat: 1000, exp: 1900 })
   const lifetimeOf = async (access: string, expiresIn: unknown, lifetimeSeconds?: number) => {
@@ -246,7 +245,7 @@ t.test('a lifetime is the response\'s, else the configured one, else the token\'
   t.equal(await lifetimeOf('opaque', undefined), undefined)
 })
 
-t.test('what servers are known to be sloppy about does not matter', async t => {
+t.test('what servers are known to be sloppy about does not matter', async (t) => {
   const token = { access_token: 'token-1', token_type: 'bearer', expires_in: 60 }
   const replies = [
     respond(200, token, { 'Content-Type': 'text/html' }),
@@ -260,13 +259,13 @@ t.test('what servers are known to be sloppy about does not matter', async t => {
   ]
   const server = await startScriptedServer(t)
   for (const reply of replies) {
-    server.reply = socket => { socket.end(reply) }
+    server.reply = (socket) => { socket.end(reply) }
     const grant = await sourceFor(`${server.url}/token`).login(NEVER)
     t.same([grant.value.reveal(), grant.lifetimeMs], ['token-1', 60_000], reply.split('\r\n', 1).join())
   }
 })
 
-t.test('the Date of a response tells how far the clocks are apart, in success and in failure', async t => {
+t.test('the Date of a response tells how far the clocks are apart, in success and in failure', async (t) => {
   const server = await startScriptedServer(t)
   const source = sourceFor(`${server.url}/token`)
   const ahead = new Date(Date.now() + 3_600_000).toUTCString()
@@ -287,7 +286,7 @@ t.test('the Date of a response tells how far the clocks are apart, in success an
 
 // ---- a bad answer
 
-t.test('a response that is no token endpoint\'s is a transient failure', async t => {
+t.test('a response that is no token endpoint\'s is a transient failure', async (t) => {
   const replies: ReadonlyArray<readonly [name: string, reply: Reply]> = [
     ['HTML', respond(200, '<html>Sign in to the hotel</html>', { 'Content-Type': 'text/html' })],
     ['truncated JSON', respond(200, '{"access_token":"tok')],
@@ -313,8 +312,8 @@ t.test('a response that is no token endpoint\'s is a transient failure', async t
   }
 })
 
-t.test('a response without an end is left at a MiB', async t => {
-  const server = await startScriptedServer(t, socket => {
+t.test('a response without an end is left at a MiB', async (t) => {
+  const server = await startScriptedServer(t, (socket) => {
     socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
     const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`
     const pump = (): void => { while (!socket.destroyed && socket.write(chunk)); }
@@ -325,7 +324,7 @@ t.test('a response without an end is left at a MiB', async t => {
   await server.calls[0]?.closed
 })
 
-t.test('a connection that breaks is a transient failure', async t => {
+t.test('a connection that breaks is a transient failure', async (t) => {
   const replies: ReadonlyArray<readonly [name: string, reply: Reply]> = [
     [
       'closed before a response',
@@ -372,7 +371,7 @@ t.test('a connection that breaks is a transient failure', async t => {
   })
 })
 
-t.test('a server that cannot serve now is asked again when it says', async t => {
+t.test('a server that cannot serve now is asked again when it says', async (t) => {
   const inTwoMinutes = new Date(Date.now() + 120_000).toUTCString()
   const anHourAhead = {
     Date: new Date(Date.now() + 3_600_000).toUTCString(),
@@ -403,7 +402,7 @@ t.test('a server that cannot serve now is asked again when it says', async t => 
   }
 })
 
-t.test('what the server refuses is a rejection that says what to do', async t => {
+t.test('what the server refuses is a rejection that says what to do', async (t) => {
   const replies: ReadonlyArray<readonly [reply: Reply, failure: string, code: string, advice: RegExp]> = [
     [respond(401, { error: 'invalid_client' }), 'ambiguous', 'invalid_client', /clientSecret.*clientAuth/],
     [
@@ -430,7 +429,7 @@ t.test('what the server refuses is a rejection that says what to do', async t =>
   for (const [reply, failure, code, message] of replies) t.match(await failureFor(t, reply), { class: failure, code, message }, code)
 })
 
-t.test('a redirect is not followed: the secret goes to the token URL only', async t => {
+t.test('a redirect is not followed: the secret goes to the token URL only', async (t) => {
   const elsewhere = await startScriptedServer(t)
   for (const status of [300, 301, 302, 303, 304, 307, 308]) {
     for (const clientAuth of ['basic', 'post'] as const) {
@@ -442,7 +441,7 @@ t.test('a redirect is not followed: the secret goes to the token URL only', asyn
   t.same(elsewhere.calls, [])
 })
 
-t.test('no failure holds a word of the provider, whatever it echoes', async t => {
+t.test('no failure holds a word of the provider, whatever it echoes', async (t) => {
   const canary = 'CANARY-KEY-7f3a'
   const echo = {
     error: canary,
@@ -476,7 +475,7 @@ t.test('no failure holds a word of the provider, whatever it echoes', async t =>
   }
 })
 
-t.test('whatever bytes come, a login ends with a token or a TokenError', async t => {
+t.test('whatever bytes come, a login ends with a token or a TokenError', async (t) => {
   const server = await startScriptedServer(t)
   const json = fc.oneof(
     fc.json(),
@@ -495,15 +494,15 @@ t.test('whatever bytes come, a login ends with a token or a TokenError', async t
   )
   const reply = fc.oneof(
     fc.tuple(fc.integer({ min: 200, max: 599 }), json).map(([status, body]) => respond(status, body)),
-    fc.uint8Array().map(bytes => Buffer.from(bytes))
+    fc.uint8Array().map((bytes) => Buffer.from(bytes))
   )
-  await fc.assert(fc.asyncProperty(reply, async bytes => {
-    server.reply = socket => { socket.end(bytes) }
-    await sourceFor(`${server.url}/token`).login(NEVER).catch(error => { t.equal(error.name, 'TokenError') })
+  await fc.assert(fc.asyncProperty(reply, async (bytes) => {
+    server.reply = (socket) => { socket.end(bytes) }
+    await sourceFor(`${server.url}/token`).login(NEVER).catch((error) => { t.equal(error.name, 'TokenError') })
   }), { numRuns: 100 })
 })
 
-t.test('what the library itself refuses is a transient failure that quotes nothing', async t => {
+t.test('what the library itself refuses is a transient failure that quotes nothing', async (t) => {
   const server = await startScriptedServer(t)
   for (const [tokenUrl, fields] of [
     [`${server.url}/token`, { clientId: '' }],
@@ -519,12 +518,12 @@ t.test('what the library itself refuses is a transient failure that quotes nothi
 
 // ---- time
 
-t.test('the deadline covers the connection, the head and the whole body', async t => {
+t.test('the deadline covers the connection, the head and the whole body', async (t) => {
   const stalls: Reply[] = [
     () => {},
-    socket => { socket.write('HTTP/1.1 200 OK\r\nContent-Le') },
-    socket => { socket.write(issued().slice(0, -10)) },
-    socket => {
+    (socket) => { socket.write('HTTP/1.1 200 OK\r\nContent-Le') },
+    (socket) => { socket.write(issued().slice(0, -10)) },
+    (socket) => {
       socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
       const drip = setInterval(() => { socket.write('1\r\n \r\n') }, 10)
       socket.once('close', () => { clearInterval(drip) })
@@ -541,10 +540,10 @@ t.test('the deadline covers the connection, the head and the whole body', async 
   }
 })
 
-t.test('a handshake that never ends is given up, and its connection closed', async t => {
+t.test('a handshake that never ends is given up, and its connection closed', async (t) => {
   let closed: Promise<void> | undefined
-  const port = await listen(t, createTcpServer(socket => {
-    closed = new Promise(resolve => { socket.resume().once('close', () => { resolve() }) })
+  const port = await listen(t, createTcpServer((socket) => {
+    closed = new Promise((resolve) => { socket.resume().once('close', () => { resolve() }) })
   }))
   t.match(await failureOf(sourceFor(`https://127.0.0.1:${port}/token`, {}, { deadlineMs: 150 }).login(NEVER)), {
     class: 'transient',
@@ -553,7 +552,7 @@ t.test('a handshake that never ends is given up, and its connection closed', asy
   await closed
 })
 
-t.test('an abort ends a login at once, and one that comes first lets nothing out', async t => {
+t.test('an abort ends a login at once, and one that comes first lets nothing out', async (t) => {
   const server = await startScriptedServer(t, () => {})
   const controller = new AbortController()
   const login = failureOf(sourceFor(`${server.url}/token`).login(controller.signal))
@@ -566,7 +565,7 @@ t.test('an abort ends a login at once, and one that comes first lets nothing out
   t.equal(server.calls.length, 1)
 })
 
-t.test('a login leaves no connection behind', async t => {
+t.test('a login leaves no connection behind', async (t) => {
   const server = await startScriptedServer(t)
   await sourceFor(`${server.url}/token`).login(NEVER)
   await server.calls[0]?.closed
@@ -599,7 +598,7 @@ async function logInElsewhere (tokenUrl: string, variables: Record<string, strin
   return JSON.parse(stdout) as Outcome
 }
 
-t.test('a private authority is trusted where NODE_EXTRA_CA_CERTS names it, and nothing turns verification off', async t => {
+t.test('a private authority is trusted where NODE_EXTRA_CA_CERTS names it, and nothing turns verification off', async (t) => {
   const authority = createAuthority()
   const file = join(t.testdir(), 'ca.pem')
   writeFileSync(file, authority.cert)
@@ -621,7 +620,7 @@ t.test('a private authority is trusted where NODE_EXTRA_CA_CERTS names it, and n
   t.same([expired, misnamed, selfSigned].flatMap(({ calls }) => calls), [])
 })
 
-t.test('an https token URL goes through the proxy, and the certificate is checked behind it', async t => {
+t.test('an https token URL goes through the proxy, and the certificate is checked behind it', async (t) => {
   const authority = createAuthority()
   const file = join(t.testdir(), 'ca.pem')
   writeFileSync(file, authority.cert)
@@ -637,7 +636,7 @@ t.test('an https token URL goes through the proxy, and the certificate is checke
   t.equal(server.calls.length, 1)
 })
 
-t.test('proxies are those that were given, noProxy goes around them, and the environment is not read again', async t => {
+t.test('proxies are those that were given, noProxy goes around them, and the environment is not read again', async (t) => {
   const server = await startScriptedServer(t)
   const proxy = await startConnectProxy(t, server.port)
   const url = `http://${HOST}/token`
@@ -666,7 +665,7 @@ t.test('proxies are those that were given, noProxy goes around them, and the env
   t.equal(proxy.targets.length, 1)
 })
 
-t.test('a loopback token URL never goes through a proxy', async t => {
+t.test('a loopback token URL never goes through a proxy', async (t) => {
   const server = await startScriptedServer(t)
   const proxies = { httpProxy: 'http://127.0.0.1:1', httpsProxy: 'http://127.0.0.1:1' }
   for (const host of ['127.0.0.1', 'localhost']) {
@@ -674,7 +673,7 @@ t.test('a loopback token URL never goes through a proxy', async t => {
   }
 })
 
-t.test('a proxy that refuses, that is away, or that is no URL is a transient failure that keeps its password', async t => {
+t.test('a proxy that refuses, that is away, or that is no URL is a transient failure that keeps its password', async (t) => {
   const proxy = await startConnectProxy(t, 1, 407)
   const login = (httpsProxy: string) => failureOf(sourceFor(`https://${HOST}/token`, {}, { proxies: { httpsProxy } }).login(NEVER))
   t.match(await login(proxy.url), { class: 'transient', code: 'ProxyError', message: /407/ })
@@ -706,7 +705,7 @@ async function createScene (t: Test, reply: Reply) {
   return { server, clock, events, refresher }
 }
 
-t.test('a token is replaced in the background at 80 % of its life, by a login', async t => {
+t.test('a token is replaced in the background at 80 % of its life, by a login', async (t) => {
   const { server, clock, events, refresher } = await createScene(t, issued({ access_token: 'first' }))
   const first = refresher.current()
   t.equal(first?.value.reveal(), 'first')
@@ -721,7 +720,7 @@ t.test('a token is replaced in the background at 80 % of its life, by a login', 
   t.match(refresher.status(), { state: 'fresh', logins: 2, refreshes: 0, failures: 0 })
 })
 
-t.test('without any lifetime a token counts for 300 s', async t => {
+t.test('without any lifetime a token counts for 300 s', async (t) => {
   const { server, clock, events } = await createScene(t, issued({ expires_in: undefined }))
   await clock.advance(240_000 - 1)
   t.equal(server.calls.length, 1)
@@ -730,7 +729,7 @@ t.test('without any lifetime a token counts for 300 s', async t => {
   t.equal(server.calls.length, 2)
 })
 
-t.test('a server that is busy is asked again after its Retry-After, and the old token serves', async t => {
+t.test('a server that is busy is asked again after its Retry-After, and the old token serves', async (t) => {
   const { server, clock, events, refresher } = await createScene(t, issued())
   server.script.push(respond(503, '', { 'Retry-After': '90' }))
   await clock.advance(48 * MINUTE)
@@ -744,7 +743,7 @@ t.test('a server that is busy is asked again after its Retry-After, and the old 
   t.match(refresher.status(), { state: 'fresh', lastError: null })
 })
 
-t.test('a refused client is tried after 5 s, then every 15 minutes, and recovers by itself', async t => {
+t.test('a refused client is tried after 5 s, then every 15 minutes, and recovers by itself', async (t) => {
   for (const error of ['invalid_client', 'invalid_scope']) {
     const { server, clock, events, refresher } = await createScene(t, respond(401, { error }))
     t.equal(refresher.status().state, 'rejected')
