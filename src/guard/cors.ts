@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { RawHeaders } from '../http/headers.ts'
+import { namesOf, type RawHeaders } from '../http/raw-headers.ts'
 
 /** Whether a message is a CORS preflight (Fetch standard, "CORS-preflight request"). */
 export function isPreflight (message: IncomingMessage): boolean {
@@ -32,8 +32,7 @@ export function respondToPreflight (message: IncomingMessage, response: ServerRe
  */
 export function corsHeaders (origin: string, headers: RawHeaders): string[] {
   const names = new Map<string, string>()
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] ?? ''
+  for (const name of namesOf(headers)) {
     const lower = name.toLowerCase()
     if (lower !== 'set-cookie' && !names.has(lower)) names.set(lower, name)
   }

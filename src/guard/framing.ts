@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '../errors.ts'
+import { isNamed } from '../http/raw-headers.ts'
 
 /**
  * Refuses framing that two readers could read differently.
@@ -16,13 +17,14 @@ export function checkFraming ({ rawHeaders, httpVersion }: Pick<IncomingMessage,
     })
   }
   let seen = httpVersion === '1.0'
+  // One pass for both names.
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
     // Beyond it numbers are no longer told apart, and the upstream would get another one.
-    if (name.length === 14 && name.toLowerCase() === 'content-length' && Number(rawHeaders[index + 1]) > Number.MAX_SAFE_INTEGER) {
+    if (isNamed(name, 'content-length') && Number(rawHeaders[index + 1]) > Number.MAX_SAFE_INTEGER) {
       throw new ProxyError('CS_BAD_REQUEST', { message: 'Content-Length is larger than any body can be; send the real one.', close: true })
     }
-    if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue
+    if (!isNamed(name, 'transfer-encoding')) continue
     if (seen || rawHeaders[index + 1]?.toLowerCase() !== 'chunked') {
       throw new ProxyError('CS_BAD_REQUEST', {
         message: 'Transfer-Encoding is something else than one `chunked` of HTTP/1.1; send that, or a Content-Length.',

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { ProxyError } from '../errors.ts'
 import { checkBrowser, checkHost, guardedHeaders, localEnd, type CallerPolicy } from '../http/host.ts'
+import { valuesOf, type RawHeaders } from '../http/raw-headers.ts'
 import { checkForm } from '../http/target.ts'
 import type { Secret } from '../secret.ts'
 import { isPreflight } from './cors.ts'
@@ -36,14 +37,11 @@ export function admit (message: IncomingMessage, options: GuardOptions, target: 
   return corsOrigin === undefined ? {} : { corsOrigin }
 }
 
-function checkCallerToken (rawHeaders: readonly string[], token: Secret): void {
-  const shown: string[] = []
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index]?.toLowerCase()
-    const value = rawHeaders[index + 1] ?? ''
-    if (name === 'x-countersign-token') shown.push(value)
-    else if (name === 'proxy-authorization') shown.push(/^bearer +(.+)$/i.exec(value)?.[1] ?? '')
-  }
-  const [only] = shown
-  if (only === undefined || shown.length > 1 || !token.equals(only)) throw new ProxyError('CS_CALLER_TOKEN')
+function checkCallerToken (rawHeaders: RawHeaders, token: Secret): void {
+  const [only, ...others] = [...valuesOf(rawHeaders, 'x-countersign-token'), ...valuesOf(rawHeaders, 'proxy-authorization').map(bearerOf)]
+  if (only === undefined || others.length > 0 || !token.equals(only)) throw new ProxyError('CS_CALLER_TOKEN')
+}
+
+function bearerOf (authorization: string): string {
+  return /^bearer +(.+)$/i.exec(authorization)?.[1] ?? ''
 }

@@ -1,5 +1,4 @@
-/** Node's `rawHeaders`: name, value, name, value, …, with their case, order and multiplicity. */
-export type RawHeaders = readonly string[]
+import { isNamed, type RawHeaders } from './raw-headers.ts'
 
 /** The longest header section by default (`limits.headerBytes`), in bytes; of requests and of upstream responses alike. */
 export const HEADER_BYTES = 32_768
@@ -48,6 +47,7 @@ export function isDroppedFromRequest (folded: string): boolean {
 /** The folded names that `Connection` headers list; undefined where there are none but `close` and `keep-alive`. */
 export function connectionListed (headers: RawHeaders): ReadonlySet<string> | undefined {
   let listed: Set<string> | undefined
+  // One pass for both names.
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] ?? ''
     if (!isNamed(name, 'connection') && !isNamed(name, 'proxy-connection')) continue
@@ -113,8 +113,4 @@ export function responseHeaders (
 
 function unchanged (value: string): string {
   return value
-}
-
-function isNamed (name: string, lower: string): boolean {
-  return name.length === lower.length && name.toLowerCase() === lower
 }

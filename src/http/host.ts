@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { ProxyError } from '../errors.ts'
+import type { RawHeaders } from './raw-headers.ts'
 
 /** Who may call a listener. */
 export interface CallerPolicy {
@@ -26,11 +27,12 @@ export interface GuardedHeaders {
 }
 
 /** Picks the guarded headers out of Node's `rawHeaders`: merged headers hide a second Host (nodejs/node keeps the first). */
-export function guardedHeaders (rawHeaders: readonly string[]): GuardedHeaders {
+export function guardedHeaders (rawHeaders: RawHeaders): GuardedHeaders {
   const host: string[] = []
   const origin: string[] = []
   const fetchSite: string[] = []
   const fetchMode: string[] = []
+  // One pass for the four names, whose lengths rule nearly all others out.
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
     if (name.length !== 4 && name.length !== 6 && name.length !== 14) continue

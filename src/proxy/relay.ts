@@ -1,5 +1,5 @@
 import { Handshake } from '../http/handshake.ts'
-import type { RawHeaders } from '../http/headers.ts'
+import { valuesOf } from '../http/raw-headers.ts'
 import type { Exchange } from '../upstream/exchange.ts'
 import type { RoutedContext } from './context.ts'
 import { refuse } from './refuse.ts'
@@ -18,10 +18,6 @@ export function relay (context: RoutedContext, exchange: Exchange): void {
 
 // 426 says which protocol is wanted, and must (RFC 9110 section 15.5.22).
 function addWantedProtocol (headers: string[], { statusCode, rawHeaders }: Exchange): void {
-  const wanted = indexOf(rawHeaders, 'upgrade')
-  if (statusCode === 426 && wanted !== -1) headers.push('Upgrade', rawHeaders[wanted + 1] ?? '', 'Connection', 'Upgrade, close')
-}
-
-function indexOf (headers: RawHeaders, lower: string): number {
-  return headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === lower)
+  const [wanted] = valuesOf(rawHeaders, 'upgrade')
+  if (statusCode === 426 && wanted !== undefined) headers.push('Upgrade', wanted, 'Connection', 'Upgrade, close')
 }

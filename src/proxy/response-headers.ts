@@ -1,7 +1,8 @@
 import { corsHeaders } from '../guard/cors.ts'
 import { isNavigation } from '../http/browser.ts'
-import { responseHeaders, type RawHeaders } from '../http/headers.ts'
+import { responseHeaders } from '../http/headers.ts'
 import { rewriteLocation } from '../http/location.ts'
+import type { RawHeaders } from '../http/raw-headers.ts'
 import { rewriteSetCookie } from '../http/set-cookie.ts'
 import type { RoutedContext } from './context.ts'
 

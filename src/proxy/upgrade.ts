@@ -1,8 +1,8 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Handshake } from '../http/handshake.ts'
-import type { RawHeaders } from '../http/headers.ts'
 import { protocolsOf } from '../http/incoming.ts'
+import { pairs, valueOf, without, type RawHeaders } from '../http/raw-headers.ts'
 import { malformed } from '../upstream/malformed.ts'
 import { joinSockets } from '../upstream/upgrade.ts'
 import type { Attempt } from './attempt.ts'
@@ -46,25 +46,21 @@ function join (context: RoutedContext, handshake: Handshake, head: string, upstr
  * @param local the headers for the client, without those of the upgrade itself
  */
 function switchingHead (rawHeaders: RawHeaders, local: readonly string[], offered: string): string | undefined {
-  const chosen = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === 'upgrade').join(', ')
+  const chosen = valueOf(rawHeaders, 'upgrade') ?? ''
   const protocols = protocolsOf(chosen)
   const known = protocolsOf(offered)
   // A server must not switch to what was not offered (RFC 9110 section 7.8).
   if (protocols.length === 0 || protocols.some((protocol) => !known.includes(protocol))) return undefined
-  const headers = ['Upgrade', chosen, 'Connection', 'Upgrade', ...withoutFraming(local)]
+  // RFC 9110 section 8.6: a 1xx has no Content-Length; a client that believed it would read frames as a body.
+  const headers = pairs(['Upgrade', chosen, 'Connection', 'Upgrade', ...without(local, 'content-length')])
   try {
-    for (let index = 0; index < headers.length; index += 2) {
-      validateHeaderName(headers[index] ?? '')
-      validateHeaderValue(headers[index] ?? '', headers[index + 1] ?? '')
+    for (const [name, value] of headers) {
+      validateHeaderName(name)
+      validateHeaderValue(name, value)
     }
   } catch {
     return undefined
   }
-  const lines = headers.map((text, index) => index % 2 === 0 ? `${text}: ` : `${text}\r\n`)
+  const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`)
   return `HTTP/1.1 101 Switching Protocols\r\n${lines.join('')}\r\n`
-}
-
-// RFC 9110 section 8.6: a 1xx has no Content-Length; a client that believed it would read frames as a body.
-function withoutFraming (headers: readonly string[]): string[] {
-  return headers.filter((_, index) => headers[index - index % 2]?.toLowerCase() !== 'content-length')
 }

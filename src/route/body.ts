@@ -1,7 +1,7 @@
 import type { Injection } from '../auth/injection.ts'
 import { ProxyError } from '../errors.ts'
-import type { RawHeaders } from '../http/headers.ts'
 import { isForm, isJson, isLikeAscii, parseMediaType, type MediaType } from '../http/media-type.ts'
+import { valuesOf, type RawHeaders } from '../http/raw-headers.ts'
 import { spliceForm, spliceJson, type Field } from '../http/splice.ts'
 import type { Route } from './table.ts'
 
@@ -92,10 +92,6 @@ function emptyBody (type: MediaType | undefined, fields: readonly Field[]): Spli
 function mediaTypeOf (headers: RawHeaders): MediaType | undefined {
   const [value, second] = valuesOf(headers, 'content-type')
   return value === undefined || second !== undefined ? undefined : parseMediaType(value)
-}
-
-function valuesOf (headers: RawHeaders, name: string): string[] {
-  return headers.filter((_, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === name)
 }
 
 function decodeUtf8 (body: Buffer): string | undefined {

@@ -1,7 +1,8 @@
 import type { Injection } from '../auth/injection.ts'
 import { setCookies } from '../http/cookie.ts'
-import { connectionListed, foldName, isDroppedFromRequest, type RawHeaders } from '../http/headers.ts'
+import { connectionListed, foldName, isDroppedFromRequest } from '../http/headers.ts'
 import { setQuery } from '../http/query.ts'
+import type { RawHeaders } from '../http/raw-headers.ts'
 import type { Route } from './table.ts'
 
 /**
@@ -16,6 +17,7 @@ export function outgoingHeaders (route: Route, client: RawHeaders, injections: r
   const listed = connectionListed(client)
   const headers: string[] = []
   const cookies: string[] = []
+  // By index, not by `pairs`: every request passes through here.
   for (let index = 0; index < client.length; index += 2) {
     const name = client[index] ?? ''
     const value = client[index + 1] ?? ''

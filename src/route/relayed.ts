@@ -1,6 +1,7 @@
 import { generateRequestId, isRelayValue, RELAY_EXAMPLES, type RelayKind } from '../auth/relay.ts'
 import { ProxyError } from '../errors.ts'
-import { foldName, type RawHeaders } from '../http/headers.ts'
+import { foldName } from '../http/headers.ts'
+import { pairs, type RawHeaders } from '../http/raw-headers.ts'
 import { Secret } from '../secret.ts'
 import type { Route } from './table.ts'
 
@@ -27,7 +28,7 @@ export function readRelayed (route: Route, headers: RawHeaders): ReadonlyMap<Rel
 
 function readHeader (headers: RawHeaders, name: string, kind: RelayKind): string {
   const wanted = foldName(name)
-  const values = headers.filter((_, index) => index % 2 === 1 && foldName(headers[index - 1] ?? '') === wanted)
+  const values = pairs(headers).flatMap(([given, value]) => foldName(given) === wanted ? [value] : [])
   const [value] = values
   if (value === undefined) throw rejection(`is missing the header ${name}`, kind)
   if (values.length > 1) throw rejection(`has the header ${name} more than once`, kind)

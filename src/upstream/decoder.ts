@@ -1,6 +1,6 @@
 import type { Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
-import type { RawHeaders } from '../http/headers.ts'
+import { valuesOf, type RawHeaders } from '../http/raw-headers.ts'
 
 /** A content coding (RFC 9110 section 8.4.1) that Node decodes; zstd from 22.15 on. */
 export type ContentCoding = 'gzip' | 'deflate' | 'br' | 'zstd'
@@ -9,10 +9,8 @@ export type ContentCoding = 'gzip' | 'deflate' | 'br' | 'zstd'
  * The coding of a response's body; undefined where it has none, `unknown` where nobody here can undo it, or where there is more than one.
  */
 export function contentCodingOf (headers: RawHeaders): ContentCoding | 'unknown' | undefined {
-  const named = headers
-    .flatMap((value, index) =>
-      index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'content-encoding' ? value.toLowerCase().split(',') : []
-    )
+  const named = valuesOf(headers, 'content-encoding')
+    .flatMap((value) => value.toLowerCase().split(','))
     .map((coding) => coding.trim())
     .filter((coding) => coding !== '' && coding !== 'identity')
   const [coding, second] = named
@@ -62,6 +60,7 @@ const DIGESTS = new Set(['content-md5', 'digest', 'content-digest', 'repr-digest
  */
 export function decodedHeaders (headers: RawHeaders, coding: ContentCoding | undefined): string[] {
   const kept: string[] = []
+  // By index, not by `pairs`: every response of a route that masks comes here.
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] ?? ''
     const value = headers[index + 1] ?? ''

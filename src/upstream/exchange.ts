@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { ProxyError } from '../errors.ts'
-import { responseHeaders, type RawHeaders } from '../http/headers.ts'
+import { responseHeaders } from '../http/headers.ts'
+import { has, pairs, without, type RawHeaders } from '../http/raw-headers.ts'
 import { breakOff } from './break-off.ts'
 import { HeldResponse } from './held-response.ts'
 import { malformed } from './malformed.ts'
@@ -198,30 +199,16 @@ function isBodiless (statusCode: number): boolean {
 
 // Where the end of the connection is the end of the body (HTTP/1.0 clients), an orderly end would make half a response a whole one.
 function isCloseDelimited (client: ServerResponse, headers: RawHeaders): boolean {
-  return !client.chunkedEncoding && !hasHeader(headers, 'content-length')
+  return !client.chunkedEncoding && !has(headers, 'content-length')
 }
 
 // Node throws at a Trailer header where it will not write chunks.
 function withTrailerRule (client: ServerResponse, statusCode: number, headers: string[]): string[] {
-  if (!hasHeader(headers, 'trailer') || carriesTrailers(client, statusCode, headers)) return headers
-  return headers.filter((_, index) => headers[index - index % 2]?.toLowerCase() !== 'trailer')
+  if (!has(headers, 'trailer') || carriesTrailers(client, statusCode, headers)) return headers
+  return without(headers, 'trailer')
 }
 
 function carriesTrailers (client: ServerResponse, statusCode: number, headers: RawHeaders): boolean {
   if (client.req.method === 'HEAD' || isBodiless(statusCode) || !client.useChunkedEncodingByDefault) return false
-  return !hasHeader(headers, 'content-length')
-}
-
-function hasHeader (headers: RawHeaders, lower: string): boolean {
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] ?? ''
-    if (name.length === lower.length && name.toLowerCase() === lower) return true
-  }
-  return false
-}
-
-function pairs (flat: readonly string[]): Array<[string, string]> {
-  const list: Array<[string, string]> = []
-  for (let index = 0; index < flat.length; index += 2) list.push([flat[index] ?? '', flat[index + 1] ?? ''])
-  return list
+  return !has(headers, 'content-length')
 }

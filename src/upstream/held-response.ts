@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { Bytes } from '../http/bytes.ts'
-import type { RawHeaders } from '../http/headers.ts'
+import type { RawHeaders } from '../http/raw-headers.ts'
 import type { Transfer } from './sender.ts'
 
 /** What is read of a response that is held back; more waits in the upstream's socket. */

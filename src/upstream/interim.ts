@@ -1,5 +1,5 @@
 import { STATUS_CODES, validateHeaderName, validateHeaderValue, type ServerResponse } from 'node:http'
-import type { RawHeaders } from '../http/headers.ts'
+import { isNamed, pairs, type RawHeaders } from '../http/raw-headers.ts'
 
 /** The most interim responses that one request may get; an upstream that sends more is broken or hostile. */
 export const MOST_INTERIM_RESPONSES = 64
@@ -17,11 +17,9 @@ export function writeInterim (client: ServerResponse, statusCode: number, header
   const { socket, req } = client
   if (socket === null || !socket.writable || client.headersSent || req.httpVersionMajor < 1 || req.httpVersion === '1.0') return
   const lines = [`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? 'Interim'}`]
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] ?? ''
-    const value = headers[index + 1] ?? ''
+  for (const [name, value] of pairs(headers)) {
     // RFC 9110 section 8.6: a 1xx has no content and must not announce any.
-    if (name.toLowerCase() === 'content-length' || name.toLowerCase() === 'trailer') continue
+    if (isNamed(name, 'content-length') || isNamed(name, 'trailer')) continue
     if (!isValid(name, value)) return
     lines.push(`${name}: ${value}`)
   }

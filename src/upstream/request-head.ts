@@ -37,6 +37,7 @@ export function requestHead ({ method, target, headers, body, length, upgrade }:
   if (upgrade === undefined) head += 'connection: keep-alive\r\n'
   else if (VALUE.test(upgrade)) head += `connection: upgrade\r\nupgrade: ${upgrade}\r\n`
   else throw unsendable('Upgrade')
+  // By index, not by `pairs`: every request is written here.
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] ?? ''
     const value = headers[index + 1] ?? ''
