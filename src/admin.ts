@@ -1,4 +1,4 @@
-import fastify, { type FastifyReply } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { errorResponse, ProxyError } from './errors.ts'
@@ -60,8 +60,7 @@ export function isReady (store: CredentialStore, facts: AdminFacts): boolean {
 }
 
 /** Makes the admin application: the guards of the proxy without its caller token, which probes could not send. */
-export async function buildAdmin ({ config, store, metrics, facts }: AdminOptions): Promise<Admin> {
-  const guard: GuardOptions = { allowedHosts: new Set(config.allowedHosts), allowedOrigins: new Set() }
+export async function buildAdmin (options: AdminOptions): Promise<Admin> {
   const app = fastify({
     logger: false,
     schemaController: NO_SCHEMAS,
@@ -71,7 +70,15 @@ export async function buildAdmin ({ config, store, metrics, facts }: AdminOption
     return503OnClosing: false,
     forceCloseConnections: true
   })
+  addGuards(app, options.config)
+  addPages(app, options)
+  await app.ready()
+  return { handle: (message, response) => { app.routing(message, response) }, close: () => app.close() }
+}
 
+/** What is in front of all pages, and the responses in our own form to what no page takes. */
+function addGuards (app: FastifyInstance, { allowedHosts }: Config): void {
+  const guard: GuardOptions = { allowedHosts: new Set(allowedHosts), allowedOrigins: new Set() }
   app.addHook('onRequest', (request, reply, done) => {
     for (const [name, value] of OWN_HEADERS) reply.raw.setHeader(name, value)
     admit(request.raw, guard, request.originalUrl)
@@ -88,9 +95,11 @@ export async function buildAdmin ({ config, store, metrics, facts }: AdminOption
   app.setNotFoundHandler(() => {
     throw new ProxyError('CS_NO_ROUTE', { message: 'The admin listener has /startup, /live, /ready, /status and /metrics.' })
   })
+}
 
+function addPages (app: FastifyInstance, { config, store, metrics, facts }: AdminOptions): void {
   app.get('/startup', (_request, reply) => probe(reply, facts.address() !== undefined && store.attempted(), { startup: true }))
-  // Reached at all means that the event loop turns; the refresh loop is part of it and cannot end by itself.
+  // A response at all means that the event loop turns; the refresh loop is part of it and cannot end by itself.
   app.get('/live', (_request, reply) => probe(reply, true, { live: true }))
   app.get('/ready', (_request, reply) => {
     const { missing } = store.ready()
@@ -110,8 +119,6 @@ export async function buildAdmin ({ config, store, metrics, facts }: AdminOption
     // Nothing is made for HEAD, which shows none of it.
     return reply.type(contentType).send(Readable.from(request.method === 'HEAD' ? [] : body, { objectMode: false }))
   })
-  await app.ready()
-  return { handle: (message, response) => { app.routing(message, response) }, close: () => app.close() }
 }
 
 function isMalformed (target: string): boolean {

@@ -1,7 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Config } from './config/config.ts'
 import type { Address } from './http/address.ts'
-import type { Refused } from './listen/listener.ts'
+import type { Handler, Refused } from './listen/service.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { createObserver } from './observe/observer.ts'
@@ -48,21 +47,11 @@ export interface App {
   readonly close: () => Promise<void>
 }
 
-type Handler = (message: IncomingMessage, response: ServerResponse) => void
-
 /** Makes and joins the parts of the proxy. The way of a request is told in `proxy/forward.ts`. */
-export async function buildApp ({
-  config,
-  store,
-  metrics,
-  log,
-  clock,
-  random,
-  proxies,
-  inFlight = { requests: 0 }
-}: AppOptions): Promise<App> {
+export async function buildApp (options: AppOptions): Promise<App> {
+  const { config, store, clock, proxies, inFlight = { requests: 0 } } = options
   const routes = openRoutes(config, proxies)
-  const observer = createObserver({ routes, log, metrics, accessLog: config.accessLog, random, clock })
+  const observer = createObserver({ ...options, routes, accessLog: config.accessLog })
   const proxy: Dependencies = { guard: guardOf(config), maxRequests: config.limits.requests, inFlight, store, observer, clock }
   const open = new OpenRequests()
   const receiver = await createReceiver()
@@ -70,18 +59,13 @@ export async function buildApp ({
     handle: handlerOf(sharedTable(routes)),
     own: routes.flatMap((route) => (route.listen === undefined ? [] : [{ address: route.listen, handle: handlerOf(ownTable(route)) }])),
     onRefused: (refused) => {
-      const {
-        current,
-        rejection: { code, statusCode }
-      } = refused
-      // The line of one that is open comes with its end, which is now.
+      const { current, rejection: { code, statusCode } } = refused
+      // The access log has its line when the request ends, which is now.
       if (current !== undefined) Object.assign(contextOf(current), { code, rawStatus: statusCode })
       observer.refusedEarly(refused)
     },
     whenIdle: () => open.whenNone(),
-    abort: () => {
-      open.abort()
-    },
+    abort: () => { open.abort() },
     close: async () => {
       await receiver.close()
       await Promise.all(routes.map(({ pool }) => pool.destroy()))

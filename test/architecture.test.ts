@@ -11,11 +11,10 @@ const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
   [1, /^(?:http|auth|route|guard)\/|^no-schemas\.ts$/],
   [1, /^token\/(?:token|schedule|state|failure-policy|cognito\/(?:classify|mod-pow|mod-pow-openssl))\.ts$/],
   [4, /^observe\/observer\.ts$/],
-  [2, /^(?:token|config|upstream|observe)\//],
+  [2, /^(?:token|config|upstream|observe|listen)\//],
   [3, /^proxy\//],
-  [4, /^listen\//],
-  [4, /^(?:app|admin|generation|line-writer|logger|version)\.ts$/],
-  [5, /^server\.ts$/],
+  [4, /^(?:addresses|app|admin|generation|line-writer|logger|retired|version)\.ts$/],
+  [5, /^(?:daemon|server)\.ts$/],
   [5, /^(?:demo|attack)\//],
   [6, /^(?:index|cli)\.ts$/],
   [6, /^cli\//]
@@ -124,6 +123,13 @@ t.test('the token half and the configuration do not know each other, and the req
       )
       .map((target) => `${source.file} → ${target}`)
   )
+  t.same(strays, [])
+})
+
+t.test('listeners know nothing of what they hand requests to', async (t) => {
+  const strays = sources.flatMap((source) => inside(source)
+    .filter((target) => source.file.startsWith('listen/') && !/^(?:listen|http)\/|^errors\.ts$/.test(target))
+    .map((target) => `${source.file} → ${target}`))
   t.same(strays, [])
 })
 

@@ -1,14 +1,7 @@
 import { formatAddress, type Address } from '../http/address.ts'
 import { addressesFor } from './bind.ts'
-import {
-  openListener,
-  type ClientTimeouts,
-  type ConnectionCount,
-  type Handler,
-  type Listener,
-  type Move,
-  type Refused
-} from './listener.ts'
+import { openListener, type Listener, type Move } from './listener.ts'
+import type { ClientTimeouts, ConnectionCount, Handler, Refused } from './service.ts'
 
 /** An address that a configuration asks for, and where its requests go. */
 export interface ListenerBinding {

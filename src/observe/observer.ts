@@ -1,4 +1,4 @@
-import type { Refused } from '../listen/listener.ts'
+import type { Refused } from '../listen/service.ts'
 import { requestWriterOf, type Logger } from '../logger.ts'
 import type { ObservedRequest, Observer } from '../proxy/observer.ts'
 import type { Route } from '../route/table.ts'
@@ -32,14 +32,11 @@ interface ObservedRoute {
 }
 
 /** Makes the observer that logs and counts. */
-export function createObserver ({ routes, log, metrics, accessLog, random, clock }: ObserverOptions): RequestObserver {
+export function createObserver (options: ObserverOptions): RequestObserver {
+  const { log, metrics, clock } = options
   const writeRequest = requestWriterOf(log)
-  const nowhere: ObservedRoute = { numbers: metrics.route(''), member: '', injected: [] }
-  const observed = routes.map(({ label, injectedCredentials }): ObservedRoute => ({
-    numbers: metrics.route(label),
-    member: routeMember(label),
-    injected: injectedCredentials.map((name) => metrics.credential(name))
-  }))
+  const of = observedRoutes(options)
+  const isLogged = accessLogFilter(options)
   return {
     sent: (route) => {
       for (const credential of of(route).injected) credential.injected++
@@ -60,13 +57,7 @@ export function createObserver ({ routes, log, metrics, accessLog, random, clock
       if (statusCode >= 500) log.warn({ route: route?.label, code, error: cause }, 'request failed')
     },
     ended: (request) => {
-      const {
-        message: { method = '' },
-        route,
-        startedAt,
-        sentAt,
-        code
-      } = request
+      const { message: { method = '' }, route, startedAt, sentAt, code } = request
       const { numbers, member } = of(route)
       const status = statusOf(request)
       const endedAt = clock.monotonic()
@@ -74,26 +65,29 @@ export function createObserver ({ routes, log, metrics, accessLog, random, clock
       if (isLogged(code)) writeRequest(endedMembers(request, member, status, isComplete(request), endedAt - startedAt))
     },
     refusedEarly: (refused) => {
-      const {
-        current,
-        rejection: { statusCode, code },
-        method = '',
-        durationMs
-      } = refused
+      const { current, rejection: { statusCode, code }, method = '', durationMs } = refused
       metrics.refused(code)
       if (current !== undefined) return
-      countRequest(nowhere.numbers, method, statusCode, durationMs, undefined)
+      countRequest(of(undefined).numbers, method, statusCode, durationMs, undefined)
       if (isLogged(code)) writeRequest(refusedMembers(refused))
     }
   }
+}
 
-  function of (route: Route | undefined): ObservedRoute {
-    return route === undefined ? nowhere : observed[route.index] ?? nowhere
-  }
+/** Looks the numbers of all routes up once. Returns those of a route; undefined is for requests that no route took. */
+function observedRoutes ({ routes, metrics }: ObserverOptions): (route: Route | undefined) => ObservedRoute {
+  const nowhere: ObservedRoute = { numbers: metrics.route(''), member: '', injected: [] }
+  const observed = routes.map(({ label, injectedCredentials }): ObservedRoute => ({
+    numbers: metrics.route(label),
+    member: routeMember(label),
+    injected: injectedCredentials.map((name) => metrics.credential(name))
+  }))
+  return (route) => route === undefined ? nowhere : observed[route.index] ?? nowhere
+}
 
-  function isLogged (code: string | undefined): boolean {
-    return accessLog !== false && log.isLevelEnabled('info') && (code !== undefined || accessLog === 1 || random() < accessLog)
-  }
+/** Decides which requests get a line in the access log: all that were refused, and the configured share of the others. */
+function accessLogFilter ({ log, accessLog, random }: ObserverOptions): (code: string | undefined) => boolean {
+  return (code) => accessLog !== false && log.isLevelEnabled('info') && (code !== undefined || accessLog === 1 || random() < accessLog)
 }
 
 /** What the client was answered; 0 where it got no response. */
