@@ -1,11 +1,14 @@
 import type { Socket } from 'node:net'
 import { ProxyError } from '../errors.ts'
 import type { Call, Carrier } from './call.ts'
+import { incomplete, isBroken, silent } from './connection-errors.ts'
 import type { Line } from './connector.ts'
 import { surviveFailedWrites } from './failed-writes.ts'
-import { RequestBody, writeChunk } from './request-body.ts'
+import { hintedKeepAliveMs, keepAliveMs } from './keep-alive.ts'
+import { RequestWriter } from './request-writer.ts'
 import type { ResponseHead } from './response-head.ts'
-import { incomplete, ResponseParser } from './response-parser.ts'
+import { ResponseParser } from './response-parser.ts'
+import { Stillness } from './stillness.ts'
 
 /** What becomes of connections; they know nobody else. */
 export interface ConnectionOwner {
@@ -29,14 +32,6 @@ export interface ConnectionOwner {
   readonly onGone: (connection: Connection) => void
 }
 
-// Where the upstream says and shows nothing else.
-const KEEP_ALIVE_MS = 4000
-// A connection that is one client's own has what that client proved of itself, so it stays for longer.
-const BOUND_KEEP_ALIVE_MS = 60_000
-// A hint is believed but for the time that a request takes to get there, and not for ever.
-const HINT_MARGIN_MS = 2000
-const LONGEST_KEEP_ALIVE_MS = 600_000
-
 /**
  * One connection to an upstream, and at most one exchange at a time on it. Reads strictly, reads a response to its end even
  * where the request cannot be written, and takes no byte that it has not asked for: whatever comes while it is idle, or behind
@@ -47,6 +42,8 @@ export class Connection implements Carrier {
   readonly #socket: Socket
   readonly #owner: ConnectionOwner
   readonly #parser: ResponseParser
+  readonly #writer: RequestWriter
+  readonly #stillness = new Stillness()
   /** Monotonic milliseconds. */
   readonly since = performance.now()
   /** Monotonic milliseconds; when the last response ended. */
@@ -61,17 +58,8 @@ export class Connection implements Carrier {
   #keepAliveMs: number
   #uses = 0
   #call: Call | undefined
-  #body: RequestBody | undefined
-  /** The request is written as far as it depends on us. */
-  #sent = true
-  /** What was written waits for the end of the turn. */
-  #corked = false
   #headed = false
   #paused = false
-  /** Something moved since the clock last looked. */
-  #moved = true
-  /** Since when nothing moved, on the clock of {@link look}. */
-  #stillSince = 0
   #reusable = false
   /** The response has ended, with these; there may be bytes behind it. */
   #trailers: string[] | undefined
@@ -83,12 +71,16 @@ export class Connection implements Carrier {
     this.#socket = line.socket
     this.#owner = owner
     this.bound = bound
-    this.#keepAliveMs = bound ? BOUND_KEEP_ALIVE_MS : KEEP_ALIVE_MS
+    this.#keepAliveMs = keepAliveMs(bound)
+    this.#writer = new RequestWriter(line.socket, {
+      onMoved: () => { this.#stillness.note() },
+      onBroken: (call, error) => { if (this.#call === call) this.fail(error) }
+    })
     this.#parser = new ResponseParser({
       onInterim: (head) => { this.#call?.interim(head) },
       onHead: (head) => { this.#begin(head) },
       onBody: (chunk) => {
-        this.#moved = true
+        this.#stillness.note()
         this.#call?.body(chunk)
       },
       onEnd: (trailers) => { this.#trailers = trailers },
@@ -120,38 +112,15 @@ export class Connection implements Carrier {
 
   /** Sends the request of a call; only while nothing is under way. */
   send (call: Call): void {
-    const { request: { method, upgrade, body, length } } = call
+    const { method, upgrade } = call.request
     this.#call = call
     call.carrier = this
     this.#uses++
     this.#headed = false
     this.#reusable = false
-    this.#moved = true
-    this.#sent = true
+    this.#stillness.note()
     this.#parser.begin(method, upgrade !== undefined)
-    if (body !== null && !Buffer.isBuffer(body)) {
-      this.#stream(call, body, length)
-      return
-    }
-    this.#cork()
-    this.#socket.write(call.head, 'latin1')
-    if (body !== null && length === undefined) this.#writeChunked(body)
-    else if (body !== null) this.#socket.write(body)
-  }
-
-  /**
-   * What is written leaves in one write, along with those of other requests of this turn of the event loop: to wake the other
-   * side up for each of them costs more than all that is done for a request here.
-   */
-  #cork (): void {
-    this.#corked = true
-    this.#socket.cork()
-    setImmediate(this.#uncork)
-  }
-
-  readonly #uncork = (): void => {
-    this.#corked = false
-    this.#socket.uncork()
+    this.#writer.write(call)
   }
 
   pause (): void {
@@ -196,57 +165,21 @@ export class Connection implements Carrier {
    */
   look (runMs: number): void {
     if (this.#call === undefined) return
-    if (this.#moved || this.#mayBeStill()) {
-      this.#moved = false
-      this.#stillSince = runMs
-      return
-    }
+    const stillMs = this.#stillness.look(runMs, this.#mayBeStill())
     const { timeoutMs, idleTimeoutMs } = this.#owner
-    if (runMs - this.#stillSince < (this.#headed ? idleTimeoutMs : timeoutMs)) return
-    this.fail(
-      this.#headed
-        ? new ProxyError('CS_UPSTREAM_UNREACHABLE', {
-          proxyStatus: 'connection_read_timeout',
-          cause: new Error('the response fell silent for idleTimeoutMs')
-        })
-        : new ProxyError('CS_UPSTREAM_TIMEOUT')
-    )
-  }
-
-  /** No byte of the request under way has left, and all of it is still at hand. */
-  #isAtHand ({ request: { body } }: Call): boolean {
-    return body === null || Buffer.isBuffer(body) ? this.#corked : this.#body?.begun === false
+    if (stillMs < (this.#headed ? idleTimeoutMs : timeoutMs)) return
+    this.fail(this.#headed ? silent() : new ProxyError('CS_UPSTREAM_TIMEOUT'))
   }
 
   /** It is the client's turn: to read, or to send more of its body. */
   #mayBeStill (): boolean {
-    return this.#headed ? this.#paused : !this.#sent && !this.#socket.writableNeedDrain
-  }
-
-  #stream (call: Call, source: Exclude<Call['request']['body'], Buffer | null>, length: number | undefined): void {
-    this.#sent = false
-    this.#body = new RequestBody(call.head, source, this.#socket, length, {
-      onBegin: () => { this.#cork() },
-      onMoved: () => { this.#moved = true },
-      onSent: () => {
-        this.#sent = true
-        this.#body = undefined
-      },
-      onBroken: (error) => { if (this.#call === call) this.fail(error) }
-    })
-  }
-
-  #writeChunked (body: Buffer): void {
-    if (body.length > 0) writeChunk(this.#socket, body)
-    this.#socket.write('0\r\n\r\n', 'latin1')
+    return this.#headed ? this.#paused : !this.#writer.sent && !this.#socket.writableNeedDrain
   }
 
   #begin (head: ResponseHead): void {
     this.#headed = true
-    this.#moved = true
-    if (head.keepAliveSeconds !== undefined) {
-      this.#keepAliveMs = Math.min(head.keepAliveSeconds * 1000 - HINT_MARGIN_MS, LONGEST_KEEP_ALIVE_MS)
-    }
+    this.#stillness.note()
+    if (head.keepAliveSeconds !== undefined) this.#keepAliveMs = hintedKeepAliveMs(head.keepAliveSeconds)
     this.#reusable = head.keepAlive && this.#keepAliveMs > 0 && this.#call?.request.upgrade === undefined
     this.#call?.begin(head)
   }
@@ -257,8 +190,8 @@ export class Connection implements Carrier {
       this.destroy()
       return
     }
-    if (this.#uses > 1 && (this.#corked || this.#body?.begun === false)) {
-      // No byte of the request is on its way: this responses nothing either.
+    if (this.#uses > 1 && this.#writer.waiting) {
+      // No byte of the request is on its way, so this is no response to it either.
       this.#break(incomplete(false))
       return
     }
@@ -300,16 +233,17 @@ export class Connection implements Carrier {
   }
 
   readonly #onDrain = (): void => {
-    this.#moved = true
-    this.#body?.resume()
+    this.#stillness.note()
+    this.#writer.resume()
   }
 
   /** The connection failed by itself. */
   #break (error: Error): void {
     const call = this.#call
-    const unsent = this.#uses > 1 && call !== undefined && this.#isAtHand(call)
+    const unsent = this.#uses > 1 && call !== undefined && this.#writer.isAtHand(call.request)
     const stale = this.#uses > 1 && !this.#parser.answered && isBroken(error)
-    if (unsent) this.#leaveBody()
+    // The body goes with its request, to another connection.
+    if (unsent) this.#writer.leave()
     this.#release()
     this.destroy()
     if (call === undefined || ((unsent || stale) && this.#owner.onStale(this, call, unsent))) return
@@ -324,7 +258,7 @@ export class Connection implements Carrier {
   /** The response has ended. A connection with anything behind it, or with a request that is not all out, serves no other. */
   #complete (extra: boolean): void {
     const trailers = this.#trailers ?? []
-    const free = this.#reusable && !extra && this.#sent && this.#socket.writableLength === 0 && !this.#socket.destroyed
+    const free = this.#reusable && !extra && this.#writer.sent && this.#socket.writableLength === 0 && !this.#socket.destroyed
     const call = this.#release()
     if (free) {
       if (this.#paused) this.resume()
@@ -355,15 +289,8 @@ export class Connection implements Carrier {
     this.#call = undefined
     this.#trailers = undefined
     this.#parser.stop()
-    this.#body?.stop()
-    this.#body = undefined
+    this.#writer.stop()
     return call
-  }
-
-  /** The body goes with its request, to another connection. */
-  #leaveBody (): void {
-    this.#body?.leave()
-    this.#body = undefined
   }
 
   #leave (): void {
@@ -371,12 +298,4 @@ export class Connection implements Carrier {
     this.#gone = true
     this.#owner.onGone(this)
   }
-}
-
-// The connection itself, and neither a deadline of ours nor what was said over it.
-const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ETIMEDOUT'])
-
-function isBroken (error: Error): boolean {
-  if (error instanceof ProxyError) return error.proxyStatus === 'connection_terminated'
-  return 'code' in error && typeof error.code === 'string' && BROKEN.has(error.code)
 }

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net'
-import { ProxyError } from '../errors.ts'
 import { Call } from './call.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
+import { destroyed } from './connection-errors.ts'
 import type { Line } from './connector.ts'
+import { DeadlineClock } from './deadline-clock.ts'
 import { IdleLimit } from './idle-limit.ts'
 import { requestHead } from './request-head.ts'
 import type { ResponseHandler, Sender, Transfer, UpstreamRequest } from './sender.ts'
@@ -22,10 +23,6 @@ export interface PoolOptions {
   /** Called before everything is torn down. */
   readonly onDestroy: () => void
 }
-
-// How exactly deadlines are kept: a share of the shortest one.
-const TICKS_PER_DEADLINE = 16
-const [SHORTEST_TICK_MS, LONGEST_TICK_MS] = [5, 500]
 
 /** One client connection's own connection to the upstream. */
 interface Bond {
@@ -50,17 +47,15 @@ export class Pool implements Sender {
   readonly #bondOf = new WeakMap<Connection, Bond>()
   /** Calls that wait for their connection. */
   #waiting = 0
-  /** One clock for all deadlines, while there is a connection. */
-  #clock: NodeJS.Timeout | undefined
-  /** Of that clock: when it ticked last, and how long it has run. */
-  #tickedAt = 0
-  #runMs = 0
+  /** Runs while there is a connection. */
+  readonly #clock: DeadlineClock
   #closed = false
   #onEmpty = (): void => {}
 
   constructor (options: PoolOptions) {
     this.#options = options
     const { headerBytes, timeoutMs, idleTimeoutMs } = options
+    this.#clock = new DeadlineClock(Math.min(timeoutMs, idleTimeoutMs), (now, runMs) => { this.#look(now, runMs) })
     this.#owner = {
       headerBytes,
       timeoutMs,
@@ -148,7 +143,7 @@ export class Pool implements Sender {
       bond.connection = connection
       this.#bondOf.set(connection, bond)
     }
-    this.#startClock()
+    this.#clock.start()
     connection.send(call)
   }
 
@@ -216,44 +211,22 @@ export class Pool implements Sender {
 
   #settle (): void {
     if (this.#connections.length > 0) return
-    clearInterval(this.#clock)
-    this.#clock = undefined
+    this.#clock.stop()
     if (this.#waiting === 0) this.#onEmpty()
   }
 
-  #startClock (): void {
-    if (this.#clock !== undefined) return
-    this.#tickedAt = performance.now()
-    this.#clock = setInterval(this.#tick, this.#tickMs()).unref()
-  }
-
-  #tickMs (): number {
-    const { timeoutMs, idleTimeoutMs } = this.#options
-    return Math.min(Math.max(Math.min(timeoutMs, idleTimeoutMs) / TICKS_PER_DEADLINE, SHORTEST_TICK_MS), LONGEST_TICK_MS)
-  }
-
-  readonly #tick = (): void => {
-    const now = performance.now()
-    // A process that was stopped, or a machine that slept, is no silence of the upstream: what came meanwhile is read behind this.
-    this.#runMs += Math.min(now - this.#tickedAt, 2 * this.#tickMs())
-    this.#tickedAt = now
-    // From the end, since those that are ended leave.
+  /** Fails what has been still for too long, and closes what has been idle for too long. */
+  #look (now: number, runMs: number): void {
+    // From the end, since connections that are ended leave the list.
     for (let index = this.#connections.length - 1; index >= 0; index--) {
       const connection = this.#connections[index]
       if (connection === undefined) continue
       if (connection.busy) {
-        connection.look(this.#runMs)
+        connection.look(runMs)
       } else if (now - connection.idleSince >= connection.keepAliveMs) {
         this.#limit.keptFor(now - connection.idleSince)
         connection.destroy()
       }
     }
   }
-}
-
-function destroyed (): ProxyError {
-  return new ProxyError('CS_UPSTREAM_UNREACHABLE', {
-    proxyStatus: 'connection_terminated',
-    cause: new Error('the connections to the upstream are being closed')
-  })
 }

@@ -1,9 +1,9 @@
-import { Bytes } from '../http/bytes.ts'
-import { ProxyError } from '../errors.ts'
 import { ChunkedBody, type ChunkedEvents } from './chunked-body.ts'
+import { incomplete } from './connection-errors.ts'
+import { HeadPieces } from './head-pieces.ts'
 import { MOST_INTERIM_RESPONSES } from './interim.ts'
 import { malformed, tooLong } from './malformed.ts'
-import { hasControls, readHead, type ResponseHead } from './response-head.ts'
+import { readHead, type ResponseHead } from './response-head.ts'
 
 /** What a parser tells, in this order; nothing behind `onEnd` and `onSwitch`, or once it was stopped. */
 export interface ParserEvents extends ChunkedEvents {
@@ -17,12 +17,6 @@ export interface ParserEvents extends ChunkedEvents {
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 const CR = 0x0d
-const LF = 0x0a
-// The limit of a header section counts no status line (RFC 9112 section 2.1): what is kept of a reason, and what is read of it.
-const LONGEST_KEPT_LINE = 4096
-const LONGEST_LINE = 4 * 2 ** 20
-// `HTTP/1.1 200`: what does not begin so will never be a response, and is no reason to wait for more.
-const BEGINNING = 'HTTP/1.d ddd'
 
 type State = 'idle' | 'head' | 'length' | 'chunked' | 'close' | 'over'
 
@@ -39,11 +33,7 @@ export class ResponseParser {
   #answered = false
   #interims = 0
   /** A head that is not whole yet. */
-  #head = new Bytes()
-  /** Where the section begins behind the status line that is held; 0 where that is not whole. */
-  #sectionAt = 0
-  /** Bytes of the status line that were not kept. */
-  #skipped = 0
+  readonly #pieces: HeadPieces
   /** Body bytes that are still to come, by Content-Length. */
   #left = 0
   #chunks: ChunkedBody | undefined
@@ -53,6 +43,10 @@ export class ResponseParser {
   constructor (events: ParserEvents, headerBytes: number) {
     this.#events = events
     this.#headerBytes = headerBytes
+    this.#pieces = new HeadPieces({
+      onEmptyLine: () => { this.#skipLine() },
+      onWhole: (text) => { this.#take(text) }
+    }, headerBytes)
   }
 
   /** Whether any byte came since the request. */
@@ -119,71 +113,19 @@ export class ResponseParser {
 
   #readHead (chunk: Buffer, start: number): number {
     // Nearly always: a whole head in one piece.
-    if (this.#head.length === 0 && chunk[start] !== CR) {
+    if (this.#pieces.empty && chunk[start] !== CR) {
       const end = chunk.indexOf(END_OF_HEAD, start)
       if (end !== -1) {
         this.#take(chunk.toString('latin1', start, end + 2))
         return end + END_OF_HEAD.length
       }
     }
-    return this.#readSlowly(chunk, start)
-  }
-
-  /** Reads a head in pieces, line by line, so that what can be no head is told at once. */
-  #readSlowly (chunk: Buffer, start: number): number {
-    const found = chunk.indexOf(LF, start)
-    const end = found === -1 ? chunk.length : found + 1
-    const head = this.#head
-    head.add(chunk.subarray(start, end))
-    if (found !== -1 && head.bytes[head.length - 2] !== CR) throw malformed('a bare LF in the head')
-    if (this.#sectionAt === 0) {
-      // Empty lines in front of a response are met, and skipped by parsers (RFC 9112 section 2.2 has it of requests).
-      if (found !== -1 && head.length === 2) {
-        this.#skipLine()
-        return end
-      }
-      judgeBeginning(head.bytes)
-      this.#boundLine(found !== -1)
-      return end
-    }
-    if (head.length - this.#sectionAt > this.#headerBytes) throw tooLong()
-    if (found === -1 || !endsWithEmptyLine(head.bytes)) return end
-    const text = head.bytes.toString('latin1', 0, head.length - 2)
-    this.#forget()
-    this.#take(text)
-    return end
-  }
-
-  /** Keeps the beginning of a status line that is too long for anybody: a reason has no meaning. */
-  #boundLine (whole: boolean): void {
-    const head = this.#head
-    // Not with each byte, but whenever there is twice as much.
-    if (head.length > 2 * LONGEST_KEPT_LINE) {
-      const { bytes } = head
-      const bare = bytes.indexOf(CR)
-      if ((bare !== -1 && bare !== bytes.length - (whole ? 2 : 1)) || hasControls(bytes.toString('latin1'))) {
-        throw malformed('control characters in the head')
-      }
-      this.#skipped += bytes.length - LONGEST_KEPT_LINE
-      if (this.#skipped > LONGEST_LINE) throw tooLong()
-      this.#head = new Bytes()
-      this.#head.add(bytes.subarray(0, LONGEST_KEPT_LINE - 2))
-      // The end of it, where a CR may wait for its LF.
-      this.#head.add(bytes.subarray(-2))
-    }
-    if (whole) this.#sectionAt = this.#head.length
+    return this.#pieces.read(chunk, start)
   }
 
   #skipLine (): void {
-    this.#head = new Bytes()
     // Each counts as a whole response that is none.
     if (++this.#interims > MOST_INTERIM_RESPONSES) throw malformed('too many empty lines in front of a response')
-  }
-
-  #forget (): void {
-    this.#head = new Bytes()
-    this.#sectionAt = 0
-    this.#skipped = 0
   }
 
   /** @param text up to the empty line, which counts in the section */
@@ -250,29 +192,4 @@ export class ResponseParser {
     this.#chunks = undefined
     this.#events.onEnd(trailers)
   }
-}
-
-/** The connection itself failed. `connection_terminated` is for responses of which nothing came (RFC 9209 section 2.3.9). */
-export function incomplete (answered: boolean, cause?: Error): ProxyError {
-  return new ProxyError('CS_UPSTREAM_UNREACHABLE', {
-    proxyStatus: answered ? 'http_response_incomplete' : 'connection_terminated',
-    cause: cause ?? new Error('the upstream closed the connection before its response was whole')
-  })
-}
-
-function judgeBeginning (bytes: Buffer): void {
-  const line = bytes.toString('latin1', 0, Math.min(bytes.length, BEGINNING.length))
-  for (let index = 0; index < line.length; index++) {
-    const wanted = BEGINNING[index]
-    const char = line[index] ?? ''
-    // A CR may begin an empty line.
-    if (wanted === 'd' ? char < '0' || char > '9' : char !== wanted && !(index === 0 && line === '\r')) {
-      throw malformed('no status line of HTTP/1.1')
-    }
-  }
-}
-
-function endsWithEmptyLine (bytes: Buffer): boolean {
-  const { length } = bytes
-  return length >= 4 && bytes[length - 4] === CR && bytes[length - 3] === LF && bytes[length - 2] === CR && bytes[length - 1] === LF
 }
