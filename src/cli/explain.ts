@@ -15,19 +15,9 @@ import { checkFraming } from '../guard/framing.ts'
 import { checkSpliceable, judgeLength, takesBodyFields } from '../route/body.ts'
 import { Secret } from '../secret.ts'
 import { readRelayed } from '../route/relayed.ts'
-import {
-  compileRoute,
-  findRoute,
-  injectionsOf,
-  judgeAllowed,
-  judgeServiceWorker,
-  judgeUpgrade,
-  ownTable,
-  sharedTable,
-  upstreamTarget,
-  type Route,
-  type RouteTable
-} from '../route/table.ts'
+import { judgeAllowed, judgeServiceWorker, judgeUpgrade } from '../route/judge.ts'
+import { compileRoute, injectionsOf, upstreamTarget, type Route } from '../route/route.ts'
+import { findRoute, ownTable, sharedTable, type RouteTable } from '../route/table.ts'
 import { CONFIG_OPTIONS, EXIT, stringOption, type Command, type CommandContext } from './command.ts'
 import { load, printProblems } from './load.ts'
 

@@ -1,5 +1,5 @@
 import type { Address } from '../http/address.ts'
-import type { RouteOptions } from '../route/table.ts'
+import type { RouteOptions } from '../route/route.ts'
 import type { Secret } from '../secret.ts'
 
 /** Everything the daemon needs to know, validated and frozen. Nothing below `config/` reads files or the environment. */

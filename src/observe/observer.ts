@@ -1,7 +1,7 @@
 import type { Refused } from '../listen/service.ts'
 import { requestWriterOf, type Logger } from '../logger.ts'
 import type { ObservedRequest, Observer } from '../proxy/observer.ts'
-import type { Route } from '../route/table.ts'
+import type { Route } from '../route/route.ts'
 import type { Clock } from '../token/clock.ts'
 import { endedMembers, refusedMembers, routeMember, type Members } from './access-log.ts'
 import type { Metrics } from './metrics.ts'

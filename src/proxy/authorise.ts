@@ -1,7 +1,7 @@
 import { Handshake } from '../http/handshake.ts'
 import { announcedLength } from '../http/incoming.ts'
 import { judgeLength } from '../route/body.ts'
-import { judgeAllowed, judgeUpgrade } from '../route/table.ts'
+import { judgeAllowed, judgeUpgrade } from '../route/judge.ts'
 import type { RoutedContext } from './context.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { ProxyError } from '../errors.ts'
 import { spliceBody } from '../route/body.ts'
-import { injectionsOf } from '../route/table.ts'
+import { injectionsOf } from '../route/route.ts'
 import type { Attempt } from './attempt.ts'
 import type { CredentialValues, RoutedContext } from './context.ts'
 

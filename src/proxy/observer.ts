@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ProxyError } from '../errors.ts'
-import type { Route } from '../route/table.ts'
+import type { Route } from '../route/route.ts'
 
 /** What may be told of one request. */
 export interface ObservedRequest {

@@ -1,4 +1,4 @@
-import type { Route } from '../route/table.ts'
+import type { Route } from '../route/route.ts'
 import type { Acceptance } from '../token/acceptance.ts'
 import type { Pool } from '../upstream/pool.ts'
 import type { Scrubber } from '../upstream/scrub.ts'

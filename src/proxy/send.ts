@@ -1,7 +1,7 @@
 import type { BodySource } from '../http/body-source.ts'
 import { announcedLength } from '../http/incoming.ts'
 import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
-import { upstreamTarget } from '../route/table.ts'
+import { upstreamTarget } from '../route/route.ts'
 import type { UpstreamRequest } from '../upstream/exchange.ts'
 import { LARGEST_HELD_BODY, ReplayBuffer } from '../upstream/replay-buffer.ts'
 import { Upload } from '../upstream/upload.ts'

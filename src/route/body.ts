@@ -3,7 +3,7 @@ import { ProxyError } from '../errors.ts'
 import { isForm, isJson, isLikeAscii, parseMediaType, type MediaType } from '../http/media-type.ts'
 import { valuesOf, type RawHeaders } from '../http/raw-headers.ts'
 import { spliceForm, spliceJson, type Field } from '../http/splice.ts'
-import type { Route } from './table.ts'
+import type { Route } from './route.ts'
 
 /** The largest body that a field is put into. */
 export const LARGEST_SPLICED_BODY = 1_048_576

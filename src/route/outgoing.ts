@@ -3,7 +3,7 @@ import { setCookies } from '../http/cookie.ts'
 import { connectionListed, foldName, isDroppedFromRequest } from '../http/headers.ts'
 import { setQuery } from '../http/query.ts'
 import type { RawHeaders } from '../http/raw-headers.ts'
-import type { Route } from './table.ts'
+import type { Route } from './route.ts'
 
 /**
  * The headers for the upstream: the client's own in their order, spelling and multiplicity, less those that are never

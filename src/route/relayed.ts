@@ -3,7 +3,7 @@ import { ProxyError } from '../errors.ts'
 import { foldName } from '../http/headers.ts'
 import { pairs, type RawHeaders } from '../http/raw-headers.ts'
 import { Secret } from '../secret.ts'
-import type { Route } from './table.ts'
+import type { Route } from './route.ts'
 
 /**
  * The relayed values of one request. What a header says is what the local caller asserts: it is checked for its format

@@ -7,7 +7,7 @@ import { generateRequestId } from '#src/auth/relay.ts'
 import { spliceBody, takesBodyFields } from '#src/route/body.ts'
 import { outgoingHeaders, outgoingQuery } from '#src/route/outgoing.ts'
 import { readRelayed } from '#src/route/relayed.ts'
-import { compileRoute, injectionsOf } from '#src/route/table.ts'
+import { compileRoute, injectionsOf } from '#src/route/route.ts'
 import { Secret } from '#src/secret.ts'
 import { loadOis, metadataHeaders, RELAYED } from '../helpers/ois.ts'
 

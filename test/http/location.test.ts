@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { rewriteLocation, type LocationRule } from '#src/http/location.ts'
-import { compileRoute, findRoute, sharedTable } from '#src/route/table.ts'
+import { compileRoute } from '#src/route/route.ts'
+import { findRoute, sharedTable } from '#src/route/table.ts'
 import { routeOf } from '../helpers/proxy.ts'
 
 const RULE: LocationRule = { upstreamOrigin: 'https://api.example.com', basePath: '/v2', prefix: '/orders' }

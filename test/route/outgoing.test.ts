@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Binding } from '#src/auth/scheme.ts'
 import { foldName } from '#src/http/headers.ts'
 import { outgoingHeaders, outgoingQuery } from '#src/route/outgoing.ts'
-import { compileRoute, injectionsOf, type Route } from '#src/route/table.ts'
+import { compileRoute, injectionsOf, type Route } from '#src/route/route.ts'
 import { Secret } from '#src/secret.ts'
 import { routeOf } from '../helpers/proxy.ts'
 

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { RelayKind, RelaySource } from '#src/auth/relay.ts'
 import { outgoingHeaders } from '#src/route/outgoing.ts'
 import { readRelayed } from '#src/route/relayed.ts'
-import { compileRoute, injectionsOf, type Route } from '#src/route/table.ts'
+import { compileRoute, injectionsOf, type Route } from '#src/route/route.ts'
 import { Secret } from '#src/secret.ts'
 import { routeOf } from '../helpers/proxy.ts'
 

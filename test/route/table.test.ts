@@ -1,17 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { Binding } from '#src/auth/scheme.ts'
-import {
-  compileRoute,
-  findRoute,
-  injectionsOf,
-  judgeAllowed,
-  sharedTable,
-  upstreamTarget,
-  type Route,
-  type RouteOptions,
-  type RouteTable
-} from '#src/route/table.ts'
+import { judgeAllowed } from '#src/route/judge.ts'
+import { compileRoute, injectionsOf, upstreamTarget, type Route, type RouteOptions } from '#src/route/route.ts'
+import { findRoute, sharedTable, type RouteTable } from '#src/route/table.ts'
 import { Secret } from '#src/secret.ts'
 import { routeOf } from '../helpers/proxy.ts'
 
