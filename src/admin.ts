@@ -76,7 +76,7 @@ export async function buildAdmin (options: AdminOptions): Promise<Admin> {
   return { handle: (message, response) => { app.routing(message, response) }, close: () => app.close() }
 }
 
-/** What is in front of all pages, and the responses in our own form to what no page takes. */
+/** Puts the guards in front of all pages, and responds in our own form where no page does. */
 function addGuards (app: FastifyInstance, { allowedHosts }: Config): void {
   const guard: GuardOptions = { allowedHosts: new Set(allowedHosts), allowedOrigins: new Set() }
   app.addHook('onRequest', (request, reply, done) => {

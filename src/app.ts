@@ -34,7 +34,7 @@ export interface AppOptions {
 
 /** The proxy made of one configuration, without a listener: any number of servers may hand requests to it. */
 export interface App {
-  /** Takes what comes in on the main listener. */
+  /** Handles the requests of the main listener. */
   readonly handle: Handler
   /** The listeners that routes have to themselves, in the order of the routes. */
   readonly own: ReadonlyArray<{ readonly address: Address, readonly handle: Handler }>
@@ -48,7 +48,7 @@ export interface App {
   readonly close: () => Promise<void>
 }
 
-/** Makes and joins the parts of the proxy. The way of a request is told in `proxy/forward.ts`. */
+/** Builds the parts of the proxy. `proxy/forward.ts` lists the steps of a request. */
 export async function buildApp (options: AppOptions): Promise<App> {
   const { config, store, clock, proxies, inFlight = { requests: 0 } } = options
   const routes = openRoutes(config, proxies)
@@ -89,7 +89,7 @@ function openRoutes ({ routes, limits }: Config, proxies: ProxyEnvironment): Pro
   const acceptances = new Map<string, Acceptance>()
   return routes.map((options, index) => {
     const route = compileRoute(options, index)
-    // Two routes to one upstream have one opinion of it; a path of its own may be an API of its own.
+    // Routes to one upstream share what is known of it. Another base path may be another API.
     const upstream = `${route.socketPath ?? ''} ${route.upstream}`
     const acceptance = acceptances.get(upstream) ?? createAcceptance()
     acceptances.set(upstream, acceptance)

@@ -28,7 +28,7 @@ export interface Generation {
   readonly admin: Admin
   /** The addresses to listen on: of the proxy, then of the routes that have their own, then of the admin listener. */
   readonly listenerBindings: readonly ListenerBinding[]
-  /** Ends the connections to the upstreams. The store is another's business: the next generation may have taken over from it. */
+  /** Ends the connections to the upstreams. Leaves the store alone: the next generation may have taken its refreshers over. */
   readonly close: () => Promise<void>
 }
 
@@ -82,7 +82,8 @@ function listenerBindingsOf (config: Config, app: App, admin: Admin): ListenerBi
   return listenerBindings
 }
 
-// A scope of its own: closures of one scope keep all that any of them uses, and the store's would keep every generation before.
+// A function of its own: all closures of one scope keep everything that any of them uses, and those of the store would keep every
+// generation before.
 function predecessor (
   { store, identities: before, cache: cacheBefore }: Generation,
   { identities: now, cache }: Pick<Generation, 'identities' | 'cache'>
@@ -106,7 +107,7 @@ interface Shared {
   readonly cacheOf: (name: string) => { readonly cache?: TokenCache }
 }
 
-/** What the store needs of a credential; here the compiler proves that the configuration fits the token half. */
+/** The options of a credential for the store. Here the compiler proves that the configuration fits the token half. */
 function credentialOptions (name: string, credential: CredentialConfig, { worker, proxies, cacheOf }: Shared): CredentialOptions {
   switch (credential.type) {
     case 'static': return { name, type: 'static', value: credential.value }

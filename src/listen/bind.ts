@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import { formatAddress, type Address } from '../http/address.ts'
 
-/** An address could not be taken. The message says which, why, and what to do. */
+/** An address cannot be taken. The message says which, why, and what to do. */
 export class ListenError extends Error {
   override readonly name = 'ListenError'
 }
@@ -18,26 +18,25 @@ export interface Bound {
 
 // unix(7): sun_path has 108 bytes on Linux, 104 on macOS.
 const LONGEST_SOCKET_PATH = 103
-/** A port that is free in one family may be taken in the other. */
+/** Attempts to find a port that is free in both families. */
 const MOST_FREE_PORTS = 20
 // A hosts file may say otherwise, but `localhost` is loopback by definition (RFC 6761 section 6.3).
 const LOCALHOST = ['127.0.0.1', '::1'] as const
 
 /**
- * Makes servers listen on a TCP address or a unix socket (mode 0600; a stale file is replaced, a live one is not).
- * `localhost` is both loopback addresses: a client may take either, and on the one that is left out another program could
- * wait for it.
+ * Makes servers listen on a TCP address or a unix socket (mode 0600; a stale file is replaced, a live one is not). `localhost` is
+ * both loopback addresses: a client may take either, and another program could listen on the one that we leave out.
  *
- * @param held what listens on a part of it already, and stays
- * @returns at least one; those that are held among them
- * @throws ListenError where it cannot be taken; nothing but what is held listens then
+ * @param held servers that listen on a part of the address already, and stay
+ * @returns all servers of the address, the held ones among them; at least one
+ * @throws ListenError where the address cannot be taken; only the held servers listen then
  */
 export async function bind (createServer: () => Server, address: Address, held: readonly Bound[] = []): Promise<readonly Bound[]> {
   if (address.type === 'tcp' && address.host === 'localhost') return await bindLocalhost(createServer, address.port, held)
   return held.length > 0 ? held : [await listen(createServer(), address)]
 }
 
-/** The addresses that are listened on for one: two for `localhost`. */
+/** The addresses to listen on for a configured one: two for `localhost`. */
 export function addressesFor (address: Address): readonly Address[] {
   return address.type === 'tcp' && address.host === 'localhost' ? LOCALHOST.map((host) => ({ ...address, host })) : [address]
 }
@@ -54,7 +53,7 @@ async function bindLocalhost (createServer: () => Server, wantedPort: number, he
   }
 }
 
-/** @param fresh gets what listens now and did not before, also where the rest fails */
+/** @param fresh receives the servers that listen now and did not before, also where the rest fails */
 async function bindFamilies (
   createServer: () => Server,
   wantedPort: number,
@@ -72,7 +71,7 @@ async function bindFamilies (
       if (known === undefined) fresh.push(bound)
       all.push(bound)
     } catch (error) {
-      // The machine has not the family.
+      // This machine does not have the address family.
       if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(codeOf(error) ?? '')) throw error
       missing = error
     }
@@ -96,7 +95,7 @@ async function listen (server: Server, address: Address): Promise<Bound> {
     await removeStaleSocket(address.path)
   }
   await new Promise<void>((resolve, reject) => {
-    // Stays: an error of a later accept() would end the process otherwise, and costs no more than that connection.
+    // Stays: without it an error of a later accept() would end the process. So it costs that connection alone.
     server.on('error', (error: NodeJS.ErrnoException) => { reject(new ListenError(describeFailure(address, error), { cause: error })) })
     if (address.type === 'tcp') {
       server.listen({ host: address.host, port: address.port, ipv6Only: false }, resolve)
@@ -115,8 +114,8 @@ async function listen (server: Server, address: Address): Promise<Bound> {
 }
 
 /**
- * A socket file that refuses connections is left over from a crash. Any other failure may be a live one's: of another user
- * (EACCES), or with a full queue (EAGAIN).
+ * Removes the socket file that a crash has left over: one that refuses connections. Any other failure may come from a listener
+ * that is alive: of another user (EACCES), or with a full queue (EAGAIN).
  */
 async function removeStaleSocket (path: string): Promise<void> {
   const found = socketAt(path)
@@ -155,7 +154,7 @@ function describeFailure (address: Address, error: NodeJS.ErrnoException): strin
   }
 }
 
-/** What is in the way of a socket; Node says EADDRINUSE of whatever has the name, and EACCES where there is no folder. */
+/** Says what is in the way of a socket file. Node reports EADDRINUSE for any file of that name, and EACCES where there is no folder. */
 function obstacleAt (path: string, code: string | undefined): string | undefined {
   const folder = dirname(path)
   const [there, above] = [statsAt(path), statsAt(folder, statSync)]

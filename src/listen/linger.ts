@@ -13,8 +13,9 @@ export interface Patience {
 const PATIENCE: Patience = { idleMs: 5000, mostMs: 30_000 }
 
 /**
- * Ends a connection without a reset, whoever is still sending: what comes is read and dropped until the client ends too, since
- * closing on unread bytes would take back the response that it has not read yet (RFC 9112 section 9.6).
+ * Ends a connection without a reset, even while its client is still sending: reads and drops what comes until the client ends
+ * too. To close while bytes are unread would send a reset, which takes back a response that the client has not read yet (RFC 9112
+ * section 9.6).
  */
 export function endGently (socket: Socket | Duplex, { idleMs, mostMs }: Patience = PATIENCE): void {
   const destroy = (): void => { socket.destroy() }
@@ -24,9 +25,10 @@ export function endGently (socket: Socket | Duplex, { idleMs, mostMs }: Patience
 }
 
 /**
- * Makes a connection that Node's server ends behind a response end gently where its client is still sending.
+ * Makes `destroySoon`, by which Node's server ends a connection after a response, end it gently while its client is still
+ * sending.
  *
- * @param isSending whether the client still owes bytes, asked when that happens
+ * @param isSending asked at that moment: whether the client still owes bytes
  */
 export function lingerAtEnd (socket: Socket, isSending: () => boolean): void {
   const destroySoon = socket.destroySoon.bind(socket)

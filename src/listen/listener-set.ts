@@ -8,7 +8,7 @@ export interface ListenerBinding {
   readonly role: 'proxy' | 'route' | 'admin'
   readonly address: Address
   readonly handle: Handler
-  /** The longest header of a request; default as of a listener. */
+  /** The longest header of a request, in bytes; default as for every listener. */
   readonly headerBytes?: number
   /** See {@link Service}. */
   readonly onRefused?: (refused: Refused) => void
@@ -16,11 +16,11 @@ export interface ListenerBinding {
 
 /** A change of listeners that can no longer fail. */
 export interface PreparedChange {
-  /** The real addresses, in the order of the entrances. */
+  /** The real addresses, in the order of the listener bindings. */
   readonly addresses: readonly Address[]
-  /** Carries it out, at once: listeners that stay hand requests on to their new entrance, the others take no more. */
+  /** Carries the change out at once: listeners that stay serve their new binding, the others take no more connections. */
   readonly commit: () => void
-  /** Closes again what was opened for it. */
+  /** Closes the listeners that were opened for the change. */
   readonly abandon: () => Promise<void>
 }
 
@@ -30,22 +30,22 @@ interface Opened {
   readonly listener: Listener
 }
 
-/** Of the admin listener, whatever `limits` says: neither a crowd at the proxy's port nor a low limit keeps probes out. */
+/** Connections of the admin listener, whatever `limits` says: neither a crowd at the proxy's port nor a low limit keeps probes out. */
 const ADMIN_CONNECTIONS = 64
-/** Probes are small and sent at once: who is silent there, or takes nothing, is no probe. */
+/** Probes are small and sent at once: a client that is silent there, or takes nothing, is no probe. */
 const ADMIN_TIMEOUTS: ClientTimeouts = { headersMs: 5000, stillMs: 5000 }
 
 /** The listeners of one daemon, across its configurations: a listener whose address stays is never closed. */
 export class ListenerSet {
   #opened: readonly Opened[] = []
-  /** Removed ones, which finish what they have. */
+  /** Removed listeners, which finish the requests that they have. */
   readonly #leaving = new Set<Opened>()
   readonly #proxyConnections: ConnectionCount = { served: 0, bytes: 0 }
   readonly #adminConnections: ConnectionCount = { served: 0, bytes: 0 }
 
   /**
-   * Opens the listeners for the addresses that none is open for. A request that comes to one of them before `commit` is
-   * served as if it came after; nobody knows the address yet.
+   * Opens listeners for the bindings that no open listener can serve. A request that comes to one of them before `commit` is
+   * served as if it came after: nobody knows the address yet.
    *
    * @param maxConnections open connections of all proxy listeners together
    * @throws ListenError where an address cannot be taken; nothing has changed then
@@ -59,7 +59,7 @@ export class ListenerSet {
     const abandon = async (): Promise<void> => {
       await Promise.all([...fresh.map((listener) => listener.drain(0)), ...moves.map((move) => move.abandon())])
     }
-    // All that stays is found first: what asks for a free port must not get one that another entrance names.
+    // Finds all listeners that stay first: a binding that asks for a free port must not get one that another binding names.
     const kept = listenerBindings.map((listenerBinding) => {
       const found = [...left].find((one) => serves(one, listenerBinding))
       if (found !== undefined) left.delete(found)
@@ -127,7 +127,7 @@ function limitOf ({ role }: ListenerBinding, maxConnections: number): number {
   return role === 'admin' ? ADMIN_CONNECTIONS : maxConnections
 }
 
-/** Whether an open listener can serve an entrance. Proxy and routes may exchange a fixed port, but not one that was chosen freely. */
+/** Whether an open listener can serve a binding. Proxy and routes may exchange a fixed port, but not one that was chosen freely. */
 function serves ({ listenerBinding: { role, address }, listener }: Opened, wanted: ListenerBinding): boolean {
   if (role !== wanted.role && (role === 'admin' || wanted.role === 'admin' || isFree(wanted.address))) return false
   if (isFree(wanted.address) && isFree(address)) {
@@ -136,7 +136,7 @@ function serves ({ listenerBinding: { role, address }, listener }: Opened, wante
   return sameAddress(address, wanted.address) || listener.overlaps(wanted.address)
 }
 
-/** An address that asks for a free port, with the one that it was given. */
+/** Puts the port that was given into an address that asks for a free one. */
 function withPortOf (address: Address, real: Address): Address {
   return address.type === 'tcp' && address.port === 0 && real.type === 'tcp' ? { ...address, port: real.port } : address
 }

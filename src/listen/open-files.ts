@@ -5,14 +5,14 @@ import { readFileSync } from 'node:fs'
  * connections that are just being told that there are too many, identity providers.
  */
 const RESERVED = 192
-/** Served even where nothing fits: then a request may find no descriptor, and hears so. */
+/** Connections that are served even where none fits: a request may then find no descriptor, and gets a 503 that says so. */
 const FEWEST = 8
 
 /**
- * How many client connections fit into the files that this process may open, beside the connections to the upstreams.
- * At that limit a client hears 503; without it accept() fails for whoever comes next, probes among them (R1).
+ * How many client connections fit into the files that this process may open, beside the connections to the upstreams. At that
+ * limit a client gets 503; without it accept() fails for whoever comes next, probes among them (R1).
  *
- * @param openFiles undefined where nobody knows
+ * @param openFiles the most files that the process may open; undefined where that is unknown
  * @returns at most `limits.connections`
  */
 export function fittingConnections (

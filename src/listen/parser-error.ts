@@ -4,7 +4,7 @@ import { ProxyError } from '../errors.ts'
 export interface ParserError extends Error {
   readonly code?: string | undefined
   readonly reason?: string
-  /** What it was reading. */
+  /** The bytes that the parser was reading. */
   readonly rawPacket?: Buffer
 }
 
@@ -17,7 +17,7 @@ const FIELD =
   'A header of the request is malformed: a name is a token with the colon right behind it, a value holds no control character and is not folded (RFC 9112 section 5).'
 const CHUNK = 'The chunks of the request body are malformed (RFC 9112 section 7.1).'
 
-/** What is wrong with a request that the parser gives up on, by its code: llhttp's own words are for those who know it. */
+/** Says what is wrong with a request, by the code of the parser: llhttp's own words are for those who know it. */
 const MESSAGES: Readonly<Record<string, string>> = {
   HPE_INVALID_VERSION: VERSION,
   HPE_PAUSED_H2_UPGRADE: 'This is HTTP/2; this port speaks HTTP/1.1 (RFC 9112).',
@@ -35,7 +35,7 @@ const MESSAGES: Readonly<Record<string, string>> = {
   HPE_INVALID_EOF_STATE: 'The connection ended in the middle of a request.'
 }
 
-/** The response to what Node's parser or its timeouts give up on; undefined where nobody is there to be answered. */
+/** The error for a request that Node's parser, or one of its timeouts, gave up on; undefined where the client has gone. */
 export function parserError (error: ParserError, headersMs: number, headerBytes: number): ProxyError | undefined {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
@@ -54,7 +54,7 @@ export function parserError (error: ParserError, headersMs: number, headerBytes:
   }
 }
 
-/** The response to a header over the limit, whatever in it is so long. */
+/** The error for a header over the limit, whichever part of it is so long. */
 export function tooLargeError (headerBytes: number): ProxyError {
   return new ProxyError('CS_HEADERS_TOO_LARGE', {
     message: `The request's header is longer than ${headerBytes} bytes; send less, or raise limits.headerBytes.`,
@@ -62,7 +62,7 @@ export function tooLargeError (headerBytes: number): ProxyError {
   })
 }
 
-/** The response to CONNECT. */
+/** The error for CONNECT. */
 export function tunnelError (): ProxyError {
   return new ProxyError('CS_METHOD_NOT_ALLOWED', {
     message: 'CONNECT asks for a tunnel, and this is no forward proxy. Set this address as the base URL, not as the HTTP proxy.',

@@ -3,16 +3,17 @@ import { errorResponse, type ProxyError } from '../errors.ts'
 import { endGently, type Patience } from './linger.ts'
 
 export interface RawResponseOptions {
-  /** Default: as behind every other response. */
+  /** How long the client may go on sending; default as after every other response. */
   readonly patience?: Patience
   /** False for HEAD. */
   readonly withBody?: boolean
 }
 
 /**
- * Writes an error where there is no response object, and ends the connection: no byte behind it is read as a request.
+ * Writes an error where there is no response object, and ends the connection: no later byte is read as a request.
  *
- * @returns whether there was anybody to be answered
+ * @param rejection undefined: the connection is closed without a response
+ * @returns whether a response was written
  */
 export function respondRaw (
   socket: Duplex,

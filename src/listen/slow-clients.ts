@@ -1,21 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** An open connection, as far as its slowness is concerned. */
+/** What decides whether a connection is too slow. */
 export interface WatchedConnection {
   /** The response that is not finished. */
   readonly current: ServerResponse | undefined
-  /** The request that was answered before all of it was here. */
+  /** The request that got its response before all of it had arrived. */
   readonly owed: IncomingMessage | undefined
 }
 
 /**
- * Closes connections whose client takes nothing of what is written to it, or leaves out the rest of a body whose request
- * is answered: nothing moves there, and each would hold its place among `limits.connections` for ever (R1, slowloris).
- * Slow is not still: whoever takes or sends anything within `patienceMs` stays. A silent response (Server-Sent Events) and a
- * quiet WebSocket have nothing to be taken. Looked at once in that time, so it is twice as long at the most.
+ * Closes connections on which nothing moves: the client reads nothing of what is written to it, or never sends the rest of a body
+ * whose request has its response. Each would hold its place among `limits.connections` for ever (R1, slowloris). Slow is not
+ * still: a client that takes or sends anything within `patienceMs` stays. A silent response (Server-Sent Events) and a quiet
+ * WebSocket have nothing to be taken. Looks once in that time, so a still client has twice as long at the most.
  *
- * @returns ends the watch
+ * @returns a function that ends the watch
  */
 export function watchSlowClients (connections: ReadonlyMap<Socket, WatchedConnection>, patienceMs: number): () => void {
   const still = new Map<Socket, number>()

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** What the turnstiles of one process hold together. */
+/** Bytes that several turnstiles hold together. */
 export interface HeldBytes {
   bytes: number
 }
@@ -9,31 +9,31 @@ export interface HeldBytes {
 export interface TurnstileOptions {
   /** The longest header of a request, start line and empty line included. */
   readonly headerBytes: () => number
-  /** Called once where a header is longer; nothing is let through any more then. */
+  /** Called once, when a header is longer; the turnstile lets nothing through from then on. */
   readonly onTooLarge: () => void
   readonly held: HeldBytes
 }
 
-/** Held behind a request by each connection, whatever the others hold, and while all together hold less than the last. */
+/** Bytes that are held back: so many each connection may always hold, so many at most, and so many all connections together. */
 const [LEAST_HELD, MOST_HELD, MOST_HELD_BY_ALL] = [16_384, 262_144, 67_108_864]
-/** What keeping a chunk costs beside its bytes: a client that sends single bytes must not cost more than another. */
+/** Added to the length of each chunk for the objects around it: a client that sends single bytes must not cost more than another. */
 const CHUNK_COST = 256
 
-/** So many requests of one packet are served before everybody else has a turn: thousands that are refused at once would take seconds. */
+/** Requests of one packet that are served before other connections get a turn: thousands that are refused at once would take seconds. */
 const LONGEST_RUN = 16
 
 const EMPTY_LINE = Buffer.from('\r\n\r\n')
 
 /**
- * Stands between a connection and Node's parser, and lets one request through at a time: the next one is not parsed before
- * the response to this one has finished (contract, section 4).
+ * Stands between a connection and Node's parser, and lets one request through at a time: the next one is not parsed before the
+ * response to this one has finished (contract, section 4).
  *
- * Node's own server parses whatever a read has brought and queues the responses. Those have no socket, are never closed on
- * Node 20 when it goes away, and lose it to an upgrade that is parsed behind them.
+ * Node's own server parses whatever a read has brought and queues the responses. A queued response has no socket: on Node 20 it
+ * is never closed when the socket goes away, and an upgrade that is parsed after it takes the socket from it.
  *
- * Bytes go on in pieces that end no later than a request does: where an empty line ends a header or a chunked body, and by
- * Content-Length. What is held meanwhile goes on being read, up to a limit, since whoever does not read never hears that the
- * client has left.
+ * The parser gets bytes in pieces that end no later than a request does: where an empty line ends a header or a chunked body, and
+ * by Content-Length. The turnstile goes on reading while it holds bytes back, up to a limit: only a reader hears that the client
+ * has left.
  */
 export class Turnstile {
   readonly #socket: Socket
@@ -50,12 +50,12 @@ export class Turnstile {
   #answered = false
   /** Served since the last pause, while more were here already. */
   #run = 0
-  /** Of the body, where its length is known. */
+  /** Bytes of the body that are still to come, where its length is known. */
   #bodyLeft = 0
-  /** So long is the header by now, and its first byte came then, in monotonic milliseconds. */
+  /** Bytes of the header so far, and when its first byte came, in monotonic milliseconds. */
   #headerBytes = 0
   #headerSince = performance.now()
-  /** The last bytes that went on, where an empty line may have begun in them. */
+  /** The last bytes that were let through, where an empty line may have begun. */
   #tail = ''
 
   /** @param socket one that Node's HTTP server has taken, and that has not sent anything yet */
@@ -76,15 +76,15 @@ export class Turnstile {
     this.#bodyLeft = message.headers['transfer-encoding'] === undefined ? Number(message.headers['content-length'] ?? 0) : 0
   }
 
-  /** Of the header that is not whole yet: when it began, in monotonic milliseconds, and how many bytes are here. */
+  /** The header that is not whole yet: when it began, in monotonic milliseconds, and how many bytes have arrived. */
   get unread (): { readonly since: number, readonly bytes: number } {
     return { since: this.#headerSince, bytes: this.#chunks.reduce((bytes, chunk) => bytes + chunk.length, this.#headerBytes) }
   }
 
   /**
-   * Its response has finished: the next one may come.
+   * The response has finished: lets the next request through.
    *
-   * @param atOnce and not in the next turn of the event loop, even where this connection has had its share of this one
+   * @param atOnce not in the next turn of the event loop, even where this connection has had its share of this turn
    */
   next (atOnce: boolean): void {
     this.#answered = true
@@ -96,9 +96,9 @@ export class Turnstile {
     setImmediate(() => { this.pass() })
   }
 
-  /** Lets the next request through where it is here and may come. */
+  /** Lets the next request through if it has arrived and may pass. */
   pass (): void {
-    // Not from within the parser, which a response that is ready at once may call from.
+    // A response that is ready at once calls this from within the parser, which must not be entered again.
     if (this.#passing) return
     this.#passing = true
     for (let piece = this.#nextPiece(); piece !== undefined; piece = this.#nextPiece()) this.#parse(piece)
@@ -106,7 +106,7 @@ export class Turnstile {
     if (!this.#isFull()) this.#resume()
   }
 
-  /** Nothing that still comes is a request: it is read and dropped. */
+  /** Reads and drops whatever still comes: none of it is a request. */
   end (): void {
     this.#over = true
     this.#drop()
@@ -183,7 +183,7 @@ export class Turnstile {
       this.#bodyLeft -= end
       return end
     }
-    // One that began in the bytes before, or else one in these.
+    // An empty line that began in the bytes before, or else one in these.
     const seam = this.#tail === '' ? -1 : (this.#tail + chunk.toString('latin1', 0, 3)).indexOf('\r\n\r\n')
     const inside = seam === -1 ? chunk.indexOf(EMPTY_LINE) : -1
     if (seam !== -1 || inside !== -1) {

@@ -3,9 +3,9 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 
 /**
- * Ends a connection so that nobody takes what broke off for an end: by a reset. Node has it for TCP alone; TLS tells by a
- * missing close_notify (RFC 8446 section 6.1). A connection that is being shut down already (its client has half-closed)
- * libuv does not reset, and Node then never closes it, which would keep its place among limits.connections.
+ * Resets a connection, so that nobody takes the break for an orderly end. Node can reset TCP alone; on TLS the missing
+ * close_notify says the same (RFC 8446 section 6.1). libuv does not reset a connection that is being shut down already (its
+ * client has half-closed), and Node would then never close it: it would keep its place among limits.connections.
  */
 export function breakOff (connection: Duplex | null): void {
   const plain = connection instanceof Socket && !(connection instanceof TLSSocket) && connection.remoteFamily !== undefined

@@ -1,7 +1,7 @@
 import type { ResponseHead } from './response-head.ts'
 import type { ResponseHandler, Transfer, UpstreamRequest } from './sender.ts'
 
-/** The connection that a call has, as far as a call has a say there. */
+/** What a call may do to the connection that carries it. */
 export interface Carrier {
   readonly pause: () => void
   readonly resume: () => void
@@ -12,8 +12,8 @@ export interface Carrier {
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
- * One request under way, whatever connection it takes. Everything that a handler may do goes through this, so that a call
- * that is over can never touch the connection that serves another one by now.
+ * One request under way, whatever connection it takes. A handler reaches the connection through this alone, so that a call that
+ * is over cannot touch a connection that serves another one by now.
  */
 export class Call implements Transfer {
   readonly request: UpstreamRequest
@@ -31,7 +31,7 @@ export class Call implements Transfer {
     this.#handler = handler
   }
 
-  /** Whether nothing more is told of it, and nothing more can be done. */
+  /** Whether its handler hears nothing more. */
   get over (): boolean {
     return this.#over
   }
@@ -84,7 +84,7 @@ export class Call implements Transfer {
     this.#handler.onError(error)
   }
 
-  /** A body that nobody will send is let go: whoever fills it reads on and drops what is left. */
+  /** Destroys a body that will not be sent: its source then reads on and drops what is left. */
   #close (): void {
     this.#over = true
     const { body } = this.request

@@ -2,14 +2,14 @@ import { Bytes } from '../http/bytes.ts'
 import { malformed, tooLong } from './malformed.ts'
 import { readTrailers } from './response-head.ts'
 
-/** What a chunked body is made of. */
+/** What the reader of a chunked body tells. */
 export interface ChunkedEvents {
   readonly onBody: (bytes: Buffer) => void
 }
 
 /** The longest line in front of a chunk: a size and extensions, which nobody sends. */
 const LONGEST_LINE = 1024
-/** All extensions of one body together, as Node has it: else bytes without end would make no body (CVE-2024-22019). */
+/** All extensions of one body together, as in Node: else endless bytes could pass without making a body (CVE-2024-22019). */
 const MOST_EXTENSION_BYTES = 16_384
 
 const CR = 0x0d
@@ -52,7 +52,7 @@ export class ChunkedBody {
   /**
    * Reads on.
    *
-   * @param going whether anybody wants to hear more; asked behind each piece that is told
+   * @param going asked after each piece: whether anybody wants more
    * @returns the index behind the last byte that belongs to the body
    * @throws ProxyError
    */

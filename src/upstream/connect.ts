@@ -23,7 +23,7 @@ export interface ConnectOptions {
   readonly proxies: ProxyEnvironment
   /** Resolves host names; default: the system's resolver. */
   readonly lookup?: LookupFunction
-  /** How long connections are taken for new requests, so that a changed address is noticed. */
+  /** How long a connection serves new requests, in milliseconds, so that a changed address is noticed. */
   readonly renewAfterMs?: number
   /** The longest header section of a response, in bytes; default {@link HEADER_BYTES}. */
   readonly headerBytes?: number
@@ -62,7 +62,7 @@ export function connectUpstream (options: ConnectOptions): Pool {
   })
 }
 
-// Never CS_UPSTREAM_TLS or a timeout of the upstream: those would send people to the wrong machine.
+// CS_UPSTREAM_TLS or a timeout of the upstream would send people to the wrong machine.
 async function blamingTheProxy (opening: Promise<Line>): Promise<Line> {
   try {
     return await opening

@@ -10,7 +10,7 @@ import type { ResponseHead } from './response-head.ts'
 import { ResponseParser } from './response-parser.ts'
 import { Stillness } from './stillness.ts'
 
-/** What becomes of connections; they know nobody else. */
+/** Hears what happens to connections, and sets their limits. */
 export interface ConnectionOwner {
   readonly headerBytes: number
   /** Longest wait for response headers, in milliseconds. */
@@ -22,7 +22,7 @@ export interface ConnectionOwner {
   /**
    * A connection that was used before failed before any byte of a response.
    *
-   * @param unsent nothing of the request has left: it stands as if it had never had this connection
+   * @param unsent no byte of the request has left: it can be sent elsewhere as if for the first time
    * @returns whether the call goes on elsewhere
    */
   readonly onStale: (connection: Connection, call: Call, unsent: boolean) => boolean
@@ -61,7 +61,7 @@ export class Connection implements Carrier {
   #headed = false
   #paused = false
   #reusable = false
-  /** The response has ended, with these; there may be bytes behind it. */
+  /** The trailers of a response that has ended; there may be bytes behind it. */
   #trailers: string[] | undefined
   #switched: ResponseHead | undefined
   #gone = false
@@ -133,7 +133,7 @@ export class Connection implements Carrier {
     this.#socket.resume()
   }
 
-  /** The call under way is not wanted any more, and has been told. */
+  /** Gives the call under way up; the call knows. */
   abandon (): void {
     this.#release()
     this.destroy()
@@ -158,7 +158,7 @@ export class Connection implements Carrier {
   }
 
   /**
-   * Looks whether what is under way has been still for too long. Called now and then for all connections: a timer for each
+   * Fails the call under way where nothing has moved for too long. Called now and then for all connections: a timer for each
    * request costs more than the rest of its bookkeeping.
    *
    * @param runMs how long the process has run, in milliseconds
@@ -223,7 +223,7 @@ export class Connection implements Carrier {
 
   readonly #onError = (error: Error): void => {
     if (this.#call === undefined) this.#endIdle()
-    // What failed is told as it is where there is nothing of a response: a TLS alert, a reset.
+    // Before any byte of a response the error is told as it is: a TLS alert, a reset.
     else this.#break(this.#parser.answered ? incomplete(true, error) : error)
   }
 
@@ -255,7 +255,10 @@ export class Connection implements Carrier {
     this.destroy()
   }
 
-  /** The response has ended. A connection with anything behind it, or with a request that is not all out, serves no other. */
+  /**
+   * The response has ended. The connection serves no further request where bytes follow the response, or where its own request is
+   * not all written.
+   */
   #complete (extra: boolean): void {
     const trailers = this.#trailers ?? []
     const free = this.#reusable && !extra && this.#writer.sent && this.#socket.writableLength === 0 && !this.#socket.destroyed

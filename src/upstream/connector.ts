@@ -13,7 +13,7 @@ export interface ConnectorOptions {
   /** Connects to this unix socket, whatever the host. */
   readonly socketPath?: string
   readonly tls?: PeerTls
-  /** For all of it: the name, the connection, the tunnel and TLS. Absent: the signal says when it has been long enough. */
+  /** Longest wait for name, connection, tunnel and TLS together, in milliseconds; without it the signal alone decides. */
   readonly timeoutMs?: number
   /** Gives up connections that are not open yet. */
   readonly signal: AbortSignal
@@ -24,16 +24,16 @@ export interface ConnectorOptions {
 /** A connection that is open, and verified where it has TLS. */
 export interface Line {
   readonly socket: Socket
-  /** Once the socket has told its end: whether the other side said so, rather than somebody on the way (TLS). */
+  /** Whether the end that the socket has told was the other side's, rather than made by somebody on the way (TLS). */
   readonly whole: () => boolean
 }
 
 /**
- * Makes connections to upstreams and identity providers alike: by the one rule for proxies, over whichever address answers
- * first, with TLS that is always verified and 1.2 at least. There is no option against it, and nothing is left to a default:
+ * Makes connections to upstreams and identity providers alike: by the one rule for proxies, over whichever address answers first,
+ * with TLS that is always verified and 1.2 at least. There is no option against it, and nothing is left to a default:
  * NODE_TLS_REJECT_UNAUTHORIZED=0 would turn verification off (as in CVE-2026-107318).
  *
- * @returns connects to a destination, whose address stands without brackets
+ * @returns a function that connects to a destination, whose IPv6 address has no brackets
  */
 export function createDialer (options: ConnectorOptions): (target: Destination) => Promise<Line> {
   const { proxies, socketPath, tls = {}, lookup } = options
@@ -65,7 +65,7 @@ export function createDialer (options: ConnectorOptions): (target: Destination) 
     }
   }
 
-  /** How a tunnel ended is told by the connection to its proxy. */
+  /** Opens a tunnel. The connection to the proxy tells how it ended. */
   async function throughProxy (
     proxy: ForwardProxy,
     target: { readonly host: string, readonly port: number },
@@ -81,7 +81,7 @@ export function createDialer (options: ConnectorOptions): (target: Destination) 
     return { socket, whole: () => whole?.() === true }
   }
 
-  // Verified by the usual authorities and under its own name: a route's own are those of its upstream.
+  // The usual authorities verify a proxy, for its own name: `tls` of a route is for the upstream.
   async function connectProxy ({ secure, host, port }: ForwardProxy, signal: AbortSignal): Promise<Line> {
     const socket = await dial({ host, port }, { signal, lookup })
     return secure ? await encrypt(socket, { host, ...serverName(host) }, signal) : lineOf(socket, true)
@@ -89,8 +89,8 @@ export function createDialer (options: ConnectorOptions): (target: Destination) 
 }
 
 /**
- * A connection without TLS. libuv tells the end of one that was reset as a plain end where the reset is met along with the
- * last bytes; the kernel knows better, and has no peer any more then. A unix socket has no reset.
+ * A connection without TLS. libuv tells a plain end where a reset comes along with the last bytes. The kernel has no peer address
+ * any more then, which shows the reset. A unix socket has no reset.
  */
 function lineOf (socket: Socket, tcp: boolean): Line {
   return { socket, whole: () => !tcp || socket.remoteAddress !== undefined }
@@ -127,7 +127,7 @@ function encrypt (
       carrier.destroy()
       reject(error)
     }
-    // One that stays, since the socket changes hands; one that does not.
+    // The first listener stays, since the socket changes hands; the second is taken off.
     encrypted
       .on('error', () => {})
       .once('error', fail)
@@ -142,7 +142,7 @@ function encrypt (
   })
 }
 
-/** Runs something that may take so long, and no longer than until the signal. */
+/** Runs a function with a signal that aborts after `timeoutMs`, or with the given signal. */
 async function within<Result> ({ timeoutMs, signal }: ConnectorOptions, run: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
   signal.throwIfAborted()
   const attempt = new AbortController()

@@ -5,9 +5,7 @@ import { valuesOf, type RawHeaders } from '../http/raw-headers.ts'
 /** A content coding (RFC 9110 section 8.4.1) that Node decodes; zstd from 22.15 on. */
 export type ContentCoding = 'gzip' | 'deflate' | 'br' | 'zstd'
 
-/**
- * The coding of a response's body; undefined where it has none, `unknown` where nobody here can undo it, or where there is more than one.
- */
+/** The coding of a response's body; undefined where it has none, `unknown` where we cannot decode it, or where there is more than one. */
 export function contentCodingOf (headers: RawHeaders): ContentCoding | 'unknown' | undefined {
   const named = valuesOf(headers, 'content-encoding')
     .flatMap((value) => value.toLowerCase().split(','))
@@ -28,7 +26,8 @@ function codingNamed (name: string): ContentCoding | 'unknown' {
 }
 
 /**
- * Makes what undoes a coding, as a stream: each chunk comes out as soon as it can, and a bomb comes out as slowly as it is read.
+ * Makes a stream that decodes a body. Each chunk comes out as soon as possible, and a decompression bomb only as fast as it is
+ * read.
  *
  * @param first the first bytes: some servers send `deflate` without the zlib header that RFC 9110 section 8.4.1.2 asks for
  */
@@ -51,12 +50,12 @@ export function createDecoder (coding: ContentCoding, first: Buffer): Transform 
   }
 }
 
-// What speaks of the body's very bytes, which may not be those that the client gets.
+// Headers that describe the exact bytes of the body, which may differ from those that the client gets.
 const DIGESTS = new Set(['content-md5', 'digest', 'content-digest', 'repr-digest'])
 
 /**
- * A response's headers as they are true of a body that was looked into: no digests, and where it was decoded no coding, no
- * length of the coded body, and a validator that no longer says "the same bytes" (RFC 9110 section 8.8.1).
+ * The headers for a body that was looked into: without digests, and where it was decoded without the coding and the length of the
+ * coded body, and with a weak validator (RFC 9110 section 8.8.1).
  */
 export function decodedHeaders (headers: RawHeaders, coding: ContentCoding | undefined): string[] {
   const kept: string[] = []

@@ -36,10 +36,11 @@ export async function dial (endpoint: Endpoint, { signal, lookup = dns.lookup }:
 
 function resolve (host: string, lookup: LookupFunction, signal: AbortSignal): Promise<readonly LookupAddress[]> {
   return new Promise((resolve, reject) => {
-    // Nothing ends a lookup; its response comes to nobody then.
+    // A lookup cannot be ended; its result is dropped.
     const onAbort = (): void => { reject(signal.reason as Error) } // eslint-disable-line prefer-promise-reject-errors -- it is one
     signal.addEventListener('abort', onAbort, { once: true })
-    // As Node asks: no addresses of a family that this machine has not; loopback counts for none there, and is always here.
+    // As Node asks: without addresses of a family that this machine does not have. That check ignores loopback, which is always
+    // there.
     lookup(host, { all: true, hints: isLoopbackHost(host) ? 0 : dns.ADDRCONFIG }, (error, found, family) => {
       signal.removeEventListener('abort', onAbort)
       if (error !== null) reject(error)
@@ -84,7 +85,7 @@ function race (endpoints: readonly Endpoint[], signal: AbortSignal): Promise<Soc
         errors.push(error)
         tryNext()
       }
-      // One that stays, since the winner changes hands; one that does not.
+      // The first listener stays, since the winner changes hands; the second is taken off.
       socket.on('error', () => {}).once('error', onError).once('connect', () => {
         socket.off('error', onError)
         open.delete(socket)
@@ -107,7 +108,7 @@ function race (endpoints: readonly Endpoint[], signal: AbortSignal): Promise<Soc
   })
 }
 
-// What tells least: the machine has no way to that family at all.
+// The errors that tell least: the machine has no route to that family at all.
 const NO_ROUTE: ReadonlySet<unknown> = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])
 
 /** The most telling error first, since readers of an `AggregateError` look at that one. */

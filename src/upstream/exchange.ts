@@ -33,7 +33,7 @@ export class Exchange implements ResponseHandler {
   #client: ServerResponse | undefined
   #head: ResponseHead | undefined
   #wroteBody = false
-  /** The turn of the event loop that brought the head is not over: what is written leaves with its end. */
+  /** The turn of the event loop that brought the head is not over; what is written now leaves at its end. */
   #fresh = true
   #settled = false
   /** The client takes no more for now. */
@@ -65,7 +65,7 @@ export class Exchange implements ResponseHandler {
     this.#transfer?.abort()
   }
 
-  /** Holds the response back until {@link relay} or {@link discard} says what becomes of it. */
+  /** Holds the response back until {@link relay} or {@link discard} is called. */
   hold (): void {
     this.#held = new HeldResponse()
   }
@@ -77,7 +77,7 @@ export class Exchange implements ResponseHandler {
   }
 
   /**
-   * Begins to write the response to the client, with the given headers (given away: not copied) in place of the upstream's.
+   * Begins to write the response to the client, with the given headers (the list is kept, not copied) in place of the upstream's.
    *
    * @returns why it cannot be passed on; nothing was written then
    */
@@ -96,8 +96,8 @@ export class Exchange implements ResponseHandler {
     if (held !== undefined && this.#transfer !== undefined) {
       held.pour(this.#transfer, client, (trailers) => { this.#finish(client, trailers) })
     }
-    // Small answers come whole in one read, and then headers and body leave in one write; a stream that is silent yet
-    // (Server-Sent Events) gets its headers out right behind that read.
+    // A small response comes whole in one read, and its headers and body leave in one write. A stream that is still silent
+    // (Server-Sent Events) gets its headers out right after that read.
     process.nextTick(this.#flush)
     return undefined
   }
@@ -105,7 +105,7 @@ export class Exchange implements ResponseHandler {
   readonly #flush = (): void => {
     this.#fresh = false
     if (!this.#wroteBody) this.#client?.flushHeaders()
-    // More than one read took in is mostly here already: it leaves along with the rest.
+    // The rest of a larger response has mostly arrived already, and leaves along with this.
     else if (!this.#settled) setImmediate(this.#uncork)
   }
 
@@ -131,11 +131,11 @@ export class Exchange implements ResponseHandler {
       if (this.#held?.add(chunk) === true) this.#transfer?.pause()
       return
     }
-    // The socket, and not the response: one that is corked itself gathers chunks, which on Node 22 and 24 may be overtaken by what
-    // ends the body, and may never tell that there is room again.
+    // Corks the socket, not the response: on Node 22 and 24 a corked response gathers chunks that the end of the body may
+    // overtake, and may never emit `drain`.
     if (this.#fresh && !this.#wroteBody) client.socket?.cork()
     this.#wroteBody = true
-    // What was read already comes all the same, in as many pieces as it has.
+    // Chunks that were read already still come after a pause.
     if (client.write(chunk) || this.#waits) return
     this.#waits = true
     this.#transfer?.pause()
@@ -167,7 +167,7 @@ export class Exchange implements ResponseHandler {
 
   onError (error: Error): void {
     if (this.#client === undefined) {
-      // Whoever holds the response asks for it, and hears then that there is none.
+      // The holder of the response learns that it broke when it calls relay.
       if (this.#held !== undefined) this.#held.break()
       else if (!this.#settled) this.#events.fail(error)
       this.#settled = true
@@ -189,8 +189,8 @@ export class Exchange implements ResponseHandler {
 
 const NO_HEAD = { statusCode: 502, reason: '' }
 
-// A reason that clients could read in several ways, or that would not fit into their buffers: no limit of a header holds for it
-// (S6), and it has no meaning (RFC 9112 section 4).
+// The reasons that are passed on. Clients could read others in several ways, or have no room for them: no limit of a header holds
+// for a reason (S6), and it has no meaning (RFC 9112 section 4).
 const REASON = /^[\t\x20-\x7e]{0,512}$/
 
 function isBodiless (statusCode: number): boolean {

@@ -3,12 +3,12 @@ import { Bytes } from '../http/bytes.ts'
 import type { RawHeaders } from '../http/raw-headers.ts'
 import type { Transfer } from './sender.ts'
 
-/** What is read of a response that is held back; more waits in the upstream's socket. */
+/** The most that is read of a held response, in bytes; the rest waits in the upstream's socket. */
 const LARGEST_HELD_RESPONSE = 65_536
 
 /**
- * The body of a response whose fate is not decided yet. Read rather than left waiting, since most such responses are small:
- * their connection is free for the next request then, and an upstream that closes it takes nothing back.
+ * Holds the body of a response until it is decided whether to pass it on. The body is read rather than left waiting, since most
+ * are small: then the connection is free for the next request, and an upstream that closes it takes nothing back.
  */
 export class HeldResponse {
   readonly #held = new Bytes()
@@ -25,7 +25,7 @@ export class HeldResponse {
     return this.#end === 'broken'
   }
 
-  /** Returns whether that is enough, so that the rest has to wait. */
+  /** Keeps a chunk. @returns whether it is full, so that the rest has to wait */
   add (chunk: Buffer): boolean {
     this.#held.add(chunk)
     return this.#held.length >= LARGEST_HELD_RESPONSE
@@ -41,9 +41,9 @@ export class HeldResponse {
   }
 
   /**
-   * Writes what is here to the client, whose headers are written, and lets the rest come.
+   * Writes the held bytes to the client, whose head is written already, and lets the rest come.
    *
-   * @param finish called with the trailers where there is no rest
+   * @param finish called with the trailers where the response is whole
    */
   pour (transfer: Pick<Transfer, 'resume'>, client: ServerResponse, finish: (trailers: RawHeaders) => void): void {
     const writable = this.#held.length === 0 || client.write(this.#held.bytes)

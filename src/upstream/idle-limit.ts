@@ -2,8 +2,8 @@
 const SAFE_SHARE = 0.5
 
 /**
- * How long a connection to one upstream may have been idle to be used again: gunicorn closes after 2 s, others after 1 s,
- * and none of them says so. Learned from each end of an idle connection, and unlearned as later ones last longer.
+ * Learns for how long an idle connection to one upstream can still be used: gunicorn closes after 2 s, others after 1 s, and none
+ * of them says so. Each idle connection that the upstream ends lowers the limit; connections that last longer raise it again.
  */
 export class IdleLimit {
   /** Milliseconds after which the upstream closes. */
@@ -19,7 +19,10 @@ export class IdleLimit {
     this.#closesAfterMs = idleMs < this.#closesAfterMs ? idleMs : Math.min(idleMs, this.#closesAfterMs * 2)
   }
 
-  /** The upstream kept a connection that was idle for so long: far longer than was learned, since its end may be under way. */
+  /**
+   * The upstream kept an idle connection for so long. Counts only where it is far longer than the limit, since the end may be
+   * under way.
+   */
   keptFor (idleMs: number): void {
     if (idleMs >= this.#closesAfterMs / SAFE_SHARE) this.#closesAfterMs = idleMs
   }

@@ -26,7 +26,7 @@ export function writeInterim (client: ServerResponse, statusCode: number, header
   socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
 }
 
-// Nothing of an upstream may end a line early, whatever a parser let through.
+// No byte of an upstream may end a line early, whatever a parser let through.
 function isValid (name: string, value: string): boolean {
   try {
     validateHeaderName(name)

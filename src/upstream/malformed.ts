@@ -1,6 +1,6 @@
 import { ProxyError } from '../errors.ts'
 
-/** The 502 for a response that two readers could read differently, or that is none. The reason is for the log alone. */
+/** The 502 for a response that two readers could read differently, or that is no response at all. The reason is for the log alone. */
 export function malformed (reason = 'the response is malformed'): ProxyError {
   return new ProxyError('CS_UPSTREAM_UNREACHABLE', { proxyStatus: 'http_protocol_error', cause: new Error(reason) })
 }

@@ -32,16 +32,16 @@ interface Bond {
 }
 
 /**
- * The connections to one upstream, as many as there are requests at a time. It is known of each how long it was idle and
+ * The connections to one upstream, as many as there are requests at a time. The pool knows of each how long it was idle and
  * whether it was used before. After a while all new requests go over new connections, so that a changed address is noticed.
  */
 export class Pool implements Sender {
   readonly #options: PoolOptions
   readonly #owner: ConnectionOwner
   readonly #limit = new IdleLimit()
-  /** All of them, in no order: see `OpenVisits` for why this is no Set. */
+  /** All of them, in no order: see `OpenRequests` for why this is no Set. */
   readonly #connections: Connection[] = []
-  /** The one that was used last is the last. */
+  /** The connection that was used last stands last. */
   readonly #idle: Connection[] = []
   readonly #bonds = new WeakMap<Socket, Bond>()
   readonly #bondOf = new WeakMap<Connection, Bond>()
@@ -72,17 +72,17 @@ export class Pool implements Sender {
   }
 
   /**
-   * What sends the requests of one client connection, for routes on which clients bring their own `Authorization`.
+   * The sender for the requests of one client connection, on routes where clients bring their own `Authorization`.
    *
-   * @param binds this request carries what proves its sender for the whole connection (NTLM, Negotiate): from now on the
-   *   client connection has one to the upstream that nobody else uses, and that ends with it
+   * @param binds this request carries what proves its sender for the whole connection (NTLM, Negotiate): from now on the client
+   *   connection has one to the upstream that nobody else uses, and that ends with it
    */
   senderOf (owner: Socket, binds: boolean): Sender {
     const bond = this.#bonds.get(owner) ?? (binds ? this.#bind(owner) : undefined)
     return bond === undefined ? this : { dispatch: (request, handler) => this.#send(request, handler, bond) }
   }
 
-  /** Ends when everything under way has ended. */
+  /** Takes no new requests. Resolves once all that are under way have ended. */
   async close (): Promise<void> {
     this.#closed = true
     for (const connection of [...this.#connections]) if (!connection.busy) connection.destroy()
@@ -163,7 +163,10 @@ export class Pool implements Sender {
     return undefined
   }
 
-  /** None may be used again. The one that is idle for longest stays, to show how long the upstream really keeps it. */
+  /**
+   * No idle connection may be used again. Closes all but the one that is idle for longest, to see how long the upstream really
+   * keeps it.
+   */
   #probe (now: number): void {
     for (const connection of this.#idle.slice(1)) connection.destroy()
     const [oldest] = this.#idle
@@ -188,7 +191,10 @@ export class Pool implements Sender {
     else if (!connection.bound) this.#idle.push(connection)
   }
 
-  /** What was learned of this upstream, and the one safe retry (contract section 4). What has not left is sent for the first time. */
+  /**
+   * A connection failed that was used before. Remembers after how long, and sends the call once more where that is safe (contract
+   * section 4). A call of which no byte has left is sent for the first time.
+   */
   #repeat (connection: Connection, call: Call, unsent: boolean): boolean {
     this.#limit.closedAfter(connection.idleMs)
     if (call.over || this.#closed || !(unsent || call.repeatable)) return false

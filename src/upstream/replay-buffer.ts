@@ -8,9 +8,9 @@ export const LARGEST_HELD_BODY = 65_536
 const PATIENCE_MS = 1000
 
 /**
- * Holds a small request body while an Upload streams it, so that the request can be sent once more. It only listens: the
- * Upload alone decides when the client's bytes flow, and goes on reading them where the upstream answered early.
- * Over the limit holding stops, and what was held is let go.
+ * Holds a small request body while an Upload streams it, so that the request can be sent once more. It only listens: the Upload
+ * alone decides when the client's bytes flow, and goes on reading them where the upstream responded early. A body over the limit
+ * is let go.
  */
 export class ReplayBuffer {
   readonly #source: IncomingMessage
@@ -36,7 +36,7 @@ export class ReplayBuffer {
     return this.#state === 'released'
   }
 
-  /** The whole body, once it is here; undefined where it was larger, broke off, or did not come for a while. */
+  /** Resolves to the whole body once it has arrived; undefined where it was larger, broke off, or did not come for a while. */
   async whole (): Promise<Buffer | undefined> {
     if (this.#state === 'filling') {
       let timer: NodeJS.Timeout | undefined

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { ProxyError } from '../errors.ts'
 import type { BodySource } from '../http/body-source.ts'
 
-/** What a body tells of itself. */
+/** What happens to a body while it is sent. */
 export interface BodyEvents {
   /** The first bytes are about to be written. */
   readonly onBegin: () => void
@@ -21,11 +21,11 @@ export class RequestBody {
   readonly #length: number | undefined
   readonly #events: BodyEvents
   #bytes = 0
-  /** What is still to be written in front of the body. */
+  /** The head, until it is written. */
   #head: string
 
   /**
-   * @param head leaves with the first bytes of the body: a request that turns out to be malformed there has not left then
+   * @param head written along with the first bytes of the body: nothing leaves of a request that turns out to be malformed there
    * @param length how many bytes were announced; undefined: chunks
    */
   constructor (head: string, source: BodySource, socket: Socket, length: number | undefined, events: BodyEvents) {
@@ -35,7 +35,7 @@ export class RequestBody {
     this.#length = length
     this.#events = events
     source.on('data', this.#write).on('end', this.#end).on('error', this.#break).on('close', this.#break)
-    // One that was left in between tells nothing by itself: neither that it flows, nor that it broke off meanwhile.
+    // A body that another connection has left emits nothing by itself, not even that it broke off meanwhile.
     if (source.destroyed) process.nextTick(this.#break, source.errored)
     else source.resume()
   }
@@ -56,14 +56,14 @@ export class RequestBody {
     this.#source.destroy()
   }
 
-  /** The source is for another connection; only while nothing has {@link begun}. */
+  /** Leaves the source to another connection; only while nothing has {@link begun}. */
   leave (): void {
     this.#source.pause()
     this.#forget()
   }
 
   #forget (): void {
-    // One stays, since a body that is destroyed may still have an error to tell.
+    // One error listener stays, since a body that is destroyed may still have an error to tell.
     this.#source.on('error', () => {}).off('data', this.#write).off('end', this.#end).off('error', this.#break).off('close', this.#break)
   }
 
@@ -109,7 +109,7 @@ export class RequestBody {
   }
 }
 
-/** Writes a chunk and its frame at once; false where that is enough for now. */
+/** Writes a chunk with its framing at once. @returns false where the socket is full for now */
 export function writeChunk (socket: Socket, chunk: Buffer): boolean {
   socket.cork()
   socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')

@@ -6,7 +6,7 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 const TARGET = /^\/[\x21-\x7e\x80-\xff]*$/
 
-/** What the connection writes by itself: a second one would be read by somebody. By their length, since every name is looked at. */
+/** Headers that the connection writes itself: some reader would take a second one. Also by length, since every name is looked up. */
 const OWN_NAMES = new Set([
   'te',
   'host',
@@ -21,12 +21,12 @@ const OWN_NAMES = new Set([
 ])
 const OWN_LENGTHS: readonly boolean[] = Array.from({ length: 18 }, (_, length) => [...OWN_NAMES].some((name) => name.length === length))
 
-/** Methods whose requests have a body, so that an empty one is said (RFC 9110 section 8.6). */
+/** Methods whose requests have a body, so that an empty one is announced (RFC 9110 section 8.6). */
 const WITH_BODY = new Set(['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPATCH'])
 
 /**
- * The head of a request as one text, down to the empty line. Nothing that would end a line or a field early gets into it,
- * whoever let it pass before (CVE-2026-1527 was of this kind).
+ * Writes the head of a request, down to the empty line. Refuses every byte that would end a line or a field early, whoever let it
+ * pass before (CVE-2026-1527 was of this kind).
  *
  * @param host the value of `Host`
  * @throws ProxyError

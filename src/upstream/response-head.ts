@@ -18,7 +18,7 @@ export interface ResponseHead {
   readonly upgrade: boolean
 }
 
-/** What fields say that decides where a body ends. */
+/** What the fields say about where the body ends. */
 interface Framing {
   length: number | undefined
   chunked: boolean
@@ -32,10 +32,10 @@ const ZERO = 0x30
 const SPACE = 0x20
 const TAB = 0x09
 
-// Everything but HTAB, CR and LF, which are looked at where they stand (RFC 9110 section 5.5).
+// Control characters but HTAB, CR and LF, which are checked where they stand (RFC 9110 section 5.5).
 // eslint-disable-next-line no-control-regex -- they are what it is about
 const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/
-// More than anybody passes on.
+// Longer than any reason that is passed on.
 const LONGEST_REASON = 1024
 const DIGITS = /^[0-9]{1,16}$/
 
@@ -53,7 +53,7 @@ export function readHead (text: string): ResponseHead {
   const end = lineEnd(text, 0)
   const minor = text.charCodeAt(7) - ZERO
   const statusCode = text.startsWith('HTTP/1.') && (minor === 0 || minor === 1) && text.charCodeAt(8) === SPACE ? threeDigits(text, 9) : 0
-  // Without the blank in front of an empty reason too, which is met.
+  // Some servers leave out the blank in front of an empty reason.
   if (statusCode < 100 || (end !== 12 && text.charCodeAt(12) !== SPACE)) throw malformed('no status line of HTTP/1.1')
   const framing: Framing = { length: undefined, chunked: false, connection: '', keepAlive: '', upgrade: false }
   const rawHeaders = readFields(text, end + 2, framing)
@@ -65,7 +65,7 @@ export function readHead (text: string): ResponseHead {
     rawHeaders,
     length,
     chunked,
-    // RFC 9112 sections 6.1 and 9.3: no chunks were defined for HTTP/1.0, so who sends them counts otherwise than it says.
+    // RFC 9112 sections 6.1 and 9.3: HTTP/1.0 knows no chunks, so nobody can tell where such a body ends.
     keepAlive:
       connection === '' ? minor === 1 : !lists(connection, 'close') && (minor === 1 || (lists(connection, 'keep-alive') && !chunked)),
     keepAliveSeconds: framing.keepAlive === '' ? undefined : secondsOf(framing.keepAlive),
@@ -73,7 +73,7 @@ export function readHead (text: string): ResponseHead {
   }
 }
 
-/** Whether a text of the head or of trailers has control characters other than HTAB, CR and LF, which lines are looked through for. */
+/** Whether a text of the head or of trailers has control characters other than HTAB, CR and LF, which are checked line by line. */
 export function hasControls (text: string): boolean {
   return CONTROL.test(text)
 }
@@ -105,12 +105,12 @@ export function readTrailers (text: string): string[] {
   if (hasControls(text)) throw malformed('control characters in trailers')
   const framing: Framing = { length: undefined, chunked: false, connection: '', keepAlive: '', upgrade: false }
   const trailers = readFields(text, 0, framing)
-  // RFC 9110 section 6.5.1; who merges them into the headers would frame the body anew.
+  // RFC 9110 section 6.5.1; a reader that merges them into the headers would frame the body anew.
   if (framing.length !== undefined || framing.chunked) throw malformed('trailers that frame a body')
   return trailers
 }
 
-/** Where the line ends that begins there: at a CR LF, with neither of them before. */
+/** Where a line ends: at a CR LF, with neither of them before. */
 function lineEnd (text: string, start: number): number {
   const end = text.indexOf('\n', start) - 1
   if (end < start || text.charCodeAt(end) !== CR || text.indexOf('\r', start) !== end) throw malformed('a bare CR or LF in the head')
@@ -155,7 +155,8 @@ function note (framing: Framing, name: string, value: string): void {
       break
     case 17:
       if (name.toLowerCase() === 'transfer-encoding') {
-        // Any other coding would stay in the body without its label, and of two readers one counts twice what says it twice.
+        // Any other coding would stay in the body without its label, and where it says `chunked` twice, some readers decode
+        // twice.
         if (framing.chunked || value.toLowerCase() !== 'chunked') throw malformed('a Transfer-Encoding other than one "chunked"')
         framing.chunked = true
       }
@@ -175,7 +176,7 @@ function joined (before: string, value: string): string {
   return before === '' ? value : `${before},${value}`
 }
 
-/** Whether a `Connection` has an option. */
+/** Whether a `Connection` names an option. */
 function lists (connection: string, option: string): boolean {
   if (connection.length === option.length) return connection.toLowerCase() === option
   return connection.includes(',') && connection.toLowerCase().split(',').some((part) => part.trim() === option)

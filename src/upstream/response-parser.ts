@@ -5,7 +5,7 @@ import { MOST_INTERIM_RESPONSES } from './interim.ts'
 import { malformed, tooLong } from './malformed.ts'
 import { readHead, type ResponseHead } from './response-head.ts'
 
-/** What a parser tells, in this order; nothing behind `onEnd` and `onSwitch`, or once it was stopped. */
+/** What a parser tells, in this order; nothing after `onEnd` and `onSwitch`, or once it was stopped. */
 export interface ParserEvents extends ChunkedEvents {
   /** An interim response (1xx) other than 100 and 101. */
   readonly onInterim: (head: ResponseHead) => void
@@ -22,7 +22,7 @@ type State = 'idle' | 'head' | 'length' | 'chunked' | 'close' | 'over'
 
 /**
  * Reads one response after the other out of the bytes of a connection, strictly (docs/decisions/0015-upstream-client.md): what
- * two readers could read differently is an error. Knows no socket. Work grows with the bytes, however they are cut.
+ * two readers could read differently is an error. Knows no socket. Its work is linear in the bytes, however they are cut.
  */
 export class ResponseParser {
   readonly #events: ParserEvents
@@ -68,7 +68,7 @@ export class ResponseParser {
     this.#interims = 0
   }
 
-  /** Nothing is told any more. */
+  /** Tells nothing any more. */
   stop (): void {
     this.#state = 'over'
   }
@@ -124,7 +124,7 @@ export class ResponseParser {
   }
 
   #skipLine (): void {
-    // Each counts as a whole response that is none.
+    // An empty line costs as much as an interim response, and counts as one.
     if (++this.#interims > MOST_INTERIM_RESPONSES) throw malformed('too many empty lines in front of a response')
   }
 
@@ -140,9 +140,9 @@ export class ResponseParser {
       this.#events.onSwitch(head)
     } else if (statusCode < 200) {
       if (++this.#interims > MOST_INTERIM_RESPONSES) throw malformed('too many interim responses')
-      // What says that it is the last on its connection has no response behind it, HTTP/1.0 among them.
+      // A head that ends the connection, as any of HTTP/1.0, has no response behind it.
       if (statusCode !== 100 && !head.keepAlive) throw malformed('an interim response behind which the connection ends')
-      // Nothing that leaves here asks for a 100 (RFC 9110 section 15.2: to be ignored then).
+      // No request from here asks for a 100, so it is ignored (RFC 9110 section 15.2).
       if (statusCode !== 100) this.#events.onInterim(head)
     } else {
       this.#begin(head)
@@ -166,7 +166,7 @@ export class ResponseParser {
     if (bodiless && this.#reading()) this.#finish([])
   }
 
-  /** Whether it was not stopped from within what it told. */
+  /** Whether no event handler has stopped it. */
   #reading (): boolean {
     return this.#state !== 'over'
   }

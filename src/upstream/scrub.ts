@@ -11,13 +11,13 @@ import type { ResponseHandler, Sender, Transfer } from './sender.ts'
 
 /** Masks what the responses of one route echo of its credentials. */
 export class Scrubber {
-  // By the secret itself, so that the spellings of a token are gone when it is.
+  // Keyed by the secret itself: the spellings of a token are collected along with it.
   readonly #known = new WeakMap<Secret, Known>()
 
   /**
    * Sends a request so that everything that comes back of it is masked: headers, trailers, interim responses, body.
    *
-   * @param sent what the request carries, and what an earlier attempt at it carried
+   * @param sent the injections of the request, and of an earlier attempt at it
    * @param onMasked called with the number of places, each time that some were masked
    */
   over (sender: Sender, sent: readonly Injection[], onMasked: (count: number) => void): Sender {
@@ -55,11 +55,11 @@ function basicParts (encoded: string): string[] {
 }
 
 /**
- * Stands between a connection and the handler of a response, which sees a response that has no secret in it and needs to know
- * nothing of this. A coding that cannot be looked into is an error, since nothing unseen may pass (docs/decisions/0009-scrub.md).
+ * Stands between a connection and the handler of a response, and hands on a response without secrets. A content coding that
+ * cannot be decoded is an error, since nothing unseen may pass (docs/decisions/0009-scrub.md).
  */
 class ScrubbedResponse implements ResponseHandler, Transfer {
-  /** What carries the response as it comes. */
+  /** The transfer of the response that is masked here. */
   upstream: Transfer | undefined
   readonly #handler: ResponseHandler
   readonly #method: string
@@ -163,7 +163,7 @@ class ScrubbedResponse implements ResponseHandler, Transfer {
     this.#pass(this.#mask.end())
     this.#over = true
     this.#handler.onEnd(this.#maskAll(this.#trailers))
-    // Bytes behind the end of what was compressed: nobody knows what they are.
+    // Bytes follow the compressed data: nobody knows what they are.
     if (!this.#whole) this.upstream?.abort()
   }
 
@@ -179,7 +179,7 @@ class ScrubbedResponse implements ResponseHandler, Transfer {
 
   #maskAll (texts: string[]): string[] {
     if (texts.length === 0) return texts
-    // One look for the usual case of nothing.
+    // One search through all of them, which usually finds nothing.
     const mask = (text: string): ReturnType<typeof maskText> => maskText(text, this.#sought.patterns, this.#sought.texts)
     if (mask(texts.join('\n')).count === 0) return texts
     const masked = texts.map(mask)

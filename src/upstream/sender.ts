@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { BodySource } from '../http/body-source.ts'
 import type { ResponseHead } from './response-head.ts'
 
-/** A request as it will stand on the wire, but for the `Host` and framing that the connection adds. */
+/** A request as it goes on the wire, without the `Host` and framing that the connection adds. */
 export interface UpstreamRequest {
   readonly method: string
   /** Path and query, raw. */
@@ -17,7 +17,7 @@ export interface UpstreamRequest {
   readonly upgrade?: string
 }
 
-/** Takes a response. Told in this order; `onEnd`, `onSwitch` or `onError` is the last, and nothing comes behind an abort. */
+/** Takes a response. Called in this order; `onEnd`, `onSwitch` or `onError` is the last, and nothing comes after an abort. */
 export interface ResponseHandler {
   /** An interim response (1xx) other than 100 and 101. */
   onInterim (head: ResponseHead): void
@@ -40,6 +40,6 @@ export interface Transfer {
 
 /** What sends requests to an upstream. */
 export interface Sender {
-  /** Sends a request. What it is told of may be told before this returns. */
+  /** Sends a request. May call the handler before it returns. */
   dispatch (request: UpstreamRequest, handler: ResponseHandler): Transfer
 }

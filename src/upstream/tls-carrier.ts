@@ -4,11 +4,11 @@ import type { TLSSocket } from 'node:tls'
 import { surviveFailedWrites } from './failed-writes.ts'
 
 /**
- * What carries a TLS connection: the socket below it, as a stream that Node's TLS reads and writes.
+ * The socket below a TLS connection, as a stream that Node's TLS reads and writes.
  *
- * `node:tls` tells an end with close_notify (RFC 8446 section 6.1) and one without it, which anybody on the way can make, in the
- * same way. What it is given it decrypts at once, so the end of the socket below is kept from it until it has taken all
- * bytes: if its own end has come by then, close_notify was among them; if not, the end that it tells next is that of the socket.
+ * `node:tls` reports an end with close_notify (RFC 8446 section 6.1) and one without it, which anybody on the way can make,
+ * alike. It decrypts at once what it is given, so the end of the socket is kept from it until it has taken all bytes: if the TLS
+ * connection has ended by then, close_notify was among them; if not, the end that it reports next is only that of the socket.
  */
 export class TlsCarrier extends Duplex {
   readonly #socket: Socket
@@ -19,7 +19,7 @@ export class TlsCarrier extends Duplex {
     super({ highWaterMark: 65_536 })
     this.#socket = socket
     surviveFailedWrites(socket)
-    // What this side has to say, close_notify too, it says when it wants to.
+    // This side ends by itself, with a close_notify of its own.
     socket.allowHalfOpen = true
     socket.on('data', (chunk: Buffer) => { if (!this.push(chunk)) socket.pause() })
       .on('end', () => { this.#look() })
@@ -27,7 +27,7 @@ export class TlsCarrier extends Duplex {
       .on('close', () => { this.destroy() })
   }
 
-  /** Whether the end that the TLS connection has told is its own, and not merely that of the socket below. */
+  /** Whether the TLS connection ended by close_notify, and not merely with the socket below. */
   get closedOrderly (): boolean {
     return !this.#told
   }
@@ -67,13 +67,13 @@ export class TlsCarrier extends Duplex {
   readonly #look = (): void => {
     const encrypted = this.#encrypted
     if (encrypted === undefined || encrypted.destroyed || encrypted.readableEnded) this.#tell()
-    // Its reader has stopped, or it has not begun: there may be an end behind what waits.
+    // Its reader has stopped, or has not begun: close_notify may be among the bytes that wait.
     else if (encrypted.readableFlowing !== true) {
       encrypted.once('resume', () => {
         setImmediate(this.#look)
       })
     } else if (encrypted.readableLength > 0 || this.readableLength > 0) setImmediate(this.#look)
-    // An end that was found has been told by the next turn.
+    // A close_notify that was read has been reported by the next turn.
     else {
       setImmediate(() => {
         if (encrypted.readableFlowing === true && encrypted.readableLength === 0 && this.readableLength === 0) this.#tell()

@@ -10,7 +10,7 @@ const KEEP_ALIVE_MS = 60_000
  * on by itself (half-close), and one that breaks breaks the other. No timeout: what runs over it may be quiet for hours.
  */
 export function joinSockets (client: Socket, upstream: Duplex): void {
-  // Has to be said before the stream ends; connections to upstreams would close as a whole.
+  // Must be set before the stream ends, or the connection to the upstream would close as a whole.
   upstream.allowHalfOpen = true
   for (const socket of [client, upstream]) {
     if (socket instanceof Socket) socket.setTimeout(0).setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)

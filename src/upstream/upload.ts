@@ -6,17 +6,21 @@ import type { BodySource } from '../http/body-source.ts'
 export interface UploadOptions {
   /** Longest wait for the client's next bytes, in milliseconds. */
   readonly idleTimeoutMs: number
-  /** More is broken off with `CS_BODY_TOO_LARGE`: the upstream then sees a broken request, never a shortened one that looks whole. */
+  /**
+   * A longer body is broken off with `CS_BODY_TOO_LARGE`: the upstream then sees a broken request, never a shortened one that
+   * looks whole.
+   */
   readonly maxBodyBytes?: number
 }
 
 /**
- * A request body on its way to the upstream. Emits what streams emit: `data` (once {@link resume} was called), and last `end`,
- * or `error` and `close`.
+ * A request body on its way to the upstream. Emits what streams emit: `data` (once {@link resume} was called), and last `end`, or
+ * `error` and `close`.
  *
- * Not the message itself: the body of a request that fails or is answered early is destroyed, and destroying an
- * IncomingMessage destroys the client's socket, with the response that is still to be written (nodejs/node `IncomingMessage._destroy`).
- * And not a stream: it keeps nothing, and a second buffer with its bookkeeping would cost half as much as all the rest.
+ * Not the message itself: the body of a request that fails or gets an early response is destroyed, and destroying an
+ * IncomingMessage destroys the client's socket, with the response that is still to be written (nodejs/node
+ * `IncomingMessage._destroy`). And not a stream: it keeps nothing, and a second buffer with its bookkeeping would cost half as
+ * much as all the rest.
  */
 export class Upload extends EventEmitter implements BodySource {
   destroyed = false
@@ -51,7 +55,7 @@ export class Upload extends EventEmitter implements BodySource {
     this.#source.pause()
   }
 
-  /** Ends it; what the client still sends is read and dropped, since one that sends all before it reads would wait for ever. */
+  /** Ends the upload. Reads and drops what the client still sends, since a client that sends all before it reads would wait for ever. */
   destroy (error?: Error): void {
     if (!this.#leave()) return
     this.destroyed = true
@@ -86,7 +90,7 @@ export class Upload extends EventEmitter implements BodySource {
     if (!this.#source.readableEnded) this.destroy(error ?? new Error('the client went away'))
   }
 
-  // While nothing is wanted it is the upstream that waits, and that is not the client's fault.
+  // While the upload is paused the upstream is slow, and not the client.
   #idle (): void {
     if (this.#wanted) {
       this.destroy(
