@@ -33,6 +33,7 @@ export interface AdminFacts {
   readonly lastReload?: () => LastReload | null
 }
 
+/** How the last reload went. */
 export interface LastReload {
   /** RFC 3339. */
   readonly at: string
@@ -64,7 +65,7 @@ export async function buildAdmin (options: AdminOptions): Promise<Admin> {
   const app = fastify({
     logger: false,
     schemaController: NO_SCHEMAS,
-    // A path that Fastify cannot decode would be answered by Fastify itself, in front of the guards.
+    // A path that Fastify cannot decode would get a response of Fastify's own, in front of the guards.
     rewriteUrl: (message) => isMalformed(message.url ?? '') ? NOWHERE : message.url ?? '',
     exposeHeadRoutes: true,
     return503OnClosing: false,

@@ -62,11 +62,13 @@ export class Daemon {
     }
   }
 
+  /** The generation that takes new requests. */
   get current (): Generation {
     if (this.#current === undefined) throw new TypeError('the daemon was asked before it had a configuration')
     return this.#current
   }
 
+  /** The real addresses of the configuration that serves now; the configured ones until it listens. */
   get addresses (): Addresses {
     return this.#addresses
   }
@@ -93,12 +95,14 @@ export class Daemon {
     }, () => {})
   }
 
+  /** Takes over a configuration, once the reloads before it are through. @returns whether it has taken over */
   reload (loaded: LoadResult): Promise<boolean> {
     const turn = this.#reloading.then(() => this.#reload(loaded))
     this.#reloading = turn.catch(() => {})
     return turn
   }
 
+  /** Drains and ends everything. Safe to call twice. */
   stop (): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping

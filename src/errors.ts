@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 
-/** One row per error that the proxy itself answers. */
+/** One row for each error that the proxy itself responds with. */
 interface ErrorRow {
   readonly status: number
   /** RFC 9209 section 2.3: the proxy error type of `Proxy-Status`. */
@@ -98,6 +98,7 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
+/** What an error says in place of, or beside, its row of the table. */
 export interface ErrorDetails {
   /** Replaces the table's sentence. Must hold no secret, upstream host or address. */
   readonly message?: string

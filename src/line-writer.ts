@@ -1,4 +1,4 @@
-/** How much a line matters: those of requests are the first to be left out, and what is urgent leaves at once. */
+/** How much a line matters: lines of requests are the first to be left out, and urgent ones leave at once. */
 export type Weight = 'request' | 'usual' | 'urgent'
 
 /** Lines that were left out. */
@@ -48,6 +48,7 @@ export class LineWriter {
     this.#tell = listener
   }
 
+  /** Writes a line at the end of the turn, an urgent one at once; leaves it out where too much waits already. */
   write (line: string, weight: Weight): void {
     const most = weight === 'request' ? MOST_OF_REQUESTS : MOST
     if (this.#rest.length + this.#length + line.length > most && this.#retry === undefined) this.flush()

@@ -57,7 +57,7 @@ export function createLogger (options: LoggerOptions): Logger {
   }
   return Object.assign(log, { [WRITE_REQUEST]: writeRequest })
 
-  // As pino would write it, without its way through an object.
+  // Writes the line as pino would, without making an object first.
   function writeRequest (members: Members): void {
     const line = `{"level":"info","time":"${stamp()}"${members},"msg":"${REQUEST_LINE}"}\n`
     const text = options.readable ? readableLine(line, options.colour) : line
@@ -70,13 +70,16 @@ export function createLogger (options: LoggerOptions): Logger {
   }
 }
 
-/** How lines of the access log get into a log: past pino where it is one of {@link createLogger}'s. A child has members of its own. */
+/**
+ * The writer for lines of the access log: past pino where the log is one of {@link createLogger}'s. A child logger has members of
+ * its own, so its lines go through pino.
+ */
 export function requestWriterOf (log: Logger): RequestWriter {
   const own = Object.getOwnPropertyDescriptor(log, WRITE_REQUEST)?.value as RequestWriter | undefined // nobody else has the symbol
   return own ?? ((members) => { log.info(JSON.parse(`{${members.slice(1)}}`), REQUEST_LINE) })
 }
 
-// pino tells a destination that says so what the line is that it is about to write.
+// pino sets the level and the sentence of each line on a destination that has this symbol.
 const METADATA = Symbol.for('pino.metadata')
 
 interface Metadata {

@@ -23,8 +23,8 @@ export function parseAllow (text: string): AllowRule | undefined {
 }
 
 /**
- * Whether a rule of the list holds a request. The path is matched in the very bytes that will be sent behind the
- * upstream's base path, so nothing is decoded: an unusual spelling of an allowed path is refused, never let through.
+ * Whether a rule of the list allows a request. The path is matched in the very bytes that will be sent behind the upstream's base
+ * path, so nothing is decoded: an unusual spelling of an allowed path is refused, never let through.
  *
  * @param path below the prefix; begins with `/`
  */
@@ -54,7 +54,7 @@ function matches (pattern: readonly string[], segments: readonly string[], isOne
   return true
 }
 
-// Escapes within escapes beyond this are followed by nobody who means well.
+// No honest reader decodes more often than this.
 const DEEPEST_ENCODING = 8
 // Where some reader finds a slash: backslashes, and what compatibility normalisation (Unicode NFKC) or Windows' best fit make one.
 const SLASHES = /[/\\\u2044\u2215\u2216\u29f8\u29f9\ufe68\uff0f\uff3c]/

@@ -12,7 +12,7 @@ export interface PlacedScheme {
   readonly type: 'apiKey' | RelayKind
   readonly in: 'header' | 'query' | 'cookie'
   readonly name: string
-  /** For `in: query`: also a POST has it in the URL, where Airnode and we put it into the body. */
+  /** For `in: query`: a POST too has it in the URL, where Airnode and we put it into the body. */
   readonly postQuery?: 'url'
 }
 
@@ -36,7 +36,8 @@ export function describeScheme (scheme: Scheme): string {
 }
 
 /**
- * What a scheme writes into a request (OpenAPI 3.0 security schemes as Airnode applies them; RFC 7617, RFC 6750).
+ * The injection by which a scheme writes a value into a request (OpenAPI 3.0 security schemes as Airnode applies them; RFC 7617,
+ * RFC 6750).
  *
  * @param value for `basic` already the base64 of `user:password`, for `bearer` the bare token, else verbatim
  */

@@ -6,7 +6,7 @@ export function isPreflight (message: IncomingMessage): boolean {
   return message.method === 'OPTIONS' && message.headers['access-control-request-method'] !== undefined
 }
 
-/** Answers a preflight of a listed origin. */
+/** Responds to a preflight of a listed origin. */
 export function respondToPreflight (message: IncomingMessage, response: ServerResponse, origin: string): void {
   const headers = message.headers['access-control-request-headers']
   response.writeHead(204, {

@@ -5,10 +5,11 @@ import { isNamed } from '../http/raw-headers.ts'
 /**
  * Refuses framing that two readers could read differently.
  *
+ * Node's parser refuses most of it. Requests of HTTP/0.9 and 2.0 in the form of HTTP/1.1 pass the parser, and so do `identity`,
+ * repeated codings, and a coding in HTTP/1.0, whose readers know none (RFC 9112 section 6.1).
+ *
  * @throws ProxyError `CS_BAD_REQUEST`
  */
-// Node's parser refuses most ambiguous framing. Requests of HTTP/0.9 and 2.0 in the form of HTTP/1.1 pass it, and so do
-// `identity`, repeated codings, and a coding in HTTP/1.0, whose readers know none (RFC 9112 section 6.1).
 export function checkFraming ({ rawHeaders, httpVersion }: Pick<IncomingMessage, 'rawHeaders' | 'httpVersion'>): void {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
     throw new ProxyError('CS_BAD_REQUEST', {

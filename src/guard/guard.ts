@@ -26,12 +26,13 @@ export interface Admission {
  */
 export function admit (message: IncomingMessage, options: GuardOptions, target: string): Admission {
   checkFraming(message)
-  // In front of the Host guard: a client that takes this for its HTTP proxy sends another host's name, and would hear of that alone.
+  // Comes before the Host guard: a client that takes this for its HTTP proxy sends another host's name, and would learn of that
+  // alone.
   checkForm(target)
   const headers = guardedHeaders(message.rawHeaders)
   const host = checkHost(headers, localEnd(message.socket), options)
   const { corsOrigin } = checkBrowser(headers, host, options)
-  // A browser's preflight cannot carry a token; it is answered here and moves nothing.
+  // A browser's preflight cannot carry a token; it gets its response here and reaches no upstream.
   const preflight = corsOrigin !== undefined && isPreflight(message)
   if (options.callerToken !== undefined && !preflight) checkCallerToken(message.rawHeaders, options.callerToken)
   return corsOrigin === undefined ? {} : { corsOrigin }

@@ -3,6 +3,7 @@ import { decodeLeniently } from './decode.ts'
 /** Tells whether a raw name, as it stands in a query, a form or a `Cookie` header, may be read as one of some names. */
 export type NameTest = (raw: string) => boolean
 
+/** How names are compared. */
 export interface NameRules {
   /** Whether letters of either case are one, as in ASP.NET's cookies. */
   readonly anyCase?: boolean
@@ -23,7 +24,7 @@ export function createNameTest (names: readonly string[], { anyCase = false }: N
   const wanted = new Set(names.map((name) => cased(underscored(bare(name)))))
   return (raw) => {
     if (PLAIN.test(raw)) return wanted.has(cased(raw))
-    // A blank in a form, and itself in any other part of a URL (RFC 3986).
+    // `+` is a blank in a form, and itself in any other part of a URL (RFC 3986).
     return isWanted(decodeLeniently(raw.replaceAll('+', ' '))) || (raw.includes('+') && isWanted(decodeLeniently(raw)))
   }
 

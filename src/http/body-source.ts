@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 
-/** A body as it comes; streams are such. `data` begins with `resume`; the last is `end`, or `error` and `close`. */
+/** A body as it arrives; every stream is one. `data` comes once `resume` was called; the last event is `end`, or `error` and `close`. */
 export interface BodySource extends EventEmitter {
   readonly destroyed: boolean
   /** What it was destroyed with. */

@@ -5,6 +5,7 @@ export class Bytes {
   #buffer: Buffer = Buffer.alloc(0)
   #length = 0
 
+  /** How many bytes were collected. */
   get length (): number {
     return this.#length
   }

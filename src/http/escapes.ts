@@ -3,7 +3,10 @@ import { REFERENCE_NAMES } from './reference-names.ts'
 export const [PERCENT, AMPERSAND, EQUALS, BACKSLASH, PLUS] = [0x25, 0x26, 0x3d, 0x5c, 0x2b]
 const [BLANK, SEMICOLON] = [0x20, 0x3b]
 
-/** Bytes that a hostile response may spend on one byte of a text: more is no spelling that any program writes. */
+/**
+ * The longest spelling of one byte of a text, in bytes. No program writes a longer one, and a hostile response must not make us
+ * follow one.
+ */
 export const LONGEST_UNIT = 48
 const MOST_LAYERS = 4
 
@@ -11,7 +14,7 @@ const MOST_LAYERS = 4
 export interface Reader {
   readonly bytes: Buffer
   readonly final: boolean
-  /** Whether the response depends on bytes that are not here yet. */
+  /** Whether the result depends on bytes that are not here yet. */
   short: boolean
 }
 

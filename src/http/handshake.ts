@@ -1,14 +1,14 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Read of what a client sends before it has its response; more has to wait. */
+/** The most that is read of what a client sends before it has its response, in bytes. */
 const MOST_EARLY_BYTES = 65_536
 
 /**
- * The response to an upgrade. Node makes no response for one and lets go of its socket, so this does for the socket what
- * Node's server does for others: what waits in front of a route, refuses and relays answers then needs no second form.
+ * The response to an upgrade. Node makes no response for one and lets go of its socket, so this does for the socket what Node's
+ * server does for others. Whatever waits for, refuses or relays a response then needs no second form for upgrades.
  *
- * Ends in one of two ways: like every response, with the connection closed behind it, or by {@link switch}.
+ * Ends in one of two ways: like every response, with the connection closed after it, or by {@link switch}.
  */
 export class Handshake extends ServerResponse {
   readonly #socket: Socket
@@ -38,8 +38,8 @@ export class Handshake extends ServerResponse {
     return socket
   }
 
-  // Read and kept: a stream tells of its end only behind its last byte, and a client that goes away must be noticed before there is a
-  // response.
+  // Reads and keeps bytes: a stream tells of its end only after its last byte is read, and a client that goes away must be
+  // noticed before there is a response.
   readonly #look = (): void => {
     while (this.#earlyBytes < MOST_EARLY_BYTES) {
       const bytes = this.#socket.read() as Buffer | null // a stream of bytes
@@ -63,7 +63,7 @@ export class Handshake extends ServerResponse {
     this.emit('drain')
   }
 
-  // As Node's server does behind the last response of a connection: the request is over, whatever its client still sends.
+  // As Node's server does after the last response of a connection: the request is over, whatever its client still sends.
   readonly #close = (): void => {
     const socket = this.#socket.off('end', this.#leave).off('drain', this.#drained).off('readable', this.#look)
     this.detachSocket(socket)

@@ -7,8 +7,8 @@ import { HEADER_BYTES } from './headers.ts'
 export const LONGEST_HEADER_VALUE = HEADER_BYTES
 
 /**
- * What keeps a text out of a header's value: Node and undici would refuse it only when the first request is sent
- * (RFC 9110 section 5.5). Blanks at its ends would not arrive.
+ * Says why a text cannot be the value of a header: Node would refuse it only when the first request is sent (RFC 9110 section
+ * 5.5). Blanks at its ends would not arrive.
  *
  * @returns what is wrong and what to do, without the text; undefined where nothing is
  */

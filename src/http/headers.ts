@@ -19,10 +19,9 @@ const EVERY_ODD = /[^a-z0-9-]/g
 const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'te', 'transfer-encoding', 'upgrade', 'http2-settings']
 
 /**
- * Request headers that never reach the upstream: hop-by-hop ones; `Host`, which is the upstream's; `Content-Length`,
- * which is written anew; `Expect`, which is answered here; `Trailer`, since request trailers are dropped; what claims to
- * come from a proxy in front of us, the path it says it was asked for (IIS, Symfony) included; and what authenticates the
- * caller to us.
+ * Request headers that never reach the upstream: hop-by-hop ones; `Host`, which is the upstream's; `Content-Length`, which is
+ * written anew; `Expect`, which is dealt with here; `Trailer`, since request trailers are dropped; what claims to come from a
+ * proxy in front of us, the path it says it was asked for (IIS, Symfony) included; and what authenticates the caller to us.
  */
 export const DROPPED_REQUEST_HEADERS: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
@@ -59,17 +58,17 @@ export function connectionListed (headers: RawHeaders): ReadonlySet<string> | un
   return listed
 }
 
-/** What becomes of some response headers on their way to the client. */
+/** How some response headers change on their way to the client. */
 export interface ResponseRules {
   /** Rewrites the value of a `Location`. */
   readonly location?: (value: string) => string
   /** Rewrites the value of a `Set-Cookie`; undefined drops it. */
   readonly setCookie?: (value: string) => string | undefined
-  /** Whether other routes answer at the same origin: what speaks for all of it is dropped. */
+  /** Whether other routes are of the same origin: headers that speak for all of it are dropped. */
   readonly sharesOrigin?: boolean
 }
 
-// A scope for service workers beyond their folder, and the end of what other routes have stored.
+// They give service workers a scope beyond their folder, and delete what other routes have stored.
 const DROPPED_WHERE_SHARED: ReadonlySet<string> = new Set(['service-worker-allowed', 'clear-site-data'])
 
 /**

@@ -18,7 +18,7 @@ export interface LocalEnd {
   readonly port: number
 }
 
-/** What of a raw header list the guards look at: each value as often as it was sent. */
+/** The headers that the guards look at, each value as often as it was sent. */
 export interface GuardedHeaders {
   readonly host: readonly string[]
   readonly origin: readonly string[]

@@ -3,7 +3,10 @@ import { beginnings, follow, mayBegin, type Pending, type Spelled } from './spel
 /** What stands in place of every masked byte: text in every charset that extends ASCII, in JSON, in HTML and in a header. */
 const STAR = 0x2a
 
-/** Of a pattern, so much is searched for natively; shorter beginnings at the end of a chunk are compared one by one. */
+/**
+ * The beginning of a pattern that is searched for natively, in bytes; shorter beginnings at the end of a chunk are compared one
+ * by one.
+ */
 const HEAD_BYTES = 8
 
 /** A text to mask, made ready once. */
@@ -29,7 +32,7 @@ export class Mask {
   readonly #patterns: readonly Pattern[]
   /** The end of what came that may be the beginning of an occurrence, as it came. */
   #held: Buffer = Buffer.alloc(0)
-  /** What is known to be masked of `#held`. */
+  /** The parts of `#held` that are known to be masked. */
   #runs: readonly Run[] = []
   #count = 0
   readonly #beginnings: ReadonlyArray<readonly Spelled[]> | undefined
@@ -60,7 +63,7 @@ export class Mask {
     return this.#release(this.#held, runs, this.#held.length)
   }
 
-  // What could begin in the old bytes is pending, or is none.
+  // Occurrences that begin in the old bytes are pending already.
   #follow (bytes: Buffer, old: number, final: boolean): Run[] {
     if (this.#beginnings === undefined) return []
     const found: Run[] = []
@@ -80,7 +83,7 @@ export class Mask {
     return found
   }
 
-  // Those that end in the old bytes are known.
+  // Occurrences that end in the old bytes are known.
   #find (bytes: Buffer, old: number): Run[] {
     const found: Run[] = []
     for (const { bytes: pattern } of this.#patterns) {

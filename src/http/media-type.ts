@@ -1,4 +1,4 @@
-/** A `Content-Type`, as far as anybody here cares (RFC 9110 section 8.3). */
+/** The parts of a `Content-Type` that are used here (RFC 9110 section 8.3). */
 export interface MediaType {
   /** `application/json`, in lower case. */
   readonly type: string

@@ -1,6 +1,6 @@
 import type { Secret } from '../secret.ts'
 
-/** Whom to trust and who to be on a TLS connection, where that is not the usual. */
+/** The trusted authorities and the client certificate of a TLS connection, where they are not the usual ones. */
 export interface PeerTls {
   /** PEM of the authorities that are trusted instead of the usual ones. */
   readonly ca?: string

@@ -10,7 +10,7 @@ export interface ProxyEnvironment {
   readonly noProxy?: string
 }
 
-/** What a connection is for, as `URL` has it. */
+/** Where a connection goes, in the form of `URL`. */
 export interface Destination {
   readonly protocol: string
   readonly hostname: string
@@ -18,7 +18,7 @@ export interface Destination {
   readonly port: string
 }
 
-/** The proxy on the way to a destination; undefined where the way is direct. */
+/** Finds the proxy for a destination; undefined: connect directly. */
 export type ProxyRule = (destination: Destination) => ForwardProxy | undefined
 
 /** `NO_PROXY`, read. */
@@ -30,7 +30,7 @@ export interface NoProxy {
 
 export const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'] as const
 
-/** Under which name a proxy variable counts: the lower-case one wins, and an empty one is none, as for curl. */
+/** The name under which a proxy variable is set: the lower-case one wins, and an empty one is none, as for curl. */
 export function nameInUse (name: (typeof PROXY_VARIABLES)[number], env: Readonly<Record<string, string | undefined>>): string | undefined {
   return [name.toLowerCase(), name].find((one) => env[one] !== undefined && env[one] !== '')
 }
@@ -47,10 +47,11 @@ export function readProxyEnvironment (env: Readonly<Record<string, string | unde
 
 /**
  * The one rule for proxies, of upstreams, upgrades and identity providers alike. `https:` goes by `HTTPS_PROXY` and `http:` by
- * `HTTP_PROXY`, neither stands in for the other, as in curl and Go; `NO_PROXY` excepts from both. Loopback never goes through
- * a proxy, as in Go's `http.ProxyFromEnvironment`: the proxy's own loopback is another machine's.
+ * `HTTP_PROXY`, neither stands in for the other, as in curl and Go; `NO_PROXY` excepts from both. Loopback never goes through a
+ * proxy, as in Go's `http.ProxyFromEnvironment`: the proxy's own loopback is another machine's.
  *
- * @returns a function that throws where the variable that counts is no URL of a proxy: going there directly is not what was asked for
+ * @returns a function that throws where the variable that counts is no URL of a proxy: to connect directly is not what was asked
+ *   for
  */
 export function createProxyRule ({ httpProxy, httpsProxy, noProxy = '' }: ProxyEnvironment): ProxyRule {
   const { excepts } = readNoProxy(noProxy)
@@ -104,7 +105,7 @@ function readHost (hostname: string): Host {
 }
 
 function readException (entry: string): Exception | undefined {
-  // Of the colons of a bare IPv6 address none is a port's.
+  // A bare IPv6 address has colons and no port.
   const [, rest = entry, digits] = isIP(entry) === 6 ? [] : /^(.+?)(?::(\d{1,5}))?$/.exec(entry) ?? []
   const port = digits === undefined ? undefined : Number(digits)
   if (port !== undefined && (port < 1 || port > 65_535)) return undefined

@@ -10,10 +10,10 @@ export interface ForwardProxy {
   readonly authorization?: Secret
 }
 
-/** A forward proxy gave no way: it is away, it refuses, or it is none. */
+/** A forward proxy could not be used: it is away, it refuses, or it is no proxy. */
 export class ForwardProxyError extends Error {
   override readonly name = 'ForwardProxyError'
-  /** What it answered CONNECT with, where it answered. */
+  /** The status of its response to CONNECT, where there was one. */
   readonly status: number | undefined
 
   constructor (message: string, details: { readonly status?: number, readonly cause?: unknown }) {
@@ -28,7 +28,7 @@ export const PROXY_HELP =
 
 /** Reads the value of `HTTPS_PROXY` or `HTTP_PROXY`; without a scheme it is `http:`, as for curl. Undefined where it is none. */
 export function readProxyUrl (text: string): ForwardProxy | undefined {
-  // A URL parser would drop some of them in silence, a password's too.
+  // A URL parser would drop some of these characters in silence, those of a password too.
   // eslint-disable-next-line no-control-regex -- the very thing to find
   if (/[\s\0-\x1f\x7f]/.test(text)) return undefined
   const full = text.includes('://') ? text : `http://${text}`
@@ -46,7 +46,7 @@ export function readProxyUrl (text: string): ForwardProxy | undefined {
   }
 }
 
-/** A host as URLs have it, as sockets want it. */
+/** The host of a URL in the form that sockets want. */
 export function withoutBrackets (hostname: string): string {
   return hostname.startsWith('[') && hostname.endsWith(']') ? hostname.slice(1, -1) : hostname
 }

@@ -29,7 +29,7 @@ function withoutNames (text: string, names: readonly string[]): string | undefin
 }
 
 /**
- * Takes parts of a list out, in one pass: what stays between two of them is copied as a whole, separators included.
+ * Takes parts out of a list in one pass. What stays between two of them is copied as a whole, separators included.
  *
  * @param separators the first one is the stronger: it stays where both stood between two parts that are kept
  * @param isOut judges the name of a part, which ends at the first `=`
@@ -39,7 +39,7 @@ export function filterParts (text: string, separators: string, isOut: NameTest):
   const strong = separators.charCodeAt(0)
   const weak = separators.charCodeAt(separators.length - 1)
   let kept: string | undefined
-  /** Where what is kept, and not copied yet, begins. */
+  /** Where the kept text begins that is not copied yet; -1 where there is none. */
   let run = -1
   let start = 0
   let equals = -1

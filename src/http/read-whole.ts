@@ -20,7 +20,7 @@ export function readWhole (body: BodySource, most: number): Promise<Buffer | und
       resolve(undefined)
       body.destroy()
     })
-    // Stays: destroying it may be told as an error once everything is settled.
+    // Stays: a destroyed body may emit an error once everything is settled.
     body
       .on('error', reject)
       .once('end', () => {

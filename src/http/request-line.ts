@@ -13,7 +13,8 @@ export function isKnownMethod (method: string): boolean {
 }
 
 /**
- * Refuses what no request line may hold, by the rules of the listener (Node's parser among them) and of `explain` alike.
+ * Refuses a method or target that no request line may hold, by the rules of the listener (Node's parser among them) and of
+ * `explain` alike.
  *
  * @throws ProxyError 400 `CS_BAD_REQUEST` for the method or the target, 405 for TRACE and CONNECT
  */
@@ -39,7 +40,7 @@ export function judgeMethod (method: string): void {
  * Why Node's parser gave up on a request line, in words that help; for what is read where there is no request yet.
  *
  * @param bytes what was received, from the first byte of the request on
- * @returns undefined where the request line is not at fault, or not whole
+ * @returns undefined where the request line is well-formed, or not whole
  */
 export function requestLineProblem (bytes: Uint8Array): ProxyError | undefined {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')

@@ -41,7 +41,7 @@ export function beginnings (texts: readonly Spelled[]): ReadonlyArray<readonly S
   return table
 }
 
-/** Whether it is worth the while to {@link follow} a text from a place, decided without making anything. */
+/** Whether to {@link follow} a text from a place can lead anywhere; decided without an allocation. */
 export function mayBegin (bytes: Buffer, text: Spelled, at: number): boolean {
   if (bytes[at] !== text.bytes[0] || text.bytes.length < 2) return !text.plainStart
   const next = bytes[at + 1]

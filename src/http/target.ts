@@ -11,7 +11,7 @@ export interface Target {
 // Neither an escape, nor a parameter, nor a character that some reader treats as one: the common case, decided at once.
 const PLAIN = /^[\w\-.~!$&'()*+,=:@/]*$/
 const PRINTABLE = /^[\x21-\x7e]*$/
-// Escapes within escapes beyond this serve nobody but those who hide something.
+// Only what hides something is encoded more often than this.
 const DEEPEST_ENCODING = 8
 
 /**
@@ -45,8 +45,8 @@ export function checkForm (raw: string): void {
 }
 
 /**
- * Refuses, in path and query alike, what no target holds as it is; Node's parser refuses most of it (RFC 9112 section 3.2, RFC 3986 section
- * 2).
+ * Refuses bytes that no target holds as they are, in path and query alike; Node's parser refuses most of them (RFC 9112 section
+ * 3.2, RFC 3986 section 2).
  */
 function checkBytes (raw: string): void {
   if (PRINTABLE.test(raw)) {

@@ -52,6 +52,7 @@ export class ClientConnections {
     this.#options = options
   }
 
+  /** The open connections, the oldest first. */
   get all (): ReadonlyMap<Socket, Connection> {
     return this.#connections
   }
@@ -204,7 +205,7 @@ export class ClientConnections {
     const options = { withBody: current.req.method !== 'HEAD' }
     if (hasEnded) respondRaw(socket, rejection, options)
     else this.#respond(socket, rejection, { current: current.req }, options)
-    // As the end of its socket will say: until then the upstream would get the bytes in front of the fault.
+    // The end of its socket would say so too late: the upstream would get the bytes in front of the error until then.
     current.emit('close')
   }
 

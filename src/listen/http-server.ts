@@ -15,6 +15,7 @@ export interface ServerEvents {
   readonly onClientError: (error: ParserError, socket: Socket) => void
 }
 
+/** The limits that Node itself enforces. */
 export interface ServerLimits {
   /** The longest header of a request, in bytes. */
   readonly headerBytes: number
@@ -27,7 +28,7 @@ const KEEP_ALIVE_TIMEOUT_MS = 72_000
 /** Makes a server of Node's with the settings of all our listeners; it does not listen yet. */
 export function createHttpServer ({ headerBytes, headersMs }: ServerLimits, events: ServerEvents): Server {
   const server = createServer({
-    // Our own guard answers a missing Host, in our own format.
+    // Our own guard refuses a missing Host, in our own format.
     requireHostHeader: false,
     // Else NODE_OPTIONS could loosen the parser, and with it what counts as one request.
     insecureHTTPParser: false,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ProxyError } from '../errors.ts'
 
+/** Takes a request and its response. Must not throw. */
 export type Handler = (message: IncomingMessage, response: ServerResponse) => void
 
 /** Where a listener hands its requests to, and within which limits. A reload replaces it while connections are open. */

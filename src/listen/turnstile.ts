@@ -47,7 +47,7 @@ export class Turnstile {
   #over = false
   /** The request that is served, or whose body is still coming. */
   #message: IncomingMessage | undefined
-  #answered = false
+  #responded = false
   /** Served since the last pause, while more were here already. */
   #run = 0
   /** Bytes of the body that are still to come, where its length is known. */
@@ -71,7 +71,7 @@ export class Turnstile {
   /** A request has come out of the parser. */
   begin (message: IncomingMessage): void {
     this.#message = message
-    this.#answered = false
+    this.#responded = false
     this.#headerBytes = 0
     this.#bodyLeft = message.headers['transfer-encoding'] === undefined ? Number(message.headers['content-length'] ?? 0) : 0
   }
@@ -87,7 +87,7 @@ export class Turnstile {
    * @param atOnce not in the next turn of the event loop, even where this connection has had its share of this turn
    */
   next (atOnce: boolean): void {
-    this.#answered = true
+    this.#responded = true
     if (atOnce || this.#chunks.length === 0 || ++this.#run < LONGEST_RUN) {
       this.pass()
       return
@@ -154,7 +154,7 @@ export class Turnstile {
   }
 
   #nextPiece (): Buffer | undefined {
-    if (this.#message?.complete === true && this.#answered) this.#message = undefined
+    if (this.#message?.complete === true && this.#responded) this.#message = undefined
     const [chunk] = this.#chunks
     if (chunk === undefined || this.#over || !this.#socket.writable || this.#message?.complete === true) return undefined
     const end = this.#endOfPiece(chunk)

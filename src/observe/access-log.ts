@@ -6,25 +6,28 @@ export const REQUEST_LINE = 'request'
 /** Members of a JSON object, each with a comma in front; nothing in them acts on a terminal or ends the line. */
 export type Members = string
 
-/** What a line tells of a request that an application has had. */
+/** What a line tells of a request that has reached the application. */
 export interface EndedRequest {
   readonly message: { readonly method?: string | undefined }
   /** The raw path, without its query, which is a place for secrets. */
   readonly path: string
-  /** The code of the error that was answered, if any. */
+  /** The code of the error response, where it got one. */
   readonly code: string | undefined
 }
 
-/** What is known of one that a listener has refused by itself. Nothing that its client has written, since it could not be read. */
+/**
+ * What a line tells of a request that a listener has refused by itself. Nothing that its client has written, since it could not
+ * be read.
+ */
 export interface RefusedRequest {
   readonly rejection: { readonly statusCode: number, readonly code: string }
-  /** Where the parser got so far. */
+  /** Undefined where the parser did not get so far. */
   readonly method?: string
   /** The address that it came from; undefined for a unix socket. */
   readonly client: string | undefined
-  /** Of the request, as far as it was here. */
+  /** How many bytes of the request had arrived. */
   readonly bytes: number
-  /** Since its first byte. */
+  /** Milliseconds since its first byte. */
   readonly durationMs: number
 }
 
@@ -40,7 +43,7 @@ export function routeMember (label: string): Members {
  * The members of the line of a request that has ended.
  *
  * @param route empty where no route took it
- * @param status 0 where it got none
+ * @param status 0 where it got no response
  * @param complete whether all of the response went out
  */
 export function endedMembers (
@@ -56,7 +59,7 @@ export function endedMembers (
   )
 }
 
-/** The members of the line of a request that never came so far. */
+/** The members of the line of a request that a listener has refused by itself. */
 export function refusedMembers ({ rejection: { statusCode, code }, method, client, bytes, durationMs }: RefusedRequest): Members {
   return `${methodMember(method)},"status":${statusCode},"code":${jsonText(code)}${client === undefined ? '' : `,"client":${jsonText(client)}`},"bytes":${bytes},"ms":${rounded(durationMs)}`
 }

@@ -1,6 +1,7 @@
 /** The two forms that a scrape may have. */
 export type Format = 'text' | 'openmetrics'
 
+/** What a family measures, as Prometheus names it. */
 export type FamilyType = 'counter' | 'gauge' | 'histogram' | 'summary'
 
 /** A name that samples share; that of a counter ends with `_total`. */

@@ -28,11 +28,13 @@ export interface Metrics {
   readonly scrape: (accept: string) => Scrape
 }
 
+/** One exposition of all metrics. */
 export interface Scrape {
   readonly contentType: string
   readonly body: AsyncIterable<string>
 }
 
+/** How a reload went: taken over, bad in itself, or not to be put to use. */
 export type ReloadOutcome = 'ok' | 'invalid' | 'failed'
 
 /** Makes the metrics, and begins to watch the process. */

@@ -1,7 +1,7 @@
 /** Methods that have a series of their own: one that a client makes up must not become one. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const
 
-/** By the first digit of the status, which goes up to 9; 0 is a request that got none. */
+/** By the first digit of the status, which goes up to 9; 0 is a request that got no response. */
 export const STATUS_CLASSES = ['aborted', '1xx', '2xx', '3xx', '4xx', '5xx', '6xx', '7xx', '8xx', '9xx'] as const
 
 /** Upper bounds of the buckets, in seconds: for a proxy, from a loopback response to the longest usual timeout. */
@@ -10,15 +10,15 @@ export const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 export const FETCH_KINDS = ['login', 'refresh'] as const
 export const FETCH_OUTCOMES = ['ok', 'transient', 'rejected'] as const
 
-/** How durations are spread. */
+/** The distribution of some durations. */
 export interface Histogram {
-  /** Of each bucket alone, not summed up; behind the last bound all that is longer. */
+  /** Of each bucket alone, not summed up; the last one is for all that is longer than the last bound. */
   readonly counts: Float64Array
   /** Seconds. */
   sum: number
 }
 
-/** What is counted of a route. A request adds to these numbers and makes nothing: no object, no text, no look-up. */
+/** What is counted of a route. A request adds to these numbers and allocates nothing: no object, no text, no look-up. */
 export interface RouteNumbers {
   readonly label: string
   /** Of each method and class of status. */
@@ -40,6 +40,7 @@ export interface CredentialNumbers {
   readonly fetches: number[]
 }
 
+/** Makes the numbers of a route, all 0. */
 export function createRouteNumbers (label: string): RouteNumbers {
   return {
     label,
@@ -50,6 +51,7 @@ export function createRouteNumbers (label: string): RouteNumbers {
   }
 }
 
+/** Makes the numbers of a credential, all 0. */
 export function createCredentialNumbers (name: string): CredentialNumbers {
   return { name, injected: 0, replays: 0, fetches: new Array<number>(FETCH_KINDS.length * FETCH_OUTCOMES.length).fill(0) }
 }
@@ -57,7 +59,7 @@ export function createCredentialNumbers (name: string): CredentialNumbers {
 /**
  * Counts a request that is over.
  *
- * @param status 0 where it got none
+ * @param status 0 where it got no response
  * @param upstreamMs undefined where it was not sent to an upstream
  */
 export function countRequest (
@@ -72,6 +74,7 @@ export function countRequest (
   if (upstreamMs !== undefined) observe(numbers.upstream, upstreamMs / 1000)
 }
 
+/** Counts a login or a refresh by its outcome. */
 export function countFetch (
   { fetches }: CredentialNumbers,
   kind: (typeof FETCH_KINDS)[number],

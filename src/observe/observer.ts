@@ -8,7 +8,7 @@ import type { Metrics } from './metrics.ts'
 import { countRequest, type CredentialNumbers, type RouteNumbers } from './numbers.ts'
 
 export interface ObserverOptions {
-  /** All that a request may belong to. */
+  /** All routes of the configuration. */
   readonly routes: readonly Route[]
   readonly log: Logger
   readonly metrics: Metrics
@@ -19,8 +19,9 @@ export interface ObserverOptions {
   readonly clock: Pick<Clock, 'monotonic'>
 }
 
+/** An observer that listeners tell of their refusals too. */
 export interface RequestObserver extends Observer {
-  /** A listener has refused a request by itself: one that never came so far, or the body of one that is open. */
+  /** A listener has refused a request by itself: one that never reached the application, or the body of one that is open. */
   readonly refusedEarly: (refused: Refused) => void
 }
 
@@ -90,7 +91,7 @@ function accessLogFilter ({ log, accessLog, random }: ObserverOptions): (code: s
   return (code) => accessLog !== false && log.isLevelEnabled('info') && (code !== undefined || accessLog === 1 || random() < accessLog)
 }
 
-/** What the client was answered; 0 where it got no response. */
+/** The status that the client got; 0 where it got no response. */
 function statusOf ({ rawStatus, switched, response }: ObservedRequest): number {
   return rawStatus ?? (switched ? 101 : response.headersSent ? response.statusCode : 0)
 }

@@ -24,7 +24,7 @@ export interface Context extends ObservedRequest {
   /** The raw path below the prefix. */
   readonly rest: string
   readonly query: string
-  /** Why no route takes the request; answered only behind the guards, which come first. */
+  /** Why no route takes the request. The client learns it only once the guards have let it pass. */
   readonly misrouted: ProxyError | undefined
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 section 10.1.1). */
   expectsContinue: boolean
@@ -34,15 +34,15 @@ export interface Context extends ObservedRequest {
   values: CredentialValues
   /** The client's body, as far as it can be sent once more. */
   body: SentBody
-  /** The one that was sent last. */
+  /** The attempt that was made last. */
   attempt: Attempt | undefined
   sentAt: number | undefined
   switched: boolean
-  /** The client is answered, or gone: nothing more can be said to it. */
+  /** The response is closed: the client has all of it, or is gone. */
   ended: boolean
   code: string | undefined
   rawStatus: number | undefined
-  /** Where it stands among those that are open. */
+  /** Its place among the open requests. */
   place: number
 }
 
@@ -58,12 +58,13 @@ export interface CredentialValues {
   readonly unspliced?: Buffer | undefined
 }
 
+/** The client's body, as far as it can be sent once more. */
 export interface SentBody {
-  /** All of it, where it was here before the request was sent. */
+  /** The whole body, where it had arrived before the request was sent. */
   whole?: Buffer
   /** Holds a body that streams; absent where there is none, or one that is announced to be too large. */
   held?: ReplayBuffer
-  /** It streams and is not held: what is gone cannot be sent again. */
+  /** It streams and is not held, so it cannot be sent again. */
   gone?: boolean
 }
 
@@ -97,7 +98,7 @@ export function contextOf (message: IncomingMessage): Context {
   return context
 }
 
-// One shape for all: every request passes through here.
+// All members at once, since objects of one shape are fast: every request passes through here.
 function createContext (message: IncomingMessage, response: ServerResponse, table: RouteTable<ProxyRoute>, proxy: Dependencies): Context {
   const method = message.method ?? ''
   const target = message.url ?? ''
@@ -152,7 +153,7 @@ function expectsContinue ({ headers: { expect }, httpVersion }: IncomingMessage)
   return expect !== undefined && httpVersion === '1.1' && CONTINUE.test(expect)
 }
 
-// Without the query, and without a target that has an authority: both are places for passwords.
+// Drops the query, and a target that has an authority: both are places for passwords.
 function pathOf (target: string): string {
   if (!target.startsWith('/') || target.startsWith('//')) return target === '*' ? target : ''
   const mark = target.indexOf('?')

@@ -19,7 +19,7 @@ export function credentials (context: RoutedContext): Promise<void> | undefined 
   const splices = takesBodyFields(route, method)
   if (splices) checkSpliceable(message.rawHeaders, announcedLength(message))
   const tokens = currentTokens(context)
-  // Behind everything that throws: whoever began to read must hear how that ended.
+  // Comes after everything that throws: a read that has begun must be awaited.
   const body = splices ? readBody(context) : undefined
   if (body === undefined && !(tokens instanceof Promise)) {
     context.values = { tokens, relayed }

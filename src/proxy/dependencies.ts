@@ -11,7 +11,7 @@ export interface RequestCount {
 /** What all requests under one configuration share. */
 export interface Dependencies {
   readonly guard: GuardOptions
-  /** In flight at a time; one more is refused. */
+  /** Requests in flight at a time; one more is refused. */
   readonly maxRequests: number
   readonly inFlight: RequestCount
   readonly store: Pick<CredentialStore, 'get' | 'reject' | 'another'>

@@ -5,7 +5,7 @@ import type { Attempt } from './attempt.ts'
 import type { RoutedContext } from './context.ts'
 import { localHeaders } from './response-headers.ts'
 
-/** What becomes of an attempt; one of the two is called, once. */
+/** The outcome of an attempt; one of the two is called, once. */
 export interface AttemptEvents {
   /** The headers of the response are here: relay it, hold it, or abort the exchange. */
   readonly responded: (exchange: Exchange, statusCode: number) => void
@@ -14,7 +14,7 @@ export interface AttemptEvents {
 }
 
 /**
- * Lets an attempt leave, over a connection that fits it.
+ * Sends an attempt over a connection that fits it.
  *
  * @param switched takes the connection of a request that offers to switch protocols
  */
@@ -48,12 +48,12 @@ function plainSender ({ route, message: { socket, rawHeaders } }: RoutedContext)
 }
 
 /**
- * What sees to it that no credential that a request carries comes back (contract section 3, `scrub`). Relayed values are the caller's own
- * and pass.
+ * Wraps a sender so that no credential of the request comes back in its response (contract section 3, `scrub`). Relayed values
+ * are the caller's own and are not masked.
  */
 function maskingSender ({ route, proxy: { observer } }: RoutedContext, { injections, spent }: Attempt, sender: Sender): Sender {
   if (route.scrubber === undefined) return sender
-  // In the order of the bindings, an earlier attempt's as well.
+  // Injections stand in the order of the bindings, those of an earlier attempt too.
   const credentials = [injections, spent].flatMap((list) => list.filter((_, index) => route.bindings[index]?.value.type !== 'relay'))
   let first = true
   return route.scrubber.over(sender, credentials, (count) => {

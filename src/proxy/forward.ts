@@ -17,7 +17,7 @@ import { send } from './send.ts'
 import { sendUpgrade } from './upgrade.ts'
 
 /**
- * The way of a request, step by step. Each step adds to the context, refuses (throws a ProxyError), waits, or ends it. Never throws.
+ * Takes a request through its steps. Each adds to the context, refuses (throws a ProxyError), waits, or ends it. Never throws.
  *
  *     open → guard → preflight → route → limits → authorise → credentials → inject → send → relay
  *                                                                             ▲  401: renew, once │
@@ -32,7 +32,7 @@ export function forward (context: Context): void {
     authorise(context)
     const pending = credentials(context)
     if (pending === undefined) attempt(context)
-    // A client that left meanwhile is answered by nobody, and costs the upstream nothing.
+    // Nothing is sent for a client that left meanwhile.
     else pending.then(() => { if (!context.ended) attempt(context) }).catch((error: unknown) => { refuse(context, error) })
   } catch (error) {
     refuse(context, error)
@@ -43,7 +43,7 @@ function guard (context: Context): void {
   context.corsOrigin = admit(context.message, context.proxy.guard, context.target).corsOrigin
 }
 
-/** @returns whether the request was a preflight, which is answered here and moves nothing */
+/** @returns whether the request was a preflight, which gets its response here and reaches no upstream */
 function preflight ({ message, response, corsOrigin }: Context): boolean {
   if (corsOrigin === undefined || !isPreflight(message)) return false
   respondToPreflight(message, response, corsOrigin)

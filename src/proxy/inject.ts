@@ -7,7 +7,7 @@ import type { CredentialValues, RoutedContext } from './context.ts'
 const NOTHING: Attempt['spent'] = []
 
 /**
- * Works out what a request gets, from nothing but its material.
+ * Makes the next attempt at a request, from its credential values alone.
  *
  * @throws ProxyError 415 or 422 `CS_BODY_UNSUPPORTED` where its body takes no fields
  */

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ProxyError } from '../errors.ts'
 import type { Route } from '../route/route.ts'
 
-/** What may be told of one request. */
+/** What logs and metrics may know of one request. */
 export interface ObservedRequest {
   readonly message: IncomingMessage
   readonly response: ServerResponse
@@ -16,7 +16,7 @@ export interface ObservedRequest {
   readonly sentAt: number | undefined
   /** The connection was handed over to another protocol. */
   readonly switched: boolean
-  /** The code of the error that it was answered with, if any. */
+  /** The code of the error response, where it got one. */
   readonly code: string | undefined
   /** The status that the listener has sent in place of the response. */
   readonly rawStatus: number | undefined
@@ -25,7 +25,7 @@ export interface ObservedRequest {
 /** Why an upstream's 401 was passed on; a bounded set, for the log. */
 export type PassedOn = 'the body is gone' | 'no other token' | 'the response to the second attempt'
 
-/** Hears of all that happens to requests: what is logged and counted of them is its business alone. */
+/** Hears of all that happens to requests, and alone decides what is logged and counted. */
 export interface Observer {
   /** A request leaves for the upstream, with the credentials of its route. */
   readonly sent: (route: Route) => void
@@ -35,8 +35,8 @@ export interface Observer {
   readonly passedOn: (route: Route, reason: PassedOn) => void
   /** Some places of a response were masked; `first` for the first ones of a response. */
   readonly masked: (route: Route, count: number, first: boolean) => void
-  /** The proxy itself answers. */
+  /** The proxy refuses the request. */
   readonly refused: (request: ObservedRequest, rejection: ProxyError) => void
-  /** A request is over, however it came. */
+  /** A request is over, for whatever reason. */
   readonly ended: (request: ObservedRequest) => void
 }

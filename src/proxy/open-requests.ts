@@ -11,7 +11,7 @@ export class OpenRequests {
   readonly #open: Context[] = []
   #onEmpty = (): void => {}
 
-  /** Keeps a request until its response is closed, however that comes, and tells of its end then. */
+  /** Keeps a request until its response is closed, for whatever reason, and then tells the observer. */
   add (context: Context): void {
     const { response, proxy: { inFlight } } = context
     context.place = this.#open.push(context) - 1
@@ -39,7 +39,7 @@ export class OpenRequests {
     if (this.#open.length === 0) this.#onEmpty()
   }
 
-  /** Takes out one that is in; the last one moves to its place. */
+  /** Removes a request; the last one moves to its place. */
   #remove (context: Context): void {
     const last = this.#open.pop()
     if (last === undefined || last === context) return

@@ -19,9 +19,9 @@ const MOUNT = '/'
 const RECEIVED_METHODS = METHODS.filter((method) => method !== 'CONNECT')
 
 /**
- * Makes what receives requests. Fastify takes each, and `@fastify/http-proxy`, which is mounted once, hands it over in its
- * `preHandler`: behind that it resolves a destination, re-encodes headers, retries, and makes connections of its own with TLS
- * verification off (docs/decisions/0011-forwarding.md). What both decide nothing about is which route a request belongs to.
+ * Makes the receiver. Fastify takes each request, and `@fastify/http-proxy`, which is mounted once, hands it to {@link forward}
+ * in its `preHandler`. Its own forwarding never runs: it would resolve a destination, re-encode headers, retry, and connect with
+ * TLS verification off (docs/decisions/0011-forwarding.md). Neither of the two decides which route a request belongs to.
  *
  * The context of a request must be open before it is received.
  */
@@ -33,7 +33,7 @@ export async function createReceiver (): Promise<Receiver> {
     exposeHeadRoutes: false,
     return503OnClosing: false
   })
-  // Every method is one whose body Fastify leaves alone: bodies are streamed by us, whatever their type.
+  // No method has a body for Fastify: we stream bodies ourselves, whatever their type.
   for (const method of RECEIVED_METHODS) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
   app.setErrorHandler((error, request, reply) => {
     reply.hijack()
@@ -50,7 +50,7 @@ export async function createReceiver (): Promise<Receiver> {
       reply.hijack()
       forward(contextOf(request.raw))
     },
-    // Nothing may go on from there: what reply-from would send has no credential, and its own client trusts every certificate.
+    // Neither is ever called: what reply-from would send has no credential, and its own client trusts every certificate.
     handler: neverSend,
     undici: { request: neverSend }
   })

@@ -16,7 +16,7 @@ export function relay (context: RoutedContext, exchange: Exchange): void {
   if (failure !== undefined) refuse(context, failure)
 }
 
-// 426 says which protocol is wanted, and must (RFC 9110 section 15.5.22).
+// A 426 must say which protocol is wanted (RFC 9110 section 15.5.22).
 function addWantedProtocol (headers: string[], { statusCode, rawHeaders }: Exchange): void {
   const [wanted] = valuesOf(rawHeaders, 'upgrade')
   if (statusCode === 426 && wanted !== undefined) headers.push('Upgrade', wanted, 'Connection', 'Upgrade, close')

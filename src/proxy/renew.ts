@@ -5,13 +5,13 @@ import type { PassedOn } from './observer.ts'
 /** What to send in place of a request that met 401. */
 export interface Renewed {
   readonly values: CredentialValues
-  /** Credentials whose token is another one now. */
+  /** Names of the credentials that have another token now. */
   readonly credentials: readonly string[]
   /** The body that was held; undefined where the request had none, or one that fields go into. */
   readonly body: Buffer | undefined
 }
 
-/** The upstream took what it was sent: its next 401 to the same tokens is a revocation. */
+/** The upstream has accepted the tokens: its next 401 to the same ones is a revocation. */
 export function accept ({ route, values, body }: RoutedContext): void {
   body.held?.release()
   for (const [credential, token] of values.tokens) route.acceptance.accept(credential, token)
@@ -34,7 +34,7 @@ export async function renew (context: RoutedContext): Promise<Renewed | PassedOn
   return held !== undefined && body === undefined ? 'the body is gone' : { values: { ...values, tokens: current }, credentials, body }
 }
 
-// Where one of them cannot be replaced it may be good all the same; one whose life ended meanwhile is not sent again.
+// A token that cannot be replaced may still be good; one that has expired meanwhile is not sent again.
 async function fetchAll ({ proxy: { store }, values: { tokens } }: RoutedContext): Promise<CredentialValues['tokens'] | undefined> {
   const replace = async (credential: string, token: Token): Promise<Token> =>
     (await store.another(credential, token)) ?? (await store.get(credential))

@@ -6,7 +6,7 @@ import type { RawHeaders } from '../http/raw-headers.ts'
 import { rewriteSetCookie } from '../http/set-cookie.ts'
 import type { RoutedContext } from './context.ts'
 
-/** The upstream's headers as they make sense at the address that a request came in on. */
+/** The upstream's headers, rewritten for the address that the client called. */
 export function localHeaders ({ rest, route }: RoutedContext, rawHeaders: RawHeaders): string[] {
   return responseHeaders(rawHeaders, {
     location: (value) => rewriteLocation(value, route, rest),

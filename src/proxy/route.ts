@@ -3,11 +3,11 @@ import type { Acceptance } from '../token/acceptance.ts'
 import type { Pool } from '../upstream/pool.ts'
 import type { Scrubber } from '../upstream/scrub.ts'
 
-/** A route with what lives as long as it does. */
+/** A route with the objects that live as long as it does. */
 export interface ProxyRoute extends Route {
   /** The connections to its upstream. */
   readonly pool: Pool
-  /** What the upstream made of the tokens so far; shared with other routes to the same one. */
+  /** Which tokens the upstream has accepted so far; shared with other routes to the same one. */
   readonly acceptance: Acceptance
   /** Masks what the upstream echoes, where the configuration wants that. */
   readonly scrubber: Scrubber | undefined

@@ -16,7 +16,7 @@ export function send (context: RoutedContext, attempt: Attempt, events: AttemptE
     dispatch(context, attempt, requestOf(context, attempt), events)
     return
   }
-  // A small body mostly stands behind its header in one read, and the parser is through with that by the next tick.
+  // A small body mostly comes in one read with its header, and is parsed by the next tick.
   process.nextTick(() => {
     if (context.ended) return
     try {
@@ -54,7 +54,7 @@ function bodyOf ({ message, body, route, values }: RoutedContext, length: number
   if (length === 0) return null
   if (body.whole !== undefined) return body.whole
   const upload = new Upload(message, route)
-  // Stays: it breaks off with its client, which may be before anybody reads it, or once nobody does any more.
+  // Stays: the upload breaks off with its client, perhaps before anybody reads it, or when nobody does any more.
   upload.on('error', () => {})
   if (values.tokens.size === 0) return upload
   if (length !== undefined && length > LARGEST_HELD_BODY) body.gone = true
@@ -71,6 +71,6 @@ function mayBeHere ({ message }: RoutedContext): boolean {
 function takeWhole ({ message, body }: RoutedContext): void {
   if (message.readableLength !== announcedLength(message)) return
   body.whole = message.read() as Buffer // a stream of bytes, and there are some
-  // The end of the message may not be parsed yet; nobody else would read that far.
+  // Reads to the end of the message, which may not be parsed yet: nobody else does.
   message.resume()
 }

@@ -14,8 +14,8 @@ import { localHeaders } from './response-headers.ts'
 import { requestOf } from './send.ts'
 
 /**
- * Sends an attempt at an upgrade upstream: nothing is promised to the client before that has answered. 101 joins the two
- * connections; any other response takes the way of all responses.
+ * Sends an attempt at an upgrade upstream: the client is promised nothing before the upstream has responded. A 101 joins the two
+ * connections; any other response is relayed as usual.
  */
 export function sendUpgrade (context: RoutedContext, handshake: Handshake, attempt: Attempt, events: AttemptEvents): void {
   const offered = context.message.headers.upgrade ?? ''

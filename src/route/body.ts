@@ -5,7 +5,7 @@ import { valuesOf, type RawHeaders } from '../http/raw-headers.ts'
 import { spliceForm, spliceJson, type Field } from '../http/splice.ts'
 import type { Route } from './route.ts'
 
-/** The largest body that a field is put into. */
+/** The largest body that a field is put into, in bytes. */
 export const LARGEST_SPLICED_BODY = 1_048_576
 
 /** A body with the injected fields in it. */
@@ -50,13 +50,13 @@ export function checkSpliceable (headers: RawHeaders, announcedLength: number | 
   if (isForm(type) && !isLikeAscii(type)) throw unsupported(415, 'is a form whose letters are not those of ASCII; send it in UTF-8')
 }
 
-/** The response for a body that grows beyond what a field is put into. */
+/** The error for a body that is too large for fields to be put into it. */
 export function tooLarge (): ProxyError {
   return unsupported(415, 'is larger than 1 MiB; send less, or set "postQuery": "url" to have the credential in the URL', true)
 }
 
 /**
- * Puts the injections that a body takes into it; no other byte changes.
+ * Puts the injections that belong into a body into it; no other byte changes.
  *
  * @throws ProxyError 415 or 422 `CS_BODY_UNSUPPORTED`
  */

@@ -33,7 +33,11 @@ export function judgeUpgrade (route: Route, method: string): void {
   }
 }
 
-/** The response to a browser that wants an upstream's service worker where that could answer in place of other routes. */
+/**
+ * The error for a browser that asks for the script of a service worker which could respond in place of other routes.
+ *
+ * @returns undefined for every other request
+ */
 export function judgeServiceWorker ({ sharesOrigin }: Route, headers: RawHeaders): ProxyError | undefined {
   if (!sharesOrigin || !isServiceWorkerScript(headers)) return undefined
   return new ProxyError('CS_NOT_ALLOWED', {

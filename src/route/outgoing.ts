@@ -29,7 +29,7 @@ export function outgoingHeaders (route: Route, client: RawHeaders, injections: r
   }
   if (route.writesCookies) headers.push('cookie', setCookies(cookies.join('; '), fieldsIn(injections, 'cookie')))
   if (contentType !== undefined) headers.push('content-type', contentType)
-  // Of a coded response there would be nothing to recognise; what comes coded all the same is decoded.
+  // A credential cannot be recognised in a compressed response; one that comes compressed all the same is decoded.
   if (route.scrub) headers.push('accept-encoding', 'identity')
   for (const injection of injections) {
     if (injection.in === 'header') headers.push(injection.name, injection.prefix + injection.value.reveal())

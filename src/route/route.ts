@@ -17,7 +17,7 @@ export interface RouteOptions {
   readonly upstream: string
   /** The unix socket that the upstream listens on; its base URL is `http://localhost…` then. */
   readonly socketPath?: string
-  /** Whom to trust and who to be, where that is not the usual. */
+  /** Authorities and client certificate, where they are not the usual ones. */
   readonly tls?: PeerTls
   readonly bindings: readonly Binding[]
   /** `METHOD /path` patterns; absent: everything. */
@@ -29,14 +29,14 @@ export interface RouteOptions {
   readonly maxBodyBytes?: number
   /** Whether connections may be upgraded: WebSocket and every other protocol. */
   readonly websocket: boolean
-  /** Whether credentials that the upstream echoes are masked on the way back: answers must come whole and as they are then. */
+  /** Whether credentials that the upstream echoes are masked on the way back: responses must then come whole and uncompressed. */
   readonly scrub: boolean
 }
 
-// By these a client has an upstream's framework take the request for one of another method.
+// Headers by which an upstream's framework takes a request for one of another method.
 const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override']
 
-/** A route with everything worked out that can be before a request comes. */
+/** A route with everything that can be worked out before a request comes. */
 export interface Route extends Omit<RouteOptions, 'prefix' | 'allow'> {
   /** The route's place in the table. */
   readonly index: number
@@ -71,7 +71,7 @@ export interface Route extends Omit<RouteOptions, 'prefix' | 'allow'> {
 }
 
 /**
- * Works a route out. The options are validated ones: nothing here can fail on them.
+ * Compiles a route. The options are validated: nothing here can fail on them.
  *
  * @param index the route's place in the table
  */
@@ -84,9 +84,9 @@ export function compileRoute (options: RouteOptions, index: number): Route {
   ])
   // Contract section 4: a route that injects anything takes the client's own Authorization off; a public one passes it on.
   if (schemes.length > 0) owned.add('authorization')
-  // What a list has let through must be what the upstream does.
+  // The upstream must do what the allow list has let through, and nothing else.
   if (options.allow !== undefined) for (const name of METHOD_OVERRIDES) owned.add(name)
-  // A range could cut an echoed credential in two, and nobody would know either half.
+  // A range could cut an echoed credential in two, and neither half would be recognised.
   if (options.scrub) for (const name of ['accept-encoding', 'range', 'if-range']) owned.add(name)
   const prefix = options.prefix === undefined || options.prefix === '/' ? '' : options.prefix
   return {

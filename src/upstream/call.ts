@@ -41,43 +41,52 @@ export class Call implements Transfer {
     return !this.repeated && !this.#over && this.request.body === null && SAFE_METHODS.has(this.request.method)
   }
 
+  /** Stops the bytes of the response. */
   pause (): void {
     if (!this.#over) this.carrier?.pause()
   }
 
+  /** Lets the bytes of the response come again. */
   resume (): void {
     if (!this.#over) this.carrier?.resume()
   }
 
+  /** Ends the call and its connection; the handler hears nothing more. */
   abort (): void {
     if (this.#over) return
     this.#close()
     this.carrier?.abandon()
   }
 
+  /** Tells of an interim response. */
   interim (head: ResponseHead): void {
     if (!this.#over) this.#handler.onInterim(head)
   }
 
+  /** Tells of the head of the response. */
   begin (head: ResponseHead): void {
     if (!this.#over) this.#handler.onHead(head)
   }
 
+  /** Tells of bytes of the body. */
   body (chunk: Buffer): void {
     if (!this.#over) this.#handler.onBody(chunk)
   }
 
+  /** Tells that the response is whole; the call is over. */
   end (trailers: string[]): void {
     if (this.#over) return
     this.#over = true
     this.#handler.onEnd(trailers)
   }
 
+  /** Hands the socket over to another protocol; the call is over. */
   switch (head: ResponseHead, socket: Parameters<ResponseHandler['onSwitch']>[1]): void {
     this.#over = true
     this.#handler.onSwitch(head, socket)
   }
 
+  /** Tells of a failure; the call is over. */
   fail (error: Error): void {
     if (this.#over) return
     this.#close()

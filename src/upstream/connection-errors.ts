@@ -1,9 +1,9 @@
 import { ProxyError } from '../errors.ts'
 
 /** The connection itself failed. `connection_terminated` is for responses of which nothing came (RFC 9209 section 2.3.9). */
-export function incomplete (answered: boolean, cause?: Error): ProxyError {
+export function incomplete (responded: boolean, cause?: Error): ProxyError {
   return new ProxyError('CS_UPSTREAM_UNREACHABLE', {
-    proxyStatus: answered ? 'http_response_incomplete' : 'connection_terminated',
+    proxyStatus: responded ? 'http_response_incomplete' : 'connection_terminated',
     cause: cause ?? new Error('the upstream closed the connection before its response was whole')
   })
 }

@@ -123,11 +123,13 @@ export class Connection implements Carrier {
     this.#writer.write(call)
   }
 
+  /** Stops reading. */
   pause (): void {
     this.#paused = true
     this.#socket.pause()
   }
 
+  /** Reads on. */
   resume (): void {
     this.#paused = false
     this.#socket.resume()
@@ -224,12 +226,12 @@ export class Connection implements Carrier {
   readonly #onError = (error: Error): void => {
     if (this.#call === undefined) this.#endIdle()
     // Before any byte of a response the error is told as it is: a TLS alert, a reset.
-    else this.#break(this.#parser.answered ? incomplete(true, error) : error)
+    else this.#break(this.#parser.responded ? incomplete(true, error) : error)
   }
 
   readonly #onClose = (): void => {
     if (this.#call === undefined) this.#leave()
-    else this.#break(incomplete(this.#parser.answered))
+    else this.#break(incomplete(this.#parser.responded))
   }
 
   readonly #onDrain = (): void => {
@@ -241,7 +243,7 @@ export class Connection implements Carrier {
   #break (error: Error): void {
     const call = this.#call
     const unsent = this.#uses > 1 && call !== undefined && this.#writer.isAtHand(call.request)
-    const stale = this.#uses > 1 && !this.#parser.answered && isBroken(error)
+    const stale = this.#uses > 1 && !this.#parser.responded && isBroken(error)
     // The body goes with its request, to another connection.
     if (unsent) this.#writer.leave()
     this.#release()

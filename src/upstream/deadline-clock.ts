@@ -20,12 +20,14 @@ export class DeadlineClock {
     this.#onTick = onTick
   }
 
+  /** Starts the clock, unless it runs already. */
   start (): void {
     if (this.#timer !== undefined) return
     this.#tickedAt = performance.now()
     this.#timer = setInterval(this.#tick, this.#tickMs).unref()
   }
 
+  /** Stops the clock. */
   stop (): void {
     clearInterval(this.#timer)
     this.#timer = undefined

@@ -31,11 +31,13 @@ export class HeldResponse {
     return this.#held.length >= LARGEST_HELD_RESPONSE
   }
 
+  /** The response is whole. */
   finish (trailers: RawHeaders): void {
     this.#end = 'whole'
     this.#trailers = trailers
   }
 
+  /** The upstream broke the response off. */
   break (): void {
     this.#end = 'broken'
   }

@@ -9,6 +9,7 @@ export class IdleLimit {
   /** Milliseconds after which the upstream closes. */
   #closesAfterMs = Infinity
 
+  /** Whether a connection that was idle for so long can be used again. */
   allows (idleMs: number): boolean {
     return idleMs < this.#closesAfterMs * SAFE_SHARE
   }

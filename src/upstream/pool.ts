@@ -67,6 +67,7 @@ export class Pool implements Sender {
     }
   }
 
+  /** Sends a request over any connection, or over a new one. */
   dispatch (request: UpstreamRequest, handler: ResponseHandler): Transfer {
     return this.#send(request, handler, undefined)
   }
@@ -89,6 +90,7 @@ export class Pool implements Sender {
     if (this.#waiting > 0 || this.#connections.length > 0) await new Promise<void>((resolve) => { this.#onEmpty = resolve })
   }
 
+  /** Ends all connections with whatever is under way. Resolves once they are closed. */
   async destroy (): Promise<void> {
     this.#closed = true
     this.#options.onDestroy()

@@ -30,7 +30,7 @@ export class ResponseParser {
   #state: State = 'idle'
   #method = ''
   #upgrade = false
-  #answered = false
+  #responded = false
   #interims = 0
   /** A head that is not whole yet. */
   readonly #pieces: HeadPieces
@@ -50,8 +50,8 @@ export class ResponseParser {
   }
 
   /** Whether any byte came since the request. */
-  get answered (): boolean {
-    return this.#answered
+  get responded (): boolean {
+    return this.#responded
   }
 
   /** Whether nothing is being read: there was no request, or its response has ended. */
@@ -64,7 +64,7 @@ export class ResponseParser {
     this.#state = 'head'
     this.#method = method
     this.#upgrade = upgrade
-    this.#answered = false
+    this.#responded = false
     this.#interims = 0
   }
 
@@ -80,7 +80,7 @@ export class ResponseParser {
    * @throws ProxyError where it is malformed
    */
   push (chunk: Buffer): number {
-    if (chunk.length > 0) this.#answered = true
+    if (chunk.length > 0) this.#responded = true
     let at = 0
     while (at < chunk.length) {
       switch (this.#state) {
@@ -108,7 +108,7 @@ export class ResponseParser {
       this.#finish([])
       return
     }
-    throw incomplete(this.#answered)
+    throw incomplete(this.#responded)
   }
 
   #readHead (chunk: Buffer, start: number): number {

@@ -49,6 +49,7 @@ export class Upload extends EventEmitter implements BodySource {
     this.#source.resume()
   }
 
+  /** Keeps the bytes from coming. */
   pause (): void {
     if (this.#over) return
     this.#wanted = false

@@ -546,7 +546,7 @@ t.test('one parser reads one response after the other', async (t) => {
   ]) {
     t.equal(parser.idle, true)
     parser.begin('GET', false)
-    t.equal(parser.answered, false)
+    t.equal(parser.responded, false)
     t.equal(parser.push(Buffer.from(text + 'behind')), text.length)
     t.equal(parser.push(Buffer.from('behind')), 0, 'nothing is read that was not asked for')
   }
