@@ -103,7 +103,7 @@ function airnodeRequest (
   apiCredentials: BuildRequestOptions['apiCredentials'],
   method: string,
   fields: Readonly<Record<string, string>>
-): { headers: Record<string, string>; data: Record<string, string> } {
+): { headers: Record<string, string>, data: Record<string, string> } {
   const ois = {
     oisFormat: '2.3.2',
     title: 'Test API',
