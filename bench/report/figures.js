@@ -8,7 +8,7 @@ export function median (values) {
 }
 
 /** The value below which a share of sorted values lies. */
-export function percentile (sorted, share) {
+function percentile (sorted, share) {
   return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)]
 }
 

@@ -2,7 +2,7 @@ import type { Attack, Must, Target } from './attack.ts'
 import type { Result } from './runner.ts'
 
 /** What of one group was tried on one route. */
-export interface GroupCount {
+interface GroupCount {
   readonly route: string
   readonly group: string
   readonly refused: number
@@ -14,7 +14,7 @@ export interface GroupCount {
 }
 
 /** One variant that did what it should not. */
-export interface Failure {
+interface Failure {
   readonly route: string
   readonly id: string
   readonly name: string

@@ -32,7 +32,7 @@ function configured (loaded: LoadResult): Address | 'off' | undefined {
 }
 
 /** A response of the admin listener. */
-export interface AdminResponse {
+interface AdminResponse {
   readonly statusCode: number
   /** A JSON object, as everything that a Countersign answers here is; it may be anybody's all the same. */
   readonly body: Readonly<Record<string, unknown>>

@@ -69,7 +69,7 @@ export interface OAuth2Credential {
   readonly lifetimeSeconds?: number
 }
 
-export interface StaticCredential {
+interface StaticCredential {
   readonly type: 'static'
   /** As it goes behind `Bearer ` or `Basic ` (then already base64), or verbatim into an apiKey. */
   readonly value: Secret

@@ -4,7 +4,7 @@ import type { Reporter } from './problem.ts'
 import type { TextResult } from './read/text.ts'
 
 /** Reads a file; what is read is watched for changes. */
-export type ReadFile = (name: string) => TextResult
+type ReadFile = (name: string) => TextResult
 
 /** The files around a configuration; relative names start from the folder of its file. */
 export interface Files {

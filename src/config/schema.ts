@@ -125,7 +125,7 @@ export const SCHEME_SHAPES = {
   })
 } as const
 
-export const SchemeSchema = z
+const SchemeSchema = z
   .discriminatedUnion('type', [SCHEME_SHAPES.apiKey, SCHEME_SHAPES.http])
   .describe('A security scheme, named as OIS and OpenAPI name it.')
 

@@ -18,7 +18,7 @@ export interface Service {
 }
 
 /** What the secret block stands for. */
-export interface PendingChallenge {
+interface PendingChallenge {
   readonly clientId: string
   readonly userId: string
   readonly key: Buffer

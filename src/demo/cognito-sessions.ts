@@ -4,7 +4,7 @@ import { ServiceError, type Note } from './cognito-request.ts'
 import type { TokenSigner } from './jwt.ts'
 
 /** A sign-in and what it led to: the refresh token's side of things. */
-export interface Session {
+interface Session {
   readonly registration: Registration
   readonly account: Account
   /** `auth_time` and `origin_jti` stay those of the sign-in through every refresh. */
@@ -13,7 +13,7 @@ export interface Session {
   readonly device: Device | undefined
 }
 
-export interface Device {
+interface Device {
   readonly key: string
   readonly groupKey: string
   confirmed: boolean
@@ -34,7 +34,7 @@ export interface Sessions {
   readonly issue: (session: Session, note: Note) => IssuedTokens
 }
 
-export interface IssuedTokens {
+interface IssuedTokens {
   readonly AccessToken: string
   readonly IdToken: string
   readonly ExpiresIn: number

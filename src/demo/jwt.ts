@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 export type Claims = Readonly<Record<string, unknown>>
 
 /** The key ids that Cognito's two kinds of token name; the emulator has one key under both. */
-export type KeyUse = 'access' | 'id'
+type KeyUse = 'access' | 'id'
 
 /** Signs and verifies RS256 tokens (RFC 7515, RFC 7518 section 3.3) with one key of its own. */
 export interface TokenSigner {

@@ -10,7 +10,7 @@ import { readPart, valueAt } from '../shape.ts'
 import { problemOfValue, nameScheme } from '../route/targets.ts'
 
 /** A scheme that is turned on and wants its value. */
-export interface SchemeInNeed {
+interface SchemeInNeed {
   readonly title: string
   readonly shownTitle: string
   readonly name: string

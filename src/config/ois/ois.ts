@@ -29,12 +29,12 @@ export interface Ois {
   readonly paths: readonly OisPath[]
 }
 
-export type OisScheme =
+type OisScheme =
   | { readonly type: 'bound', readonly binding: Binding }
   | { readonly type: 'relay', readonly scheme: RelayScheme }
 
 /** A scheme whose value the route says. */
-export type RelayScheme = PlacedScheme & { readonly type: RelayKind }
+type RelayScheme = PlacedScheme & { readonly type: RelayKind }
 
 export interface Oises {
   readonly list: readonly Ois[]

@@ -69,8 +69,8 @@ export const ApiSpecificationsSchema = z.strictObject({
   paths: z.record(z.string(), PathSchema).describe('The API\'s paths; a route with "allow": "ois" lets nothing else through.').optional()
 })
 
-export const TitleSchema = text('Names the OIS: at most 64 letters, digits, blanks, _ and -.')
-export const FormatSchema = text('The version of OIS, 1.x.x to 3.x.x, which are read alike.')
+const TitleSchema = text('Names the OIS: at most 64 letters, digits, blanks, _ and -.')
+const FormatSchema = text('The version of OIS, 1.x.x to 3.x.x, which are read alike.')
 
 /** An OIS object, whole or partial. Of a whole one only these three keys are read. */
 export const OisSchema = z.looseObject({
@@ -106,7 +106,6 @@ export const RelaySchema = z.strictObject({
     .optional()
 })
 
-export type OisSchemeShape = z.output<typeof OisSchemeSchema>
 export type ApiCredentialShape = z.output<typeof ApiCredentialSchema>
 export type RelayShape = z.output<typeof RelaySchema>
 

@@ -7,7 +7,7 @@ export type SecretResult =
   | { readonly ok: false, readonly reason: string }
 
 /** A place where interpolation failed. */
-export interface InterpolationProblem {
+interface InterpolationProblem {
   readonly path: Path
   readonly at: 'key' | 'value'
   readonly message: string
@@ -26,7 +26,7 @@ export interface Interpolation {
 }
 
 /** The names that a secret may have. */
-export const SECRET_NAME = /^[A-Z][A-Z0-9_]*$/
+const SECRET_NAME = /^[A-Z][A-Z0-9_]*$/
 
 /**
  * Replaces `${NAME}` in every string value by a secret, byte for byte. Nothing is evaluated, and what a secret holds is

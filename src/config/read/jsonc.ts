@@ -2,7 +2,7 @@ import { createScanner, parseTree, printParseErrorCode, type Node, type ParseErr
 import type { At, Path } from '../problem.ts'
 
 /** 1-based; columns count UTF-16 units, as editors do. */
-export interface Position {
+interface Position {
   readonly line: number
   readonly column: number
 }
@@ -16,13 +16,13 @@ export interface JsoncDocument {
 }
 
 /** Something that makes the file unreadable or ambiguous. */
-export interface JsoncProblem {
+interface JsoncProblem {
   readonly path: Path
   readonly position: Position
   readonly message: string
 }
 
-export interface OtherDocument extends JsoncDocument {
+interface OtherDocument extends JsoncDocument {
   /** Whether a position is within the value that the document was made for. */
   holds (position: Position): boolean
 }
