@@ -15,7 +15,7 @@ import { Turnstile } from './turnstile.ts'
 export type Handler = (message: IncomingMessage, response: ServerResponse) => void
 
 /** What becomes of what comes in. */
-export interface Service {
+interface Service {
   readonly handle: Handler
   /** Open connections; one more is told so and closed. */
   readonly maxConnections: number

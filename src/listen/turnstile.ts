@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
 /** What the turnstiles of one process hold together. */
-export interface HeldBytes {
+interface HeldBytes {
   bytes: number
 }
 

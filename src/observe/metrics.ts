@@ -28,7 +28,7 @@ export interface Metrics {
   readonly scrape: (accept: string) => Scrape
 }
 
-export interface Scrape {
+interface Scrape {
   readonly contentType: string
   readonly body: AsyncIterable<string>
 }

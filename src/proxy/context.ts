@@ -57,7 +57,7 @@ export interface CredentialValues {
   readonly unspliced?: Buffer | undefined
 }
 
-export interface SentBody {
+interface SentBody {
   /** All of it, where it was here before the request was sent. */
   whole?: Buffer
   /** Holds a body that streams; absent where there is none, or one that is announced to be too large. */
