@@ -1,5 +1,5 @@
 import { credentialOf, DEMO_TOKEN_LIFE, startDemoSystem, type DemoSystem } from '../demo/system.ts'
-import type { EmulatorCall } from '../demo/cognito-emulator.ts'
+import type { EmulatorCall } from '../demo/cognito-calls.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatAddress } from '../http/address.ts'
 import { ListenError } from '../listen/bind.ts'

@@ -1,6 +1,6 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { Claims } from './jwt.ts'
+import { close, listen, urlOf } from './server.ts'
 
 export interface EchoUpstreamOptions {
   /** The claims of a token that is genuine and alive; undefined for any other. */
@@ -34,8 +34,7 @@ export async function startEchoUpstream (options: EchoUpstreamOptions): Promise<
     }, () => { response.destroy() })
   })
   await listen(server, options.port ?? 0, options.host ?? '127.0.0.1')
-  const { address, port } = server.address() as AddressInfo
-  return { url: `http://${address.includes(':') ? `[${address}]` : address}:${port}`, close: () => close(server) }
+  return { url: urlOf(server), close: () => close(server) }
 }
 
 async function respond (
@@ -76,18 +75,4 @@ function describeClaims (claims: Claims, withKey: boolean): string {
 function shorten (secret: string): string {
   const [, scheme = '', value = ''] = /^((?:Bearer|Basic) )?(.*)$/.exec(secret) ?? []
   return value.length <= 12 ? `${scheme}…` : `${scheme}${value.slice(0, 6)}…${value.slice(-4)} (${value.length} characters)`
-}
-
-async function listen (server: Server, port: number, host: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, resolve)
-  })
-}
-
-async function close (server: Server): Promise<void> {
-  await new Promise<void>((resolve) => {
-    server.close(() => { resolve() })
-    server.closeAllConnections()
-  })
 }

@@ -1,7 +1,8 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createSecretLookup, type Environment } from '../config/read/secrets.ts'
-import { startCognitoEmulator, type EmulatorCall } from './cognito-emulator.ts'
+import type { EmulatorCall } from './cognito-calls.ts'
+import { startCognitoEmulator } from './cognito-emulator.ts'
 import { startEchoUpstream } from './echo-upstream.ts'
 import { createVerifier, type Claims, type TokenSigner } from './jwt.ts'
 
