@@ -1,4 +1,5 @@
 import type * as z from 'zod'
+import { CREDENTIAL_SHAPES } from './credential/schema.ts'
 import { quoteAll, type Path, type Reporter } from './problem.ts'
 import {
   ApiCredentialSchema,
@@ -10,19 +11,9 @@ import {
   RelaySchema,
   ServerSchema
 } from './ois/schema.ts'
+import { RouteSchema, SCHEME_SHAPES, TlsSchema } from './route/schema.ts'
+import { FileSchema, LimitsSchema, LoginsSchema, NOT_YET, SampleSchema, TokenCacheSchema } from './schema.ts'
 import { isSection } from './sections.ts'
-import {
-  CREDENTIAL_SHAPES,
-  FileSchema,
-  LimitsSchema,
-  LoginsSchema,
-  NOT_YET,
-  RouteSchema,
-  SampleSchema,
-  SCHEME_SHAPES,
-  TlsSchema,
-  TokenCacheSchema
-} from './schema.ts'
 
 type ZodIssue = z.core.$ZodIssue
 

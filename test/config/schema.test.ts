@@ -5,7 +5,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { parseJsonc } from '#src/config/read/jsonc.ts'
 import { createReporter, formatPath, formatProblem } from '#src/config/problem.ts'
-import { FileSchema, fileJsonSchema, NOT_YET, RouteSchema } from '#src/config/schema.ts'
+import { RouteSchema } from '#src/config/route/schema.ts'
+import { FileSchema, fileJsonSchema, NOT_YET } from '#src/config/schema.ts'
 import { checkShape, readPart, valueAt } from '#src/config/shape.ts'
 
 const messagesOf = (document: unknown): string[] => {

@@ -5,7 +5,8 @@ import type { CognitoCredential, CredentialConfig } from '../config.ts'
 import { resolveOAuth2 } from './oauth2.ts'
 import { PRESETS } from './presets.ts'
 import type { Path, Reporter } from '../problem.ts'
-import type { CognitoShape, CredentialShape, DefenderShape, SchemeShape, StaticShape } from '../schema.ts'
+import type { SchemeShape } from '../route/schema.ts'
+import type { CognitoShape, CredentialShape, DefenderShape, StaticShape } from './schema.ts'
 
 /** A credential that passed validation, with what the routes that use it want to know. */
 export interface ResolvedCredential {

@@ -6,7 +6,7 @@ import { allowOfPaths } from './paths.ts'
 import type { Ois, Oises } from './ois.ts'
 import { formatPath, quote, type Path } from '../problem.ts'
 import { exampleOfRelay, resolveRelay } from './relay.ts'
-import { RouteSchema, type RouteShape } from '../schema.ts'
+import { RouteSchema, type RouteShape } from '../route/schema.ts'
 import { PARSING, valueAt } from '../shape.ts'
 
 /** What an OIS gives a route; the rest of the route is its own. */

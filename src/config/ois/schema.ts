@@ -1,8 +1,7 @@
 /* eslint-disable no-template-curly-in-string -- ${NAME} is what some descriptions are about */
 import * as z from 'zod'
 import { quote, type Path } from '../problem.ts'
-
-const text = (description: string): z.ZodString => z.string().describe(description)
+import { text } from '../schema-parts.ts'
 
 const place = {
   in: z

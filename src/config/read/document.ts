@@ -1,5 +1,6 @@
 import type { Problem } from '../config.ts'
-import { interpolate, splitTemplate } from './interpolate.ts'
+import { interpolate } from './interpolate.ts'
+import { splitTemplate } from './template.ts'
 import { parseJsonc, type JsoncDocument } from './jsonc.ts'
 import { formatPath, type At, type Path, type Place } from '../problem.ts'
 import { isRead } from '../sections.ts'

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parse } from 'dotenv'
 import type { Problem } from '../config.ts'
-import type { SecretResult } from './interpolate.ts'
+import type { SecretResult } from './template.ts'
 import { readText, type TextResult } from './text.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>

@@ -36,7 +36,7 @@ const SPECIAL = 'special'
  */
 export function watchFiles (options: WatchOptions): FileWatch {
   const { onChange, settleMs = SETTLE_MS, missingMs = MISSING_MS, pollMs = POLL_MS, watchFolder = watchQuietly } = options
-  const folders = new Map<string, { readonly names: Set<string>, readonly watcher: Pick<FSWatcher, 'close'> | undefined }>()
+  let watchers: ReadonlyArray<Pick<FSWatcher, 'close'> | undefined> = []
   /** What was last told, and what was last seen, by file. */
   let told = new Map<string, string>()
   let seen = new Map<string, string>()
@@ -55,8 +55,8 @@ export function watchFiles (options: WatchOptions): FileWatch {
   function close (): void {
     clearInterval(polling)
     clearTimeout(settling)
-    for (const { watcher } of folders.values()) watcher?.close()
-    folders.clear()
+    for (const watcher of watchers) watcher?.close()
+    watchers = []
   }
 
   /** Looks at the files; where they are not what was seen last, waits until they rest. */
@@ -80,22 +80,20 @@ export function watchFiles (options: WatchOptions): FileWatch {
 
   // All of them: a watch stays with a folder that was moved away.
   function watchAnew (): void {
-    for (const { watcher } of folders.values()) watcher?.close()
-    folders.clear()
-    for (const { folder, name } of [...seen.keys()].flatMap(entriesOf)) {
-      const known = folders.get(folder)
-      if (known !== undefined) known.names.add(name)
-      else {
-        const names = new Set([name])
-        folders.set(folder, {
-          names,
-          watcher: watchFolder(folder, (_event, changed) => {
-            if (changed === null || names.has(changed)) look()
-          })
-        })
-      }
-    }
+    for (const watcher of watchers) watcher?.close()
+    watchers = Array.from(namesByFolder(seen.keys()), ([folder, names]) =>
+      watchFolder(folder, (_event, changed) => {
+        if (changed === null || names.has(changed)) look()
+      })
+    )
   }
+}
+
+/** The folders that decide what the files are, each with the names in it that count. */
+function namesByFolder (files: Iterable<string>): Map<string, Set<string>> {
+  const folders = new Map<string, Set<string>>()
+  for (const { folder, name } of [...files].flatMap(entriesOf)) folders.set(folder, (folders.get(folder) ?? new Set()).add(name))
+  return folders
 }
 
 function fingerprints (files: Iterable<string>): Map<string, string> {

@@ -3,7 +3,7 @@ import { Secret } from '../../secret.ts'
 import { oddities } from '../checks.ts'
 import type { ResolvedCredential } from '../credential/credentials.ts'
 import { formatPath, quoteAll, type Path, type Reporter } from '../problem.ts'
-import type { RouteShape, SchemeShape } from '../schema.ts'
+import type { RouteShape, SchemeShape } from './schema.ts'
 import { createTargets, problemOfTarget, problemOfValue, nameScheme } from './targets.ts'
 
 /** The credentials of a configuration by name; undefined for one that is there but has errors. */
