@@ -4,7 +4,7 @@ import { EVIL_HOST, ownHost, request, WEBSOCKET } from './request.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS', 'PROPFIND']
 
-/** What a web page in the user's browser can send to a local port. */
+/** Requests that a web page in the user's browser can send to a local port. */
 export const BROWSER: readonly Attack[] = [
   {
     id: 'B1',
@@ -152,7 +152,7 @@ export const BROWSER: readonly Attack[] = [
   }
 ]
 
-/** Every spelling with a reading and a writing method, and the first one with every method. */
+/** Pairs every spelling with a reading and a writing method, and the first one with every method. */
 function crossed (spellings: readonly string[]): Array<readonly [method: string, spelling: string]> {
   return spellings.flatMap((spelling, index) => (index === 0 ? METHODS : ['GET', 'POST']).map((method) => [method, spelling] as const))
 }

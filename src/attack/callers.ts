@@ -15,7 +15,7 @@ const ADMIN_PATHS = [
   '/%'
 ]
 
-/** Who reaches the proxy and its admin listener without being let in. */
+/** Attacks by programs that reach the proxy and its admin listener without permission. */
 export const CALLERS: readonly Attack[] = [
   {
     id: 'B11',

@@ -2,10 +2,10 @@ import { cutOff, either, passed, refused, type Attack, type Target, type Variant
 import { headerNames, INJECTED } from './injected.ts'
 import { EVIL, EVIL_HOST, request, WEBSOCKET } from './request.ts'
 
-/** Names of properties that every object has: what is kept by name must not meet them (CVE-2022-24999 and its kin). */
+/** Names of properties that every object has; values kept by name in an object meet them (CVE-2022-24999 and its kin). */
 const PROTOTYPE = ['__proto__', 'constructor', 'hasOwnProperty', 'toString', 'valueOf', 'prototype', '__defineGetter__']
 
-/** What crafted header fields can strip, forge or smuggle past the proxy. */
+/** Attacks by header fields that strip, forge or smuggle something past the proxy. */
 export const HEADERS: readonly Attack[] = [
   ...INJECTED,
   {

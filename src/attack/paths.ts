@@ -56,7 +56,7 @@ const DOTS = [
   '..%01'
 ]
 
-/** What a crafted target can reach: another path of the upstream, another route, another host. */
+/** Attacks by a crafted target, on another path of the upstream, another route or another host. */
 export const PATHS: readonly Attack[] = [
   {
     id: 'P1',

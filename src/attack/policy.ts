@@ -4,7 +4,7 @@ import { passed, refused, type Attack, type Target, type Variant } from './attac
 import { PROTOCOLS } from './protocols.ts'
 import { EVIL, request, WEBSOCKET } from './request.ts'
 
-/** What a route's allow list and the rules about methods let through that they should not. */
+/** Attacks on a route's allow list and on the rules about methods. */
 export const POLICY: readonly Attack[] = [
   {
     id: 'P5',

@@ -2,7 +2,7 @@ import { held } from './allowed.ts'
 import { cutOff, either, refused, type Attack } from './attack.ts'
 import { EVIL, request, WEBSOCKET, type RequestParts } from './request.ts'
 
-/** Upgrades, and versions of HTTP, that a route does not have. */
+/** Attacks by upgrades and versions of HTTP that a route does not have. */
 export const PROTOCOLS: readonly Attack[] = [
   {
     id: 'V1',

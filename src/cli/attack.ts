@@ -9,7 +9,7 @@ import { startServer } from '../server.ts'
 import { CONFIG_OPTIONS, EXIT, type Command, type CommandContext } from './command.ts'
 import { load, printProblems } from './load.ts'
 
-// Far above what a response on loopback takes.
+// Far longer than a response on loopback takes.
 const DEADLINE_MS = 20_000
 
 export const attack: Command = {
@@ -63,7 +63,7 @@ async function run (context: CommandContext): Promise<number> {
   }
 }
 
-/** What the proxy logs, to be searched for secrets. */
+/** Keeps the proxy's log in memory, to search it for secrets. */
 function createMemory (): { readonly stream: Writable, readonly text: () => string } {
   const chunks: string[] = []
   const stream = new Writable({

@@ -3,7 +3,7 @@ import type { ConfigDocument } from './read/document.ts'
 import type { Reporter } from './problem.ts'
 import type { TextResult } from './read/text.ts'
 
-/** Reads a file; what is read is watched for changes. */
+/** Reads a file, which is watched for changes from then on. */
 type ReadFile = (name: string) => TextResult
 
 /** The files around a configuration; relative names start from the folder of its file. */
@@ -13,7 +13,7 @@ export interface Files {
   readonly locate: (name: string) => string
 }
 
-/** What the parts of a configuration need of one another. */
+/** The document and everything that is shared while its parts are resolved. */
 export interface Context {
   readonly document: ConfigDocument
   readonly credentials: Credentials

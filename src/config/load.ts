@@ -16,16 +16,16 @@ export { formatProblem } from './problem.ts'
 
 export interface LoadInput {
   readonly env: NodeJS.ProcessEnv
-  /** What relative paths start from. */
+  /** The folder that relative paths start from. */
   readonly cwd: string
   readonly options: LoadOptions
-  /** Files that an earlier load has read: where one in a usual place is gone, that is a problem and no choice. */
+  /** Files that an earlier load has read: one that is gone from its usual place is a problem. */
   readonly expected?: readonly string[]
-  /** What was read of pipes, by absolute path. Without it a pipe is a problem. */
+  /** The content of pipes that were read before, by absolute path. A pipe without an entry is a problem. */
   readonly pipes?: ReadonlyMap<string, TextResult>
 }
 
-/** What the command line says; it wins over the environment, and that over the file. */
+/** The options of the command line. They win over the environment, and the environment over the file. */
 export interface LoadOptions {
   readonly config?: string | undefined
   readonly secrets?: string | undefined
@@ -49,17 +49,17 @@ export type LoadResult =
     readonly ok: false
     /** Every error and every warning, in the order in which a person works through them. */
     readonly problems: readonly Problem[]
-    /** As above, as far as they were found: a change of one of them may mend the configuration. */
+    /** Absolute paths of the files that were found: a change of one of them may mend the configuration. */
     readonly files: readonly string[]
-    /** Pipes among them that were not read: what they hold may mend it too. */
+    /** Pipes among them that were not read: their content may mend the configuration too. */
     readonly pipes?: readonly string[]
-    /** Where the admin listener would be, as far as that is known in spite of the problems. */
+    /** The address that the admin listener would have; absent where the problems hide it. */
     readonly admin?: Address | 'off'
   }
 
 /**
- * Loads the configuration: reads the files, puts the secrets in, validates everything and reports all that is wrong at
- * once. Reads nothing but files and its arguments; prints nothing, throws nothing.
+ * Loads the configuration: reads the files, puts the secrets in, validates everything and reports all problems at once.
+ * Reads nothing but files and its arguments; prints nothing, throws nothing.
  */
 export function loadConfig ({ env, cwd, options, expected = [], pipes = new Map() }: LoadInput): LoadResult {
   const unread = new Set<string>()
@@ -116,7 +116,12 @@ export function loadConfig ({ env, cwd, options, expected = [], pipes = new Map(
 const CONFIG_FILE = { optionName: '--config', variable: 'COUNTERSIGN_CONFIG', usual: 'config/countersign.jsonc' }
 const SECRETS_FILE = { optionName: '--secrets', variable: 'COUNTERSIGN_SECRETS', usual: 'config/secrets.env' }
 
-function readSecrets ({ name, path, text }: ChosenText): { readonly values: ReadonlyMap<string, string>, readonly problems: readonly Problem[] } {
+interface Secrets {
+  readonly values: ReadonlyMap<string, string>
+  readonly problems: readonly Problem[]
+}
+
+function readSecrets ({ name, path, text }: ChosenText): Secrets {
   const { values, warnings } = parseSecrets(text, name)
   return { values, problems: [...warnings, ...checkPermissions(path, name)] }
 }

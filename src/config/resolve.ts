@@ -24,7 +24,7 @@ export interface Resolution {
   readonly problems: readonly Problem[]
 }
 
-/** Validates a document together with what the environment and the command line say, and makes the configuration of it. */
+/** Validates a document together with the environment's settings and the command line's options, and makes the configuration of them. */
 export function resolveConfig (document: ConfigDocument, settings: Settings, options: ListenOptions, files: Files): Resolution {
   const { shape } = FileSchema
   const reporter = createReporter(document.place, document.broken)
@@ -32,7 +32,7 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
   checkSections(document.value, reporter)
   const listeners = resolveListeners(document, settings, options, reporter)
   const callerToken = settings.callerToken ?? resolveCallerToken(readPart(shape.callerToken, part('callerToken')), reporter)
-  // A part that is unsound was reported and reads as its default, so that the others are checked too.
+  // An unsound part was reported and reads as its default, so that the others are checked too.
   const defaults = FileSchema.parse({}, PARSING)
   const accessLog = readPart(shape.accessLog, part('accessLog')) ?? defaults.accessLog
   const fileHosts = checkList('allowedHosts', hostProblem)

@@ -29,7 +29,7 @@ export const SampleSchema = z.strictObject({
   sample: z.number().min(0).max(1).describe('The share of requests that get a log line, from 0 to 1.')
 })
 
-/** The shape of a configuration file, after interpolation. What a shape cannot say, `resolve.ts` checks. */
+/** The shape of a configuration file, after interpolation. `resolve.ts` checks the rules that a shape cannot express. */
 export const FileSchema = z
   .strictObject({
     $schema: text('Where the JSON Schema is, for editors.').optional(),
@@ -79,7 +79,7 @@ export const FileSchema = z
 
 export type TokenCacheShape = z.output<typeof TokenCacheSchema>
 
-/** What the documentation describes and this version does not do yet: refused by name instead of as a spelling mistake. */
+/** Keys that the documentation describes and this version does not know yet: refused by name instead of as a spelling mistake. */
 export const NOT_YET: readonly string[] = ['cache']
 
 /** The JSON Schema of the file, as `config/countersign.schema.json` holds it. */

@@ -4,7 +4,7 @@ import { confirmDevice, getTokensFromRefreshToken, initiateAuth, respondToAuthCh
 import { ServiceError, type Note, type Parameters } from './cognito-request.ts'
 import { misbehave, send } from './cognito-send.ts'
 
-/** One call that was answered, or not. */
+/** One call, with a response or without. */
 export interface EmulatorCall {
   readonly operation: Operation
   /** The `AuthFlow` or the `ChallengeName`. */
@@ -13,7 +13,7 @@ export interface EmulatorCall {
   readonly clientId: string | undefined
   /** The device that the request named. */
   readonly deviceKey: string | undefined
-  /** `ok`, `challenge`, the error's code, or the type of a fault that took the given's place. */
+  /** `ok`, `challenge`, the error's code, or the type of a fault that took the response's place. */
   readonly outcome: string
   /** Epoch milliseconds on the emulator's clock. */
   readonly at: number
@@ -122,7 +122,7 @@ function parse (body: Buffer): Parameters | undefined {
   }
 }
 
-/** The names as the request gives them, for calls that a fault answers. */
+/** The names in the request, for calls whose operation a fault replaces. */
 function namesIn (parameters: Parameters): Note {
   const inner = (parameters['AuthParameters'] ?? parameters['ChallengeResponses']) as Parameters | undefined | null
   const username = inner?.['USERNAME']

@@ -13,7 +13,7 @@ export interface EchoUpstreamOptions {
   readonly port?: number
 }
 
-/** An API that shows what reached it. */
+/** An API that shows the requests that reached it. */
 export interface EchoUpstream {
   readonly url: string
   readonly close: () => Promise<void>
@@ -24,8 +24,8 @@ const HIDDEN = /^(?:authorization|x-api-key|cookie)$/
 const SECRET_PARAMETER = /([?&](?:key|token|secret)=)([^&]*)/gi
 
 /**
- * Starts an API that wants what a protected one wants (a genuine token, and a known API key where one is sent) and
- * answers with the request as it arrived, secrets shortened.
+ * Starts an API that lets in requests as a protected one does (a genuine token, and a known API key where one is sent) and
+ * responds with the request as it arrived, with secrets shortened.
  */
 export async function startEchoUpstream (options: EchoUpstreamOptions): Promise<EchoUpstream> {
   const server = createServer((request, response) => {
@@ -71,7 +71,7 @@ function describeClaims (claims: Claims, withKey: boolean): string {
   return `let in: a genuine ${String(claims['token_use'])} token of ${user.length > 16 ? shorten(user) : user}, good for ${left} s more${withKey ? ', and a known API key' : ''}`
 }
 
-/** Enough to see that two are different, too little to use. */
+/** Shortens a secret: two can be told apart, none can be used. */
 function shorten (secret: string): string {
   const [, scheme = '', value = ''] = /^((?:Bearer|Basic) )?(.*)$/.exec(secret) ?? []
   return value.length <= 12 ? `${scheme}…` : `${scheme}${value.slice(0, 6)}…${value.slice(-4)} (${value.length} characters)`

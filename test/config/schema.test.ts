@@ -194,7 +194,7 @@ t.test('the JSON Schema and the validator agree on any document', async (t) => {
 })
 
 t.test('and on documents that are good or nearly so', async (t) => {
-  const good: { credentials: Record<string, object>; routes: object[] } & Record<string, unknown> = {
+  const good: { credentials: Record<string, object>, routes: object[] } & Record<string, unknown> = {
     listen: '127.0.0.1:0',
     credentials: {
       a: { type: 'static', value: 'x' },

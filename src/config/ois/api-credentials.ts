@@ -9,7 +9,7 @@ import { formatPath, quote, type Path, type Reporter } from '../problem.ts'
 import { readPart, valueAt } from '../shape.ts'
 import { problemOfValue, nameScheme } from '../route/targets.ts'
 
-/** A scheme that is turned on and wants its value. */
+/** A scheme that is turned on and needs its value. */
 interface SchemeInNeed {
   readonly title: string
   readonly shownTitle: string
@@ -19,7 +19,7 @@ interface SchemeInNeed {
   readonly onPath: Path
 }
 
-/** What an OIS does with a scheme that it defines; `unknown` where the definition has errors. */
+/** The use that an OIS makes of a scheme that it defines; `unknown` where the definition has errors. */
 export type SchemeState = 'on' | 'off' | 'relay' | 'unknown'
 
 /**
@@ -36,7 +36,7 @@ export interface ApiCredentials {
 }
 
 /** The schemes by title and name; undefined for the title of an OIS that could not be read. */
-export type KnownSchemes = ReadonlyMap<string, ReadonlyMap<string, SchemeState> | undefined>
+type KnownSchemes = ReadonlyMap<string, ReadonlyMap<string, SchemeState> | undefined>
 
 interface Entry {
   readonly path: Path
@@ -50,7 +50,7 @@ type Source =
   | { readonly type: 'value', readonly value: string }
   | { readonly type: 'credential', readonly name: string, readonly credential: ResolvedCredential | undefined }
 
-/** Reads `apiCredentials` and reports what is wrong with its entries by themselves. */
+/** Reads `apiCredentials` and reports the problems of its entries by themselves. */
 export function readApiCredentials (context: Context): ApiCredentials {
   const { document, reporter, credentials } = context
   const parts = valueAt(document.value, ['apiCredentials'])
@@ -70,7 +70,11 @@ export function readApiCredentials (context: Context): ApiCredentials {
     if (first !== undefined) reporter.error(path, `is for the same scheme of the same OIS as ${formatPath(first.path)}; keep one of them`)
     else entries.push({ path, title, name, source: readSource(readPart(ApiCredentialSchema, part), path, context) })
   }
-  return { has: (title, name) => find(title, name) !== undefined, valueOf, warnOfUnused: (known) => { warnOfUnused(entries, known, reporter) } }
+  return {
+    has: (title, name) => find(title, name) !== undefined,
+    valueOf,
+    warnOfUnused: (known) => { warnOfUnused(entries, known, reporter) }
+  }
 
   function find (title: string, name: string): Entry | undefined {
     return entries.find((entry) => entry.title === title && entry.name === name)
@@ -145,7 +149,7 @@ function readSource (shape: ApiCredentialShape | undefined, path: Path, { creden
   return value.trim() === '' ? undefined : { type: 'value', value }
 }
 
-/** Reports what the scheme cannot send. @returns the value as it is sent */
+/** Reports a value that the scheme cannot send. @returns the value as it is sent */
 function checkValue (value: string, path: Path, { scheme, onPath }: SchemeInNeed, { reporter }: Context): string {
   const valuePath = [...path, 'securitySchemeValue']
   const inHeader = scheme.type === 'http' || scheme.in === 'header'

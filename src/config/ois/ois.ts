@@ -27,11 +27,11 @@ export interface Oises {
   readonly byTitle: ReadonlyMap<string, Ois | undefined>
   /** How many there are, unsound ones included. */
   readonly count: number
-  /** Whether every title is known, so that another one is an unknown one. */
+  /** Whether every title is known, so that a route that names another one is wrong. */
   readonly complete: boolean
 }
 
-/** Reads the list of OIS objects together with `apiCredentials`, and reports all that is wrong with them. */
+/** Reads the list of OIS objects together with `apiCredentials`, and reports all their problems. */
 export function resolveOises (context: Context): Oises {
   const { document, reporter } = context
   const parts = valueAt(document.value, ['ois'])
@@ -74,7 +74,7 @@ function showTitle (title: string, path: Path, { document }: Context): string {
   return (document.template([...path, 'title']) ?? title).replace(/[^\x20-\x7e]/gu, ' ')
 }
 
-// As `@api3/ois` has it; so a title holds nothing that a label or a prefix could not.
+// The rule of `@api3/ois`: a title holds nothing that a label or a prefix could not.
 function checkTitle (title: string, path: Path, { document, reporter }: Context): void {
   if (!/^[\s\w-]{1,64}$/.test(title)) reporter.error(path, 'is no title of an OIS; write at most 64 letters, digits, blanks, _ and -')
   else if (title.trim() === '') reporter.error(path, 'is blank; write a title')
@@ -105,7 +105,7 @@ function resolveOis (
   const defined = readSchemes(specification, specificationPath, title, states, credentials, reporter)
   const schemes = resolveSecurity(specification, securityPath, { title, shownTitle }, defined, credentials, reporter)
   const paths = resolvePaths(specification, specificationPath, reporter)
-  // What is unsound was reported by its shape; a route that names the OIS shall not add consequences of it.
+  // Unsound parts were reported by their shape; a route that names the OIS shall not add consequences of them.
   if (readPart(OisSchema, part) === undefined) return undefined
   return {
     path,

@@ -56,7 +56,7 @@ export const ComponentsSchema = z.strictObject({
     .optional()
 })
 
-/** What stands behind the name of a scheme that is turned on. */
+/** The value behind the name of a scheme that is turned on. */
 export const ScopesSchema = z.array(z.unknown()).max(0).describe('Empty: OIS has no scopes.')
 export const SecuritySchema = z.union([z.record(z.string(), ScopesSchema), ScopesSchema])
   .describe('The schemes that are turned on, all of them at once: { "NAME": [] }.')
@@ -108,7 +108,7 @@ export const RelaySchema = z.strictObject({
 export type ApiCredentialShape = z.output<typeof ApiCredentialSchema>
 export type RelayShape = z.output<typeof RelaySchema>
 
-/** What the general reading of a fault would not say well; undefined where there is nothing special about its place. */
+/** The message for a problem that the general wording would not describe well; undefined where its place is an ordinary one. */
 export function describeOisProblem (path: Path, value: unknown): string | undefined {
   const [top, , third, part, name, , key] = path
   if (top === 'routes' && third === 'relay' && part !== undefined) {

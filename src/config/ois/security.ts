@@ -11,7 +11,7 @@ export type OisScheme =
   | { readonly type: 'bound', readonly binding: Binding }
   | { readonly type: 'relay', readonly scheme: RelayScheme }
 
-/** A scheme whose value the route says. */
+/** A scheme whose value comes from the route's `relay`. */
 type RelayScheme = PlacedScheme & { readonly type: RelayKind }
 
 /** The schemes that an OIS defines, by name; undefined for one with errors. */
@@ -20,7 +20,7 @@ type Defined = ReadonlyMap<string, Scheme | undefined>
 /**
  * Reads the schemes of an `apiSpecifications`.
  *
- * @param states gets what the OIS does with each scheme
+ * @param states gets the use that the OIS makes of each scheme
  */
 export function readSchemes (
   specification: object,
@@ -43,7 +43,7 @@ export function readSchemes (
     if (problem !== undefined) reporter.error([...schemePath, 'name'], problem)
     defined.set(name, scheme)
     const isOn = isObject(security) && Object.hasOwn(security, name)
-    // A value for a scheme that is off says so itself.
+    // The value of a scheme that is off has a warning of its own.
     if (!isOn && sound && !credentials.has(title, name)) {
       reporter.warning(schemePath, `is not turned on, so it is not applied; add ${quote(name)}: [] to security, or remove it`, 'key')
     }

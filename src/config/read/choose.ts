@@ -39,7 +39,8 @@ export type ChosenFile =
   | { readonly type: 'failed', readonly path?: string, readonly problem?: Problem }
 
 /** Reads the file that the option names, else the one that the variable names, else the one in the usual place. */
-export function chooseFile ({ option, optionName, setting, variable, usual }: Choice, { env, cwd, expected, read }: Surroundings): ChosenFile {
+export function chooseFile (choice: Choice, { env, cwd, expected, read }: Surroundings): ChosenFile {
+  const { option, optionName, setting, variable, usual } = choice
   const name = option ?? setting ?? usual
   if (name.trim() === '') {
     return { type: 'failed', problem: { severity: 'error', source: optionName, message: 'is empty; name a file' } }

@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string -- ${NAME} is what this file is about */
 import { formatPath, type Path } from '../problem.ts'
 import { fillTemplate, type SecretResult } from './template.ts'
 
@@ -12,7 +11,7 @@ interface InterpolationProblem {
 }
 
 export interface Interpolation {
-  /** The values with every `${NAME}` replaced, copied as far as anything is; a string that could not be is left as it was. */
+  /** The values with every `${NAME}` replaced, copied only where something is replaced; a string that could not be is left as it was. */
   readonly value: unknown
   /** Formatted paths of the strings that hold secret text. */
   readonly secretPaths: ReadonlySet<string>
@@ -22,12 +21,12 @@ export interface Interpolation {
 }
 
 /**
- * Replaces `${NAME}` in every string value by a secret, byte for byte. Nothing is evaluated, and what a secret holds is
- * never looked at again. `\${` is a literal `${`.
+ * Replaces `${NAME}` in every string value by a secret, byte for byte. Nothing is evaluated, and a secret's own text is never
+ * interpolated. `\${` is a literal `${`.
  *
  * @param value plain values, as {@link parseJsonc} returns them
  * @param lookup finds a secret; called once for each name that is used
- * @param isRead whether what stands at a path is wanted; what is not stays as it is, and nothing is said about it
+ * @param isRead whether the value at a path is read; a value that is not stays as it is and causes no problem
  */
 export function interpolate (
   value: unknown,
@@ -39,7 +38,7 @@ export function interpolate (
   const problems: InterpolationProblem[] = []
   const find = remember(lookup)
   const missing = new Map<string, Missing>()
-  // Of the value that is being looked at; copied where something is said about it.
+  // The path of the current value; copied for a problem or a secret.
   const path: Array<string | number> = []
   const result = walk(value)
   return { value: result, secretPaths, brokenPaths, problems: [...problems, ...[...missing.values()].map(problemOfMissing)] }

@@ -19,21 +19,21 @@ interface OtherDocument extends JsoncDocument {
 export interface JsoncResult {
   /** Absent where the syntax is broken; there in spite of duplicate keys. */
   readonly document?: JsoncDocument
-  /** For each value behind a duplicate key, up to a number: the document as it is with that one. */
+  /** For each value behind a duplicate key, up to a number: the document with that value. */
   readonly others: readonly OtherDocument[]
   readonly problems: readonly JsoncProblem[]
 }
 
-// The configuration needs seven levels, an OIS inside it some twenty. The parser recurses, so a deeper file must be refused before it.
+// The configuration needs seven levels, an OIS inside it some twenty. The parser recurses, so a deeper file is refused before it runs.
 const DEEPEST = 64
-// Each is judged by itself.
+// Each is checked by itself.
 const MOST_OTHERS = 20
 
 /**
  * Reads JSON with comments and trailing commas (JSONC).
  *
  * @param text the file, with or without a byte order mark
- * @returns the values with their positions, and what is wrong: syntax errors and duplicate keys
+ * @returns the values with their positions, and the problems: syntax errors and duplicate keys
  */
 export function parseJsonc (text: string): JsoncResult {
   const source = text.startsWith('\uFEFF') ? text.slice(1) : text
@@ -138,7 +138,7 @@ interface Member {
   readonly child: Node
 }
 
-/** The member of that name: the one that is chosen, else the first. */
+/** The member of that name: the chosen one, else the first. */
 function memberOf (node: Node, name: string, chosen: ReadonlySet<number>): Member | undefined {
   let first: Member | undefined
   for (const { children: [key, child] = [] } of node.children ?? []) {
@@ -149,7 +149,7 @@ function memberOf (node: Node, name: string, chosen: ReadonlySet<number>): Membe
   return first
 }
 
-/** The offset of what stands at a path, or of the nearest value around it. */
+/** The offset of the value at a path, or of the nearest value around it. */
 function placeOf (root: Node, chosen: ReadonlySet<number>, path: Path, at: At): number {
   let node = root
   for (const [index, step] of path.entries()) {

@@ -43,7 +43,7 @@ export function fillTemplate (text: string, find: (name: string) => SecretResult
 
 type TemplatePart = { readonly type: 'text', readonly text: string } | { readonly type: 'secret', readonly name: string }
 
-/** Takes a string apart into literal text and the names of secrets. Messages hold only what was checked to be a name. */
+/** Takes a string apart into literal text and the names of secrets. Messages hold checked names only. */
 export function splitTemplate (text: string): { readonly parts: readonly TemplatePart[], readonly problems: readonly string[] } {
   const parts: TemplatePart[] = []
   const problems: string[] = []

@@ -18,7 +18,7 @@ export interface WatchOptions {
 
 /** A watch that goes on until it is closed; it keeps no process alive. */
 export interface FileWatch {
-  /** Watches these files from now on. What changed of a file since it was looked at last still counts. */
+  /** Watches these files from now on. A change since the last look at a file still counts. */
   readonly update: (files: readonly string[]) => void
   readonly close: () => void
 }
@@ -32,12 +32,12 @@ const SPECIAL = 'special'
 /**
  * Tells when files have changed, however that is done: written in place, replaced by a rename, or moved under them by the
  * swap of a symbolic link (Kubernetes' `..data`). Files are known by what `stat` says of them, so a busy folder costs
- * little, and what a watcher of the system missed is found by looking from time to time.
+ * little, and a change that the system's watcher missed is found by looking from time to time.
  */
 export function watchFiles (options: WatchOptions): FileWatch {
   const { onChange, settleMs = SETTLE_MS, missingMs = MISSING_MS, pollMs = POLL_MS, watchFolder = watchQuietly } = options
   let watchers: ReadonlyArray<Pick<FSWatcher, 'close'> | undefined> = []
-  /** What was last told, and what was last seen, by file. */
+  /** The fingerprints at the last call of `onChange` and at the last look, by file. */
   let told = new Map<string, string>()
   let seen = new Map<string, string>()
   let settling: NodeJS.Timeout | undefined
@@ -100,7 +100,7 @@ function fingerprints (files: Iterable<string>): Map<string, string> {
   return new Map(Array.from(files, (file) => [file, fingerprint(file)]))
 }
 
-// The change time too: a file that may be read at last has changed. What is no regular file is not read again, and the
+// The change time too: a file that may be read at last has changed. Special files are not read again, and the
 // instants of a pipe move whenever somebody reads or writes.
 function fingerprint (file: string): string {
   try {
@@ -124,7 +124,7 @@ interface FolderEntry {
 
 const MOST_LINKS = 40
 
-/** The folder entries that decide what a path leads to: its own, and each symbolic link on the way; as far as they are there. */
+/** The folder entries that a path leads through: its own, and each symbolic link on the way; as far as they exist. */
 function entriesOf (path: string): FolderEntry[] {
   const entries: FolderEntry[] = []
   const { root } = parse(path)

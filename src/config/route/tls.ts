@@ -10,8 +10,8 @@ import type { TlsShape } from './schema.ts'
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
 
 /**
- * Reads the files that a route's `tls` names, and checks everything that would otherwise fail with the first request:
- * that they are PEM, and that key and certificate belong together.
+ * Reads the files that a route's `tls` names, and checks what the first request would otherwise fail on: that they are PEM,
+ * and that key and certificate belong together.
  *
  * @returns the sound parts; every other part was reported
  */
