@@ -109,7 +109,8 @@ export function createCognito (emulator, credentials) {
       const headers = { 'content-type': 'application/x-amz-json-1.1', date: response.headers.get('date') }
       if (value === undefined) return { status: response.status, headers, body: text }
       const { username, exp } = JSON.parse(Buffer.from(value.split('.')[1], 'base64url').toString())
-      return { status: response.status, headers, body: text, token: { value, credential: credentials.get(username), expiresAt: exp * 1000 } }
+      const token = { value, credential: credentials.get(username), expiresAt: exp * 1000 }
+      return { status: response.status, headers, body: text, token }
     }
   }
 }
