@@ -3,10 +3,10 @@ import { CORPUS } from '../attack/corpus.ts'
 import { createReport, formatReport } from '../attack/report.ts'
 import { runAttacks } from '../attack/runner.ts'
 import { setUp } from '../attack/test-bed.ts'
-import { ListenError } from '../listen/bind.ts'
 import { createLogger } from '../logger.ts'
 import { startServer } from '../server.ts'
 import { CONFIG_OPTIONS, EXIT, type Command, type CommandContext } from './command.ts'
+import { reportListenError } from './listen-error.ts'
 import { load, printProblems } from './load.ts'
 
 // Far longer than a response on loopback takes.
@@ -55,9 +55,7 @@ async function run (context: CommandContext): Promise<number> {
     if (leaked) context.stderr.write('a secret stands in the log of the proxy\n')
     return report.failures.length > 0 || leaked ? EXIT.failed : EXIT.ok
   } catch (error) {
-    if (!(error instanceof ListenError)) throw error
-    context.stderr.write(`${error.message}\n`)
-    return EXIT.unavailable
+    return reportListenError(error, context)
   } finally {
     await staged.close()
   }

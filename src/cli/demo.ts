@@ -2,11 +2,11 @@ import { credentialOf, DEMO_TOKEN_LIFE, startDemoSystem, type DemoSystem } from 
 import type { EmulatorCall } from '../demo/cognito-calls.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatAddress } from '../http/address.ts'
-import { ListenError } from '../listen/bind.ts'
 import { createLogger } from '../logger.ts'
 import { startServer, type RunningServer } from '../server.ts'
 import { EXIT, LISTEN_OPTIONS, stringOption, type Command, type CommandContext } from './command.ts'
 import { endDaemon } from './end-daemon.ts'
+import { reportListenError } from './listen-error.ts'
 import { printProblems } from './load.ts'
 
 export const demo: Command = {
@@ -59,9 +59,7 @@ async function run (context: CommandContext): Promise<number> {
     await endDaemon({ server: starting, shutdownTimeoutMs: config.shutdownTimeoutMs, log, outputs: [output, errors] })
     return EXIT.ok
   } catch (error) {
-    if (!(error instanceof ListenError)) throw error
-    context.stderr.write(`${error.message}\n`)
-    return EXIT.unavailable
+    return reportListenError(error, context)
   } finally {
     await system.close()
   }

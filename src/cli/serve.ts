@@ -2,12 +2,12 @@ import { formatProblem } from '../config/load.ts'
 import { describeCrash } from '../errors.ts'
 import { readProxyEnvironment } from '../http/proxies.ts'
 import { createLogger, type Logger } from '../logger.ts'
-import { ListenError } from '../listen/bind.ts'
 import { startServer } from '../server.ts'
 import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command, type CommandContext } from './command.ts'
 import { keepCompiled } from './compile-cache.ts'
 import { endDaemon, LAST_LINES_MS } from './end-daemon.ts'
 import { leave } from './leave.ts'
+import { reportListenError } from './listen-error.ts'
 import { load, loadNow, printProblems } from './load.ts'
 import { startReloading } from './reload.ts'
 
@@ -71,9 +71,7 @@ async function run (context: CommandContext): Promise<number> {
     await endDaemon({ server: starting, shutdownTimeoutMs: shutdownTimeoutMs(), log, outputs: [output] })
     return EXIT.ok
   } catch (error) {
-    if (!(error instanceof ListenError)) throw error
-    context.stderr.write(`${error.message}\n`)
-    return EXIT.unavailable
+    return reportListenError(error, context)
   } finally {
     endReloading()
     forget()
