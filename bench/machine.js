@@ -1,4 +1,4 @@
-/** Where and with what was measured. */
+/** Describes the machine and the versions of a measurement. */
 import { spawnSync } from 'node:child_process'
 import { cpus, loadavg, release, totalmem, type } from 'node:os'
 import { ROOT } from '../scripts/compile.js'
@@ -17,7 +17,7 @@ export function readLoad () {
   return Math.round(loadavg()[0] * 100) / 100
 }
 
-/** What of this repository is measured, or undefined outside of one. */
+/** The revision of this repository, or undefined outside of one. */
 export function describeCommit () {
   const { status, stdout } = spawnSync('git', ['describe', '--always', '--dirty'], { cwd: ROOT, encoding: 'utf8' })
   return status === 0 ? stdout.trim() : undefined

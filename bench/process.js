@@ -1,4 +1,4 @@
-/** Processes that are measured: how they start, and what the kernel says of them. */
+/** Starts the processes that are measured, and reads what the kernel counts of them. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'

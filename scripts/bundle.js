@@ -1,9 +1,9 @@
 /**
- * Bundles what is run rather than imported into `bin`: the executable, the thread that logs in, the parts of the demo. A few files
- * start in a fraction of the time that some seven hundred take, and an image of them needs no node_modules. The library stays
- * as it is in `dist`, which is also what is bundled here: both are made of the same modules.
+ * Bundles into `bin` the programs that are run rather than imported: the executable, the thread that logs in, the parts of the
+ * demo. A few files start in a fraction of the time that some seven hundred take, and an image of them needs no
+ * node_modules. The library stays as it is in `dist`; the bundle is made of the same modules.
  *
- * `node scripts/bundle.js` bundles what is in `dist`, unless `bin` is newer than that.
+ * `node scripts/bundle.js` bundles `dist`, unless `bin` is newer.
  */
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,10 +13,11 @@ import { build, stop } from 'esbuild'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const BIN = join(ROOT, 'bin')
 const LICENSES = join(BIN, 'LICENSES.txt')
-/** The files of `bin` that have a name of their own, and what each begins with. The worker is found beside whoever starts it. */
+/** The entries of `bin` by name, with the module of each. The worker is found beside the file that starts it. */
 const ENTRIES = { countersign: 'dist/cli.js', worker: 'dist/token/cognito/worker.js', 'demo-part': 'dist/demo/part.js' }
 /**
- * What packages ask for and never reach here, by who asks. Who did reach it would get an error instead of a second HTTP client:
+ * Modules that packages import and never use here, each with the package that imports it. A use would be an error, not a second
+ * HTTP client:
  * no route has a JSON schema, no request is made up, nothing speaks HTTP/2, upgrades are ours (docs/decisions/0006-upgrades.md),
  * the log has no thread, metrics have no exemplars, the library of the login finds the `fetch` that it is given, and reply-from
  * sends nothing (docs/decisions/0011-forwarding.md).
@@ -33,7 +34,7 @@ const LEFT_OUT = [
 const NOTHING = "module.exports=new Proxy({},{get:()=>class{constructor(){throw new TypeError('left out')}}})"
 const LICENSE = /^(?:licen[cs]e|copying|notice)(?:[.-].*)?$/i
 
-/** Bundles, where anything that goes into it has changed since. */
+/** Bundles, unless nothing has changed since the last time. */
 export async function bundle () {
   if (isFresh()) return
   rmSync(BIN, { recursive: true, force: true })
@@ -55,7 +56,7 @@ export async function bundle () {
     sourcesContent: false,
     legalComments: 'none',
     plugins: [leaveOut, getBuiltins],
-    // Dependencies in CommonJS ask for what is built into Node.
+    // Dependencies in CommonJS require Node's built-in modules.
     banner: { js: "const require=process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
     metafile: true,
     logLevel: 'warning'
@@ -76,7 +77,7 @@ const leaveOut = {
 }
 
 /**
- * What is built into Node is asked for by name. An `import` would read every export of it, and one of those of `node:http` is a
+ * Gets Node's built-in modules by name. An `import` would read every export of it, and one of those of `node:http` is a
  * `WebSocket` that comes with an HTTP client: 14 MiB and 50 ms that nobody here uses.
  */
 const getBuiltins = {
@@ -92,7 +93,7 @@ const getBuiltins = {
     })
   }
 }
-// As the compiler writes them.
+// Imports as the compiler writes them.
 const BUILTIN_IMPORT = /^import (?:(?:\* as )?([\w$]+))?(?:, )?(?:\{([^}]*)\})? from '(node:[\w/]+)';/gm
 
 function isFresh () {

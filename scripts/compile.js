@@ -1,6 +1,6 @@
 /**
- * Compiles `src` to `dist` and `test` to `build`, incrementally, and removes what no source stands behind any more: a file that
- * was renamed must neither run as a test nor ship. Types are checked on the way.
+ * Compiles `src` to `dist` and `test` to `build`, incrementally and with types checked, and removes compiled files without a
+ * source: a file that was renamed must neither run as a test nor ship.
  *
  * `node scripts/compile.js` compiles both, `node scripts/compile.js src` what ships, from nothing.
  */

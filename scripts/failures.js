@@ -29,7 +29,7 @@ import { tokenState } from '#src/token/state.ts'
 
 const HOUR_MS = 3_600_000
 
-/** What a class means, and what a person does about it: the two columns that are in no other table. */
+/** The meaning of each class, and the remedy: the two columns that no table of the program has. */
 const CLASSES = {
   transient: [
     'The provider gave no response that could be used: no connection, no answer in time, 5xx, throttling, a page of HTML, an empty, truncated or tokenless 200',

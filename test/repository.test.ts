@@ -42,3 +42,15 @@ t.test('a release with the placeholder of the organisation is refused, and says 
   t.equal(status, left ? 1 : 0)
   if (left) t.match(stderr, /ORGANISATION in package\.json, /)
 })
+
+t.test('every decision has a status, a date and a row in the index', async (t) => {
+  const index = read('docs/decisions/README.md')
+  for (const file of readdirSync(`${ROOT}/docs/decisions`).filter((name) => name !== 'README.md')) {
+    const [, title = '', status = '', date = ''] = /^# \d+\. (.+)\n\nStatus: (.+)\. (\d{4}-\d\d-\d\d)\.\n/.exec(read(`docs/decisions/${file}`)) ?? []
+    t.match(status, /^accepted$|^(?:amended|superseded) by \[\d{4}\]/, file)
+    t.ok(index.includes(`| [${file.slice(0, 4)}](./${file}) | ${title} | ${status} | ${date} |`), `${file} in the index`)
+    for (const [, link = ''] of read(`docs/decisions/${file}`).matchAll(/\]\((\d{4}-[\w-]+\.md)\)/g)) {
+      t.doesNotThrow(() => read(`docs/decisions/${link}`), `${link} of ${file}`)
+    }
+  }
+})

@@ -6,7 +6,7 @@ const CONNECTIONS = 64
 const TICK_MS = 1
 
 /**
- * Asks at an even pace, whether answers come or not, until `signal` is aborted: a proxy that stands still is asked on, and each of
+ * Asks at an even pace, whether responses come or not, until `signal` is aborted: a proxy that stands still is asked on, and each of
  * those requests has waited. Returns the milliseconds that each took, from when it was due where no connection was free.
  */
 export async function askAtPace (port, message, perSecond, signal) {

@@ -54,12 +54,12 @@ function uploadHead (port, path, bytes) {
 
 async function exchange (port, send) {
   let socket
-  const answered = new Promise((resolve, reject) => {
+  const responded = new Promise((resolve, reject) => {
     socket = openSocket(port, createResponseReader(resolve, reject))
     socket.once('error', reject).once('close', () => { reject(new Error('the proxy closed the connection')) })
   })
   try {
-    await Promise.all([answered, send(socket)])
+    await Promise.all([responded, send(socket)])
   } finally {
     socket.destroy()
   }

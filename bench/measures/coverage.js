@@ -1,4 +1,4 @@
-/** Preloaded into a process: answers each message with the calls of functions since the one before, by file and name. */
+/** Preloaded into a process: replies to each message with the calls of functions since the message before, by file and name. */
 import { Session } from 'node:inspector/promises'
 
 const session = new Session()

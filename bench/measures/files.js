@@ -1,4 +1,4 @@
-/** The files of ours that a small GET runs through, as the engine saw it: of the unbundled modules, which the bundle is made of. */
+/** Finds the files of ours that a small GET runs through, as the engine counts it in the unbundled modules. */
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -11,7 +11,7 @@ import { originOf, startUpstream } from '../upstream/index.js'
 
 const COVERAGE = fileURLToPath(new URL('coverage.js', import.meta.url))
 const DIST = pathToFileURL(join(ROOT, 'dist/')).href
-/** What happens now and then is not in every one of them. */
+/** Several windows: a function that runs now and then is not in every one of them. */
 const WINDOWS = 5
 const SETTLE_MS = 100
 

@@ -1,6 +1,6 @@
 /**
- * What logins do to requests that need none: a warm process is asked at an even pace, first in quiet, then while a reload
- * brings it credentials that all log in.
+ * Measures how logins slow down requests that need none: a warm process gets requests at an even pace, first in quiet, then
+ * while a reload brings it credentials that all log in.
  */
 import { renameSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'

@@ -51,8 +51,8 @@ async function measure (bench, figures) {
 }
 
 /**
- * What a connection keeps that had one request and is idle. Two numbers of connections are compared: what the first ones
- * bring with them, code and a larger heap, is none of it.
+ * Measures the memory of an idle connection that had one request. Two numbers of connections are compared, which leaves out
+ * the code and the larger heap that the first ones bring along.
  */
 async function measureConnections ({ settings: { idleConnections, settleMs } }, field, figures) {
   const open = []

@@ -14,7 +14,7 @@ const SCENARIOS = {
   post: { method: 'POST', path: '/api/thing', body: 'x'.repeat(1024) },
   '64k': { path: '/api/64k' }
 }
-/** A proxy that is none: what the client and the upstream take by themselves. */
+/** No proxy at all: the cost of the client and the upstream by themselves. */
 export const DIRECT = 'no proxy'
 
 export const requests = {
@@ -63,7 +63,7 @@ async function measureCpu ({ settings, failures }, field, part, warmUp, figures)
     contender.rounds = []
   })
   for (let round = 0; round < settings.rounds; round++) {
-    // Backwards every other time: who comes after whom must not matter.
+    // Backwards every other time: the order of the contenders must not matter.
     await failures.each(round % 2 === 0 ? field : field.toReversed(), async (contender) => {
       await contender.connections.wake(message(contender))
       const before = readCpu(contender.pid)
@@ -111,7 +111,7 @@ async function measureLatencyOver ({ settings: { rounds }, failures }, measured,
   await failures.each(measured, ({ connections }) => { connections.close() })
 }
 
-/** What was compiled beforehand has less to warm up. */
+/** A process with compiled code from an earlier one has less to warm up. */
 function warmUpOf ({ onNode }, requests) {
   return onNode ? requests : Math.ceil(requests / 5)
 }

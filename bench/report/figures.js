@@ -8,7 +8,7 @@ export function median (values) {
 }
 
 /** The value below which a share of sorted values lies. */
-export function percentile (sorted, share) {
+function percentile (sorted, share) {
   return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)]
 }
 
@@ -17,7 +17,7 @@ export function medianRatio (values, reference) {
   return median(values.map((value, index) => value / reference[index]))
 }
 
-/** What is kept of many latencies. */
+/** Sums many latencies up. */
 export function summary (times) {
   const sorted = Float64Array.from(times).sort()
   return { count: sorted.length, p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99), max: sorted.at(-1) }

@@ -1,4 +1,4 @@
-/** What was aimed at, and what became of it. */
+/** The targets of the project, and whether they are met. */
 import { DIRECT } from '../measures/requests.js'
 import { OURS } from '../contenders/countersign.js'
 import { BARE, MINIMAL } from '../contenders/node.js'

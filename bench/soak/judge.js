@@ -4,7 +4,7 @@ const LONGEST_RETRY_AFTER_S = 61
 const SHOWN = 20
 
 /**
- * Compares what clients got with what the upstream gave, and what the proxy answered by itself with what it could know.
+ * Compares the responses that clients got with those that the upstream gave, and the proxy's own errors with what it could know.
  *
  * @param fairSince when the provider of a credential was last seen to recover, undefined while it misbehaves
  * @param visits what the upstream did with a request, by its id
@@ -13,10 +13,10 @@ export function createJudge ({ ledger, fairSince, visits, say }) {
   const counts = new Map()
   let wrong = 0
   let longestRecoveryMs = 0
-  return { answered, condemn, count, counts, wrong: () => wrong, longestRecoveryMs: () => longestRecoveryMs }
+  return { responded, condemn, count, counts, wrong: () => wrong, longestRecoveryMs: () => longestRecoveryMs }
 
   /** A response as a client got it: `broken` where it has no end. `expected` is the body of a 200. */
-  function answered ({ id, credential, startedAt, expected, safe = true }, { status, headers = {}, body = '', broken = false }) {
+  function responded ({ id, credential, startedAt, expected, safe = true }, { status, headers = {}, body = '', broken = false }) {
     const seen = visits.get(id) ?? []
     visits.delete(id)
     const problem =
@@ -27,7 +27,10 @@ export function createJudge ({ ledger, fairSince, visits, say }) {
     )
   }
 
-  /** Once more after a first 401, and once more where a connection that had served before broke under a request that may be repeated. */
+  /**
+   * Whether a request may have been sent twice: after a first 401, and once more where a connection that had served before broke
+   * under a request that may be repeated.
+   */
   function judgeVisits (seen, safe) {
     const before = seen.slice(0, -1).map(({ status }) => status)
     if (new Set(before).size < before.length) return `sent again after ${before}`
@@ -45,7 +48,7 @@ export function createJudge ({ ledger, fairSince, visits, say }) {
 
   function judgeOwn (last, { credential, startedAt }, { status, headers, body }) {
     const code = codeOf(body)
-    if (code === 'CS_UPSTREAM_UNREACHABLE') return last?.status === 'reset' ? undefined : 'an upstream that answered is called unreachable'
+    if (code === 'CS_UPSTREAM_UNREACHABLE') return last?.status === 'reset' ? undefined : 'an upstream that responded is called unreachable'
     if (last !== undefined) return `the upstream said ${last.status}`
     const now = Date.now()
     if (ledger.usable(credential, startedAt, now)) return 'an error although a usable token was there'

@@ -11,7 +11,7 @@ const json = (status, body, headers = {}) => ({
 })
 
 /** Ways of a provider to misbehave that look alike everywhere. */
-const ANSWERS = {
+const RESPONSES = {
   500: () => json(500, { message: 'internal error' }),
   'bad gateway': () => ({ status: 502, headers: { 'content-type': 'text/html' }, body: HTML }),
   'captive portal': () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: HTML }),
@@ -19,15 +19,15 @@ const ANSWERS = {
   'no token': () => json(200, {})
 }
 
-/** How an identity provider can be for a while. */
-export const FAULTS = ['down', 'hang', 'throttled', 'truncated', 'reset', 'slow', ...Object.keys(ANSWERS)]
+/** The faults that an identity provider can have for a while. */
+export const FAULTS = ['down', 'hang', 'throttled', 'truncated', 'reset', 'slow', ...Object.keys(RESPONSES)]
 
 /**
- * An identity provider with weather: a server in front of the real one, which answers in its place, or spoils its responses.
+ * An identity provider with weather: a server in front of the real one, which responds in its place, or spoils its responses.
  * Tokens go into the ledger as they pass.
  *
- * @param inner how the provider responses when nothing is wrong, how its refusals read, and how its refresh tokens are revoked where it has
- *   any
+ * @param inner `respond`, for when nothing is wrong; `refusals`, as the provider words them; `revoke` of its refresh tokens, where it
+ *   has any
  */
 export async function startProvider ({ inner, ledger }) {
   let weather = 'fair'
@@ -45,7 +45,7 @@ export async function startProvider ({ inner, ledger }) {
     delayMs = slowMs
     fairSince = next === 'fair' ? Date.now() : undefined
     if (next === 'down') server.closeAllConnections()
-    // Whom a hang caught finds out that the provider is back.
+    // Callers that a hang caught find out that the provider is back.
     for (const response of hanging) response.destroy()
     hanging.clear()
   }
@@ -61,18 +61,18 @@ export async function startProvider ({ inner, ledger }) {
       return
     }
     if (now === 'throttled' || now === 'in disguise') return send(response, inner.refusals[now])
-    if (now in ANSWERS) return send(response, ANSWERS[now]())
-    const answer = await inner.answer(request, Buffer.concat(chunks).toString())
+    if (now in RESPONSES) return send(response, RESPONSES[now]())
+    const given = await inner.respond(request, Buffer.concat(chunks).toString())
     if (now === 'slow') await new Promise((resolve) => { setTimeout(resolve, delayMs) })
-    if (now === 'truncated') return send(response, { ...answer, body: answer.body.slice(0, response.body.length / 2) })
+    if (now === 'truncated') return send(response, { ...given, body: half(given.body) })
     if (now === 'reset') {
-      response.writeHead(answer.status, { ...answer.headers, 'content-length': Buffer.byteLength(answer.body) })
-      return response.write(answer.body.slice(0, response.body.length / 2), () => { response.socket?.resetAndDestroy() })
+      response.writeHead(given.status, { ...given.headers, 'content-length': Buffer.byteLength(given.body) })
+      return response.write(half(given.body), () => { response.socket?.resetAndDestroy() })
     }
-    const token = answer.token && ledger.issue(answer.token.value, answer.token.credential, answer.token.expiresAt)
+    const token = given.token && ledger.issue(given.token.value, given.token.credential, given.token.expiresAt)
     // A caller that has left by now does not know the token.
     if (token !== undefined) response.once('finish', () => { if (response.socket?.destroyed !== true) ledger.deliver(token) })
-    send(response, answer)
+    send(response, given)
   }
 
   async function close () {
@@ -81,6 +81,10 @@ export async function startProvider ({ inner, ledger }) {
       server.closeAllConnections()
     })
   }
+}
+
+function half (text) {
+  return text.slice(0, text.length / 2)
 }
 
 function send (response, { status, headers, body }) {
@@ -97,15 +101,16 @@ export function createCognito (emulator, credentials) {
       'in disguise': refusal('NotAuthorizedException', 'Incorrect username or password.')
     },
     revoke: () => { emulator.revokeRefreshTokens() },
-    async answer (request, body) {
+    async respond (request, body) {
       const { 'content-type': type, 'x-amz-target': target } = request.headers
-      const answer = await fetch(emulator.url, { method: 'POST', headers: { 'content-type': type, 'x-amz-target': target }, body })
-      const text = await answer.text()
+      const response = await fetch(emulator.url, { method: 'POST', headers: { 'content-type': type, 'x-amz-target': target }, body })
+      const text = await response.text()
       const value = JSON.parse(text).AuthenticationResult?.AccessToken
-      const headers = { 'content-type': 'application/x-amz-json-1.1', date: answer.headers.get('date') }
-      if (value === undefined) return { status: answer.status, headers, body: text }
+      const headers = { 'content-type': 'application/x-amz-json-1.1', date: response.headers.get('date') }
+      if (value === undefined) return { status: response.status, headers, body: text }
       const { username, exp } = JSON.parse(Buffer.from(value.split('.')[1], 'base64url').toString())
-      return { status: answer.status, headers, body: text, token: { value, credential: credentials.get(username), expiresAt: exp * 1000 } }
+      const token = { value, credential: credentials.get(username), expiresAt: exp * 1000 }
+      return { status: response.status, headers, body: text, token }
     }
   }
 }
@@ -119,7 +124,7 @@ export function createOAuth2 (clients) {
       throttled: json(429, { error: 'slow_down' }, { 'retry-after': '3' }),
       'in disguise': json(401, { error: 'invalid_client' })
     },
-    async answer (request, body) {
+    async respond (request, body) {
       const [id, secret] = Buffer.from((request.headers.authorization ?? '').slice('Basic '.length), 'base64').toString().split(':')
       if (clients.get(id) !== secret || new URLSearchParams(body).get('grant_type') !== 'client_credentials') {
         return json(401, { error: 'invalid_client' })

@@ -9,9 +9,9 @@ const STREAM_LINES = [10, 60]
 const PING_MS = 1_000
 const REOPEN_MS = 2_000
 
-/** Eighty requests a second over kept connections, a stream and a WebSocket for each credential, every response before the judge. */
+/** Sends eighty requests a second over kept connections, a stream and a WebSocket for each credential; the judge sees every response. */
 export function startTraffic ({ port, credentials, judge, random, watched }) {
-  // Each has its own connections, so that who waits for a token keeps nobody else waiting here.
+  // Each credential has its own connections, so that one that waits for a token keeps no other waiting here.
   const agents = new Map(credentials.map((credential) => [credential, new Agent({ keepAlive: true, maxSockets: 64, maxFreeSockets: 2 })]))
   const slowest = new Map()
   const pending = new Set()
@@ -36,7 +36,7 @@ export function startTraffic ({ port, credentials, judge, random, watched }) {
     promise.finally(() => { pending.delete(promise) })
   }
 
-  /** Mostly GETs; small POSTs, which can be sent twice; now and then one that is too large to be held. */
+  /** Sends mostly GETs, small POSTs (which can be sent twice), and now and then a POST that is too large to be held. */
   function shoot (credential) {
     const dice = random.next()
     if (dice < 0.7) return send(credential, { method: 'GET' })
@@ -51,7 +51,7 @@ export function startTraffic ({ port, credentials, judge, random, watched }) {
     streaming.then((status) => { setTimeout(keepStreaming, status === 200 ? 0 : REOPEN_MS, credential) })
   }
 
-  /** One request, judged. Resolves with its status; never rejects. */
+  /** Sends one request and has it judged. Resolves with its status; never rejects. */
   function send (credential, { method, body, lines = 0 }) {
     const id = ++lastId
     const visit = {
@@ -62,12 +62,12 @@ export function startTraffic ({ port, credentials, judge, random, watched }) {
       expected: lines > 0 ? linesOf(id, lines) : method === 'POST' ? body : bodyOf(id)
     }
     return new Promise((resolve) => {
-      const end = (answer) => {
-        judge.answered(visit, answer)
-        if (answer.status === 200 && lines === 0) {
+      const end = (outcome) => {
+        judge.responded(visit, outcome)
+        if (outcome.status === 200 && lines === 0) {
           slowest.set(credential, Math.max(slowest.get(credential) ?? 0, Date.now() - visit.startedAt))
         }
-        resolve(answer.status)
+        resolve(outcome.status)
       }
       const path = `/${credential}/thing${lines > 0 ? `?lines=${lines}` : ''}`
       const outgoing = httpRequest(
@@ -97,7 +97,7 @@ export function startTraffic ({ port, credentials, judge, random, watched }) {
     })
   }
 
-  /** A WebSocket that is opened again whenever it could not be: what goes in must come back, in its order. */
+  /** Keeps a WebSocket open, and opens it again when it fails: each message must come back, in its order. */
   function keepTalking (credential) {
     if (stopping) return
     const id = ++lastId
@@ -115,12 +115,12 @@ export function startTraffic ({ port, credentials, judge, random, watched }) {
       let body = ''
       response.setEncoding('utf8').on('data', (chunk) => { body += chunk })
       response.once('close', () => {
-        judge.answered(visit, { status: response.statusCode, headers: response.headers, body, broken: !response.complete })
+        judge.responded(visit, { status: response.statusCode, headers: response.headers, body, broken: !response.complete })
         socket.terminate()
       })
     })
     socket.once('open', () => {
-      judge.answered(visit, { status: 101 })
+      judge.responded(visit, { status: 101 })
       pings = setInterval(() => {
         if (stopping) return socket.close()
         if (sent - received > PATIENCE_MS / PING_MS) judge.condemn(credential, 'a WebSocket that fell silent')

@@ -5,7 +5,7 @@ const LINE_EVERY_MS = 500
 const CHUNK = 'z'.repeat(65_536)
 const FLOOD_CHUNKS = 256
 
-/** What the upstream responses to a GET: from the request's id alone, so that the client can know it too. */
+/** The body that the upstream sends for a GET: made from the request's id alone, so that the client knows it too. */
 export function bodyOf (id) {
   return `${id}:${'x'.repeat(id * 37 % 2000)}`
 }
@@ -16,10 +16,10 @@ export function linesOf (id, lines) {
 }
 
 /**
- * An API that knows which credential a request should come with (the first segment of its path) and looks at every token.
+ * Starts an API that knows which credential a request should come with (the first segment of its path) and judges every token.
  *
  * `mood`: fair, `refuses` (401 to every token), `resets` (breaks a third of the connections) or `fails` (500).
- * `visits` holds what it did with each request, by the id in `x-soak-id`: a status, or `reset`.
+ * `visits` gets an entry for each request, by the id in `x-soak-id`: a status, or `reset`.
  */
 export async function startUpstream ({ ledger, random, visits, condemn }) {
   const upstream = { mood: 'fair', leastLifeMs: Infinity, url: '', close }
@@ -35,14 +35,14 @@ export async function startUpstream ({ ledger, random, visits, condemn }) {
     const { id, refused } = admit(request)
     const chunks = []
     for await (const chunk of request) chunks.push(chunk)
-    if (refused) return answer(id, response, 401, 'no')
+    if (refused) return respond(id, response, 401, 'no')
     if (upstream.mood === 'resets' && random.next() < 0.3) return reset(id, response, request.socket)
-    if (upstream.mood === 'fails') return answer(id, response, 500, 'sorry')
+    if (upstream.mood === 'fails') return respond(id, response, 500, 'sorry')
     const { searchParams } = new URL(request.url, 'http://upstream')
     if (searchParams.has('flood')) return flood(response)
     const lines = Number(searchParams.get('lines') ?? 0)
     if (lines > 0) return stream(id, response, lines)
-    answer(id, response, 200, request.method === 'POST' ? Buffer.concat(chunks) : bodyOf(id))
+    respond(id, response, 200, request.method === 'POST' ? Buffer.concat(chunks) : bodyOf(id))
   }
 
   function upgrade (request, socket, head) {
@@ -59,7 +59,7 @@ export async function startUpstream ({ ledger, random, visits, condemn }) {
     })
   }
 
-  /** Looks at the token, and says whether this upstream takes it. */
+  /** Judges the token. Returns the request's id, and whether this upstream refuses it. */
   function admit (request) {
     const id = Number(request.headers['x-soak-id'])
     const [, credential] = request.url.split(/[/?]/)
@@ -80,7 +80,7 @@ export async function startUpstream ({ ledger, random, visits, condemn }) {
     return { id, refused }
   }
 
-  /** More than all buffers on the way take. */
+  /** Sends more than all buffers on the way hold. */
   function flood (response) {
     let left = FLOOD_CHUNKS
     const pour = () => {
@@ -92,12 +92,12 @@ export async function startUpstream ({ ledger, random, visits, condemn }) {
   }
 
   function record (id, status) {
-    // Of a client that looks at no response.
+    // The client looks at no response.
     if (Number.isNaN(id)) return
     visits.set(id, [...visits.get(id) ?? [], { status }])
   }
 
-  function answer (id, response, status, body) {
+  function respond (id, response, status, body) {
     record(id, status)
     response.writeHead(status, { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(body) }).end(body)
   }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** What a process of this machine uses now, from /proc and from its own /metrics. */
+/** Reads how much memory, CPU and files a process of this machine uses, from /proc and from its own /metrics. */
 export async function readVitals (pid, admin) {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const number = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1])

@@ -1,4 +1,4 @@
-/** What the proxies forward to, in processes of their own. */
+/** The upstreams that the proxies forward to, in processes of their own. */
 import { writeFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { join } from 'node:path'

@@ -54,13 +54,13 @@ export interface Rejection {
 export interface Passage {
   /** The path below the route's base path and the query, byte for byte, without what the route itself puts into the query. */
   readonly target?: string
-  /** Texts that are nowhere in what reached the upstream. */
+  /** Texts that no request at the upstream may hold. */
   readonly without?: readonly string[]
   /** Texts that must be there. */
   readonly holds?: readonly string[]
 }
 
-/** A route as an attacker sees it, and what its owner knows of it. */
+/** A route as an attacker sees it, with the facts that only its owner knows. */
 export interface Target {
   /** Names the route for people. */
   readonly label: string
@@ -73,7 +73,7 @@ export interface Target {
   readonly basePath: string
   /** A request that the route lets through; the path is the one below the prefix. */
   readonly plain: { readonly method: string, readonly path: string }
-  /** Header lines without which the route answers nobody: what it relays. */
+  /** The header lines that the route relays and does not work without. */
   readonly lines: readonly string[]
   readonly callerToken?: string
   readonly injected: readonly Injected[]
@@ -82,7 +82,7 @@ export interface Target {
   /** In lower case, with or without a port. */
   readonly allowedHosts: readonly string[]
   readonly allowedOrigins: readonly string[]
-  /** What stands in for the upstream. */
+  /** The recorder in the upstream's place. */
   readonly upstream: Recorder
   /** Every canary of the whole proxy. */
   readonly canaries: readonly string[]
@@ -116,7 +116,7 @@ export function either (statuses: readonly number[], passage: Passage = {}): Mus
   return { refused: { statuses }, passed: passage }
 }
 
-/** Whatever is done with it, this route's upstream must see nothing of it. */
+/** The route's upstream must see nothing of the request, whatever the proxy does with it. */
 export function notHere (statuses: readonly number[]): Must {
   return { refused: { statuses }, elsewhere: true }
 }

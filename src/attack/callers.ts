@@ -1,4 +1,4 @@
-import { refused, type Attack, type Target } from './attack.ts'
+import { refused, type Attack, type Target, type Variant } from './attack.ts'
 import { adminRequest, EVIL_HOST, request, WEBSOCKET } from './request.ts'
 
 const ADMIN_PATHS = [
@@ -15,7 +15,7 @@ const ADMIN_PATHS = [
   '/%'
 ]
 
-/** Who reaches the proxy and its admin listener without being let in. */
+/** Attacks by programs that reach the proxy and its admin listener without permission. */
 export const CALLERS: readonly Attack[] = [
   {
     id: 'B11',
@@ -74,8 +74,9 @@ export const CALLERS: readonly Attack[] = [
   }
 ]
 
-function wrongTokens (target: Target, token: string): Array<ReturnType<Attack['variants']>[number]> {
-  const shown: ReadonlyArray<readonly string[]> = [
+/** Header lines that show no token, a wrong one, or the right one in a wrong way. */
+function wrongLines (token: string): ReadonlyArray<readonly string[]> {
+  return [
     [],
     ['Proxy-Authorization: Bearer wrong'],
     ['Proxy-Authorization: Bearer'],
@@ -111,7 +112,10 @@ function wrongTokens (target: Target, token: string): Array<ReturnType<Attack['v
     ['X-Countersign-Token: undefined'],
     ['X-Countersign-Token: [Redacted]']
   ]
-  return shown
+}
+
+function wrongTokens (target: Target, token: string): Variant[] {
+  return wrongLines(token)
     .flatMap((lines) => [
       {
         what: lines.length === 0 ? 'none' : lines.join(', ').replaceAll(token, 'TOKEN'),

@@ -8,7 +8,7 @@ import { PATHS } from './paths.ts'
 import { PIPELINING } from './pipelining.ts'
 import { POLICY } from './policy.ts'
 
-/** Every attack that is known here, by the part of a request that it is made of. */
+/** Every attack, grouped by the part of a request that it uses. */
 export const CORPUS: Readonly<Record<string, readonly Attack[]>> = {
   browser: BROWSER,
   callers: CALLERS,

@@ -1,98 +1,13 @@
 import { cutOff, either, passed, refused, type Attack, type Target, type Variant } from './attack.ts'
+import { headerNames, INJECTED } from './injected.ts'
 import { EVIL, EVIL_HOST, request, WEBSOCKET } from './request.ts'
 
-/** Names of properties that every object has: what is kept by name must not meet them (CVE-2022-24999 and its kin). */
+/** Names of properties that every object has; values kept by name in an object meet them (CVE-2022-24999 and its kin). */
 const PROTOTYPE = ['__proto__', 'constructor', 'hasOwnProperty', 'toString', 'valueOf', 'prototype', '__defineGetter__']
 
-/** What crafted header fields can strip, forge or smuggle past the proxy. */
+/** Attacks by header fields that strip, forge or smuggle something past the proxy. */
 export const HEADERS: readonly Attack[] = [
-  {
-    id: 'H1',
-    name: 'what is injected, named in Connection',
-    advisory: 'CVE-2026-33805, CVE-2025-48865',
-    why: 'A proxy that removes Connection-listed headers last removes the credential too, and the upstream sees the request of nobody, or of somebody else.',
-    variants: (target) =>
-      [
-        ...headerNames(target),
-        'Host',
-        'Cookie',
-        'Content-Length',
-        'Transfer-Encoding',
-        'X-Countersign-Token',
-        'Proxy-Authorization',
-        '__proto__'
-      ].flatMap((name) =>
-        [
-          [`Connection: close, ${name}`],
-          [`Connection: ${name}`],
-          ['Connection: keep-alive', `Connection: ${name}`],
-          [`connection: ${name.toUpperCase()}, ${name.toLowerCase()}`],
-          [`Connection: ,, ${name} ,`],
-          [`Connection:\t${name}\t`],
-          [`Connection: ${name.replaceAll('-', '_')}`],
-          [`Proxy-Connection: ${name}`],
-          [`Keep-Alive: ${name}`],
-          [`Connection: ${name};q=1`],
-          [`Connection: "${name}"`],
-          [`Connection: close, ${name}`, `${name}: ${EVIL}`]
-        ]
-          .filter(
-            (lines) =>
-              lines.length === 1 || !/^(?:Host|Content-Length|Transfer-Encoding|X-Countersign-Token|Proxy-Authorization)$/.test(name)
-          )
-          .map((lines) => ({ what: lines.join(', '), bytes: request(target, { lines }), must: passed() }))
-      )
-  },
-  {
-    id: 'H2',
-    name: 'look-alikes of what is injected',
-    advisory: 'CVE-2025-64484',
-    why: "Upstreams behind CGI, WSGI and many frameworks read X_Api_Key as X-Api-Key: the client's value stands beside ours, or before it.",
-    variants: (target) =>
-      headerNames(target).flatMap((name) =>
-        [
-          name.replaceAll('-', '_'),
-          name.replaceAll('-', '.'),
-          name.replaceAll('-', '~'),
-          name.replaceAll('-', '!').toUpperCase(),
-          name.replaceAll('-', '_').toUpperCase(),
-          name.replace('-', '_').toLowerCase(),
-          name.toUpperCase(),
-          name.toLowerCase(),
-          alternate(name)
-        ]
-          .flatMap((spelling) => [
-            [`${spelling}: ${EVIL}`],
-            [`${spelling}: ${EVIL}`, `${spelling}: ${EVIL}`],
-            [`${spelling}:`],
-            [`${spelling}: `, `${spelling}: ${EVIL}`]
-          ])
-          .map((lines) => ({ what: lines.join(', '), bytes: request(target, { lines }), must: passed({ without: [EVIL] }) }))
-      )
-  },
-  {
-    id: 'H3',
-    name: "the client's own credentials beside ours",
-    advisory: 'Dapr Header.Add',
-    why: 'Two Authorization headers: which one counts differs between the upstream and what stands in front of it.',
-    variants: (target) =>
-      target.injected.length === 0
-        ? []
-        : [
-            ['Authorization'],
-            ['authorization'],
-            ['AUTHORIZATION'],
-            ['aUTHORIZATION'],
-            ['Authorization', 'Authorization'],
-            ['Authorization', 'authorization'],
-            ['Authorization', 'Proxy-Authorization'].slice(0, target.callerToken === undefined ? 2 : 1)
-          ].flatMap((names) =>
-            ['Bearer', 'Basic', 'Digest username=', ''].map((scheme) => {
-              const lines = names.map((name) => `${name}: ${scheme} ${EVIL}`)
-              return { what: lines.join(', '), bytes: request(target, { lines }), must: passed({ without: [EVIL] }) }
-            })
-          )
-  },
+  ...INJECTED,
   {
     id: 'H4',
     name: 'headers that claim to come from a proxy in front',
@@ -285,12 +200,6 @@ export const HEADERS: readonly Attack[] = [
   }
 ]
 
-/** Header names that the route writes, and Authorization where it writes anything. */
-function headerNames ({ injected }: Target): string[] {
-  const names = injected.filter((one) => one.in === 'header').map(({ name }) => name)
-  return injected.length === 0 || names.some((name) => name.toLowerCase() === 'authorization') ? names : [...names, 'Authorization']
-}
-
 function trailer (target: Target, name: string): Variant {
   const lines = ['Transfer-Encoding: chunked', `Trailer: ${name}`, 'Content-Type: application/json']
   return {
@@ -298,10 +207,6 @@ function trailer (target: Target, name: string): Variant {
     bytes: request(target, { lines, body: `2\r\n{}\r\n0\r\n${name}: ${EVIL}\r\n\r\n` }),
     must: either([400], { without: [EVIL] })
   }
-}
-
-function alternate (name: string): string {
-  return [...name].map((letter, index) => index % 2 === 0 ? letter.toLowerCase() : letter.toUpperCase()).join('')
 }
 
 function many (count: number, line: string): string[] {

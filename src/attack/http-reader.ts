@@ -14,7 +14,7 @@ export type Framing =
   | { readonly type: 'chunked' }
   | { readonly type: 'close' }
 
-/** What is taken out of a stream of bytes at once: a body and the trailers behind it. */
+/** A body and the trailers behind it, taken from the front of some bytes. */
 export interface BodyPart {
   readonly body: Buffer
   readonly trailers: readonly Field[]

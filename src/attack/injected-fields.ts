@@ -6,7 +6,7 @@ import type { Field } from './http-reader.ts'
  * Whether exactly one of each injected field arrived, with our value, under every reading of its name (contract section 4).
  *
  * @param sent the request target
- * @returns what is not so
+ * @returns the problems
  */
 export function fieldProblems (target: Target, method: string, sent: string, fields: readonly Field[], body: string): string[] {
   const problems = target.injected.flatMap((injected) => {
@@ -55,7 +55,7 @@ function pairs (text: string, separator: RegExp, name: string): string[] {
   })
 }
 
-// As lenient readers do: what cannot be decoded stays.
+// Decodes as lenient readers do: malformed escapes stay.
 function decode (text: string): string {
   const spaced = text.replaceAll('+', ' ')
   try {

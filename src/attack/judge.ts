@@ -5,17 +5,17 @@ import { fieldProblems } from './injected-fields.ts'
 import type { Arrival } from './recorder.ts'
 import type { Outcome, WireResponse } from './wire.ts'
 
-/** What a variant led to: the client's side, and what reached the upstreams because of it. */
+/** The effects of a variant: at the client, and at the upstreams. */
 export interface Observation {
   readonly outcome: Outcome
   readonly reached: ReadonlyArray<{ readonly target: Target, readonly arrival: Arrival }>
-  /** Bytes at all upstreams together, those of no whole request included. */
+  /** Bytes at all upstreams together, including those of incomplete requests. */
   readonly bytes: number
 }
 
 export type Verdict = 'refused' | 'passed'
 
-/** @returns what became of the variant, and everything that should not have been */
+/** Judges the effects of a variant. @returns whether it was refused or passed on, and every problem */
 export function judge (
   variant: Variant,
   target: Target,
@@ -28,7 +28,7 @@ export function judge (
     ...reached.flatMap(({ target: there, arrival }) => arrivalProblems(there, arrival)),
     ...outcomeProblems(target, outcome)
   ]
-  if (more.length > 0 && variant.several !== true) problems.push(`${more.length + 1} answers came to what is one request`)
+  if (more.length > 0 && variant.several !== true) problems.push(`${more.length + 1} responses came to one request`)
   const elsewhere = must.elsewhere === true && reached.length === 1 && reached[0]?.target.upstream !== target.upstream
   if (reached.length > 0) {
     if (must.passed !== undefined) problems.push(...passageProblems(must.passed, target, reached))
@@ -58,7 +58,7 @@ function rejectionProblems (
   return problems
 }
 
-/** What must be true of every response, whatever was sent. */
+/** Checks the rules for every response, whatever was sent. */
 function outcomeProblems ({ canaries }: Target, { responses, received, late }: Outcome): string[] {
   const problems: string[] = []
   if (late) problems.push('the connection was neither answered nor closed in time')
@@ -91,11 +91,11 @@ function passageProblems ({ target: wanted, without = [], holds = [] }: Passage,
   return problems
 }
 
-// Never passed on, whatever the route (contract section 4), in the form in which names are compared.
+// Headers that no route passes on (contract section 4), in the form in which names are compared.
 const NEVER =
   /^(?:forwarded|x-forwarded-.*|x-original-url|x-rewrite-url|proxy-authorization|x-countersign-token|proxy-connection|keep-alive|te|trailer|http2-settings|expect)$/
 
-/** What must be true of every request that reaches an upstream, whatever was sent. */
+/** Checks the rules for every request that reaches an upstream, whatever was sent. */
 export function arrivalProblems (target: Target, { startLine, fields, body, raw }: Arrival): string[] {
   const problems: string[] = []
   const [method = '', sent = '', version, ...rest] = startLine.split(' ')
@@ -116,7 +116,7 @@ export function arrivalProblems (target: Target, { startLine, fields, body, raw 
   return problems
 }
 
-// As the most eager reader would take it: every escape decoded, twice, and parameters cut off.
+// Reads a path as the most eager reader would: every escape decoded, twice, and parameters cut off.
 function staysInside (sent: string, basePath: string): boolean {
   const path = sent.split('?')[0] ?? ''
   if (path !== basePath && !path.startsWith(`${basePath}/`)) return false

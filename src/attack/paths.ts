@@ -1,4 +1,5 @@
-import { cutOff, either, notHere, passed, refused, type Attack, type Must, type Target } from './attack.ts'
+import { cutOff, either, passed, refused, type Attack, type Must } from './attack.ts'
+import { prefixVariants } from './prefixes.ts'
 import { EVIL, EVIL_HOST, ownHost, request } from './request.ts'
 
 /** Two dots, or one, in every spelling that some reader resolves. */
@@ -55,7 +56,7 @@ const DOTS = [
   '..%01'
 ]
 
-/** What a crafted target can reach: another path of the upstream, another route, another host. */
+/** Attacks by a crafted target, on another path of the upstream, another route or another host. */
 export const PATHS: readonly Attack[] = [
   {
     id: 'P1',
@@ -248,60 +249,3 @@ export const PATHS: readonly Attack[] = [
           })
   }
 ]
-
-function prefixVariants (target: Target): Array<ReturnType<Attack['variants']>[number]> {
-  const { prefix } = target
-  const name = prefix.slice(1)
-  const { path } = target.plain
-  const first = `%${prefix.charCodeAt(1).toString(16)}${name.slice(1)}`
-  const double = `%25${prefix.charCodeAt(1).toString(16)}${name.slice(1)}`
-  const others = [
-    `${prefix}x`,
-    `${prefix}x/`,
-    `${prefix}.`,
-    `${prefix}-`,
-    `${prefix};`,
-    `${prefix};x`,
-    `${prefix}%20`,
-    `${prefix}%2f`,
-    `${prefix}%2ftxs`,
-    `${prefix}%2F`,
-    `${prefix}%252f`,
-    `${prefix}+`,
-    `/x${prefix}`,
-    `/%2f${name}`,
-    `/${double}`,
-    `/;${prefix}`,
-    `/%20${name}`,
-    `${prefix}%3f`,
-    `${prefix}@`,
-    `${prefix}~`,
-    `${prefix},`,
-    `${prefix}:80`,
-    ...(name.toUpperCase() === name ? [] : [`/${name.toUpperCase()}`])
-  ]
-  return [
-    ...others.flatMap((spelling) =>
-      ['', path]
-        // What only begins like the prefix may be a longer prefix of another route.
-        .map((rest) => ({ what: spelling + rest, bytes: request(target, { target: spelling + rest }), must: notHere([400, 403, 404]) }))
-    ),
-    // A harmless spelling gets the verdict of the plain one.
-    { what: `/${first}${path}`, bytes: request(target, { target: `/${first}${path}` }), must: passed() },
-    ...[
-      `/.${prefix}`,
-      `/x/..${prefix}`,
-      `/${prefix}`,
-      `${prefix}/../${name}`,
-      `${prefix}\\`,
-      `${prefix}%5c`,
-      `${prefix}#`,
-      `${prefix}?#`,
-      `${prefix}${path}?a=1#b`,
-      `${prefix}%00`,
-      `${prefix}%`,
-      `\\${name}`,
-      `${prefix}\t`
-    ].map((spelling) => ({ what: JSON.stringify(spelling), bytes: request(target, { target: spelling }), must: refused([400]) }))
-  ]
-}

@@ -4,7 +4,7 @@ import { EVIL, EVIL_HOST, request, WEBSOCKET } from './request.ts'
 /** More than one connection may have places for (`limits.requests`, by default 2,000). */
 const MANY = 2100
 
-/** What goes wrong between two requests of one connection: order, places among the limits, and clients that leave. */
+/** Attacks between two requests of one connection: on their order, on places among the limits, by clients that leave. */
 export const PIPELINING: readonly Attack[] = [
   {
     id: 'R9',
@@ -34,7 +34,7 @@ export const PIPELINING: readonly Attack[] = [
   }
 ]
 
-/** Each of them is refused wherever it stands. */
+/** Requests that are refused wherever they stand. */
 function followers (target: Target): Array<readonly [what: string, bytes: string]> {
   return [
     ['a foreign Host', foreignHost(target)],

@@ -12,7 +12,7 @@ export interface Arrival {
   readonly raw: string
 }
 
-/** Stands in for an upstream: keeps what arrives, and answers every request with a plain 200. */
+/** Stands in for an upstream: keeps the bytes that arrive, and responds to every request with a plain 200. */
 export interface Recorder {
   readonly port: number
   /** Every whole request so far, oldest first. */
@@ -22,7 +22,7 @@ export interface Recorder {
   readonly close: () => Promise<void>
 }
 
-// As open as an upstream can be: none of it may reach a browser through the proxy.
+// An upstream as open as can be: none of these headers may reach a browser through the proxy.
 const RESPONSE_HEADERS =
   'Content-Type: text/plain\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Allow-Private-Network: true\r\nContent-Length: 2\r\n\r\n'
 

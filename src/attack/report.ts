@@ -1,20 +1,20 @@
 import type { Attack, Must, Target } from './attack.ts'
 import type { Result } from './runner.ts'
 
-/** What of one group was tried on one route. */
-export interface GroupCount {
+/** The counts of one group on one route. */
+interface GroupCount {
   readonly route: string
   readonly group: string
   readonly refused: number
-  /** Reached the upstream, and nothing about it was wrong. */
+  /** Variants that reached the upstream and did no harm. */
   readonly passed: number
   readonly gotThrough: number
   /** Attacks that have nothing to try on this route: it has no allow list, say. */
   readonly notApplicable: readonly string[]
 }
 
-/** One variant that did what it should not. */
-export interface Failure {
+/** One variant that did harm. */
+interface Failure {
   readonly route: string
   readonly id: string
   readonly name: string

@@ -1,6 +1,6 @@
 import type { Target } from './attack.ts'
 
-/** What of a request is not as in the plain one. */
+/** The parts in which a request differs from the plain one. */
 export interface RequestParts {
   readonly method?: string
   /** The path below the prefix, and a query. */
@@ -18,13 +18,13 @@ export interface RequestParts {
   readonly body?: string
 }
 
-/** What an attacker's own values say, to be searched for where they must not be. */
+/** The text of an attacker's own values, to search for in places where they must not be. */
 export const EVIL = 'attacker4711'
 
 /** A host that is nobody's (RFC 2606). */
 export const EVIL_HOST = 'attacker4711.example'
 
-/** The text of a request that the route answers, but for what is said to be different. Nothing is judged or encoded. */
+/** Writes a request that the route lets through, but for the given parts. Nothing is checked or encoded. */
 export function request (target: Target, parts: RequestParts = {}): string {
   const { method = target.plain.method, path = target.plain.path, version = 'HTTP/1.1', host = ownHost(target) } = parts
   return [

@@ -3,7 +3,7 @@ import { arrivalProblems, judge, type Observation, type Verdict } from './judge.
 import { request } from './request.ts'
 import { sendRaw, type Outcome } from './wire.ts'
 
-/** What came of one variant. */
+/** The result of one variant. */
 export interface Result {
   readonly attack: Attack
   readonly target: Target
@@ -23,8 +23,8 @@ export interface RunOptions {
 }
 
 /**
- * Tries every variant of every attack on every route, one after the other. Behind each attack goes a plain request that
- * has to succeed: the proxy is alive, it does not refuse everything, and what was smuggled in front of it is seen.
+ * Tries every variant of every attack on every route, one after the other. A plain request after each attack has to succeed:
+ * it shows that the proxy is alive and does not refuse everything, and it reveals a request that was smuggled in front of it.
  */
 export async function runAttacks ({ targets, attacks, deadlineMs }: RunOptions): Promise<Result[]> {
   const results: Result[] = []
@@ -45,7 +45,7 @@ export async function runAttacks ({ targets, attacks, deadlineMs }: RunOptions):
   return results
 }
 
-/** Sends a plain request; returns what is wrong with that. */
+/** Sends a plain request. Returns the problems. */
 async function tryPlain (target: Target, watch: Watch, deadlineMs: number): Promise<string[]> {
   const { responses } = await sendRaw(request(target), { port: target.port, deadlineMs })
   const { reached } = watch.next()
@@ -59,7 +59,7 @@ async function tryPlain (target: Target, watch: Watch, deadlineMs: number): Prom
   ]
 }
 
-/** What reached all upstreams since the last time. */
+/** Takes the requests that reached all upstreams since the last call. */
 interface Watch {
   readonly next: () => Pick<Observation, 'reached' | 'bytes'>
 }

@@ -17,7 +17,7 @@ export interface TestBed {
   readonly close: () => Promise<void>
 }
 
-/** Where the proxy listens, as `startServer` tells it. */
+/** The addresses that the proxy listens on, as `startServer` returns them. */
 export interface Addresses {
   readonly address: Address
   readonly admin: Address | 'off'
@@ -30,8 +30,8 @@ const LOOPBACK: Address = { type: 'tcp', host: '127.0.0.1', port: 0 }
 const BASE_PATH = '/attacked/base'
 
 /**
- * Makes a stage of a configuration. What guards stays as it is: hosts, origins, whether a caller token is wanted,
- * prefixes, allow lists, schemes. What it would touch is replaced: every upstream by a recorder on loopback, every
+ * Makes a test bed of a configuration. The guards stay as they are: hosts, origins, whether a caller token is required,
+ * prefixes, allow lists, schemes. The outside is replaced: every upstream by a recorder on loopback, every
  * credential by a fixed canary (so no identity provider is asked), every address by a free port of 127.0.0.1.
  */
 export async function setUp (config: Config): Promise<TestBed> {
@@ -53,7 +53,7 @@ export async function setUp (config: Config): Promise<TestBed> {
     routes,
     accessLog: 1,
     // One connection at a time, but the one before may still be closing.
-    // The header's limit is the default: attacks know what is beyond it.
+    // The limit of headers is the default, which the attacks go beyond.
     limits: {
       connections: Math.max(config.limits.connections, 100),
       requests: Math.max(config.limits.requests, 100),
@@ -70,7 +70,7 @@ export async function setUp (config: Config): Promise<TestBed> {
 /**
  * The routes of a running proxy as targets: one for each way in, so two for a route with a prefix and a listener of its own.
  *
- * @param recorders what stands at each route's upstream
+ * @param recorders the stand-in for each route's upstream
  * @param canaries the value of each credential
  */
 export function targetsOf (

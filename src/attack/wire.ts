@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { framingOf, headEnd, readChunked, readHead, valuesOf, type Field } from './http-reader.ts'
 
-/** One answer as it stood on the wire. */
+/** One response as it stood on the wire. */
 export interface WireResponse {
   readonly status: number
   readonly fields: readonly Field[]
@@ -9,7 +9,7 @@ export interface WireResponse {
   readonly body: string
 }
 
-/** What came of some bytes on a connection of their own. */
+/** The outcome of some bytes on a connection of their own. */
 export interface Outcome {
   /** Whole final responses; 1xx ones are left out. */
   readonly responses: readonly WireResponse[]
@@ -33,7 +33,7 @@ export interface WireOptions {
 
 /**
  * Sends bytes on a connection that no HTTP library touches, and reads until the other side closes it. A connection that
- * stays open behind a response is ended by us: what the other side still makes of the bytes, it has made when it closes.
+ * stays open behind a response is ended by us: the other side has processed all bytes when it closes.
  * A connection that breaks is one that closes; nothing is thrown.
  */
 export async function sendRaw (bytes: string, { port, deadlineMs, cut = false, leave = false }: WireOptions): Promise<Outcome> {
@@ -67,7 +67,7 @@ export async function sendRaw (bytes: string, { port, deadlineMs, cut = false, l
   return { responses: readResponses(received, method, true), received: received.toString('latin1'), closed: !ended && !late, late }
 }
 
-/** The final answers at the front of some bytes. A response to HEAD has no body; nor has an unusual status line any. */
+/** Reads the final responses at the front of some bytes. A response to HEAD has no body, nor has one with an unusual status line. */
 function readResponses (bytes: Buffer, method: string, atEnd: boolean): WireResponse[] {
   const responses: WireResponse[] = []
   let rest = bytes

@@ -6,11 +6,11 @@ import { stringOption, type CommandContext } from './command.ts'
 
 const DEFAULT_ADMIN: Address = { type: 'tcp', host: '127.0.0.1', port: 8081 }
 const DEADLINE_MS = 5_000
-/** A thousand credentials with all of their history have a tenth of it. */
+/** Ten times the status of a thousand credentials with all of their history. */
 const LONGEST_RESPONSE = 64 * 1024 * 1024
 
 /**
- * Where the running daemon's admin listener is: `--admin`, else the configuration's, else (where the configuration has
+ * Finds the address of the running daemon's admin listener: `--admin`, else the configuration's, else (where the configuration has
  * problems, which the daemon may not have had) the environment's or the default.
  *
  * @returns `off` where it is turned off; undefined where the address is no ADDR or its port is not known
@@ -18,7 +18,7 @@ const LONGEST_RESPONSE = 64 * 1024 * 1024
 export async function adminAddress (context: CommandContext): Promise<Address | 'off' | undefined> {
   const given = stringOption(context, 'admin')
   if (given !== undefined) return readAddress(given)
-  // With all that reads a configuration, which a probe that knows its address has no use for.
+  // Imported here: a probe that knows its address needs no code that reads a configuration.
   const { load, loadNow } = await import('./load.ts')
   // A probe must not wait for pipes that only the daemon's secrets come from.
   const known = configured(loadNow(context)) ?? configured(await load(context))
@@ -32,16 +32,16 @@ function configured (loaded: LoadResult): Address | 'off' | undefined {
 }
 
 /** A response of the admin listener. */
-export interface AdminResponse {
+interface AdminResponse {
   readonly statusCode: number
-  /** A JSON object, as everything that a Countersign answers here is; it may be anybody's all the same. */
+  /** A JSON object, as every response of a Countersign is; but it may be a stranger's. */
   readonly body: Readonly<Record<string, unknown>>
 }
 
-/** What asking brought: a response; nobody there, nobody who answers in time; or something that no Countersign says. */
+/** The outcome of a request: a response; nobody there, or nobody who responds in time; or a response that no Countersign sends. */
 export type AdminResult = AdminResponse | 'absent' | 'silent' | 'foreign'
 
-/** Asks the admin listener, at most five seconds and for no more than it can have to say. */
+/** Asks the admin listener, for five seconds at most and with a limit for the size of its response. */
 export async function askAdmin (address: Address, path: string, deadlineMs = DEADLINE_MS): Promise<AdminResult> {
   const signal = AbortSignal.timeout(Math.min(Math.ceil(deadlineMs), DEADLINE_MS))
   try {
@@ -83,7 +83,7 @@ function exchange (address: Address, path: string, signal: AbortSignal): Promise
       response.on('end', () => { resolve({ statusCode: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }) })
       response.on('error', reject)
     })
-    // Whoever switches protocols unasked is nobody of ours; without a listener nothing would tell.
+    // A server that switches protocols unasked is no Countersign; without this handler the promise would never settle.
     call.on('upgrade', (_response, socket) => { socket.destroy() })
     call.on('error', reject)
     call.on('close', () => { reject(new Error('no response')) })
@@ -105,7 +105,7 @@ export function describeAdmin (address: Address | 'off' | undefined, result: Adm
   return `what answers at ${place} is no Countersign's admin listener; name that with --admin ADDR`
 }
 
-/** The code of an error of ours, as the proxy's listeners answer, or an admin listener that is at its limit. */
+/** The code of one of our errors, as the proxy's listeners send it, or an admin listener at its limit. */
 function rejectionCode ({ body: { code } }: AdminResponse): string | undefined {
   return typeof code === 'string' && Object.hasOwn(ERRORS, code) ? code : undefined
 }

@@ -3,13 +3,13 @@ import { CORPUS } from '../attack/corpus.ts'
 import { createReport, formatReport } from '../attack/report.ts'
 import { runAttacks } from '../attack/runner.ts'
 import { setUp } from '../attack/test-bed.ts'
-import { ListenError } from '../listen/bind.ts'
 import { createLogger } from '../logger.ts'
 import { startServer } from '../server.ts'
 import { CONFIG_OPTIONS, EXIT, type Command, type CommandContext } from './command.ts'
+import { reportListenError } from './listen-error.ts'
 import { load, printProblems } from './load.ts'
 
-// Far above what a response on loopback takes.
+// Far longer than a response on loopback takes.
 const DEADLINE_MS = 20_000
 
 export const attack: Command = {
@@ -55,15 +55,13 @@ async function run (context: CommandContext): Promise<number> {
     if (leaked) context.stderr.write('a secret stands in the log of the proxy\n')
     return report.failures.length > 0 || leaked ? EXIT.failed : EXIT.ok
   } catch (error) {
-    if (!(error instanceof ListenError)) throw error
-    context.stderr.write(`${error.message}\n`)
-    return EXIT.unavailable
+    return reportListenError(error, context)
   } finally {
     await staged.close()
   }
 }
 
-/** What the proxy logs, to be searched for secrets. */
+/** Keeps the proxy's log in memory, to search it for secrets. */
 function createMemory (): { readonly stream: Writable, readonly text: () => string } {
   const chunks: string[] = []
   const stream = new Writable({

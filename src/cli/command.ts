@@ -1,7 +1,7 @@
 import type { LineWriter } from '../line-writer.ts'
 import type { Signals } from './signals.ts'
 
-/** What a command may touch. Everything outside comes through here, so nothing below reads `process` by itself. */
+/** Everything outside that a command may touch; nothing below reads `process` by itself. */
 export interface CommandContext {
   /** The environment as the process was started with it. */
   readonly env: NodeJS.ProcessEnv
@@ -18,7 +18,7 @@ export interface CommandContext {
   readonly positionals: readonly string[]
 }
 
-/** Where text goes that people read, or programs. */
+/** A stream for text that people or programs read. */
 export interface Output {
   readonly write: (text: string) => unknown
   readonly isTTY?: boolean
@@ -28,7 +28,7 @@ export interface OptionSpec {
   readonly type: 'string' | 'boolean'
   readonly short?: string
   readonly multiple?: boolean
-  /** What stands behind the option in the help; empty for a switch. */
+  /** The value's name in the help; empty for a switch. */
   readonly value: string
   readonly help: string
 }
@@ -36,12 +36,12 @@ export interface OptionSpec {
 /** One command of the executable: its help and what it does. */
 export interface Command {
   readonly name: string
-  /** What stands behind the name in the help. */
+  /** The text behind the name in the help. */
   readonly usage: string
   readonly summary: string
-  /** Listed apart in the overview: not for every day. */
+  /** Whether the overview lists it apart, as not for every day. */
   readonly advanced?: true
-  /** Runs until a signal comes, and hears signals by itself; any other command ends at the first one. */
+  /** Whether it runs until a signal comes and handles signals by itself; any other command ends at the first signal. */
   readonly daemon?: true
   readonly options: Readonly<Record<string, OptionSpec>>
   /** How many positional arguments it takes. */

@@ -1,5 +1,5 @@
 /**
- * Keeps what Node has compiled so far for the starts to come: a daemon may be killed before Node does so at its end. Only
+ * Writes Node's compiled code to its cache for later starts: a daemon may be killed before Node does so at its end. Works only
  * where NODE_COMPILE_CACHE names a directory; none is ever chosen here (docs/decisions/0018-start.md).
  */
 export function keepCompiled (): void {

@@ -1,12 +1,12 @@
 import { credentialOf, DEMO_TOKEN_LIFE, startDemoSystem, type DemoSystem } from '../demo/system.ts'
-import type { EmulatorCall } from '../demo/cognito-emulator.ts'
+import type { EmulatorCall } from '../demo/cognito-calls.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatAddress } from '../http/address.ts'
-import { ListenError } from '../listen/bind.ts'
 import { createLogger } from '../logger.ts'
 import { startServer, type RunningServer } from '../server.ts'
 import { EXIT, LISTEN_OPTIONS, stringOption, type Command, type CommandContext } from './command.ts'
 import { endDaemon } from './end-daemon.ts'
+import { reportListenError } from './listen-error.ts'
 import { printProblems } from './load.ts'
 
 export const demo: Command = {
@@ -22,10 +22,10 @@ export const demo: Command = {
 async function run (context: CommandContext): Promise<number> {
   const { signals } = context
   const [output, errors] = [context.openOutput(1), context.openOutput(2)]
-  // Nothing of it can be reloaded; a terminal that is closed ends it as Ctrl-C does.
+  // The demo reloads nothing, so a terminal that is closed ends it as Ctrl-C does.
   const ended = Promise.race([signals.ended, new Promise<'SIGHUP'>((resolve) => { signals.onHangUp(() => { resolve('SIGHUP') }) })])
   const system = await startDemoSystem((call) => { output.write(describeCall(call), 'usual') })
-  // Whatever ends the process: secrets are in there.
+  // The files hold secrets, so they go whatever ends the process.
   process.once('exit', system.removeFiles)
   try {
     const loaded = loadConfig({
@@ -59,15 +59,13 @@ async function run (context: CommandContext): Promise<number> {
     await endDaemon({ server: starting, shutdownTimeoutMs: config.shutdownTimeoutMs, log, outputs: [output, errors] })
     return EXIT.ok
   } catch (error) {
-    if (!(error instanceof ListenError)) throw error
-    context.stderr.write(`${error.message}\n`)
-    return EXIT.unavailable
+    return reportListenError(error, context)
   } finally {
     await system.close()
   }
 }
 
-/** The demo is its own: of what the user's environment configures it takes where to listen, and whom that lets in. */
+/** Takes from the user's environment only the addresses to listen on and the names that are let in; the demo configures the rest. */
 function ownEnvironment (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const names = ['COUNTERSIGN_LISTEN', 'COUNTERSIGN_ADMIN', 'COUNTERSIGN_ALLOW_EXTERNAL', 'COUNTERSIGN_ALLOWED_HOSTS']
   return Object.fromEntries(names.filter((name) => env[name] !== undefined).map((name) => [name, env[name]]))
@@ -102,7 +100,7 @@ Tokens live ${DEMO_TOKEN_LIFE} s here, not an hour, so that you can watch them b
 `
 }
 
-/** A line for each token that was asked for; the first half of an SRP login is no news. */
+/** Describes a token request in a line; the first half of an SRP login gets none. */
 function describeCall (call: EmulatorCall): string {
   if (call.outcome === 'challenge') return ''
   const kind = call.flow === 'PASSWORD_VERIFIER' ? 'login (SRP)' : 'refresh'

@@ -6,9 +6,9 @@ import { EXIT } from './command.ts'
 import { leave } from './leave.ts'
 
 export interface Ending {
-  /** It may still be starting. */
+  /** The server, which may still be starting. */
   readonly server: Promise<Pick<RunningServer, 'stop'>>
-  /** How long requests in flight may take. */
+  /** The longest that requests in flight may take. */
   readonly shutdownTimeoutMs: number
   readonly log: Pick<Logger, 'warn'>
   readonly outputs: readonly LineWriter[]
@@ -22,15 +22,15 @@ export const LAST_LINES_MS = 2_000
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
- * Stops the server and gets the last lines out. Where something still hangs after the drain time and its grace, whatever it
- * is, the process ends without it.
+ * Stops the server and writes the last lines. Where anything still hangs after the drain time and its grace, the process ends
+ * without it.
  */
 export async function endDaemon ({ server, shutdownTimeoutMs, log, outputs }: Ending): Promise<void> {
   const deadline = performance.now() + Math.min(shutdownTimeoutMs + GRACE_MS, LONGEST_TIMER_MS)
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<'late'>((resolve) => { timer = setTimeout(() => { resolve('late') }, deadline - performance.now()) })
   const stopped = server.then((started) => started.stop()).catch((error: unknown) => {
-    // Nobody wants the address any more.
+    // The address is no longer needed.
     if (!(error instanceof ListenError)) throw error
   })
   const outcome = await Promise.race([stopped, late])

@@ -63,9 +63,9 @@ async function run (context: CommandContext): Promise<number> {
   }
 }
 
-/** What would happen to a request, as lines of text. @throws ProxyError where it would be refused */
+/** Describes in lines of text how a request would be forwarded. @throws ProxyError where it would be refused */
 function describe (config: Config, entry: Entry, method: string, raw: string, headers: readonly string[]): string {
-  // In the listener's order: its parser, its guards, its routes.
+  // The order of the listener: its parser, its guards, its routes.
   judgeMethod(method)
   checkFraming({ rawHeaders: [...headers], httpVersion: '1.1' })
   checkForm(raw)
@@ -130,7 +130,7 @@ function routesOf ({ routes }: Config): Route[] {
 
 const MASK = new Secret('')
 
-// The caller token is not asked for here: it is a secret, and argv is no place for one.
+// The caller token is left out: it is a secret, and argv is no place for one.
 function guard (config: Config, listen: Address, headers: readonly string[]): void {
   const policy = { allowedHosts: new Set(config.allowedHosts), allowedOrigins: new Set(config.allowedOrigins) }
   const guarded = guardedHeaders(headers)
@@ -147,7 +147,7 @@ function removedHeaders (route: Route, headers: readonly string[]): string[] {
   })
 }
 
-/** What the route itself refuses before anything is sent. The body is not known here, but for what headers announce of it. */
+/** Applies the refusals of the route itself, before anything is sent. Of the body only the announcing headers are known. */
 function judgeRest (route: Route, method: string, rawHeaders: readonly string[]): void {
   const headers: IncomingHttpHeaders = {}
   for (let index = 0; index < rawHeaders.length; index += 2) headers[rawHeaders[index]?.toLowerCase() ?? ''] ??= rawHeaders[index + 1]

@@ -1,12 +1,12 @@
 import { accessSync, constants } from 'node:fs'
 
-/** What stands for work in libuv's pool of threads that no abort reaches: looking up a name, reading a file. */
+/** Resources that stand for work in libuv's pool of threads, which no abort reaches: looking up a name, reading a file. */
 const POOLED = /^(?:GetAddrInfo|GetNameInfo|FSReq)/
 
 /**
- * Ends the process with a status, whatever still hangs. `process.exit` waits for libuv's threads, and a name that no resolver
- * answers, or a file system that is away, holds one for half a minute or for ever. Where Node can put another program in the
- * place of this one (from 22.15 on), that is done then: nothing of this process is left to be waited for.
+ * Ends the process with a status, whatever still hangs. `process.exit` waits for libuv's threads, and a resolver that does not
+ * respond, or a file system that is away, holds one for half a minute or for ever. Where Node can replace this program by
+ * another (from 22.15 on), this function does so: nothing of this process is left to wait for.
  *
  * @param hanging whether something may hold a thread
  */
@@ -22,9 +22,9 @@ function replace (status: number): void {
   try {
     // Before 26, Node aborts where it cannot.
     accessSync(process.execPath, constants.X_OK)
-    // Its new program needs a folder that is there, and takes notice of a package.json in it.
+    // The new program needs a folder that exists, and reads a package.json in it.
     process.chdir('/')
-    // Only what ends the usual way tells of it.
+    // Node's exit handlers run only when the process ends the usual way.
     process.emit('exit', status)
     // No environment: NODE_OPTIONS would have it load what was preloaded here.
     execve.call(process, process.execPath, [process.execPath, '--eval', `process.exitCode = ${status}`], {})

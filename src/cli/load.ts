@@ -13,7 +13,7 @@ export async function load (context: CommandContext): Promise<LoadResult> {
   for (;;) {
     const loaded = loadNow(context, { pipes })
     if (loaded.ok || loaded.pipes === undefined) return loaded
-    // What they hold may name further ones.
+    // Their content may name further pipes.
     await Promise.all(loaded.pipes.map(async (path) => { pipes.set(path, await readPipe(path)) }))
   }
 }
@@ -31,7 +31,7 @@ export function loadNow (context: CommandContext, input: Pick<LoadInput, 'expect
   return loaded
 }
 
-/** Writes problems to stderr, a line each, warnings marked as such. */
+/** Writes problems to stderr, one a line, with warnings marked as such. */
 export function printProblems (context: CommandContext, problems: readonly Problem[]): void {
   for (const problem of problems) context.stderr.write(`${problem.severity === 'warning' ? 'warning: ' : ''}${formatProblem(problem)}\n`)
 }

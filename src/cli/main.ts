@@ -23,16 +23,16 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 }
 const DEFAULT_COMMAND = 'serve'
 
-/** How long what a daemon has said on stderr may take to be read before it ends. */
+/** The longest that a daemon waits at its end for its stderr to be read. */
 const LAST_WORDS_MS = 2_000
 
-/** Runs what the command line asks for, and sets the exit status: forced where the command is a daemon, since something may hang. */
+/** Runs the command line in this process and sets the exit status; a daemon's process is ended by force, since something may hang. */
 export async function main (args: readonly string[], signals: Signals): Promise<void> {
   // A report that somebody asked Node for (--report-on-fatalerror) has no use for the environment; Node 20 writes it all the same.
   Reflect.set(process.report, 'excludeEnv', true)
-  // Node's own words for what nobody caught quote messages, properties and causes, and whatever values they hold.
+  // Node's own report of an uncaught error quotes messages, properties and causes, with all the values in them.
   process.on('uncaughtException', (error) => {
-    // A command that catches by itself ends by itself.
+    // A command with a handler of its own ends the process itself.
     if (process.listenerCount('uncaughtException') === 1) leave(crash(error))
   })
   // A reader that went away (`| head`) ends what is printed, not the daemon.
@@ -54,17 +54,17 @@ async function dispatch (args: readonly string[], signals: Signals): Promise<num
     daemon = command.daemon === true
     if (!daemon) endAtSignals(signals)
   })
-  // However it ends.
+  // In every case, be it an error.
   const status = await running.catch(crash)
   if (!daemon) return status
   await Promise.race([Promise.all([process.stdout, process.stderr].map(isRead)), delay(LAST_WORDS_MS)])
   leave(status)
 }
 
-/** What of a process a command sees. */
+/** The parts of a process that a command sees. */
 export type ProcessContext = Omit<CommandContext, 'options' | 'positionals'>
 
-/** Does what a command line asks for, in a process or in what stands for one. @returns the exit status */
+/** Runs a command line in a process, or in a stand-in for one. @returns the exit status */
 export async function interpret (
   args: readonly string[],
   context: ProcessContext,

@@ -1,7 +1,7 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { LineWriter } from '../line-writer.ts'
 
-/** Opens stdout (1) or stderr (2) for lines; what it holds when the process ends is written then, as far as somebody reads. */
+/** Opens stdout (1) or stderr (2) for lines; lines that wait when the process ends are written then, as far as somebody reads. */
 export function openOutput (descriptor: 1 | 2): LineWriter {
   const target = openAnew(descriptor)
   const writer = new LineWriter((bytes) => writeSync(target, bytes))
@@ -10,8 +10,8 @@ export function openOutput (descriptor: 1 | 2): LineWriter {
 }
 
 /**
- * A descriptor that never waits for its reader. That is a property of what was opened, not of the descriptor, and others may
- * have it open too (a shell has its terminal): hence one of our own, where there is a name to open it by. A socket has none,
+ * Returns a descriptor that never waits for its reader. That is a property of the open file, not of the descriptor, and others
+ * may share it (a shell has its terminal): hence one of our own, where there is a name to open it by. A socket has none,
  * and other users' pipes must not be opened; those Node itself has made so, when it made `process.stdout` of them.
  */
 function openAnew (descriptor: 1 | 2): number {

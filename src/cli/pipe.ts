@@ -10,7 +10,7 @@ const LOOK_MS = 10
 const PIECE = 64 * 1024
 
 /**
- * Reads a pipe to its end. Neither a thread nor the event loop waits in it: signals are heard meanwhile, and what waits in a
+ * Reads a pipe to its end. Neither a thread nor the event loop waits in it: signals are handled meanwhile, and a waiting
  * thread of libuv's would keep the process from ending.
  */
 export async function readPipe (path: string): Promise<TextResult> {
@@ -19,7 +19,7 @@ export async function readPipe (path: string): Promise<TextResult> {
     descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
     return await readToEnd(descriptor)
   } catch (error) {
-    // What a program starts us with may be a pair of sockets, which cannot be opened a second time.
+    // The parent may have given us a pair of sockets, which cannot be opened a second time.
     return isStdin(path) && codeOf(error) === 'ENXIO' ? await readStdin() : refused(error)
   } finally {
     if (descriptor !== undefined) closeSync(descriptor)

@@ -7,17 +7,17 @@ import type { Signals } from './signals.ts'
 export interface ReloadOptions extends Pick<Signals, 'onHangUp'> {
   /** Reads everything again; `expected` are files that must be there. */
   readonly load: (expected: readonly string[]) => LoadResult
-  /** What the configuration that the server starts with was read from. */
+  /** The files of the configuration that the server starts with. */
   readonly files: readonly string[]
   readonly server: Promise<Pick<RunningServer, 'reload'>>
   readonly log: Logger
 }
 
 /**
- * Reloads the configuration at SIGHUP and whenever one of its files has changed. What comes while the server starts, or
- * while a reload is under way, is one reload afterwards.
+ * Reloads the configuration at SIGHUP and whenever one of its files has changed. Signals and changes that come while the server
+ * starts, or during a reload, cause one reload afterwards.
  *
- * @returns a function that ends that
+ * @returns a function that stops reloading
  */
 export function startReloading ({ load, files, server, log, onHangUp }: ReloadOptions): () => void {
   let expected = files
@@ -34,7 +34,7 @@ export function startReloading ({ load, files, server, log, onHangUp }: ReloadOp
     again = reason
     if (running) return
     running = true
-    // A server that did not start tells why by itself.
+    // A server that does not start reports that itself.
     server
       .then(run, () => {})
       .catch((error: unknown) => {

@@ -2,12 +2,12 @@ import { formatProblem } from '../config/load.ts'
 import { describeCrash } from '../errors.ts'
 import { readProxyEnvironment } from '../http/proxies.ts'
 import { createLogger, type Logger } from '../logger.ts'
-import { ListenError } from '../listen/bind.ts'
 import { startServer } from '../server.ts'
 import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command, type CommandContext } from './command.ts'
 import { keepCompiled } from './compile-cache.ts'
 import { endDaemon, LAST_LINES_MS } from './end-daemon.ts'
 import { leave } from './leave.ts'
+import { reportListenError } from './listen-error.ts'
 import { load, loadNow, printProblems } from './load.ts'
 import { startReloading } from './reload.ts'
 
@@ -28,7 +28,7 @@ export const serve: Command = {
 async function run (context: CommandContext): Promise<number> {
   const { signals, stdout } = context
   const loaded = await Promise.race([load(context), signals.ended])
-  // Nothing has begun that would have to end.
+  // Nothing was started yet.
   if (typeof loaded === 'string' || signals.first() !== undefined) return EXIT.ok
   if (!loaded.ok) {
     printProblems(context, loaded.problems)
@@ -44,7 +44,7 @@ async function run (context: CommandContext): Promise<number> {
     colour: readable && context.env['NO_COLOR'] === undefined
   })
   for (const warning of warnings) log.warn({ problem: formatProblem(warning) }, 'configuration warning')
-  // Nothing waits between loading and here, so that no change of a file falls in between.
+  // No await between loading and here, so that no change of a file is missed.
   let shutdownTimeoutMs = (): number => config.shutdownTimeoutMs
   const starting = startServer({ config, log, proxies: readProxyEnvironment(context.env) })
   const { failed, forget } = hearDefects(log)
@@ -58,12 +58,12 @@ async function run (context: CommandContext): Promise<number> {
   try {
     const signal = await Promise.race([starting.then((server) => {
       shutdownTimeoutMs = () => server.shutdownTimeoutMs
-      // Behind the line that says so.
+      // After the line "listening" is out.
       setImmediate(keepCompiled)
       return signals.ended
     }), signals.ended, failed])
     if (signal === 'failed') {
-      // No longer than the reason takes to be read: what is open would keep the process alive.
+      // Ends as soon as the reason is written: open connections would keep the process alive.
       await output.end(LAST_LINES_MS)
       leave(EXIT.software)
     }
@@ -71,9 +71,7 @@ async function run (context: CommandContext): Promise<number> {
     await endDaemon({ server: starting, shutdownTimeoutMs: shutdownTimeoutMs(), log, outputs: [output] })
     return EXIT.ok
   } catch (error) {
-    if (!(error instanceof ListenError)) throw error
-    context.stderr.write(`${error.message}\n`)
-    return EXIT.unavailable
+    return reportListenError(error, context)
   } finally {
     endReloading()
     forget()

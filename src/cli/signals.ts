@@ -14,7 +14,7 @@ export interface Signals {
   readonly onHangUp: (hear: () => void) => () => void
 }
 
-/** Begins to hear signals. What they mean is decided later; until then they are remembered. */
+/** Begins to handle signals. Their effect is decided later; until then they are remembered. */
 export function hearSignals (): Signals {
   let first: NodeJS.Signals | undefined
   let end = (_signal: NodeJS.Signals): void => {}
@@ -29,7 +29,7 @@ export function hearSignals (): Signals {
     })
   }
   process.on('SIGHUP', () => { hear() })
-  // Unheard, the one opens a debugger (who comes from nginx sends it to have logs reopened), and the other kills.
+  // Without a handler the one opens a debugger (nginx users send it to have logs reopened), and the other kills.
   for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {})
   return {
     ended,

@@ -1,4 +1,4 @@
-/** What of `/status` is printed (contract section 7). */
+/** The part of `/status` that is printed (contract section 7). */
 export interface Status {
   readonly version: string
   readonly startedAt: string
@@ -60,7 +60,7 @@ const isWhole = objectOf({
   )
 })
 
-/** Whether a value has all that a Countersign tells of itself; more than that may be a newer one's. */
+/** Whether a value has every field of a Countersign's status; further fields may be a newer version's. */
 export function isStatus (value: unknown): value is Status {
   return isWhole(value)
 }

@@ -3,7 +3,7 @@ import { adminAddress, askAdmin, describeAdmin } from './admin-client.ts'
 import { CONFIG_OPTIONS, EXIT, LISTEN_OPTIONS, type Command } from './command.ts'
 import { isStatus, type Status } from './status-response.ts'
 
-/** Real cells are shorter; those of a stranger must not fill a terminal or the memory. */
+/** Longer than real cells; a stranger's must not fill a terminal or the memory. */
 const LONGEST_CELL = 300
 
 export const status: Command = {

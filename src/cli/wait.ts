@@ -44,7 +44,7 @@ export const wait: Command = {
   }
 }
 
-/** `500ms`, `30s`, `2m`, or a plain number of seconds, in milliseconds; undefined where the text is none. */
+/** Reads `500ms`, `30s`, `2m`, or a plain number of seconds, as milliseconds; undefined where the text is no duration. */
 export function parseDuration (text: string): number | undefined {
   const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m)?$/.exec(text)
   if (match === null) return undefined

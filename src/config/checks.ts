@@ -5,10 +5,10 @@ import { problemOfHeaderValue } from '../http/header-value.ts'
 const INVISIBLE = /[\s\0-\x1f\x7f-\xa0\xad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/
 
 /**
- * What a copy, an editor or a shell leaves around a secret: no user name, password or client secret begins or ends so (Cognito's
- * own patterns of them want `[\S]`), and each login with one counts towards a lockout.
+ * Finds blanks and invisible characters that a copy, an editor or a shell leaves around a secret: no user name, password or client
+ * secret begins or ends with one (Cognito's own patterns want `[\S]`), and each login with one counts towards a lockout.
  *
- * @returns what is wrong and what to do, without the text; undefined where nothing is
+ * @returns the problem and its remedy, without the text; undefined where the text is good
  */
 export function problemOfEnds (text: string): string | undefined {
   const ends = [INVISIBLE.test(text.slice(0, 1)) && 'begins', INVISIBLE.test(text.slice(-1)) && 'ends'].filter((end) => end !== false)
@@ -24,7 +24,7 @@ function isQuoted (text: string): boolean {
   return /^(?:(["'`])[^]*\1|[\u2018\u201c\u201e][^]*[\u2018\u2019\u201c\u201d])$/.test(text)
 }
 
-/** What is most likely a mistake around a value that may be meant so all the same: quotes, and what nobody sees at its ends. */
+/** Finds likely mistakes around a value that may be meant so all the same: quotes, and invisible characters at its ends. */
 export function oddities (text: string): string[] {
   const problem = text.trim() === '' ? undefined : problemOfEnds(text)
   return [
@@ -33,16 +33,19 @@ export function oddities (text: string): string[] {
   ]
 }
 
-/** What keeps a text from being the credentials of `Authorization: Bearer` (RFC 6750 section 2.1; in practice wider than its grammar). */
+/**
+ * The problem of a text that cannot be the credentials of `Authorization: Bearer` (RFC 6750 section 2.1; in practice wider than
+ * its grammar).
+ */
 export function problemOfBearer (text: string): string | undefined {
   if (/^bearer\s/i.test(text)) return 'begins with "Bearer ", which is added anyway; remove that word'
   return problemOfHeaderValue(text)
 }
 
 /**
- * What keeps a text from being the credentials of `Authorization: Basic`: they are base64 of `user:password` (RFC 7617 section 2).
+ * The problem of a text that cannot be the credentials of `Authorization: Basic`, which are base64 of `user:password` (RFC 7617 section 2).
  *
- * @param remedy what to do about a value that is none
+ * @param remedy the advice for a value that is none
  */
 export function problemOfBasic (text: string, remedy = 'give the credential "username" and "password" instead'): string | undefined {
   if (/^basic\s/i.test(text)) return 'begins with "Basic ", which is added anyway; remove that word'
@@ -51,7 +54,7 @@ export function problemOfBasic (text: string, remedy = 'give the credential "use
   return problemOfHeaderValue(text)
 }
 
-/** What keeps a text out of a query or a cookie, where it is percent-encoded as UTF-8. */
+/** The problem of a text that a query or a cookie cannot hold, where it is percent-encoded as UTF-8. */
 export function problemOfEncodable (text: string): string | undefined {
   return /[\uD800-\uDFFF]/u.test(text) ? 'holds half of a surrogate pair, which has no encoding; correct it' : undefined
 }

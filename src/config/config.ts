@@ -65,13 +65,13 @@ export interface OAuth2Credential {
   readonly extra: ReadonlyMap<string, Secret>
   /** Which types of token are taken. */
   readonly tokenType: 'bearer' | 'any'
-  /** Of tokens whose response tells none. */
+  /** The lifetime of tokens whose response tells none. */
   readonly lifetimeSeconds?: number
 }
 
-export interface StaticCredential {
+interface StaticCredential {
   readonly type: 'static'
-  /** As it goes behind `Bearer ` or `Basic ` (then already base64), or verbatim into an apiKey. */
+  /** The value that goes behind `Bearer ` or `Basic ` (then already base64), or verbatim into an apiKey. */
   readonly value: Secret
 }
 
@@ -84,7 +84,7 @@ export interface RouteConfig extends RouteOptions {
   readonly credential?: string
 }
 
-/** One thing that is wrong with the configuration, with its place where it has one. */
+/** A mistake in the configuration (an error) or a likely one (a warning), with its place where it has one. */
 export interface Problem {
   readonly severity: 'error' | 'warning'
   /** The file, or the name of an environment variable or option. */
@@ -94,6 +94,6 @@ export interface Problem {
   readonly column?: number
   /** `routes[0].prefix`. */
   readonly path?: string
-  /** What is wrong; what to do. Never holds a value that could be a secret. */
+  /** Says what is wrong and what to do. Never holds a value that could be a secret. */
   readonly message: string
 }

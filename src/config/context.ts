@@ -3,8 +3,8 @@ import type { ConfigDocument } from './read/document.ts'
 import type { Reporter } from './problem.ts'
 import type { TextResult } from './read/text.ts'
 
-/** Reads a file; what is read is watched for changes. */
-export type ReadFile = (name: string) => TextResult
+/** Reads a file, which is watched for changes from then on. */
+type ReadFile = (name: string) => TextResult
 
 /** The files around a configuration; relative names start from the folder of its file. */
 export interface Files {
@@ -13,7 +13,7 @@ export interface Files {
   readonly locate: (name: string) => string
 }
 
-/** What the parts of a configuration need of one another. */
+/** The document and everything that is shared while its parts are resolved. */
 export interface Context {
   readonly document: ConfigDocument
   readonly credentials: Credentials

@@ -2,9 +2,9 @@ import { isIP } from 'node:net'
 import { parseAddress } from '../http/address.ts'
 
 /**
- * What keeps a text from being an entry of the Host guard: an exact name, or a name with a port.
+ * The problem of a text that is no entry of the Host guard; an entry is an exact name, or a name with a port.
  *
- * @returns what is wrong and what to do, without the text; undefined where nothing is
+ * @returns the problem and its remedy, without the text; undefined where the text is good
  */
 export function hostProblem (text: string): string | undefined {
   if (text.includes('*')) return 'holds a *; write exact names, one by one'
@@ -14,7 +14,7 @@ export function hostProblem (text: string): string | undefined {
   return address?.type === 'tcp' && address.port > 0 ? undefined : 'is no host name; write api.internal or api.internal:8080'
 }
 
-/** What keeps a text from being an origin, exactly as a browser sends it (RFC 6454 section 6.2): the guard compares bytes. */
+/** The problem of a text that is no origin, exactly as a browser sends it (RFC 6454 section 6.2): the guard compares bytes. */
 export function originProblem (text: string): string | undefined {
   if (text === 'null') return 'is what every sandboxed page sends; no such origin can be trusted, remove it'
   if (text.includes('*')) return 'holds a *; write exact origins, one by one'

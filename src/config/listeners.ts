@@ -7,7 +7,7 @@ import type { RouteEntry } from './route/routes.ts'
 import { FileSchema } from './schema.ts'
 import { readPart, valueAt } from './shape.ts'
 
-/** What the command line says about the listeners, as text. */
+/** The command line's options for the listeners, as text. */
 export interface ListenOptions {
   readonly listen?: string | undefined
   readonly admin?: string | undefined
@@ -16,7 +16,7 @@ export interface ListenOptions {
 
 interface Setting<Value> {
   readonly value: Value
-  /** Where it was said; undefined for a default. */
+  /** The place of the setting; undefined for a default. */
   readonly place: Place | undefined
 }
 

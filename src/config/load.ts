@@ -1,29 +1,31 @@
 import { dirname, resolve } from 'node:path'
 import type { Address } from '../http/address.ts'
 import type { Config, Problem } from './config.ts'
+import type { Files } from './context.ts'
+import { chooseFile, isSet, type ChosenFile, type ChosenText } from './read/choose.ts'
 import { EMPTY_DOCUMENT, readDocument, type ConfigDocument, type OtherDocument } from './read/document.ts'
-import { readSettings } from './environment/env.ts'
+import { readSettings, type Settings } from './environment/env.ts'
 import { documentFromEnvironment } from './environment/from-env.ts'
 import { checkNodeVariables } from './environment/node-options.ts'
 import { sortProblems } from './problem.ts'
 import { readText, type TextResult } from './read/text.ts'
-import { resolveConfig } from './resolve.ts'
-import { checkPermissions, createSecretLookup, parseSecrets } from './read/secrets.ts'
+import { resolveConfig, type Resolution } from './resolve.ts'
+import { checkPermissions, createSecretLookup, parseSecrets, type SecretLookup } from './read/secrets.ts'
 
 export { formatProblem } from './problem.ts'
 
 export interface LoadInput {
   readonly env: NodeJS.ProcessEnv
-  /** What relative paths start from. */
+  /** The folder that relative paths start from. */
   readonly cwd: string
   readonly options: LoadOptions
-  /** Files that an earlier load has read: where one in a usual place is gone, that is a problem and no choice. */
+  /** Files that an earlier load has read: one that is gone from its usual place is a problem. */
   readonly expected?: readonly string[]
-  /** What was read of pipes, by absolute path. Without it a pipe is a problem. */
+  /** The content of pipes that were read before, by absolute path. A pipe without an entry is a problem. */
   readonly pipes?: ReadonlyMap<string, TextResult>
 }
 
-/** What the command line says; it wins over the environment, and that over the file. */
+/** The options of the command line. They win over the environment, and the environment over the file. */
 export interface LoadOptions {
   readonly config?: string | undefined
   readonly secrets?: string | undefined
@@ -47,52 +49,52 @@ export type LoadResult =
     readonly ok: false
     /** Every error and every warning, in the order in which a person works through them. */
     readonly problems: readonly Problem[]
-    /** As above, as far as they were found: a change of one of them may mend the configuration. */
+    /** Absolute paths of the files that were found: a change of one of them may mend the configuration. */
     readonly files: readonly string[]
-    /** Pipes among them that were not read: what they hold may mend it too. */
+    /** Pipes among them that were not read: their content may mend the configuration too. */
     readonly pipes?: readonly string[]
-    /** Where the admin listener would be, as far as that is known in spite of the problems. */
+    /** The address that the admin listener would have; absent where the problems hide it. */
     readonly admin?: Address | 'off'
   }
 
 /**
- * Loads the configuration: reads the files, puts the secrets in, validates everything and reports all that is wrong at
- * once. Reads nothing but files and its arguments; prints nothing, throws nothing.
+ * Loads the configuration: reads the files, puts the secrets in, validates everything and reports all problems at once.
+ * Reads nothing but files and its arguments; prints nothing, throws nothing.
  */
 export function loadConfig ({ env, cwd, options, expected = [], pipes = new Map() }: LoadInput): LoadResult {
   const unread = new Set<string>()
   const { settings, problems: settingsProblems, files: settingsFiles, variables } = readSettings(env, cwd, read)
-  const problems: Problem[] = [...settingsProblems, ...checkNodeVariables(env)]
-  const files = new Set(settingsFiles)
-  const names: string[] = []
-
-  const configFile = readChosen(options.config, '--config', settings.config, 'COUNTERSIGN_CONFIG', 'config/countersign.jsonc')
-  const secretsFile = readChosen(options.secrets, '--secrets', settings.secrets, 'COUNTERSIGN_SECRETS', 'config/secrets.env')
-  const secrets = createSecretLookup(env, cwd, secretsFile.type === 'text' ? readSecrets(secretsFile) : undefined, read)
-  const others: OtherDocument[] = []
-  const document = readConfig()
-  for (const file of secrets.files()) files.add(file)
-
-  // Without a document only what the variables and options say by themselves is checked: the file might allow an external address.
-  const { config, problems: found } = document === undefined
-    ? resolveConfig(EMPTY_DOCUMENT, settings, { ...options, allowExternal: true }, { read: readNamed, locate })
-    : resolveConfig(document, settings, options, { read: readNamed, locate })
-  problems.push(...document === undefined ? found.filter(({ severity }) => severity === 'error') : found)
-  for (const { document: other, holds } of others) {
-    const { problems: within } = resolveConfig(other, settings, options, { read: readNamed, locate })
-    problems.push(...within.filter((problem) => problem.severity === 'error' && holds(problem)))
-  }
-  const sorted = sortProblems(problems, names)
-  if (sorted.some(({ severity }) => severity === 'error')) {
+  const surroundings = { env, cwd, expected, read }
+  const configFile = chooseFile({ ...CONFIG_FILE, option: options.config, setting: settings.config }, surroundings)
+  const secretsFile = chooseFile({ ...SECRETS_FILE, option: options.secrets, setting: settings.secrets }, surroundings)
+  const chosen = [configFile, secretsFile]
+  const parsed = secretsFile.type === 'text' ? readSecrets(secretsFile) : undefined
+  const secrets = createSecretLookup(env, cwd, parsed?.values, read)
+  const draft = readDraft(configFile, secrets, env)
+  const files = new Set([...settingsFiles, ...chosen.flatMap(({ path }) => path ?? []), ...secrets.files()])
+  const resolution = resolveDraft(draft, settings, options, { read: readNamed, locate })
+  const problems = sortProblems(
+    [
+      ...settingsProblems,
+      ...checkNodeVariables(env),
+      ...chosen.flatMap(({ problem }) => problem ?? []),
+      ...parsed?.problems ?? [],
+      ...draft.problems,
+      ...resolution.problems
+    ],
+    chosen.flatMap((file) => file.type === 'text' ? file.name : [])
+  )
+  const { config } = resolution
+  if (problems.some(({ severity }) => severity === 'error')) {
     return {
       ok: false,
-      problems: sorted,
+      problems,
       files: [...files],
       ...(unread.size > 0 && { pipes: [...unread] }),
-      ...(document !== undefined && { admin: config.admin })
+      ...(draft.document !== undefined && { admin: config.admin })
     }
   }
-  return { ok: true, config: freezeDeep(config), warnings: sorted, files: [...files], variables: [...variables, ...secrets.variables()] }
+  return { ok: true, config: freezeDeep(config), warnings: problems, files: [...files], variables: [...variables, ...secrets.variables()] }
 
   function read (path: string): TextResult {
     const content = pipes.get(path) ?? readText(path)
@@ -109,89 +111,64 @@ export function loadConfig ({ env, cwd, options, expected = [], pipes = new Map(
     files.add(path)
     return read(path)
   }
-
-  function readChosen (
-    option: string | undefined,
-    optionName: string,
-    setting: string | undefined,
-    variable: string,
-    otherwise: string
-  ): Chosen {
-    const name = option ?? setting ?? otherwise
-    if (name.trim() === '') {
-      problems.push({ severity: 'error', source: optionName, message: 'is empty; name a file' })
-      return { type: 'failed' }
-    }
-    const path = resolve(cwd, name)
-    const content = read(path)
-    const byName = option === undefined ? (setting === undefined ? undefined : variable) : optionName
-    if (!content.ok && content.absent && byName === undefined && !expected.includes(path)) {
-      return own(env, variable) ? { type: 'failed' } : { type: 'none' }
-    }
-    files.add(path)
-    if (content.ok) {
-      names.push(name)
-      return { type: 'text', name, path, text: content.text }
-    }
-    // The value of a variable is never shown, be it a path.
-    if (byName === variable) {
-      problems.push({
-        severity: 'error',
-        source: variable,
-        message: `the file that it names ${content.reason}; correct the path or the file`
-      })
-    } else {
-      problems.push({
-        severity: 'error',
-        source: name,
-        message: `this file ${content.reason}; correct ${byName === undefined ? 'it' : `the path (${byName})`} or remove it`
-      })
-    }
-    return { type: 'failed' }
-  }
-
-  function readSecrets ({ name, path, text }: ChosenText): ReadonlyMap<string, string> {
-    const { values, warnings } = parseSecrets(text, name)
-    problems.push(...warnings, ...checkPermissions(path, name))
-    return values
-  }
-
-  function readConfig (): ConfigDocument | undefined {
-    if (configFile.type === 'failed') return undefined
-    if (configFile.type === 'none') {
-      const { document, problems: found } = documentFromEnvironment(secrets)
-      problems.push(...found)
-      if (document === undefined) problems.push({ severity: 'error', source: 'configuration', message: THREE_WAYS })
-      return document
-    }
-    const { name, text } = configFile
-    if (own(env, 'COUNTERSIGN_UPSTREAM') && !text.includes('COUNTERSIGN_UPSTREAM')) {
-      problems.push({
-        severity: 'warning',
-        source: 'COUNTERSIGN_UPSTREAM',
-        message: 'has no effect beside a configuration file; remove it, or add a route to the file'
-      })
-    }
-    const { document, others: further, problems: found } = readDocument(text, name, secrets)
-    problems.push(...found)
-    others.push(...further)
-    return document
-  }
 }
 
-interface ChosenText {
-  readonly type: 'text'
-  /** As it was given, for problems. */
-  readonly name: string
-  readonly path: string
-  readonly text: string
+const CONFIG_FILE = { optionName: '--config', variable: 'COUNTERSIGN_CONFIG', usual: 'config/countersign.jsonc' }
+const SECRETS_FILE = { optionName: '--secrets', variable: 'COUNTERSIGN_SECRETS', usual: 'config/secrets.env' }
+
+interface Secrets {
+  readonly values: ReadonlyMap<string, string>
+  readonly problems: readonly Problem[]
 }
 
-/** A file's text; or there is none and none was asked for; or it could not be read, which is reported. */
-type Chosen = ChosenText | { readonly type: 'none' } | { readonly type: 'failed' }
+function readSecrets ({ name, path, text }: ChosenText): Secrets {
+  const { values, warnings } = parseSecrets(text, name)
+  return { values, problems: [...warnings, ...checkPermissions(path, name)] }
+}
 
-function own (env: NodeJS.ProcessEnv, name: string): boolean {
-  return Object.hasOwn(env, name) && env[name] !== undefined
+/** A configuration that was read and not yet checked. */
+interface Draft {
+  /** Undefined where there is none, or none that can be read. */
+  readonly document: ConfigDocument | undefined
+  /** For each duplicate key: the document with the further value in place of the first. */
+  readonly others: readonly OtherDocument[]
+  readonly problems: readonly Problem[]
+}
+
+function readDraft (configFile: ChosenFile, secrets: SecretLookup, env: NodeJS.ProcessEnv): Draft {
+  if (configFile.type === 'failed') return { document: undefined, others: [], problems: [] }
+  if (configFile.type === 'none') {
+    const { document, problems } = documentFromEnvironment(secrets)
+    const none: Problem = { severity: 'error', source: 'configuration', message: THREE_WAYS }
+    return { document, others: [], problems: document === undefined ? [...problems, none] : problems }
+  }
+  const { name, text } = configFile
+  const { document, others, problems } = readDocument(text, name, secrets)
+  const ignored: Problem = {
+    severity: 'warning',
+    source: 'COUNTERSIGN_UPSTREAM',
+    message: 'has no effect beside a configuration file; remove it, or add a route to the file'
+  }
+  const isIgnored = isSet(env, 'COUNTERSIGN_UPSTREAM') && !text.includes('COUNTERSIGN_UPSTREAM')
+  return { document, others, problems: isIgnored ? [ignored, ...problems] : problems }
+}
+
+/** Resolves a draft; of the further values of duplicate keys only the errors within them are reported. */
+function resolveDraft ({ document, others }: Draft, settings: Settings, options: LoadOptions, files: Files): Resolution {
+  if (document === undefined) {
+    // Only what the variables and options say by themselves is checked: the file might allow an external address.
+    const { config, problems } = resolveConfig(EMPTY_DOCUMENT, settings, { ...options, allowExternal: true }, files)
+    return { config, problems: problems.filter(isError) }
+  }
+  const { config, problems } = resolveConfig(document, settings, options, files)
+  const further = others.flatMap(({ document: other, holds }) =>
+    resolveConfig(other, settings, options, files).problems.filter((problem) => isError(problem) && holds(problem))
+  )
+  return { config, problems: [...problems, ...further] }
+}
+
+function isError ({ severity }: Problem): boolean {
+  return severity === 'error'
 }
 
 const THREE_WAYS = `there is none; start in one of these three ways:

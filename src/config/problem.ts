@@ -4,13 +4,13 @@ import type { Problem } from './config.ts'
 /** A place inside the configuration: keys and list indices from the top. */
 export type Path = ReadonlyArray<string | number>
 
-/** Where a problem is, as far as that is known: a file with its line and column, a variable, an option. */
+/** The place of a problem, as far as it is known: a file with its line and column, a variable, an option. */
 export type Place = Pick<Problem, 'source' | 'line' | 'column' | 'path'>
 
 /** Whether a problem is shown where a key stands or where its value begins. */
 export type At = 'key' | 'value'
 
-/** Collects what is wrong with one document; problems under a path whose value is not known are dropped as mere consequences. */
+/** Collects the problems of one document; problems under a path whose value is not known are dropped as mere consequences. */
 export interface Reporter {
   readonly problems: readonly Problem[]
   error (path: Path, message: string, at?: At): void
@@ -19,7 +19,7 @@ export interface Reporter {
   add (severity: Problem['severity'], place: Place, message: string): void
 }
 
-/** `routes[0].prefix`; a key that is no plain word is quoted, escaped and cut, since a file may hold anything. */
+/** Formats a path as `routes[0].prefix`; a key that is no plain word is quoted, escaped and cut, since a file may hold anything. */
 export function formatPath (path: Path): string {
   let text = ''
   for (const part of path) {
@@ -31,7 +31,7 @@ export function formatPath (path: Path): string {
 }
 
 /**
- * Text from a file as it may stand in a message: in quotes, escaped (terminal controls and bidirectional marks too), at most 40 characters
+ * Quotes text of a file for a message: in quotes, escaped (terminal controls and bidirectional marks too), at most 40 characters
  * unless told otherwise.
  */
 export function quote (text: string, longest = 40): string {
@@ -41,19 +41,25 @@ export function quote (text: string, longest = 40): string {
   })
 }
 
-/** Names to choose from, as a message lists them. */
+/** Lists names for a message. */
 export function quoteAll (texts: readonly string[]): string {
   return texts.map((text) => quote(text)).join(', ')
 }
 
-/** One line for people: `FILE:LINE:COLUMN  path.to.key  what is wrong; what to do`, without the parts that the problem lacks. */
+/**
+ * Formats a problem as one line for people: `FILE:LINE:COLUMN  path.to.key  what is wrong; what to do`, without the parts that
+ * the problem lacks.
+ */
 export function formatProblem (problem: Problem): string {
   const { source, line, column, path, message } = problem
   const place = line === undefined ? source : `${source}:${line}:${column ?? 1}`
   return [printable(place), path, message].filter((part) => part !== undefined && part !== '').join('  ')
 }
 
-/** Sorted as a person works through them: variables and options first, then each file from its top. Exact repetitions are left out. */
+/**
+ * Sorts problems as a person works through them: variables and options first, then each file from its top. Leaves exact
+ * repetitions out.
+ */
 export function sortProblems (problems: readonly Problem[], files: readonly string[]): Problem[] {
   const rank = (problem: Problem): number => problem.line === undefined ? -1 : files.indexOf(problem.source)
   const seen = new Set<string>()
@@ -66,13 +72,15 @@ export function sortProblems (problems: readonly Problem[], files: readonly stri
 }
 
 /**
+ * Creates a reporter for one document.
+ *
  * @param locate gives the place of a path
- * @param broken formatted paths whose value is not known (a missing secret): what is said about them would mislead
+ * @param broken formatted paths whose value is not known (a missing secret): a problem of them would mislead
  */
 export function createReporter (locate: (path: Path, at: At) => Place, broken: ReadonlySet<string>): Reporter {
   const problems: Problem[] = []
   const report = (severity: Problem['severity'], path: Path, message: string, at: At): void => {
-    // Of a key its name is known, whatever its value is.
+    // The name of a key is known, even where its value is not.
     const known = at === 'key' ? path.slice(0, -1) : path
     if (known.some((_, index) => broken.has(formatPath(known.slice(0, index + 1))))) return
     problems.push({ severity, ...locate(path, at), message })

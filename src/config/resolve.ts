@@ -3,16 +3,18 @@ import { problemOfHeaderValue } from '../http/header-value.ts'
 import { Secret } from '../secret.ts'
 import type { Config, Problem } from './config.ts'
 import { isCredentialName, resolveCredential, type ResolvedCredential } from './credential/credentials.ts'
+import { CredentialSchema } from './credential/schema.ts'
 import type { ConfigDocument } from './read/document.ts'
 import { doubtsOfCallerToken, type Settings } from './environment/env.ts'
 import { hostProblem, originProblem } from './hosts.ts'
 import { checkSections } from './ois/airnode.ts'
-import type { Files } from './context.ts'
+import type { Context, Files } from './context.ts'
 import { checkRouteListeners, resolveListeners, type ListenOptions } from './listeners.ts'
 import { resolveOises } from './ois/ois.ts'
 import { createReporter, type Path, type Reporter } from './problem.ts'
 import { resolveRoutes, type RouteEntry } from './route/routes.ts'
-import { CredentialSchema, FileSchema, RouteSchema } from './schema.ts'
+import { RouteSchema } from './route/schema.ts'
+import { FileSchema } from './schema.ts'
 import { checkShape, isObject, PARSING, readPart, valueAt } from './shape.ts'
 import { resolveTokenCache } from './credential/token-cache.ts'
 
@@ -22,7 +24,7 @@ export interface Resolution {
   readonly problems: readonly Problem[]
 }
 
-/** Validates a document together with what the environment and the command line say, and makes the configuration of it. */
+/** Validates a document together with the environment's settings and the command line's options, and makes the configuration of them. */
 export function resolveConfig (document: ConfigDocument, settings: Settings, options: ListenOptions, files: Files): Resolution {
   const { shape } = FileSchema
   const reporter = createReporter(document.place, document.broken)
@@ -30,7 +32,7 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
   checkSections(document.value, reporter)
   const listeners = resolveListeners(document, settings, options, reporter)
   const callerToken = settings.callerToken ?? resolveCallerToken(readPart(shape.callerToken, part('callerToken')), reporter)
-  // A part that is unsound was reported and reads as its default, so that the others are checked too.
+  // An unsound part was reported and reads as its default, so that the others are checked too.
   const defaults = FileSchema.parse({}, PARSING)
   const accessLog = readPart(shape.accessLog, part('accessLog')) ?? defaults.accessLog
   const fileHosts = checkList('allowedHosts', hostProblem)
@@ -56,7 +58,10 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
     logLevel: settings.logLevel ?? 'info'
   }
   checkRouteListeners(routes.sound, config, reporter)
-  warn()
+  // The credentials that an unsound route or OIS uses are not known.
+  if (routes.count === routes.sound.length && oises.count === oises.list.length) warnOfUnused(credentials, reporter)
+  if (routes.count === 0 && oises.count === 0) reporter.warning(['routes'], 'there are no routes, so every request gets 404; add one')
+  if (config.allowExternal && callerToken === undefined) warnOfExposure(config, routes.sound, reporter)
   return { config, problems: reporter.problems }
 
   function part (key: keyof typeof shape): unknown {
@@ -71,22 +76,21 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
     }
     return list
   }
+}
 
-  function warn (): void {
-    // What an unsound route or OIS uses is not known.
-    for (const name of routes.count === routes.sound.length && oises.count === oises.list.length ? credentials.byName.keys() : []) {
-      if (!credentials.used.has(name)) {
-        reporter.warning(['credentials', name], 'no route uses this credential; name it in a route, or remove it', 'key')
-      }
-    }
-    if (routes.count === 0 && oises.count === 0) reporter.warning(['routes'], 'there are no routes, so every request gets 404; add one')
-    if (config.allowExternal && callerToken === undefined) {
-      if (!isLocal(config.listen)) reporter.warning(['listen'], EXPOSED)
-      for (const { shape, path } of routes.sound) {
-        const address = shape.listen === undefined ? undefined : parseAddress(shape.listen)
-        if (address !== undefined && !isLocal(address)) reporter.warning([...path, 'listen'], EXPOSED)
-      }
-    }
+/** Warns of credentials that no route uses. */
+function warnOfUnused ({ byName, used }: Context['credentials'], reporter: Reporter): void {
+  for (const name of byName.keys()) {
+    if (!used.has(name)) reporter.warning(['credentials', name], 'no route uses this credential; name it in a route, or remove it', 'key')
+  }
+}
+
+/** Warns of each address that other machines can reach. */
+function warnOfExposure ({ listen }: Config, routes: readonly RouteEntry[], reporter: Reporter): void {
+  if (!isLocal(listen)) reporter.warning(['listen'], EXPOSED)
+  for (const { shape, path } of routes) {
+    const address = shape.listen === undefined ? undefined : parseAddress(shape.listen)
+    if (address !== undefined && !isLocal(address)) reporter.warning([...path, 'listen'], EXPOSED)
   }
 }
 

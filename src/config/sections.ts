@@ -17,9 +17,9 @@ export function isSection (key: unknown): boolean {
   return AIRNODE_SECTIONS.some((section) => section === key)
 }
 
-/** Whether what stands at a path is read at all; what is not is not interpolated either, for its secrets are not ours. */
+/** Whether the value at a path is read at all. A value that is not read is not interpolated either, since its secrets are not ours. */
 export function isRead (path: Path): boolean {
-  // Asked of every value: nothing is taken apart for it.
+  // Called for every value, so it copies nothing.
   if (path.length === 1) return !isSection(path[0])
   if (path[0] !== 'ois') return true
   if (path.length === 3) return path[2] === 'title' || path[2] === 'oisFormat' || path[2] === 'apiSpecifications'

@@ -1,4 +1,5 @@
 import type * as z from 'zod'
+import { CREDENTIAL_SHAPES } from './credential/schema.ts'
 import { quoteAll, type Path, type Reporter } from './problem.ts'
 import {
   ApiCredentialSchema,
@@ -10,38 +11,28 @@ import {
   RelaySchema,
   ServerSchema
 } from './ois/schema.ts'
+import { RouteSchema, SCHEME_SHAPES, TlsSchema } from './route/schema.ts'
+import { FileSchema, LimitsSchema, LoginsSchema, NOT_YET, SampleSchema, TokenCacheSchema } from './schema.ts'
 import { isSection } from './sections.ts'
-import {
-  CREDENTIAL_SHAPES,
-  FileSchema,
-  LimitsSchema,
-  LoginsSchema,
-  NOT_YET,
-  RouteSchema,
-  SampleSchema,
-  SCHEME_SHAPES,
-  TlsSchema,
-  TokenCacheSchema
-} from './schema.ts'
 
 type ZodIssue = z.core.$ZodIssue
 
-/** For zod: a shape is looked at once, and to compile it costs more than that, in time and in memory, even for a thousand routes. */
+/** Options for zod: each shape parses once, and compiling it costs more time and memory than that, even with a thousand routes. */
 export const PARSING = { jitless: true } as const
 
-/** Reports everything about a document that the shape of a configuration file forbids: unknown keys, wrong types, missing keys. */
+/** Reports every unknown key, wrong type and missing key of a document. */
 export function checkShape (document: unknown, reporter: Pick<Reporter, 'error'>): void {
   checkPart(FileSchema, document, [], reporter)
 }
 
-/** Reports everything about one part of a document that its shape forbids. */
+/** Reports the same of one part of a document. */
 export function checkPart (schema: z.ZodType, part: unknown, path: Path, reporter: Pick<Reporter, 'error'>): void {
   const { error } = schema.safeParse(part, PARSING)
   for (const zodIssue of error?.issues ?? []) reportZodIssue(zodIssue, path, { path, value: part }, reporter)
 }
 
 /**
- * Reads one part of a document whose shape was reported on already, so that what is sound in it is checked further.
+ * Reads one part of a document whose shape was reported on already, so that its sound parts are checked further.
  *
  * @returns the part with its defaults; undefined where it has more wrong with it than unknown keys
  */
@@ -73,7 +64,7 @@ export function isObject (value: unknown): value is Readonly<Record<string, unkn
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** What is judged: a part of a document, and where it stands there. */
+/** The part of a document that is checked, and its place. */
 interface Root {
   readonly path: Path
   readonly value: unknown
@@ -93,7 +84,7 @@ function reportZodIssue (zodIssue: ZodIssue, base: Path, root: Root, reporter: P
     return
   }
   if (zodIssue.code === 'invalid_union' && zodIssue.errors.length > 0) {
-    // The one branch that fits the kind of value says what is wrong inside; where none does, the kinds themselves are what is wrong.
+    // The branch that fits the kind of the value says what is wrong inside; where no branch fits, the kind is wrong.
     const inner = zodIssue.errors.find((branch) =>
       branch.some(({ path: deeper, code }) => deeper.length > 0 || code === 'unrecognized_keys')
     )

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { ShapeOfB } from './srp-server.ts'
 
-/** What `X-Amz-Target` asks for. */
+/** The operations that `X-Amz-Target` names. */
 export type Operation = 'InitiateAuth' | 'RespondToAuthChallenge' | 'GetTokensFromRefreshToken' | 'ConfirmDevice'
 
-/** One way to misbehave. The first group answers instead of the operation, the second lets it run and spoils its response. */
+/** One way to misbehave. The first group responds instead of the operation, the second lets it run and spoils its response. */
 export type Mischief =
   /** An error of the service, as every client error with status 400. */
   | { readonly type: 'error', readonly code: string, readonly message: string, readonly status?: number, readonly retryAfter?: string }
@@ -22,7 +22,7 @@ export type Mischief =
   | { readonly type: 'empty' }
   /** 200 with a JSON object that holds nothing. */
   | { readonly type: 'no-tokens' }
-  /** No answer at all. */
+  /** No response at all. */
   | { readonly type: 'hang' }
   /** The connection is closed without a byte of a response. */
   | { readonly type: 'drop' }
@@ -39,8 +39,8 @@ export type Mischief =
   | { readonly type: 'shape-of-b', readonly shape: ShapeOfB }
 
 /**
- * A mischief, for how many calls (default 1, `Infinity` for all) and for which; without `operation` and `flow`, for the calls
- * where it shows (a challenge comes in place of tokens, say).
+ * A mischief, with the number of calls that get it (default 1, `Infinity` for all) and which ones; without `operation` and
+ * `flow`, calls where it shows (a challenge comes in place of tokens, say).
  */
 export type Fault = Mischief & {
   readonly times?: number
@@ -60,7 +60,7 @@ export interface FaultQueue {
   clockOffsetMs: number
 }
 
-/** An HTTP answer before its standing headers. */
+/** An HTTP response without the headers that every response gets. */
 export interface EmulatorResponse {
   readonly status: number
   readonly body: string
@@ -84,7 +84,7 @@ export function createFaultQueue (): FaultQueue {
   }
 }
 
-/** What a fault answers in the operation's place; `nothing` keeps the caller waiting, undefined lets the operation run. */
+/** The response of a fault in the operation's place; `nothing` keeps the caller waiting, undefined lets the operation run. */
 export function insteadOf (mischief: Mischief): EmulatorResponse | 'nothing' | undefined {
   const html = { 'content-type': 'text/html' }
   switch (mischief.type) {
@@ -112,7 +112,7 @@ export function insteadOf (mischief: Mischief): EmulatorResponse | 'nothing' | u
   }
 }
 
-/** What is left of an operation's result. */
+/** Spoils an operation's result as a fault wants it. */
 export function spoil (result: object, mischief: Mischief | undefined): object {
   if (!('AuthenticationResult' in result)) return result
   const tokens: Record<string, unknown> = { ...result.AuthenticationResult as object }

@@ -17,8 +17,8 @@ export interface Service {
   readonly now: () => number
 }
 
-/** What the secret block stands for. */
-export interface PendingChallenge {
+/** The state of a login that its secret block refers to. */
+interface PendingChallenge {
   readonly clientId: string
   readonly userId: string
   readonly key: Buffer
@@ -27,6 +27,7 @@ export interface PendingChallenge {
   readonly expiresAt: number
 }
 
+/** Step 1 of a login, or a refresh, by the flow that the request names. */
 export function initiateAuth (service: Service, parameters: Parameters, note: Note, shape?: ShapeOfB): object {
   const registration = findClient(service.registrations, parameters, note)
   const auth = objectOf(parameters, 'AuthParameters')
@@ -40,7 +41,8 @@ export function initiateAuth (service: Service, parameters: Parameters, note: No
 }
 
 /**
- * Step 2 of an SRP login. The order of the checks is the real one where it shows: an unreadable TIMESTAMP is told apart, all else is not.
+ * Step 2 of an SRP login. The order of the checks is Cognito's where it shows: an unreadable TIMESTAMP has an error of its own, all
+ * other failures share one.
  */
 export function respondToAuthChallenge (service: Service, parameters: Parameters, note: Note): object {
   const registration = findClient(service.registrations, parameters, note)
@@ -63,7 +65,7 @@ export function respondToAuthChallenge (service: Service, parameters: Parameters
   return signIn(service, registration, challenge.account, note)
 }
 
-/** The refresh that knows rotation. */
+/** The refresh with rotation. */
 export function getTokensFromRefreshToken (service: Service, parameters: Parameters, note: Note): object {
   const { registrations, sessions } = service
   const { client } = findClient(registrations, parameters, note)
@@ -79,6 +81,7 @@ export function getTokensFromRefreshToken (service: Service, parameters: Paramet
   return { AuthenticationResult: { ...tokens, RefreshToken: sessions.addRefreshToken(session) } }
 }
 
+/** Confirms the device of a session, whose refresh tokens work from then on. */
 export function confirmDevice (service: Service, parameters: Parameters, note: Note): object {
   const claims = service.signer.verify(textOf(parameters, 'AccessToken'))
   const session = service.sessions.findDevice(textOf(parameters, 'DeviceKey'))
@@ -133,8 +136,7 @@ function logInWithPassword (service: Service, registration: Registration, auth: 
   return signIn(service, registration, account, note)
 }
 
-// A client with rotation cannot have ALLOW_REFRESH_TOKEN_AUTH (aws-amplify/amplify-js#14427), and a flow that is off is refused in these
-// words.
+// A client with rotation cannot have ALLOW_REFRESH_TOKEN_AUTH (aws-amplify/amplify-js#14427); Cognito words the refusal so.
 function refreshWithFlow ({ sessions }: Service, registration: Registration, auth: Parameters, note: Note): object {
   const { client } = registration
   if (client.rotation !== undefined && client.rotation !== false) {

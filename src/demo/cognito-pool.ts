@@ -17,9 +17,9 @@ export interface EmulatorClient {
   readonly secret?: string
   /** Refresh-token rotation; the old token still works for `graceMs`. */
   readonly rotation?: false | { readonly graceMs: number }
-  /** Of access and id tokens; default 3600. */
+  /** The lifetime of access and id tokens; default 3600. */
   readonly lifetimeSeconds?: number
-  /** Of refresh tokens, from the sign-in and not sliding; default 30 days. */
+  /** The lifetime of refresh tokens, from the sign-in and not sliding; default 30 days. */
   readonly refreshLifetimeSeconds?: number
   /** False is `PreventUserExistenceErrors=LEGACY`: UserNotFoundException instead of a made-up challenge. */
   readonly hidesUnknownUsers?: boolean

@@ -1,7 +1,7 @@
 /** A request's parameters after parsing; nothing in them is trusted. */
 export type Parameters = Readonly<Record<string, unknown>>
 
-/** What an operation found out, for the emulator's record. Never holds a password or a token. */
+/** The facts of a call for the emulator's record. Never holds a password or a token. */
 export interface Note {
   username?: string
   clientId?: string

@@ -3,8 +3,8 @@ import { poolName, regionOf, type Account, type EmulatorClient, type Registratio
 import { ServiceError, type Note } from './cognito-request.ts'
 import type { TokenSigner } from './jwt.ts'
 
-/** A sign-in and what it led to: the refresh token's side of things. */
-export interface Session {
+/** A sign-in, which its refresh tokens belong to. */
+interface Session {
   readonly registration: Registration
   readonly account: Account
   /** `auth_time` and `origin_jti` stay those of the sign-in through every refresh. */
@@ -13,7 +13,7 @@ export interface Session {
   readonly device: Device | undefined
 }
 
-export interface Device {
+interface Device {
   readonly key: string
   readonly groupKey: string
   confirmed: boolean
@@ -34,7 +34,7 @@ export interface Sessions {
   readonly issue: (session: Session, note: Note) => IssuedTokens
 }
 
-export interface IssuedTokens {
+interface IssuedTokens {
   readonly AccessToken: string
   readonly IdToken: string
   readonly ExpiresIn: number
@@ -90,7 +90,7 @@ function checkRefreshToken (token: RefreshToken | undefined, client: EmulatorCli
   if (session.signedInAt + (client.refreshLifetimeSeconds ?? DEFAULT_REFRESH_LIFETIME_S) * 1000 <= now) {
     throw refused('Refresh Token has expired')
   }
-  // An unconfirmed device, or none in the request, reads like this (repost.aws/knowledge-center/cognito-invalid-refresh-token-error).
+  // Cognito's words for an unconfirmed device, or none in the request (repost.aws/knowledge-center/cognito-invalid-refresh-token-error).
   if (session.device !== undefined && (!session.device.confirmed || session.device.key !== deviceKey)) {
     throw refused('Invalid Refresh Token.')
   }

@@ -1,6 +1,6 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { Claims } from './jwt.ts'
+import { close, listen, urlOf } from './server.ts'
 
 export interface EchoUpstreamOptions {
   /** The claims of a token that is genuine and alive; undefined for any other. */
@@ -13,7 +13,7 @@ export interface EchoUpstreamOptions {
   readonly port?: number
 }
 
-/** An API that shows what reached it. */
+/** An API that shows the requests that reached it. */
 export interface EchoUpstream {
   readonly url: string
   readonly close: () => Promise<void>
@@ -24,8 +24,8 @@ const HIDDEN = /^(?:authorization|x-api-key|cookie)$/
 const SECRET_PARAMETER = /([?&](?:key|token|secret)=)([^&]*)/gi
 
 /**
- * Starts an API that wants what a protected one wants (a genuine token, and a known API key where one is sent) and
- * answers with the request as it arrived, secrets shortened.
+ * Starts an API that lets in requests as a protected one does (a genuine token, and a known API key where one is sent) and
+ * responds with the request as it arrived, with secrets shortened.
  */
 export async function startEchoUpstream (options: EchoUpstreamOptions): Promise<EchoUpstream> {
   const server = createServer((request, response) => {
@@ -34,8 +34,7 @@ export async function startEchoUpstream (options: EchoUpstreamOptions): Promise<
     }, () => { response.destroy() })
   })
   await listen(server, options.port ?? 0, options.host ?? '127.0.0.1')
-  const { address, port } = server.address() as AddressInfo
-  return { url: `http://${address.includes(':') ? `[${address}]` : address}:${port}`, close: () => close(server) }
+  return { url: urlOf(server), close: () => close(server) }
 }
 
 async function respond (
@@ -72,22 +71,8 @@ function describeClaims (claims: Claims, withKey: boolean): string {
   return `let in: a genuine ${String(claims['token_use'])} token of ${user.length > 16 ? shorten(user) : user}, good for ${left} s more${withKey ? ', and a known API key' : ''}`
 }
 
-/** Enough to see that two are different, too little to use. */
+/** Shortens a secret: two can be told apart, none can be used. */
 function shorten (secret: string): string {
   const [, scheme = '', value = ''] = /^((?:Bearer|Basic) )?(.*)$/.exec(secret) ?? []
   return value.length <= 12 ? `${scheme}…` : `${scheme}${value.slice(0, 6)}…${value.slice(-4)} (${value.length} characters)`
-}
-
-async function listen (server: Server, port: number, host: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, resolve)
-  })
-}
-
-async function close (server: Server): Promise<void> {
-  await new Promise<void>((resolve) => {
-    server.close(() => { resolve() })
-    server.closeAllConnections()
-  })
 }

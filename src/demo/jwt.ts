@@ -5,12 +5,12 @@ import { promisify } from 'node:util'
 export type Claims = Readonly<Record<string, unknown>>
 
 /** The key ids that Cognito's two kinds of token name; the emulator has one key under both. */
-export type KeyUse = 'access' | 'id'
+type KeyUse = 'access' | 'id'
 
 /** Signs and verifies RS256 tokens (RFC 7515, RFC 7518 section 3.3) with one key of its own. */
 export interface TokenSigner {
   readonly sign: (use: KeyUse, claims: Claims) => string
-  /** The claims of a token that this signer signed; undefined for anything else. Says nothing about `exp`. */
+  /** The claims of a token that this signer signed; undefined for any other. `exp` is not checked. */
   readonly verify: (token: string) => Claims | undefined
   /** A JSON Web Key Set (RFC 7517 section 5). */
   readonly jwks: { readonly keys: readonly JsonWebKey[] }
@@ -29,8 +29,8 @@ export async function createTokenSigner (): Promise<TokenSigner> {
 }
 
 /**
- * Makes what verifies a signer's tokens elsewhere, with its published keys alone: each by the `kid` that the token names. Says nothing
- * about `exp`.
+ * Creates a function that verifies a signer's tokens by its published keys alone, each by the `kid` that the token names. It does
+ * not check `exp`.
  */
 export function createVerifier ({ keys }: TokenSigner['jwks']): TokenSigner['verify'] {
   const byId = new Map<unknown, KeyObject>()

@@ -1,14 +1,15 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createSecretLookup, type Environment } from '../config/read/secrets.ts'
-import { startCognitoEmulator, type EmulatorCall } from './cognito-emulator.ts'
+import type { EmulatorCall } from './cognito-calls.ts'
+import { startCognitoEmulator } from './cognito-emulator.ts'
 import { startEchoUpstream } from './echo-upstream.ts'
 import { createVerifier, type Claims, type TokenSigner } from './jwt.ts'
 
-// What config/compose.example.jsonc names.
+// The names in config/compose.example.jsonc.
 const POOL_ID = 'us-west-2_DemoPool1'
 const CLIENT_ID = 'demo-relayer-client'
-// A container's neighbours must reach it, and nobody else can.
+// Only a container's neighbours can reach it, and they must.
 const HOST = '0.0.0.0'
 
 const KEYS_DEADLINE_MS = 5_000
@@ -48,7 +49,7 @@ async function startUpstream (env: Environment): Promise<void> {
   }
   const apiKeys = new Set([readSecret(env, 'RELAYER_API_KEY')])
   subscribe('http.server.response.finish', (message) => {
-    // As Node's documentation of diagnostics_channel says.
+    // The shape of the message is documented in Node's diagnostics_channel.
     describeRequest(message as { request: IncomingMessage, response: ServerResponse })
   })
   const upstream = await startEchoUpstream({ verify: createRemoteVerifier(keysUrl), apiKeys, host: HOST, port: readPort(env) }).catch(
@@ -92,7 +93,7 @@ function alive (claims: Claims | undefined): Claims | undefined {
   return typeof expiry === 'number' && expiry * 1000 > Date.now() ? claims : undefined
 }
 
-/** A line for each token that was asked for; the first half of an SRP login is no news. */
+/** Writes a line for each token request; the first half of an SRP login gets none. */
 function describeCall (call: EmulatorCall, lifetimeSeconds: number): void {
   if (call.outcome === 'challenge') return
   const kind = call.flow === 'PASSWORD_VERIFIER' ? 'login (SRP)' : 'refresh'
@@ -110,7 +111,7 @@ function describeRequest ({ request, response }: { readonly request: IncomingMes
   )
 }
 
-/** Enough to see that two are different, too little to use. */
+/** Shortens a secret: two can be told apart, none can be used. */
 function shorten (secret: string): string {
   return secret.length > 16 ? `…${secret.slice(-6)}` : '…'
 }

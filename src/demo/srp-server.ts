@@ -1,15 +1,15 @@
 import { createHash, createHmac, getDiffieHellman, randomBytes, timingSafeEqual } from 'node:crypto'
 
-/** What a server keeps of a password. Both are big integers in hex, without leading zeros, as Cognito sends them. */
+/** A server's record of a password. Both are big integers in hex, without leading zeros, as Cognito sends them. */
 export interface Verifier {
   readonly salt: string
   readonly verifier: string
 }
 
-/** What an exchange wants of the random `B`; the shapes are those that naive padding gets wrong. */
+/** The wanted shape of the random `B`; naive padding gets these shapes wrong. */
 export type ShapeOfB = 'any' | 'odd' | 'top-bit' | 'short'
 
-/** The server's half of one SRP exchange: what is sent, and the key that both sides should arrive at. */
+/** The server's half of one SRP login: the `B` to send, and the key that both sides should arrive at. */
 export interface ServerNegotiation {
   readonly B: string
   readonly key: Buffer
@@ -29,7 +29,7 @@ export function passwordMatches (poolName: string, userId: string, password: str
 }
 
 /**
- * Answers a client's `A` (RFC 5054 section 2.5.4, with Cognito's padding and key derivation).
+ * Responds to a client's `A` (RFC 5054 section 2.5.4, with Cognito's padding and key derivation).
  *
  * @param b the secret exponent in hex; drawn at random unless a known response is tested
  * @returns undefined where `A` is no hex integer of the group, or `A mod N` is 0 (RFC 5054 section 2.5.4: the server must abort)

@@ -1,4 +1,4 @@
-/** What is wrong with a TIMESTAMP: the service cannot read it, or reads it and refuses the login. */
+/** The problem of a TIMESTAMP: the service cannot read it, or reads it and refuses the login. */
 export type TimestampProblem = 'unreadable' | 'refused'
 
 /**

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startCognitoEmulator, type CognitoEmulator, type EmulatorCall } from './cognito-emulator.ts'
+import type { EmulatorCall } from './cognito-calls.ts'
+import { startCognitoEmulator, type CognitoEmulator } from './cognito-emulator.ts'
 import { startEchoUpstream, type EchoUpstream } from './echo-upstream.ts'
 
 /** Seconds; short enough to watch refreshes, where Cognito's default is an hour. */

@@ -23,7 +23,7 @@ const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trans
  * written anew; `Expect`, which is dealt with here; `Trailer`, since request trailers are dropped; what claims to come from a
  * proxy in front of us, the path it says it was asked for (IIS, Symfony) included; and what authenticates the caller to us.
  */
-export const DROPPED_REQUEST_HEADERS: ReadonlySet<string> = new Set([
+const DROPPED_REQUEST_HEADERS: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
   'host',
   'content-length',

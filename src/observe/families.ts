@@ -19,7 +19,7 @@ export interface MetricsFacts {
 }
 
 /** What is read of a credential. */
-export interface CredentialFacts {
+interface CredentialFacts {
   readonly name: string
   /** RFC 3339, or null where there is none. */
   readonly expiresAt: string | null

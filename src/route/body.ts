@@ -76,7 +76,7 @@ export function spliceBody (body: Buffer, headers: RawHeaders, injections: reado
 }
 
 /** The fields of a POST's body among the injections. */
-export function bodyFields (injections: readonly Injection[]): Field[] {
+function bodyFields (injections: readonly Injection[]): Field[] {
   return injections.flatMap(({ in: place, postQuery, name, value }) =>
     place === 'query' && postQuery === undefined ? [[name, value.reveal()] as const] : []
   )

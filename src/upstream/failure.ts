@@ -93,7 +93,7 @@ function proxyStatusOf (code: string): string | undefined {
 }
 
 /** The innermost error code: `AggregateError` (several addresses tried) and others wrap the one that tells. */
-export function errorCode (error: unknown): string {
+function errorCode (error: unknown): string {
   if (!(error instanceof Error)) return ''
   if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0])
   const inner = error.cause === undefined ? '' : errorCode(error.cause)

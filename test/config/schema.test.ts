@@ -5,7 +5,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { parseJsonc } from '#src/config/read/jsonc.ts'
 import { createReporter, formatPath, formatProblem } from '#src/config/problem.ts'
-import { FileSchema, fileJsonSchema, NOT_YET, RouteSchema } from '#src/config/schema.ts'
+import { RouteSchema } from '#src/config/route/schema.ts'
+import { FileSchema, fileJsonSchema, NOT_YET } from '#src/config/schema.ts'
 import { checkShape, readPart, valueAt } from '#src/config/shape.ts'
 
 const messagesOf = (document: unknown): string[] => {
@@ -193,7 +194,7 @@ t.test('the JSON Schema and the validator agree on any document', async (t) => {
 })
 
 t.test('and on documents that are good or nearly so', async (t) => {
-  const good: { credentials: Record<string, object>; routes: object[] } & Record<string, unknown> = {
+  const good: { credentials: Record<string, object>, routes: object[] } & Record<string, unknown> = {
     listen: '127.0.0.1:0',
     credentials: {
       a: { type: 'static', value: 'x' },

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import type { EmulatorCall } from '#src/demo/cognito-emulator.ts'
+import type { EmulatorCall } from '#src/demo/cognito-calls.ts'
 import { call } from '../helpers/plain-client.ts'
 import { ANY_PORT, startReloadable } from '../helpers/reloadable.ts'
 import { temporaryFolder } from '../helpers/temp.ts'

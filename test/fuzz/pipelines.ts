@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 
 /** A request of a pipeline: its bytes with `PORT` for the listener's port, and what becomes of it where its turn comes. */
-export interface PipelinedRequest {
+interface PipelinedRequest {
   readonly bytes: string
   /**
    * `served`: reaches the upstream, which answers it as it is told to; `refused`: hears so, and the next one is read; `last`: nothing

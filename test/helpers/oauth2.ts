@@ -11,7 +11,7 @@ import type { Certificate } from './certificates.ts'
 export const NEVER: AbortSignal = new AbortController().signal
 
 /** A request as it came in, byte for byte and taken apart. */
-export interface TokenCall {
+interface TokenCall {
   readonly raw: string
   readonly requestLine: string
   readonly headers: ReadonlyMap<string, string>

@@ -31,7 +31,7 @@ export interface UpstreamExchange {
 }
 
 /** One connection to the upstream. */
-export interface UpstreamConnection {
+interface UpstreamConnection {
   readonly socket: Socket
   /** Everything that came, as Latin-1 (without bodies where they are not kept). */
   readonly received: string

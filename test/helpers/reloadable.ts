@@ -21,7 +21,7 @@ export interface Reloadable {
   readonly metric: (name: string) => Promise<number | undefined>
 }
 
-export interface Status {
+interface Status {
   readonly ready: boolean
   readonly reload: { readonly at: string, readonly outcome: string } | null
   readonly credentials: ReadonlyArray<{

@@ -1,7 +1,7 @@
 /** Who a credential is, from the configuration file on: every field of every type, so that none that is added is forgotten. */
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { CREDENTIAL_SHAPES } from '#src/config/schema.ts'
+import { CREDENTIAL_SHAPES } from '#src/config/credential/schema.ts'
 import { createCacheSeal } from '#src/token/cache/seal.ts'
 import { identityOf, identityChangeOf, type CredentialIdentity, type IdentityChange } from '#src/token/identity.ts'
 import { Secret } from '#src/secret.ts'

@@ -9,7 +9,7 @@ import { Secret } from '#src/secret.ts'
 import { CLIENT_ID, POOL_ID, startEmulator, startWorker } from '../helpers/cognito.ts'
 import { FakeClock } from '../helpers/clock.ts'
 import { createTestLog } from '../helpers/token-source.ts'
-import type { EmulatorCall } from '#src/demo/cognito-emulator.ts'
+import type { EmulatorCall } from '#src/demo/cognito-calls.ts'
 import type { Grant } from '#src/token/token.ts'
 
 const COUNT = 1000

@@ -16,7 +16,7 @@ listen(createServer((request, response) => {
     path: request.url.slice(PREFIX),
     headers: outgoing(request.rawHeaders),
     body: request.method === 'GET' ? null : request
-  }, new Answer(response))
+  }, new Relay(response))
 }))
 
 function outgoing (raw) {
@@ -28,7 +28,7 @@ function outgoing (raw) {
   return headers
 }
 
-class Answer {
+class Relay {
   #response
   #left = -1
 

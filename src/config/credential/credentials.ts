@@ -5,20 +5,21 @@ import type { CognitoCredential, CredentialConfig } from '../config.ts'
 import { resolveOAuth2 } from './oauth2.ts'
 import { PRESETS } from './presets.ts'
 import type { Path, Reporter } from '../problem.ts'
-import type { CognitoShape, CredentialShape, DefenderShape, SchemeShape, StaticShape } from '../schema.ts'
+import type { SchemeShape } from '../route/schema.ts'
+import type { CognitoShape, CredentialShape, DefenderShape, StaticShape } from './schema.ts'
 
-/** A credential that passed validation, with what the routes that use it want to know. */
+/** A sound credential, with the facts that the routes that use it need. */
 export interface ResolvedCredential {
   readonly config: CredentialConfig
-  /** What is sent where nothing more exact is asked for. */
+  /** The kind of value that is sent where a route asks for nothing more exact. */
   readonly sends: 'token' | 'value' | 'basic'
-  /** What `use` may name: plain text, since where it goes decides what it may hold. */
+  /** The fields that `use` may name, in plain text: each place has its own rule for their values. */
   readonly fields: ReadonlyMap<string, string>
   readonly inject: readonly SchemeShape[]
   readonly upstream?: string
 }
 
-/** Why a name is none for a credential; it stands in logs, labels and paths. */
+/** Whether a text may name a credential; names stand in logs, labels and paths. */
 export function isCredentialName (name: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/.test(name)
 }
@@ -41,16 +42,16 @@ export function resolveCredential (shape: CredentialShape, path: Path, reporter:
   return blank.length > 0 || reporter.problems.slice(before).some(({ severity }) => severity === 'error') ? undefined : resolved
 }
 
-// What comes out of a password store, a console or a file, by hand.
+// Fields that a person copies from a password store, a console or a file.
 const PASTED: ReadonlySet<string> = new Set(['clientId', 'username', 'password', 'clientSecret', 'apiKey', 'apiSecret', 'value'])
 
-/** What another check refuses, with better words, is left to it: control characters of OAuth 2.0, and what no header can carry. */
+/** Leaves to other checks what they refuse with better words: control characters of OAuth 2.0, and values that no header can carry. */
 function checkPasted (text: string, type: CredentialShape['type'], path: Path, reporter: Reporter): void {
   const problem = path.at(-1) === 'clientId' ? undefined : problemOfEnds(text)
   // eslint-disable-next-line no-control-regex -- the very thing to find
   const hasControl = /[\0-\x1f\x7f]/.test(text)
   if (problem !== undefined && type !== 'static' && !(type === 'oauth2' && hasControl)) reporter.error(path, problem)
-  // An API may want what no identity provider takes; what is said of a value depends on where it goes (bindings.ts).
+  // An API may want a value that no identity provider takes; the rules for it depend on its place (bindings.ts).
   else if (path.at(-1) !== 'value' && !hasControl) for (const oddity of oddities(text)) reporter.warning(path, oddity)
 }
 

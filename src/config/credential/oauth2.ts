@@ -3,7 +3,7 @@ import { readBaseUrl, type BaseUrlResult } from '../route/base-url.ts'
 import { problemOfEncodable, oddities } from '../checks.ts'
 import type { OAuth2Credential } from '../config.ts'
 import type { Path, Reporter } from '../problem.ts'
-import type { OAuth2Shape } from '../schema.ts'
+import type { OAuth2Shape } from './schema.ts'
 
 /** Checks the configuration of an OAuth 2.0 client and makes a credential of it. */
 export function resolveOAuth2 (shape: OAuth2Shape, path: Path, reporter: Reporter): OAuth2Credential {

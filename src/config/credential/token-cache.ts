@@ -8,8 +8,8 @@ const PATH: Path = ['tokenCache']
 const KEY_BYTES = 32
 
 /**
- * Checks the key and the directory of the token cache. What may change while the proxy runs (who may enter the directory) is
- * a warning, as it is then: the proxy works without the cache.
+ * Checks the key and the directory of the token cache. The directory's permissions may change while the proxy runs, so they
+ * cause a warning, here as then: the proxy works without the cache.
  *
  * @param locate makes a path absolute
  * @returns undefined where something is wrong, which is reported

@@ -11,7 +11,7 @@ import { quote } from '../problem.ts'
 import { readText, type TextResult } from '../read/text.ts'
 import { createSecretLookup, type Environment } from '../read/secrets.ts'
 
-/** What the environment says about the process itself. A field is absent where its variable is not set. */
+/** The settings of the process in the environment. A field is absent where its variable is not set. */
 export interface Settings {
   readonly config?: string
   readonly secrets?: string
@@ -42,9 +42,9 @@ const SHORTEST_CALLER_TOKEN = 16
 /**
  * Reads the variables of the process itself (`COUNTERSIGN_…`). Never exits, never prints, never echoes a value.
  *
- * @param cwd what a relative path in a `…_FILE` variable starts from
+ * @param cwd the folder that a relative path in a `…_FILE` variable starts from
  * @param read reads a file by its absolute path
- * @returns a frozen copy of what is set and well-formed, and a problem for each variable that is not
+ * @returns a frozen copy of the well-formed settings, and a problem for each variable that is malformed
  */
 export function readSettings (env: Environment, cwd: string, read: (path: string) => TextResult = readText): SettingsResult {
   const problems: Problem[] = []
@@ -110,7 +110,7 @@ function checkProxies (env: Environment): Problem[] {
   })]
 }
 
-/** What may be wrong with a caller token that can be sent. */
+/** Doubts about a caller token that can be sent. */
 export function doubtsOfCallerToken (text: string): string[] {
   return [
     ...(text.length < SHORTEST_CALLER_TOKEN ? [`is shorter than ${SHORTEST_CALLER_TOKEN} characters; use a longer random one`] : []),

@@ -82,7 +82,7 @@ export function documentFromEnvironment (secrets: SecretLookup): FromEnvironment
   if (routes.length === 0) return { problems }
   return { document: { value: { credentials, routes }, place, template: () => undefined, broken }, problems }
 
-  // What is not known is stood in for by its name, so that the rest of the set is checked too.
+  // The name stands in for a value that is not known, so that the rest of the set is checked too.
   function read (name: string, path: Path, required: boolean, present: string): string | undefined {
     sources.set(formatPath(path), name)
     if (!secrets.has(name)) {

@@ -1,7 +1,7 @@
 import type { Problem } from '../config.ts'
 import type { Environment } from '../read/secrets.ts'
 
-/** What options of Node itself do to secrets, by their names without `--`. Those that only load code are left out: tracing needs them. */
+/** The dangers of Node's own options for secrets, by name without `--`. Options that only load code are left out: tracing needs them. */
 const DANGERS: ReadonlyArray<readonly [options: RegExp, harm: string]> = [
   [
     /^(?:inspect|inspect-brk|inspect-wait|inspect-port|debug-port|inspect-publish-uid|experimental-network-inspection)$/,
@@ -22,7 +22,7 @@ const DANGERS: ReadonlyArray<readonly [options: RegExp, harm: string]> = [
   [/^trace-event(?:-categorie)?s(?:-enabled)?$/, 'writes traces to a file, which may quote addresses with the keys in them']
 ]
 
-/** Sections of NODE_DEBUG that show what passes through them: URLs with keys in the query, headers, environments of commands. */
+/** Sections of NODE_DEBUG that print the data that passes through them: URLs with keys in the query, headers, environments of commands. */
 const SECTIONS = ['http', 'https', 'http2', 'net', 'tls', 'stream', 'undici', 'fetch', 'websocket', 'child_process']
 
 /** Warnings about variables that Node itself obeys, and that endanger secrets. */
@@ -38,7 +38,7 @@ export function checkNodeVariables (env: Environment): readonly Problem[] {
     : [...options, warn('NODE_DEBUG', `prints what passes through ${shown.join(', ')} on stderr, secrets included`)]
 }
 
-/** As Node reads it: at blanks, with quotes, `_` for `-`, and values behind `=`. */
+/** Splits NODE_OPTIONS as Node does: at blanks, with quotes, `_` for `-`, and values behind `=`. */
 function optionsOf (text: string): string[] {
   const words = text.match(/(?:"(?:\\.|[^"\\])*"|\S)+/g) ?? []
   return words
@@ -47,7 +47,7 @@ function optionsOf (text: string): string[] {
     .map((word) => (/^--([^="]*)/.exec(word)?.[1] ?? '').replaceAll('_', '-').toLowerCase())
 }
 
-/** As Node reads it: names behind commas, in any case, `*` for any text. */
+/** Reads NODE_DEBUG as Node does: names between commas, in any case, `*` for any text. */
 function sectionsOf (text: string): string[] {
   const patterns = text.split(',').map(
     (entry) =>

@@ -2,7 +2,7 @@ import { quoteAll, type Reporter } from '../problem.ts'
 import { isSection } from '../sections.ts'
 import { isObject } from '../shape.ts'
 
-/** Says, once, which sections are ignored; where there is no OIS beside them the file is no Airnode's. */
+/** Warns once of the sections that are ignored. Without an OIS beside them the file is no Airnode's, and each of them is an error. */
 export function checkSections (document: unknown, reporter: Reporter): void {
   if (!isObject(document)) return
   const sections = Object.keys(document).filter(isSection)

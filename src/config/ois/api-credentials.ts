@@ -5,12 +5,12 @@ import { oddities } from '../checks.ts'
 import type { Context } from '../context.ts'
 import type { ResolvedCredential } from '../credential/credentials.ts'
 import { ApiCredentialSchema, type ApiCredentialShape } from './schema.ts'
-import { formatPath, quote, type Path } from '../problem.ts'
+import { formatPath, quote, type Path, type Reporter } from '../problem.ts'
 import { readPart, valueAt } from '../shape.ts'
 import { problemOfValue, nameScheme } from '../route/targets.ts'
 
-/** A scheme that is turned on and wants its value. */
-export interface SchemeInNeed {
+/** A scheme that is turned on and needs its value. */
+interface SchemeInNeed {
   readonly title: string
   readonly shownTitle: string
   readonly name: string
@@ -19,7 +19,7 @@ export interface SchemeInNeed {
   readonly onPath: Path
 }
 
-/** What an OIS does with a scheme that it defines; `unknown` where the definition has errors. */
+/** The use that an OIS makes of a scheme that it defines; `unknown` where the definition has errors. */
 export type SchemeState = 'on' | 'off' | 'relay' | 'unknown'
 
 /**
@@ -31,9 +31,12 @@ export interface ApiCredentials {
   has (title: string, name: string): boolean
   /** Where a scheme's value comes from; undefined, and reported, where it comes from nowhere. */
   valueOf (need: SchemeInNeed): ValueSource | undefined
-  /** @param known titles, with their schemes where the OIS could be read */
-  warnOfUnused (known: ReadonlyMap<string, ReadonlyMap<string, SchemeState> | undefined>): void
+  /** Warns of entries for no OIS, or for a scheme that takes no value of `apiCredentials`. */
+  warnOfUnused (known: KnownSchemes): void
 }
+
+/** The schemes by title and name; undefined for the title of an OIS that could not be read. */
+type KnownSchemes = ReadonlyMap<string, ReadonlyMap<string, SchemeState> | undefined>
 
 interface Entry {
   readonly path: Path
@@ -47,25 +50,19 @@ type Source =
   | { readonly type: 'value', readonly value: string }
   | { readonly type: 'credential', readonly name: string, readonly credential: ResolvedCredential | undefined }
 
-/** Reads `apiCredentials` and reports what is wrong with its entries by themselves. */
+/** Reads `apiCredentials` and reports the problems of its entries by themselves. */
 export function readApiCredentials (context: Context): ApiCredentials {
   const { document, reporter, credentials } = context
   const parts = valueAt(document.value, ['apiCredentials'])
   const entries: Entry[] = []
-  // Whose entry cannot be told might be anybody's, so nothing is missing for sure.
+  // An entry whose title or name cannot be read might be for any scheme, so nothing is missing for sure.
   let complete = parts === undefined || Array.isArray(parts)
   for (const [index, part] of Array.isArray(parts) ? (parts as unknown[]).entries() : []) {
     const path: Path = ['apiCredentials', index]
     const title = valueAt(part, ['oisTitle'])
     const name = valueAt(part, ['securitySchemeName'])
-    if (
-      typeof title !== 'string' ||
-      typeof name !== 'string' ||
-      [
-        [...path, 'oisTitle'],
-        [...path, 'securitySchemeName']
-      ].some((one) => document.broken.has(formatPath(one)))
-    ) {
+    const isBroken = ['oisTitle', 'securitySchemeName'].some((key) => document.broken.has(formatPath([...path, key])))
+    if (typeof title !== 'string' || typeof name !== 'string' || isBroken) {
       complete = false
       continue
     }
@@ -73,7 +70,11 @@ export function readApiCredentials (context: Context): ApiCredentials {
     if (first !== undefined) reporter.error(path, `is for the same scheme of the same OIS as ${formatPath(first.path)}; keep one of them`)
     else entries.push({ path, title, name, source: readSource(readPart(ApiCredentialSchema, part), path, context) })
   }
-  return { has: (title, name) => find(title, name) !== undefined, valueOf, warnOfUnused }
+  return {
+    has: (title, name) => find(title, name) !== undefined,
+    valueOf,
+    warnOfUnused: (known) => { warnOfUnused(entries, known, reporter) }
+  }
 
   function find (title: string, name: string): Entry | undefined {
     return entries.find((entry) => entry.title === title && entry.name === name)
@@ -101,30 +102,30 @@ export function readApiCredentials (context: Context): ApiCredentials {
     checkCredential(source.name, source.credential, entry.path, need, context)
     return { type: 'token', credential: source.name }
   }
+}
 
-  function warnOfUnused (known: ReadonlyMap<string, ReadonlyMap<string, SchemeState> | undefined>): void {
-    for (const { path, title, name } of entries) {
-      const schemes = known.get(title)
-      if (!known.has(title)) {
-        reporter.warning([...path, 'oisTitle'], 'is the title of no OIS, so this is not used; correct it, or remove the entry')
-      }
-      if (schemes === undefined) continue
-      const state = schemes.get(name)
-      if (state === undefined) {
-        reporter.warning([...path, 'securitySchemeName'], 'is no scheme of its OIS, so this is not used; correct it, or remove the entry')
-      }
-      if (state === 'off') {
-        reporter.warning(
-          [...path, 'securitySchemeName'],
-          'is a scheme that security does not turn on, so this is not used; turn it on, or remove the entry'
-        )
-      }
-      if (state === 'relay') {
-        reporter.warning(
-          [...path, 'securitySchemeName'],
-          'is a relay scheme, whose value the relay of a route says, so this is not used; remove the entry'
-        )
-      }
+function warnOfUnused (entries: readonly Entry[], known: KnownSchemes, reporter: Reporter): void {
+  for (const { path, title, name } of entries) {
+    const schemes = known.get(title)
+    if (!known.has(title)) {
+      reporter.warning([...path, 'oisTitle'], 'is the title of no OIS, so this is not used; correct it, or remove the entry')
+    }
+    if (schemes === undefined) continue
+    const state = schemes.get(name)
+    if (state === undefined) {
+      reporter.warning([...path, 'securitySchemeName'], 'is no scheme of its OIS, so this is not used; correct it, or remove the entry')
+    }
+    if (state === 'off') {
+      reporter.warning(
+        [...path, 'securitySchemeName'],
+        'is a scheme that security does not turn on, so this is not used; turn it on, or remove the entry'
+      )
+    }
+    if (state === 'relay') {
+      reporter.warning(
+        [...path, 'securitySchemeName'],
+        'is a relay scheme, whose value the relay of a route says, so this is not used; remove the entry'
+      )
     }
   }
 }
@@ -148,7 +149,7 @@ function readSource (shape: ApiCredentialShape | undefined, path: Path, { creden
   return value.trim() === '' ? undefined : { type: 'value', value }
 }
 
-/** Reports what the scheme cannot send. @returns the value as it is sent */
+/** Reports a value that the scheme cannot send. @returns the value as it is sent */
 function checkValue (value: string, path: Path, { scheme, onPath }: SchemeInNeed, { reporter }: Context): string {
   const valuePath = [...path, 'securitySchemeValue']
   const inHeader = scheme.type === 'http' || scheme.in === 'header'
@@ -159,7 +160,7 @@ function checkValue (value: string, path: Path, { scheme, onPath }: SchemeInNeed
   }
   const problem = problemOfValue(scheme, bare, BASIC_REMEDY)
   if (problem !== undefined) reporter.error(valuePath, `${problem} (${formatPath(onPath)} sends it as ${nameScheme(scheme)})`)
-  // What a shell's $(cat FILE) or a text editor leaves behind: no error where it can be sent.
+  // A shell's $(cat FILE) or a text editor leaves these behind: no error where they can be sent.
   else for (const oddity of oddities(bare)) reporter.warning(valuePath, oddity)
   return bare
 }

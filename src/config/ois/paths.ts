@@ -8,7 +8,7 @@ export interface OisPath {
   readonly methods: readonly string[]
 }
 
-/** What keeps a path of an OIS from being one; the request for it would be refused. A query or a fragment is no part of the path. */
+/** The problem of a path of an OIS whose requests would be refused. A query or a fragment is no part of a path. */
 export function problemOfOisPath (text: string): string | undefined {
   if (!/^\/\S*$/.test(text)) return 'is no path; begin it with / and write no blanks'
   try {
@@ -23,10 +23,10 @@ export function problemOfOisPath (text: string): string | undefined {
 }
 
 /**
- * The lines of an allow list that let through what the OIS's paths describe and nothing else: `{id}` is one segment.
+ * Makes the lines of an allow list that let through exactly the OIS's paths: `{id}` is one segment.
  * A parameter within a segment (`/a-{id}`) is refused, since a whole segment would let more through than the OIS says.
  *
- * @param report takes what is wrong with a path and what to do
+ * @param report takes a path's problem and its remedy
  */
 export function allowOfPaths (paths: readonly OisPath[], report: (path: string, problem: string) => void): string[] {
   const lines = paths.flatMap(({ path, methods }) => {

@@ -31,7 +31,7 @@ export function resolveRelay (
   return sources
 }
 
-/** The lines to add for kinds that have no source: what a legacy client most likely can do. */
+/** The lines to add for kinds that have no source, as a legacy client most likely can serve them. */
 export function exampleOfRelay (kinds: readonly RelayKind[]): string {
   return `"relay": { ${kinds.map((kind) => `"${kind}": ${EXAMPLES[kind]}`).join(', ')} }`
 }

@@ -6,20 +6,20 @@ import { allowOfPaths } from './paths.ts'
 import type { Ois, Oises } from './ois.ts'
 import { formatPath, quote, type Path } from '../problem.ts'
 import { exampleOfRelay, resolveRelay } from './relay.ts'
-import { RouteSchema, type RouteShape } from '../schema.ts'
+import { RouteSchema, type RouteShape } from '../route/schema.ts'
 import { PARSING, valueAt } from '../shape.ts'
 
-/** What an OIS gives a route; the rest of the route is its own. */
+/** The parts of a route that come from its OIS. */
 export type FromOis = Pick<RouteConfig, 'upstream' | 'upstreamLabel' | 'ois' | 'bindings' | 'credential' | 'allow'>
 
-/** A route that nobody wrote, of an OIS that no route names. */
+/** The automatic route of an OIS that no route names. */
 export interface AutomaticRoute {
   readonly shape: RouteShape
   readonly ois: Ois
 }
 
 /**
- * Works out what a route takes from its OIS.
+ * Works out the parts that a route takes from its OIS.
  *
  * @param path undefined for an automatic route, whose problems stand where the OIS does and show the route to write
  * @returns undefined where there is no upstream, which is reported
@@ -68,7 +68,7 @@ export function automaticRoutes ({ list }: Oises, prefixes: ReadonlyMap<string, 
   const routes = valueAt(document.value, ['routes'])
   const named = new Set<unknown>()
   for (const [index, route] of Array.isArray(routes) ? (routes as unknown[]).entries() : []) {
-    // Which OIS this one names is not known, so it might be any.
+    // It is not known which OIS this route names, so it might be any.
     if (document.broken.has(formatPath(['routes', index, 'ois']))) return []
     named.add(valueAt(route, ['ois']))
   }

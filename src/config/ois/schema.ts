@@ -1,8 +1,7 @@
 /* eslint-disable no-template-curly-in-string -- ${NAME} is what some descriptions are about */
 import * as z from 'zod'
 import { quote, type Path } from '../problem.ts'
-
-const text = (description: string): z.ZodString => z.string().describe(description)
+import { text } from '../schema-parts.ts'
 
 const place = {
   in: z
@@ -57,7 +56,7 @@ export const ComponentsSchema = z.strictObject({
     .optional()
 })
 
-/** What stands behind the name of a scheme that is turned on. */
+/** The value behind the name of a scheme that is turned on. */
 export const ScopesSchema = z.array(z.unknown()).max(0).describe('Empty: OIS has no scopes.')
 export const SecuritySchema = z.union([z.record(z.string(), ScopesSchema), ScopesSchema])
   .describe('The schemes that are turned on, all of them at once: { "NAME": [] }.')
@@ -69,8 +68,8 @@ export const ApiSpecificationsSchema = z.strictObject({
   paths: z.record(z.string(), PathSchema).describe('The API\'s paths; a route with "allow": "ois" lets nothing else through.').optional()
 })
 
-export const TitleSchema = text('Names the OIS: at most 64 letters, digits, blanks, _ and -.')
-export const FormatSchema = text('The version of OIS, 1.x.x to 3.x.x, which are read alike.')
+const TitleSchema = text('Names the OIS: at most 64 letters, digits, blanks, _ and -.')
+const FormatSchema = text('The version of OIS, 1.x.x to 3.x.x, which are read alike.')
 
 /** An OIS object, whole or partial. Of a whole one only these three keys are read. */
 export const OisSchema = z.looseObject({
@@ -106,11 +105,10 @@ export const RelaySchema = z.strictObject({
     .optional()
 })
 
-export type OisSchemeShape = z.output<typeof OisSchemeSchema>
 export type ApiCredentialShape = z.output<typeof ApiCredentialSchema>
 export type RelayShape = z.output<typeof RelaySchema>
 
-/** What the general reading of a fault would not say well; undefined where there is nothing special about its place. */
+/** The message for a problem that the general wording would not describe well; undefined where its place is an ordinary one. */
 export function describeOisProblem (path: Path, value: unknown): string | undefined {
   const [top, , third, part, name, , key] = path
   if (top === 'routes' && third === 'relay' && part !== undefined) {

@@ -1,5 +1,6 @@
 import type { Problem } from '../config.ts'
-import { interpolate, splitTemplate } from './interpolate.ts'
+import { interpolate } from './interpolate.ts'
+import { splitTemplate } from './template.ts'
 import { parseJsonc, type JsoncDocument } from './jsonc.ts'
 import { formatPath, type At, type Path, type Place } from '../problem.ts'
 import { isRead } from '../sections.ts'
@@ -28,7 +29,7 @@ export const EMPTY_DOCUMENT: ConfigDocument = {
 export interface DocumentResult {
   /** Absent where the text is no JSONC. */
   readonly document?: ConfigDocument
-  /** The documents with the further values of duplicate keys: what is wrong within those is told as well. */
+  /** The documents with the further values of duplicate keys, whose problems are reported as well. */
   readonly others: readonly OtherDocument[]
   readonly problems: readonly Problem[]
 }
@@ -86,7 +87,7 @@ function fill (
   function template (path: Path): string | undefined {
     const text = valueAt(document.value, path)
     if (!secretPaths.has(formatPath(path)) || typeof text !== 'string') return undefined
-    // What is shown reads like the file, an escaped ${ included.
+    // The shown text reads like the file, an escaped ${ included.
     return splitTemplate(text)
       .parts.map((part) => (part.type === 'text' ? part.text : `\${${part.name}}`))
       .join('')

@@ -1,11 +1,7 @@
-import { createScanner, parseTree, printParseErrorCode, type Node, type ParseError } from 'jsonc-parser'
+import { createScanner, parseTree, type Node, type ParseError } from 'jsonc-parser'
 import type { At, Path } from '../problem.ts'
-
-/** 1-based; columns count UTF-16 units, as editors do. */
-export interface Position {
-  readonly line: number
-  readonly column: number
-}
+import { describeSyntaxErrors } from './jsonc-syntax.ts'
+import { createPositions, isBefore, type JsoncProblem, type Position } from './position.ts'
 
 /** A parsed file: plain values, and where each of them stands. */
 export interface JsoncDocument {
@@ -15,14 +11,7 @@ export interface JsoncDocument {
   locate (path: Path, at?: At): Position
 }
 
-/** Something that makes the file unreadable or ambiguous. */
-export interface JsoncProblem {
-  readonly path: Path
-  readonly position: Position
-  readonly message: string
-}
-
-export interface OtherDocument extends JsoncDocument {
+interface OtherDocument extends JsoncDocument {
   /** Whether a position is within the value that the document was made for. */
   holds (position: Position): boolean
 }
@@ -30,22 +19,21 @@ export interface OtherDocument extends JsoncDocument {
 export interface JsoncResult {
   /** Absent where the syntax is broken; there in spite of duplicate keys. */
   readonly document?: JsoncDocument
-  /** For each value behind a duplicate key, up to a number: the document as it is with that one. */
+  /** For each value behind a duplicate key, up to a number: the document with that value. */
   readonly others: readonly OtherDocument[]
   readonly problems: readonly JsoncProblem[]
 }
 
-// The configuration needs seven levels, an OIS inside it some twenty. The parser recurses, so a deeper file must be refused before it.
+// The configuration needs seven levels, an OIS inside it some twenty. The parser recurses, so a deeper file is refused before it runs.
 const DEEPEST = 64
-const MOST_SYNTAX_ERRORS = 10
-// Each is judged by itself.
+// Each is checked by itself.
 const MOST_OTHERS = 20
 
 /**
  * Reads JSON with comments and trailing commas (JSONC).
  *
  * @param text the file, with or without a byte order mark
- * @returns the values with their positions, and what is wrong: syntax errors and duplicate keys
+ * @returns the values with their positions, and the problems: syntax errors and duplicate keys
  */
 export function parseJsonc (text: string): JsoncResult {
   const source = text.startsWith('\uFEFF') ? text.slice(1) : text
@@ -60,61 +48,86 @@ export function parseJsonc (text: string): JsoncResult {
 
   const errors: ParseError[] = []
   const root = parseTree(source, errors, { allowTrailingComma: true })
-  if (errors.length > 0 || root === undefined) return { others: [], problems: syntaxProblems(errors, positionAt) }
-
-  const problems = new Map<number, JsoncProblem>()
-  // The further values of duplicate keys, with the keys to choose on the way to each.
-  const further: Array<{ readonly node: Node, readonly chosen: ReadonlySet<number> }> = []
-  const document = read(root, new Set())
-  const others: OtherDocument[] = []
-  // It grows while duplicates are found in duplicates.
-  for (const { node, chosen } of further) {
-    if (others.length === MOST_OTHERS) break
-    const [start, end] = [positionAt(node.offset), positionAt(node.offset + node.length)]
-    others.push({ ...read(root, chosen), holds: (position) => !isBefore(position, start) && isBefore(position, end) })
+  if (errors.length > 0 || root === undefined) {
+    return { others: [], problems: describeSyntaxErrors(errors, positionAt) }
   }
-  return { document, others, problems: [...problems.values()] }
 
-  /** @param chosen the places of keys that are taken in place of the first of their name */
-  function read (root: Node, chosen: ReadonlySet<number>): JsoncDocument {
-    // Of the value that is being built: a copy for each would cost more than all the rest.
-    const path: Array<string | number> = []
-    return { value: build(root), locate: (wanted, at = 'value') => positionAt(placeOf(root, chosen, wanted, at)) }
+  const duplicates = collectDuplicates(positionAt)
+  const read = (chosen: ReadonlySet<number>): JsoncDocument => ({
+    value: valueOf(root, chosen, duplicates.add),
+    locate: (wanted, at = 'value') => positionAt(placeOf(root, chosen, wanted, at))
+  })
+  const document = read(NONE)
+  const others: OtherDocument[] = []
+  // The list grows while duplicates are found in duplicates.
+  for (const { child, chosen } of duplicates.further) {
+    if (others.length === MOST_OTHERS) break
+    const [start, end] = [positionAt(child.offset), positionAt(child.offset + child.length)]
+    others.push({ ...read(chosen), holds: (position) => !isBefore(position, start) && isBefore(position, end) })
+  }
+  return { document, others, problems: duplicates.problems() }
+}
 
-    function build (node: Node): unknown {
-      if (node.type === 'array') return (node.children ?? []).map((child, index) => within(index, child))
-      if (node.type !== 'object') return node.value as unknown
-      const object = Object.create(null) as Record<string, unknown>
-      for (const member of node.children ?? []) {
-        // By place: to take a list apart costs an iterator, for every member of a large file.
-        const key = member.children?.[0]
-        const child = member.children?.[1]
-        if (key === undefined || child === undefined) continue
-        const name = String(key.value)
-        const isFurther = name in object
-        if (isFurther) reportDuplicate(node, name, key, child)
-        if (!isFurther || chosen.has(key.offset)) object[name] = within(name, child)
-      }
-      return object
+/** A member of an object whose key was there before. */
+interface Duplicate extends Member {
+  readonly owner: Node
+  readonly path: Path
+  readonly name: string
+  /** The duplicate keys that are taken in the document in which this one was found. */
+  readonly chosen: ReadonlySet<number>
+}
+
+/**
+ * Builds the plain value of a tree.
+ *
+ * @param chosen the offsets of the duplicate keys that are taken in place of the first of their name
+ * @param onDuplicate called for each duplicate key
+ */
+function valueOf (root: Node, chosen: ReadonlySet<number>, onDuplicate: (duplicate: Duplicate) => void): unknown {
+  // One path for the whole tree: a copy for each value would cost more than all the rest.
+  const path: Array<string | number> = []
+  return build(root)
+
+  function build (node: Node): unknown {
+    if (node.type === 'array') return (node.children ?? []).map((child, index) => within(index, child))
+    if (node.type !== 'object') return node.value as unknown
+    const object = Object.create(null) as Record<string, unknown>
+    for (const member of node.children ?? []) {
+      // By index: destructuring costs an iterator, for every member of a large file.
+      const key = member.children?.[0]
+      const child = member.children?.[1]
+      if (key === undefined || child === undefined) continue
+      const name = String(key.value)
+      const isFurther = name in object
+      if (isFurther) onDuplicate({ owner: node, path: [...path, name], name, key, child, chosen })
+      if (!isFurther || chosen.has(key.offset)) object[name] = within(name, child)
     }
+    return object
+  }
 
-    function within (step: string | number, child: Node): unknown {
-      path.push(step)
-      const value = build(child)
-      path.pop()
-      return value
-    }
+  function within (step: string | number, child: Node): unknown {
+    path.push(step)
+    const value = build(child)
+    path.pop()
+    return value
+  }
+}
 
-    function reportDuplicate (node: Node, name: string, key: Node, child: Node): void {
-      if (problems.has(key.offset)) return
-      const { line, column } = positionAt(memberOf(node, name, NONE)?.key.offset ?? 0)
-      problems.set(key.offset, {
-        path: [...path, name],
-        position: positionAt(key.offset),
-        message: `duplicate key, the first is at ${line}:${column}; keep one of them`
-      })
-      further.push({ node: child, chosen: new Set([...chosen, key.offset]) })
-    }
+/** Collects duplicate keys, each once: the problem of each, and what to choose to read the document with its value. */
+function collectDuplicates (positionAt: (offset: number) => Position) {
+  const problems = new Map<number, JsoncProblem>()
+  const further: Array<{ readonly child: Node, readonly chosen: ReadonlySet<number> }> = []
+  return { further, problems: () => [...problems.values()], add }
+
+  function add ({ owner, path, name, key, child, chosen }: Duplicate): void {
+    if (problems.has(key.offset)) return
+    const { line, column } = positionAt(memberOf(owner, name, NONE)?.key.offset ?? 0)
+    problems.set(key.offset, {
+      path,
+      position: positionAt(key.offset),
+      message: `duplicate key, the first is at ${line}:${column}; keep one of them`
+    })
+    further.push({ child, chosen: new Set([...chosen, key.offset]) })
   }
 }
 
@@ -125,7 +138,7 @@ interface Member {
   readonly child: Node
 }
 
-/** The member of that name: the one that is chosen, else the first. */
+/** The member of that name: the chosen one, else the first. */
 function memberOf (node: Node, name: string, chosen: ReadonlySet<number>): Member | undefined {
   let first: Member | undefined
   for (const { children: [key, child] = [] } of node.children ?? []) {
@@ -136,7 +149,7 @@ function memberOf (node: Node, name: string, chosen: ReadonlySet<number>): Membe
   return first
 }
 
-/** The offset of what stands at a path, or of the nearest value around it. */
+/** The offset of the value at a path, or of the nearest value around it. */
 function placeOf (root: Node, chosen: ReadonlySet<number>, path: Path, at: At): number {
   let node = root
   for (const [index, step] of path.entries()) {
@@ -147,26 +160,6 @@ function placeOf (root: Node, chosen: ReadonlySet<number>, path: Path, at: At): 
     node = child
   }
   return node.offset
-}
-
-function isBefore (one: Position, other: Position): boolean {
-  return one.line < other.line || (one.line === other.line && one.column < other.column)
-}
-
-function createPositions (text: string): (offset: number) => Position {
-  // Only for what is wrong.
-  let starts: readonly number[] | undefined
-  return (offset) => {
-    starts ??= [0, ...Array.from(text.matchAll(/\r\n|\n|\r/g), (match) => match.index + match[0].length)]
-    let low = 0
-    let high = starts.length - 1
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2)
-      if ((starts[middle] ?? 0) <= offset) low = middle
-      else high = middle - 1
-    }
-    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 }
-  }
 }
 
 function offsetTooDeep (text: string): number | undefined {
@@ -180,36 +173,4 @@ function offsetTooDeep (text: string): number | undefined {
     if (character === '}' || character === ']') depth--
     if (depth > DEEPEST) return offset
   }
-}
-
-const SYNTAX: Readonly<Record<string, string>> = {
-  InvalidSymbol: 'unknown word; strings stand in double quotes, and true, false and null are the only words',
-  InvalidNumberFormat: 'malformed number; write it as JSON has it, 10 or 0.5',
-  PropertyNameExpected: 'a key is missing here; write it in double quotes',
-  ValueExpected: 'a value is missing here; add one, or remove the key',
-  ColonExpected: 'a colon is missing here; write "key": value',
-  CommaExpected: 'a comma is missing here; add it',
-  CloseBraceExpected: 'a closing } is missing here; add it',
-  CloseBracketExpected: 'a closing ] is missing here; add it',
-  EndOfFileExpected: 'the configuration has ended before this; remove what follows',
-  UnexpectedEndOfComment: 'the comment has no end; close it with */',
-  UnexpectedEndOfString: 'the string has no end; close it with a double quote on the same line',
-  UnexpectedEndOfNumber: 'the number has no end; complete it',
-  InvalidUnicode: 'malformed \\u escape; write four hexadecimal digits',
-  InvalidEscapeCharacter: 'malformed escape; JSON wants a backslash doubled, so a literal ${ is written "\\\\${"',
-  InvalidCharacter: 'a control character stands in a string; write it as an escape, \\n or \\t'
-}
-
-// The parser goes on after an error, and most of what it then says about the same line follows from the first.
-function syntaxProblems (errors: readonly ParseError[], positionAt: (offset: number) => Position): JsoncProblem[] {
-  const problems = new Map<number, JsoncProblem>()
-  for (const { error, offset } of errors) {
-    const position = positionAt(offset)
-    const message = SYNTAX[printParseErrorCode(error)] ?? 'is no JSON; correct it'
-    if (!problems.has(position.line)) problems.set(position.line, { path: [], position, message })
-  }
-  if (problems.size === 0) {
-    return [{ path: [], position: { line: 1, column: 1 }, message: 'the file is empty; write the configuration as an object, { … }' }]
-  }
-  return [...problems.values()].slice(0, MOST_SYNTAX_ERRORS)
 }

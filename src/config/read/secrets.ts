@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parse } from 'dotenv'
 import type { Problem } from '../config.ts'
-import type { SecretResult } from './interpolate.ts'
+import type { SecretResult } from './template.ts'
 import { readText, type TextResult } from './text.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -28,7 +28,7 @@ export interface SecretLookup {
  * Finds secrets in the one order that holds everywhere: the environment, else the file that `NAME_FILE` names, else the
  * secrets file. Nothing is read before its name is asked for.
  *
- * @param cwd what a relative path in `NAME_FILE` starts from
+ * @param cwd the folder that a relative path in `NAME_FILE` starts from
  * @param read reads a file by its absolute path
  */
 export function createSecretLookup (
@@ -76,8 +76,8 @@ export function createSecretLookup (
 }
 
 /**
- * Reads a secrets file's text by dotenv's rules. They never fail, so everything that they take silently and that looks
- * like a mistake becomes a warning.
+ * Reads a secrets file's text by dotenv's rules. They never fail, so a text that they take in silence and that looks like a
+ * mistake causes a warning.
  *
  * @param source the file's name, for the warnings
  */
@@ -96,7 +96,7 @@ export function parseSecrets (text: string, source: string): SecretsFile {
     if (first !== undefined) {
       warn({ line, path: name }, `is set a second time, and the last one wins (the first is on line ${first}); remove one of them`)
     } else lines.set(name, line)
-    // One that # cuts off is told of below.
+    // A value that # cuts off has its warning below.
     if (quotes === 'open' && !cut) {
       warn(
         { line, path: name },
@@ -117,7 +117,7 @@ export function parseSecrets (text: string, source: string): SecretsFile {
   return { values: new Map(Object.entries(parse(text))), warnings }
 }
 
-/** A warning where others than the owner may read the file. Files of Docker and Kubernetes secrets, which are, come through `NAME_FILE`. */
+/** Warns where others than the owner may read the file. Docker's and Kubernetes' secrets, which all may read, come through `NAME_FILE`. */
 export function checkPermissions (file: string, source: string): readonly Problem[] {
   const stats = statSync(file, { throwIfNoEntry: false })
   // Windows has no such bits: Node makes them up; and those of a socket that has no path mean nothing.

@@ -5,7 +5,7 @@ export type TextResult =
   /** `reason` never holds the file's name or content. */
   | { readonly ok: false, readonly absent: boolean, readonly reason: string, readonly pipe?: true }
 
-/** Real ones have a few kilobytes. */
+/** Real files have a few kilobytes. */
 export const LONGEST_FILE = 16 * 1024 * 1024
 
 /**
@@ -14,7 +14,7 @@ export const LONGEST_FILE = 16 * 1024 * 1024
  */
 export function readText (file: string): TextResult {
   try {
-    // Before it is opened as well: to open some devices is to do something.
+    // Checked before it is opened as well: opening some devices has effects.
     const kind = refusedKind(statSync(file))
     if (kind !== undefined) return kind
     // O_NONBLOCK: it may have become a pipe since.
@@ -38,7 +38,7 @@ export function decodeText (pieces: readonly Buffer[]): TextResult {
   }
 }
 
-/** Why a file that cannot be read cannot be read. */
+/** The reason why a file cannot be read. */
 export function refused (error: unknown): TextResult {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   return { ok: false, absent: code === 'ENOENT' || code === 'ENOTDIR', reason: REASONS[code] ?? 'cannot be read' }
@@ -54,7 +54,7 @@ function refusedKind (stats: Stats): TextResult | undefined {
   return { ok: false, absent: false, reason: stats.isDirectory() ? 'is a directory' : 'is a device' }
 }
 
-/** To its end, wherever that is: a file may grow while it is read, and those of /proc do not tell their size. */
+/** Reads to the end, wherever that is: a file may grow meanwhile, and files of /proc do not tell their size. */
 function readWhole (descriptor: number): TextResult {
   const pieces: Buffer[] = []
   for (let length = 0; length <= LONGEST_FILE;) {
@@ -72,7 +72,7 @@ const PIECE = 64 * 1024
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',
   ENOTDIR: 'does not exist',
-  // What opening a socket by its path says.
+  // The error of opening a socket by its path.
   ENXIO: 'is a socket',
   EISDIR: 'is a directory',
   EACCES: 'may not be read by this user',

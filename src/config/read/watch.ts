@@ -18,7 +18,7 @@ export interface WatchOptions {
 
 /** A watch that goes on until it is closed; it keeps no process alive. */
 export interface FileWatch {
-  /** Watches these files from now on. What changed of a file since it was looked at last still counts. */
+  /** Watches these files from now on. A change since the last look at a file still counts. */
   readonly update: (files: readonly string[]) => void
   readonly close: () => void
 }
@@ -32,12 +32,12 @@ const SPECIAL = 'special'
 /**
  * Tells when files have changed, however that is done: written in place, replaced by a rename, or moved under them by the
  * swap of a symbolic link (Kubernetes' `..data`). Files are known by what `stat` says of them, so a busy folder costs
- * little, and what a watcher of the system missed is found by looking from time to time.
+ * little, and a change that the system's watcher missed is found by looking from time to time.
  */
 export function watchFiles (options: WatchOptions): FileWatch {
   const { onChange, settleMs = SETTLE_MS, missingMs = MISSING_MS, pollMs = POLL_MS, watchFolder = watchQuietly } = options
-  const folders = new Map<string, { readonly names: Set<string>, readonly watcher: Pick<FSWatcher, 'close'> | undefined }>()
-  /** What was last told, and what was last seen, by file. */
+  let watchers: ReadonlyArray<Pick<FSWatcher, 'close'> | undefined> = []
+  /** The fingerprints at the last call of `onChange` and at the last look, by file. */
   let told = new Map<string, string>()
   let seen = new Map<string, string>()
   let settling: NodeJS.Timeout | undefined
@@ -55,8 +55,8 @@ export function watchFiles (options: WatchOptions): FileWatch {
   function close (): void {
     clearInterval(polling)
     clearTimeout(settling)
-    for (const { watcher } of folders.values()) watcher?.close()
-    folders.clear()
+    for (const watcher of watchers) watcher?.close()
+    watchers = []
   }
 
   /** Looks at the files; where they are not what was seen last, waits until they rest. */
@@ -80,29 +80,27 @@ export function watchFiles (options: WatchOptions): FileWatch {
 
   // All of them: a watch stays with a folder that was moved away.
   function watchAnew (): void {
-    for (const { watcher } of folders.values()) watcher?.close()
-    folders.clear()
-    for (const { folder, name } of [...seen.keys()].flatMap(entriesOf)) {
-      const known = folders.get(folder)
-      if (known !== undefined) known.names.add(name)
-      else {
-        const names = new Set([name])
-        folders.set(folder, {
-          names,
-          watcher: watchFolder(folder, (_event, changed) => {
-            if (changed === null || names.has(changed)) look()
-          })
-        })
-      }
-    }
+    for (const watcher of watchers) watcher?.close()
+    watchers = Array.from(namesByFolder(seen.keys()), ([folder, names]) =>
+      watchFolder(folder, (_event, changed) => {
+        if (changed === null || names.has(changed)) look()
+      })
+    )
   }
+}
+
+/** The folders that decide what the files are, each with the names in it that count. */
+function namesByFolder (files: Iterable<string>): Map<string, Set<string>> {
+  const folders = new Map<string, Set<string>>()
+  for (const { folder, name } of [...files].flatMap(entriesOf)) folders.set(folder, (folders.get(folder) ?? new Set()).add(name))
+  return folders
 }
 
 function fingerprints (files: Iterable<string>): Map<string, string> {
   return new Map(Array.from(files, (file) => [file, fingerprint(file)]))
 }
 
-// The change time too: a file that may be read at last has changed. What is no regular file is not read again, and the
+// The change time too: a file that may be read at last has changed. Special files are not read again, and the
 // instants of a pipe move whenever somebody reads or writes.
 function fingerprint (file: string): string {
   try {
@@ -126,7 +124,7 @@ interface FolderEntry {
 
 const MOST_LINKS = 40
 
-/** The folder entries that decide what a path leads to: its own, and each symbolic link on the way; as far as they are there. */
+/** The folder entries that a path leads through: its own, and each symbolic link on the way; as far as they exist. */
 function entriesOf (path: string): FolderEntry[] {
   const entries: FolderEntry[] = []
   const { root } = parse(path)

@@ -1,7 +1,7 @@
 import { parseAllow } from '../../auth/allow.ts'
 import { isKnownMethod } from '../../http/request-line.ts'
 
-/** What keeps a text from being a line of an allow list, `METHOD /path`; undefined where nothing does. */
+/** The problem of a text that is no line of an allow list, `METHOD /path`; undefined where it is one. */
 export function problemOfAllow (text: string): string | undefined {
   const rule = parseAllow(text)
   if (rule === undefined) {

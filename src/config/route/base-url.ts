@@ -4,13 +4,13 @@ import { judgePath } from '../../http/target.ts'
 
 export type BaseUrlResult =
   | { readonly ok: true, readonly url: string }
-  /** What is wrong and what to do; never holds the text. */
+  /** The problem and its remedy; never holds the text. */
   | { readonly ok: false, readonly problem: string }
 
 /**
  * Reads the base URL of an upstream or an identity provider: `https:`, or `http:` to loopback or where that is allowed.
- * No query, fragment or user info. What is accepted is sent in these very bytes: a URL that the parser would change is
- * refused, since what was judged would not be what is sent.
+ * No query, fragment or user info. The URL is sent in these very bytes: one that the parser would change is refused, since the
+ * checked URL would not be the sent one.
  *
  * @param allowInsecure whether other `http:` is allowed
  * @param insecureKey the key that would allow it, for the message

@@ -3,7 +3,7 @@ import { Secret } from '../../secret.ts'
 import { oddities } from '../checks.ts'
 import type { ResolvedCredential } from '../credential/credentials.ts'
 import { formatPath, quoteAll, type Path, type Reporter } from '../problem.ts'
-import type { RouteShape, SchemeShape } from '../schema.ts'
+import type { RouteShape, SchemeShape } from './schema.ts'
 import { createTargets, problemOfTarget, problemOfValue, nameScheme } from './targets.ts'
 
 /** The credentials of a configuration by name; undefined for one that is there but has errors. */
@@ -13,7 +13,7 @@ export interface Credentials {
   readonly used: Set<string>
 }
 
-/** Works out what a route injects, and from where, and reports what cannot be injected. */
+/** Works out the fields that a route injects, with their sources, and reports those that cannot be injected. */
 export function resolveBindings (route: RouteShape, path: Path, credentials: Credentials, reporter: Reporter): Binding[] {
   const own = route.credential === undefined ? undefined : findCredential(route.credential, [...path, 'credential'], credentials, reporter)
   if (route.inject?.length === 0) reporter.error([...path, 'inject'], 'is empty; add a scheme, or leave inject out')
@@ -30,7 +30,7 @@ export function resolveBindings (route: RouteShape, path: Path, credentials: Cre
   })
 }
 
-/** A credential by its name, which counts as used from here on; an unknown name is reported. */
+/** Finds a credential by its name, marks it as used, and reports an unknown name. */
 export function findCredential (
   name: string,
   path: Path,

@@ -6,7 +6,7 @@ import type { Context } from '../context.ts'
 import { automaticRoutes, resolveOisRoute, type FromOis } from '../ois/routes.ts'
 import type { Oises } from '../ois/ois.ts'
 import { formatPath, quoteAll, type Path, type Reporter } from '../problem.ts'
-import type { RouteShape } from '../schema.ts'
+import type { RouteShape } from './schema.ts'
 import { checkScrub } from './scrub.ts'
 import { resolveTls } from './tls.ts'
 import { readUpstream, type Upstream } from './upstream.ts'
@@ -17,7 +17,7 @@ export interface RouteEntry {
   readonly path: Path
 }
 
-/** Checks routes, adds those that OIS objects get by themselves, and works out what each of them sends where. */
+/** Checks routes, adds the automatic ones of OIS objects, and works out the upstream and the injections of each. */
 export function resolveRoutes (entries: readonly RouteEntry[], oises: Oises, context: Context): RouteConfig[] {
   const { reporter } = context
   const prefixes = new Map<string, Path>()
@@ -51,7 +51,7 @@ function checkPrefix ({ prefix, listen }: RouteShape, path: Path, prefixes: Map<
   else prefixes.set(prefix, path)
 }
 
-/** What a route has beside its own keys: from the credential, or from its OIS. */
+/** The parts of a route that come from its credential or its OIS. */
 type Origin = FromOis & Pick<RouteConfig, 'socketPath' | 'tls'>
 
 function withTls (shape: RouteShape, path: Path, rest: Origin | undefined, context: Context): Origin | undefined {
@@ -123,7 +123,7 @@ function resolveUpstream (shape: RouteShape, path: Path, { byName, used }: Crede
   }
   const { credential = '' } = shape
   const upstream = byName.get(credential)?.upstream
-  // Of a credential that has errors of its own nobody knows whether it would have brought an upstream along.
+  // A credential with errors might have brought an upstream along.
   const unknown = byName.has(credential) && byName.get(credential) === undefined
   if (upstream === undefined && !unknown) {
     reporter.error([...path, 'upstream'], 'is missing; add it (only the Defender presets bring one along)')

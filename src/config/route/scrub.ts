@@ -4,7 +4,7 @@ import type { Context } from '../context.ts'
 import type { Path } from '../problem.ts'
 import { valueAt } from '../shape.ts'
 
-/** Warns of what a route's `scrub` cannot do. */
+/** Warns of the credentials and responses that a route's `scrub` cannot mask. */
 export function checkScrub (bindings: RouteConfig['bindings'], path: Path, { document, credentials, reporter }: Context): void {
   const scrubPath = [...path, 'scrub']
   const warn = (message: string): void => { reporter.warning(scrubPath, message) }
@@ -22,7 +22,7 @@ export function checkScrub (bindings: RouteConfig['bindings'], path: Path, { doc
       warn(`the password is shorter than ${SHORTEST_MASKED} characters and is masked only together with the username; ${LONGER}`)
     }
   }
-  // Said by the file, either way, it was thought of.
+  // A value in the file, either one, shows that its author thought of it.
   if (valueAt(document.value, [...path, 'websocket']) === undefined) {
     warn('does not reach into upgraded connections (WebSocket); set websocket of the route to false, or to true if they may pass unmasked')
   }

@@ -5,7 +5,7 @@ import { problemOfHeaderValue } from '../../http/header-value.ts'
 import { foldName, isDroppedFromRequest } from '../../http/headers.ts'
 import { problemOfBasic, problemOfBearer, problemOfEncodable, isToken } from '../checks.ts'
 
-// Beside what is never passed on: what describes the body or the connection, and what has a way of its own.
+// Beside the headers that are never passed on: those that describe the body or the connection, and those with rules of their own.
 const FORBIDDEN: ReadonlySet<string> = new Set([
   'content-type',
   'content-encoding',
@@ -19,7 +19,7 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
   'sec-websocket-accept'
 ])
 
-/** What keeps a scheme from writing under its name; undefined where nothing does. */
+/** The problem of a scheme that cannot write under its name; undefined where it can. */
 export function problemOfTarget (scheme: Scheme): string | undefined {
   if (scheme.type === 'http') return undefined
   const { in: place, name } = scheme
@@ -42,10 +42,10 @@ export function isReservedHeader (name: string): boolean {
 }
 
 /**
- * Finds, among schemes of one route, those that would overwrite each other: that write into one field, or into what some reader
- * takes for one.
+ * Finds schemes of one route that would overwrite each other: they write into one field, or into fields that some reader takes
+ * for one.
  *
- * @returns takes in a scheme under a label; the label of the first of those before that writes its field
+ * @returns a function that takes a scheme and its label, and returns the label of the first earlier scheme that writes the same field
  */
 export function createTargets<Label> (): (scheme: Scheme, label: Label) => Label | undefined {
   const known: Array<{ readonly field: Field, readonly isAlike: NameTest, readonly label: Label }> = []
@@ -58,14 +58,14 @@ export function createTargets<Label> (): (scheme: Scheme, label: Label) => Label
   }
 }
 
-/** Where a scheme writes, and its name as it stands there. */
+/** The place that a scheme writes to, and its name there. */
 interface Field {
   readonly in: 'header' | 'query' | 'cookie'
   readonly name: string
   readonly raw: string
 }
 
-// As requests are judged: what a client sends under such a name gives way.
+// The same comparison as for requests: a client's field under such a name gives way.
 const TESTS: Readonly<Record<Field['in'], (names: readonly string[]) => NameTest>> = {
   header: (names) => (raw) => names.some((name) => foldName(name) === foldName(raw)),
   query: createNameTest,
@@ -75,14 +75,14 @@ const TESTS: Readonly<Record<Field['in'], (names: readonly string[]) => NameTest
 function fieldOf (scheme: Scheme): Field {
   if (scheme.type === 'http') return { in: 'header', name: 'authorization', raw: 'authorization' }
   const { in: place, name } = scheme
-  // Half of a surrogate pair is told of by itself.
+  // Half of a surrogate pair has a message of its own.
   return { in: place, name, raw: place === 'query' ? encodeURIComponent(name.replace(/\p{Surrogate}/gu, '?')) : name }
 }
 
 /**
- * What keeps a value from being sent by a scheme; undefined where nothing does.
+ * The problem of a value that a scheme cannot send; undefined where it can.
  *
- * @param basicRemedy what to do about a value for Basic authentication that is none
+ * @param basicRemedy the advice for a value that is no Basic credential
  */
 export function problemOfValue (scheme: Scheme, value: string, basicRemedy?: string): string | undefined {
   if (scheme.type === 'http') return scheme.scheme === 'basic' ? problemOfBasic(value, basicRemedy) : problemOfBearer(value)

@@ -1,6 +1,6 @@
 import { readBaseUrl } from './base-url.ts'
 
-/** Where an upstream is. */
+/** The address of an upstream. */
 export interface Upstream {
   /** Base URL without a trailing slash. */
   readonly upstream: string
@@ -10,7 +10,7 @@ export interface Upstream {
 
 export type UpstreamResult =
   | { readonly ok: true, readonly value: Upstream }
-  /** What is wrong and what to do; never holds the text. */
+  /** The problem and its remedy; never holds the text. */
   | { readonly ok: false, readonly problem: string }
 
 const FORM = 'write unix:/path/to.sock, or unix:/path/to.sock:/base'

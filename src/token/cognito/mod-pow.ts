@@ -9,7 +9,7 @@ export interface BigIntegerLike {
   modPow: (exponent: BigIntegerLike, modulus: BigIntegerLike, callback: ModPowCallback) => unknown
 }
 
-export type ModPowCallback = (error: Error | null, value?: BigIntegerLike) => void
+type ModPowCallback = (error: Error | null, value?: BigIntegerLike) => void
 
 export interface BigIntegerClass {
   new (text: string, radix: number): BigIntegerLike

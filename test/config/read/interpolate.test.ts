@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { interpolate, type SecretResult } from '#src/config/read/interpolate.ts'
+import { interpolate } from '#src/config/read/interpolate.ts'
+import type { SecretResult } from '#src/config/read/template.ts'
 import { formatPath } from '#src/config/problem.ts'
 
 const from = (secrets: Readonly<Record<string, string>>) => (name: string): SecretResult => {
