@@ -24,7 +24,7 @@ import {
   usableLifetimeMs
 } from './schedule.ts'
 import { isUsable, tokenState } from './state.ts'
-import { TokenError, type FailureClass, type Grant, type Renewal, type Token, type TokenSource } from './token.ts'
+import { TokenError, type FailureClass, type Grant, type NegotiationKind, type Renewal, type Token, type TokenSource } from './token.ts'
 import type { LoginGate } from './login-gate.ts'
 
 export interface RefresherOptions {
@@ -67,7 +67,7 @@ interface Failure {
 /** One attempt: a look into the cache, a refresh, a login, or one after the other. */
 interface Flight {
   readonly controller: AbortController
-  kind: 'login' | 'refresh'
+  kind: NegotiationKind
   /** When the provider was asked, in elapsed milliseconds. */
   askedAt: number
   /** Settles when the attempt is over, well or not; never rejects. */
@@ -335,14 +335,12 @@ export class TokenRefresher {
 
   async #fetch (flight: Flight): Promise<Grant> {
     const renewal = this.#renewal
-    const refresh = this.#source.refresh?.bind(this.#source)
-    if (renewal === undefined || refresh === undefined) return await this.#login(flight)
+    if (renewal === undefined) return await this.#login(flight)
     try {
       flight.kind = 'refresh'
-      const negotiate = (signal: AbortSignal): Promise<Grant> => refresh(renewal, signal)
       // After a start a thousand renewals of the cache would come at one instant.
       const isFirst = this.#logins + this.#refreshes === 0
-      const grant = await (isFirst ? this.#askInTurn(flight, negotiate) : this.#ask(flight, negotiate))
+      const grant = await (isFirst ? this.#askInTurn(flight, renewal) : this.#ask(flight, renewal))
       // Cognito gives no new refresh token unless rotation is on: the old one stays good.
       return { ...grant, renewal: grant.renewal ?? renewal }
     } catch (error) {
@@ -359,20 +357,20 @@ export class TokenRefresher {
 
   async #login (flight: Flight): Promise<Grant> {
     flight.kind = 'login'
-    return await this.#askInTurn(flight, (signal) => this.#source.login(signal))
+    return await this.#askInTurn(flight)
   }
 
-  async #askInTurn (flight: Flight, negotiate: (signal: AbortSignal) => Promise<Grant>): Promise<Grant> {
+  async #askInTurn (flight: Flight, renewal?: Renewal): Promise<Grant> {
     const leave = await this.#gate.enter(flight.controller.signal, () => this.#failure?.class === 'transient')
     try {
-      return await this.#ask(flight, negotiate)
+      return await this.#ask(flight, renewal)
     } finally {
       leave()
     }
   }
 
   /** One exchange, which `stop` or the deadline ends, even where the source never settles: then it is left behind. */
-  async #ask (flight: Flight, negotiate: (signal: AbortSignal) => Promise<Grant>): Promise<Grant> {
+  async #ask (flight: Flight, renewal?: Renewal): Promise<Grant> {
     const { signal } = flight.controller
     signal.throwIfAborted()
     flight.askedAt = this.#elapsed()
@@ -380,7 +378,7 @@ export class TokenRefresher {
     try {
       return await new Promise((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-        negotiate(signal).then(resolve, reject)
+        this.#source.token(signal, renewal).then(resolve, reject)
       })
     } finally {
       disarm()

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts'
 import type { CredentialState } from './state.ts'
+import type { NegotiationKind } from './token.ts'
 
 /** Where the token half reports; pino fits. Fields hold no secret. */
 export interface TokenLog {
@@ -11,7 +12,7 @@ export interface TokenLog {
 /** One exchange with the identity provider, over. */
 export interface FetchEvent {
   readonly credential: string
-  readonly kind: 'login' | 'refresh'
+  readonly kind: NegotiationKind
   readonly outcome: 'ok' | 'transient' | 'rejected'
   /** Epoch milliseconds. */
   readonly at: number

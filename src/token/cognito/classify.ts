@@ -1,9 +1,6 @@
 import { LONGEST_HEADER_VALUE } from '../../http/header-value.ts'
 import { ForwardProxyError } from '../../http/proxy-url.ts'
-import type { FailureClass } from '../token.ts'
-
-/** What was asked of the identity provider: the same response means another thing for a login than for a refresh. */
-export type NegotiationKind = 'login' | 'refresh'
+import type { FailureClass, NegotiationKind } from '../token.ts'
 
 /** Why an exchange failed: what the refresher decides by, and a sentence for people that holds nothing of the response. */
 export interface Classification {

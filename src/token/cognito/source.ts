@@ -95,22 +95,19 @@ export class CognitoWorker {
  * and stays nowhere.
  */
 export function createCognitoSource (credential: CognitoCredential, worker: CognitoWorker): TokenSource {
-  const negotiationOf = (kind: 'login' | 'refresh', renewal?: Renewal): NegotiationParameters => ({
-    kind,
+  const parametersOf = (renewal: Renewal | undefined): NegotiationParameters => ({
+    kind: renewal === undefined ? 'login' : 'refresh',
     endpoint: credential.endpoint,
     userPoolId: credential.userPoolId,
     clientId: credential.clientId,
     clientSecret: credential.clientSecret?.reveal(),
     username: credential.username.reveal(),
-    password: kind === 'login' ? credential.password.reveal() : undefined,
+    password: renewal === undefined ? credential.password.reveal() : undefined,
     authFlow: credential.authFlow ?? 'srp',
     tokenUse: credential.tokenUse,
     renewal: renewal && openRenewal(renewal)
   })
-  return {
-    login: async (signal) => sealGrant(await worker.negotiate(negotiationOf('login'), signal)),
-    refresh: async (renewal, signal) => sealGrant(await worker.negotiate(negotiationOf('refresh', renewal), signal))
-  }
+  return { token: async (signal, renewal) => sealGrant(await worker.negotiate(parametersOf(renewal), signal)) }
 }
 
 function sealGrant ({ value, lifetimeMs, renewal, clockSkewMs }: PlainGrant): Grant {

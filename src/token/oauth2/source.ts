@@ -38,7 +38,7 @@ export interface OAuth2Options {
  */
 export function createOAuth2Source (credential: OAuth2Credential, { proxies, deadlineMs = 10_000 }: OAuth2Options): TokenSource {
   return {
-    login: (signal) =>
+    token: (signal) =>
       within(deadlineMs, signal, (inner) =>
         logIn(credential, { proxies, signal: inner, tokenType: credential.tokenType ?? 'bearer', clockSkewMs: undefined })
       )
