@@ -9,7 +9,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url))
 const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
   [0, /^(?:errors|secret)\.ts$/],
   [1, /^(?:http|auth|route|guard)\/|^no-schemas\.ts$/],
-  [1, /^token\/(?:token|schedule|state|failure-policy|cognito\/(?:classify|mod-pow|mod-pow-openssl))\.ts$/],
+  [1, /^token\/(?:token|schedule|state|failure-policy|provider\/failures|cognito\/(?:classify|mod-pow|mod-pow-openssl))\.ts$/],
   [4, /^observe\/observer\.ts$/],
   [2, /^(?:token|config|upstream|observe)\//],
   [3, /^proxy\//],

@@ -2,10 +2,10 @@ import { SENDABLE_TOKEN } from '../http/header-value.ts'
 import { Secret } from '../secret.ts'
 import { fromCached, toCached, type CachedToken, type Instants, type TokenCache } from './cache/cache.ts'
 import { waitAtMost, type Clock } from './clock.ts'
-import { unusableToken } from './cognito/classify.ts'
 import { FAILURE_POLICIES } from './failure-policy.ts'
 import type { History } from './history.ts'
 import type { LoginGate } from './login-gate.ts'
+import { tokenErrorOf, unusableToken } from './provider/failures.ts'
 import type { CredentialLog } from './report.ts'
 import { usableLifetimeMs } from './schedule.ts'
 import { isUsable } from './state.ts'
@@ -174,16 +174,11 @@ export class Attempts {
 function obtainedFrom (grant: Grant, askedAt: number): Obtained {
   const { value, renewal, clockSkewMs } = grant
   if (!(value instanceof Secret)) throw new TokenError('transient', 'NoToken', 'The token source answered without a token.')
-  if (!value.matches(SENDABLE_TOKEN)) throw createUnusable(clockSkewMs)
+  if (!value.matches(SENDABLE_TOKEN)) throw tokenErrorOf(unusableToken(), { clockSkewMs })
   // From the question, not from the response: the provider may have counted since then.
   return { from: 'provider', token: { value, obtainedAt: askedAt, lifetimeMs: usableLifetimeMs(grant) }, renewal, clockSkewMs }
 }
 
 function createTimeout (): TokenError {
   return new TokenError('transient', 'Timeout', 'The identity provider did not answer in time.')
-}
-
-function createUnusable (clockSkewMs: number | undefined): TokenError {
-  const { class: failure, code, message } = unusableToken()
-  return new TokenError(failure, code, message, clockSkewMs === undefined ? {} : { clockSkewMs })
 }

@@ -118,10 +118,7 @@ export class History {
     if (error.class !== 'unclear') return error
     this.#unclear += 1
     const { code, message, retryAfterMs, clockSkewMs } = error
-    return new TokenError(this.#unclear > UNCLEAR_RETRIES ? 'permanent' : 'transient', code, message, {
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
-      ...(clockSkewMs !== undefined && { clockSkewMs })
-    })
+    return new TokenError(this.#unclear > UNCLEAR_RETRIES ? 'permanent' : 'transient', code, message, { retryAfterMs, clockSkewMs })
   }
 
   /** Keeps what a response told of the clocks; a difference that logins must correct is logged when it begins. */

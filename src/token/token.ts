@@ -41,6 +41,15 @@ export type FailureClass = 'transient' | 'ambiguous' | 'lockout' | 'refresh-dead
 /** What a call of the identity provider was. A response means another thing to a login than to a refresh. */
 export type NegotiationKind = 'login' | 'refresh'
 
+/** What is known of a failure beside its class. */
+export interface TokenErrorDetails {
+  /** Milliseconds, from the response's `Retry-After`. */
+  readonly retryAfterMs?: number | undefined
+  /** As {@link Grant.clockSkewMs}. */
+  readonly clockSkewMs?: number | undefined
+  readonly cause?: unknown
+}
+
 /** Why a fetch failed. The message is a sentence for people and holds no secret. */
 export class TokenError extends Error {
   override readonly name = 'TokenError'
@@ -54,7 +63,7 @@ export class TokenError extends Error {
     failure: FailureClass,
     code: string,
     message: string,
-    details: { retryAfterMs?: number, clockSkewMs?: number, cause?: unknown } = {}
+    details: TokenErrorDetails = {}
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.class = failure

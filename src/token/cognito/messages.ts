@@ -1,6 +1,6 @@
 import type { ProxyEnvironment } from '../../http/proxies.ts'
 import type { NegotiationKind } from '../token.ts'
-import type { Classification } from './classify.ts'
+import type { Classification } from '../provider/failures.ts'
 
 /** What the worker is given at its start; it reads nothing of the environment by itself. */
 export interface WorkerSettings {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import type { FromWorker, PlainFailure, PlainGrant, ToWorker, WorkerSettings } from './messages.ts'
+import type { FromWorker, PlainGrant, ToWorker, WorkerSettings } from './messages.ts'
+import { tokenErrorOf } from '../provider/failures.ts'
 import { TokenError } from '../token.ts'
 
 export interface ThreadOptions {
@@ -85,7 +86,7 @@ export class CognitoThread {
         this.settle(message.id)?.resolve(message.grant)
         return
       case 'failure':
-        this.settle(message.id)?.reject(tokenErrorOf(message.failure))
+        this.settle(message.id)?.reject(tokenErrorOf(message.failure, message.failure))
         return
       case 'warning':
         this.#onWarning(message.message)
@@ -151,10 +152,3 @@ const CLOSE_TIMEOUT_MS = 2000
 const YOUNG_MB = 6
 // A tenth of a processor may need long to load the library, and starting over would not make it faster.
 const START_TIMEOUT_MS = 60_000
-
-function tokenErrorOf ({ class: failure, code, message, retryAfterMs, clockSkewMs }: PlainFailure): TokenError {
-  return new TokenError(failure, code, message, {
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
-    ...(clockSkewMs !== undefined && { clockSkewMs })
-  })
-}

@@ -5,10 +5,13 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import type * as cognitoLibrary from 'amazon-cognito-identity-js'
 import type { CognitoUser, ICognitoStorage } from 'amazon-cognito-identity-js'
-import { deadlineExceeded, FLOW_OFF, unknownFailure, type Classification } from './classify.ts'
-import { createCognitoFetch, createConnections, type CognitoFetch, type Negotiation } from './fetch.ts'
+import { deadlineExceeded, unknownFailure, type Classification } from '../provider/failures.ts'
+import { createConnections } from '../provider/client.ts'
+import { lifetimeOf } from '../provider/lifetime.ts'
+import { COGNITO_SETTINGS, FLOW_OFF } from './classify.ts'
+import { createCognitoFetch, type CognitoFetch, type Negotiation } from './fetch.ts'
 import type { NegotiationRequest, FromWorker, PlainFailure, PlainGrant, PlainRenewal, ToWorker, WorkerSettings } from './messages.ts'
-import { formatTimestamp, lifetimeOf } from './token.ts'
+import { formatTimestamp } from './timestamp.ts'
 import { replaceModPow, type BigIntegerClass } from './mod-pow.ts'
 
 if (parentPort !== null) await serve(parentPort, workerData as WorkerSettings) // what thread.ts hands over
@@ -65,7 +68,7 @@ async function serve (port: MessagePort, { proxies }: WorkerSettings): Promise<v
       send(resultOf(id, negotiation, device))
     }).catch(() => {
       // Nothing of the error: its message and its stack may quote what the library was given.
-      send({ type: 'failure', id, failure: withSkew(unknownFailure(), negotiation) })
+      send({ type: 'failure', id, failure: withSkew(unknownFailure(COGNITO_SETTINGS), negotiation) })
     }).finally(() => {
       clearTimeout(deadline)
       aborts.delete(id)
@@ -205,7 +208,8 @@ function resultOf (id: number, negotiation: Negotiation, device: Device | undefi
     return {
       type: 'failure',
       id,
-      failure: negotiation.failure ?? withSkew(aborted ? deadlineExceeded(request.deadlineMs) : unknownFailure(), negotiation)
+      failure: negotiation.failure ??
+        withSkew(aborted ? deadlineExceeded(request.deadlineMs) : unknownFailure(COGNITO_SETTINGS), negotiation)
     }
   }
   // Without a new one the old refresh token stays good.
