@@ -31,7 +31,7 @@ const KEEPERS: ReadonlyArray<readonly [pattern: RegExp, files: RegExp]> = [
   [/^(?:zod|jsonc-parser|envalid|dotenv)$/, /^config\//],
   [/^prom-client$/, /^observe\/process-metrics\.ts$/],
   [/^pino$/, /^logger\.ts$/],
-  [/^node:(?:fs|fs\/promises)$/, /^(?:config|demo|cli)\/|^version\.ts$|^listen\/(?:bind|open-files)\.ts$|^token\/cache\/disk\.ts$/],
+  [/^node:(?:fs|fs\/promises)$/, /^(?:config|demo|cli)\/|^version\.ts$|^listen\/(?:bind|open-files)\.ts$|^token\/cache\/(?:disk|files)\.ts$/],
   [/^node:worker_threads$/, /^token\/cognito\/(?:thread|worker)\.ts$/]
 ]
 

@@ -16,7 +16,7 @@ export interface Failure {
 /** What {@link History.failed} makes of a failure. */
 export interface FailedAttempt {
   readonly error: TokenError
-  /** Failures like this one since the last success, this one included: transient ones, or refusals. */
+  /** Failures like this one since the last success, this one included: transient ones, or rejections. */
   readonly times: number
 }
 
@@ -113,7 +113,10 @@ export class History {
     }
   }
 
-  /** A refusal that nobody can read may pass like a failure of the provider; when it does not it is taken at its word. */
+  /**
+   * Decides what an unclear failure counts as: a transient one, since a rejection with an unknown code may pass by itself, and a
+   * permanent one after {@link UNCLEAR_RETRIES} of them.
+   */
   #settleDoubt (error: TokenError): TokenError {
     if (error.class !== 'unclear') return error
     this.#unclear += 1

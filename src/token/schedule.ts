@@ -52,9 +52,9 @@ export function backoffDelayMs (failures: number, random: () => number, retryAft
 }
 
 /**
- * The wait after the identity provider refused the credential itself. Trying on locks the key for everybody who uses it.
+ * The wait after the identity provider rejected the credential itself. Trying on locks the key for everybody who uses it.
  *
- * @param rejections refusals since the last success, this one included
+ * @param rejections rejections since the last success, this one included
  */
 export function rejectedDelayMs (rejections: number, failure: Rejection): number {
   const { firstMs, thenMs } = FAILURE_POLICIES[failure].retry

@@ -4,7 +4,7 @@ import type { NegotiationKind } from '../token.ts'
 /** What sentences tell people to check. */
 export const COGNITO_SETTINGS: SettingNames = { address: 'endpoint', login: 'userPoolId and endpoint' }
 
-type Refusal = Omit<Classification, 'code'>
+type RejectedLogin = Omit<Classification, 'code'>
 
 /** An error response of an identity provider, as far as it could be read. */
 export interface ErrorResponse {
@@ -17,7 +17,7 @@ export interface ErrorResponse {
 }
 
 /**
- * The class of an error response. Cognito's client errors all have status 400, so the code decides; the status only tells
+ * Classifies an error response. Cognito's client errors all have status 400, so the code decides; the status only tells
  * a failing service from a refusing one (5xx, 429).
  */
 export function classifyResponse ({ kind, status, code, text }: ErrorResponse): Classification {
@@ -31,7 +31,7 @@ export function classifyResponse ({ kind, status, code, text }: ErrorResponse): 
   return kind === 'refresh' ? refusedRefresh(name, text) : refusedLogin(name, text)
 }
 
-/** A challenge that needs a person: there is no response to it from here. */
+/** Classifies a challenge. All of them need a person. @param challenge `ChallengeName` of the response, whatever it is */
 export function classifyChallenge (challenge: unknown): Classification {
   const name = boundedWord(challenge) ?? 'UNKNOWN_CHALLENGE'
   const advice = CHALLENGES.get(name) ?? 'use a user and an app client that log in with a password alone'
@@ -91,7 +91,7 @@ export const CHALLENGES: ReadonlyMap<string, string> = new Map([
  */
 export const FLOW_OFF: ReadonlySet<string> = new Set(['InvalidParameterException', 'FlowNotEnabled'])
 
-// Whatever a refresh is refused for, a login tells more: so nothing here is permanent.
+// A rejected refresh is never permanent, because the login that follows tells more.
 function refusedRefresh (declared: string, text: string): Classification {
   const name = declared === 'NotAuthorizedException' && /flow not enabled/i.test(text) ? 'FlowNotEnabled' : declared
   return {
@@ -103,23 +103,23 @@ function refusedRefresh (declared: string, text: string): Classification {
 
 function refusedLogin (name: string, text: string): Classification {
   if (name === 'TooManyFailedAttemptsException') return { code: name, ...LOCKED_OUT }
-  const refusal = name === 'NotAuthorizedException' ? REFUSALS.find(([words]) => words.test(text))?.[1] : undefined
+  const rejected = name === 'NotAuthorizedException' ? REJECTED_LOGINS.find(([words]) => words.test(text))?.[1] : undefined
   return {
     code: name,
-    ...refusal ?? {
+    ...rejected ?? {
       class: 'permanent',
       message: `The identity provider refuses the login (${name}); check userPoolId, clientId, authFlow and the flows that the app client allows.`
     }
   }
 }
 
-const LOCKED_OUT: Refusal = {
+const LOCKED_OUT: RejectedLogin = {
   class: 'lockout',
   message: 'The identity provider locked the user after too many wrong passwords; check the password, the next try is in 15 minutes.'
 }
 
-/** What NotAuthorizedException means for a login: only its words tell, and the first that fit decide. */
-const REFUSALS: ReadonlyArray<readonly [words: RegExp, refusal: Refusal]> = [
+/** What NotAuthorizedException means for a login. Only its message tells; the first pattern that fits decides. */
+const REJECTED_LOGINS: ReadonlyArray<readonly [words: RegExp, rejected: RejectedLogin]> = [
   [/attempts exceeded/i, LOCKED_OUT],
   [/disabled/i, { class: 'permanent', message: 'The user is disabled; enable it in the user pool.' }],
   [/expired/i, { class: 'permanent', message: 'The password or the account of the user has expired; an administrator must reset it.' }],

@@ -11,11 +11,11 @@ export interface Negotiation {
   readonly request: NegotiationRequest
   /** Aborts at the deadline, or when nobody wants the response any more. */
   readonly signal: AbortSignal
-  /** From the first answer with a `Date`: the provider's clock minus ours. */
+  /** From the first response with a `Date`: the provider's clock minus ours. */
   clockSkewMs: number | undefined
   /** `AuthenticationResult` as it arrived, for the library drops `ExpiresIn` (CognitoUser.js:1635). */
   tokens: CapturedTokens | undefined
-  /** The first verdict is final: whatever the library calls afterwards is a consequence. */
+  /** The first failure is final: what the library does afterwards follows from it. */
   failure: PlainFailure | undefined
 }
 
@@ -31,7 +31,7 @@ export interface CapturedTokens {
  * repeat even a dead refresh token six times (amazon-cognito-identity-js Client.js:160-224).
  */
 export class RejectedCall extends Error {
-  override readonly name = 'Refusal'
+  override readonly name = 'RejectedCall'
   readonly nonRetryable = true
 }
 
@@ -50,14 +50,15 @@ export type FetchResponse = Pick<Response, 'ok' | 'json'>
 export type CognitoFetch = (input: string, init: FetchInit) => Promise<FetchResponse>
 
 /**
- * The `fetch` of the library: one POST under the exchange's signal, whose response is judged and captured before the library sees it.
+ * Makes the `fetch` of the library: one POST under the negotiation's signal, whose response is judged and captured before the
+ * library sees it.
  *
- * @param current the exchange that the caller belongs to
+ * @param current returns the negotiation that the caller belongs to
  */
 export function createCognitoFetch (senderTo: Connections['senderTo'], current: () => Negotiation | undefined): CognitoFetch {
   return async (input, init) => {
     const negotiation = current()
-    if (negotiation === undefined || negotiation.signal.aborted) throw new RejectedCall('the exchange is over')
+    if (negotiation === undefined || negotiation.signal.aborted) throw new RejectedCall('the negotiation is over')
     const call = readCall(input, init, negotiation)
     try {
       const response = await post(senderTo(call.url), call, negotiation)
@@ -65,7 +66,7 @@ export function createCognitoFetch (senderTo: Connections['senderTo'], current: 
       if (call.operation !== 'ConfirmDevice') negotiation.tokens ??= capture(value, negotiation.request.tokenUse)
       return { ok: true, json: async () => value }
     } catch (error) {
-      // An abort needs no verdict of ours: whoever aborted knows why.
+      // An abort needs no failure of ours: whoever aborted knows why.
       if (!negotiation.signal.aborted && call.operation !== 'ConfirmDevice') negotiation.failure ??= failureOf(error, negotiation)
       throw error instanceof RejectedCall ? error : new RejectedCall('no response')
     }
@@ -88,12 +89,12 @@ interface TextResponse extends ProviderResponse {
 }
 
 class Rejected extends RejectedCall {
-  readonly verdict: Classification
+  readonly classification: Classification
   readonly retryAfterMs: number | undefined
 
-  constructor (verdict: Classification, retryAfterMs?: number) {
-    super(verdict.code)
-    this.verdict = verdict
+  constructor (classification: Classification, retryAfterMs?: number) {
+    super(classification.code)
+    this.classification = classification
     this.retryAfterMs = retryAfterMs
   }
 }
@@ -190,6 +191,6 @@ function capture (response: JsonObject, tokenUse: 'access' | 'id'): CapturedToke
 }
 
 function failureOf (error: unknown, { clockSkewMs }: Negotiation): PlainFailure {
-  if (error instanceof Rejected) return { ...error.verdict, retryAfterMs: error.retryAfterMs, clockSkewMs }
+  if (error instanceof Rejected) return { ...error.classification, retryAfterMs: error.retryAfterMs, clockSkewMs }
   return { ...classifyNetworkError(error, COGNITO_SETTINGS), retryAfterMs: undefined, clockSkewMs }
 }

@@ -21,7 +21,7 @@ export interface NegotiationRequest {
   readonly tokenUse: 'access' | 'id'
   /** Only for a refresh. */
   readonly renewal: PlainRenewal | undefined
-  /** Milliseconds for the whole exchange. */
+  /** Milliseconds for the whole negotiation. */
   readonly deadlineMs: number
 }
 
@@ -37,14 +37,14 @@ export interface PlainGrant {
   readonly clockSkewMs: number | undefined
 }
 
-/** A verdict with what was measured on the way. */
+/** A classification with what was measured on the way. */
 export interface PlainFailure extends Classification {
   readonly retryAfterMs: number | undefined
   readonly clockSkewMs: number | undefined
 }
 
 export type ToWorker =
-  | { readonly type: 'exchange', readonly id: number, readonly request: NegotiationRequest }
+  | { readonly type: 'negotiation', readonly id: number, readonly request: NegotiationRequest }
   | { readonly type: 'abort', readonly id: number }
   | { readonly type: 'ping' }
   | { readonly type: 'close' }

@@ -4,8 +4,8 @@ import { transient, unexpectedResponse, type Classification, type SettingNames }
 export const OAUTH2_SETTINGS: SettingNames = { address: 'tokenUrl', login: 'tokenUrl and clientId' }
 
 /**
- * The class of a response that is no success (RFC 6749 section 5.2). The status tells a failing server from a refusing one;
- * among refusals the code decides. Both `ambiguous` and `permanent` are tried again after 5 s once: some servers answer
+ * Classifies a response that is no success (RFC 6749 section 5.2). The status tells a failing server from one that rejects;
+ * among rejections the code decides. Both `ambiguous` and `permanent` are tried again after 5 s once: some servers answer
  * `invalid_client` while their own database is away.
  *
  * @param declared `error` of the response, whatever it is. Only codes of the tables below are passed on: anything else may echo
@@ -16,10 +16,10 @@ export function classifyErrorResponse (status: number, declared: unknown): Class
   if (status >= 500 || status === 408 || status === 429 || TRANSIENT_CODES.has(code)) return unavailable(status, code)
   const rejection = ERROR_CODES.get(code)
   if (rejection !== undefined) return { ...rejection, code, message: `${rejection.message} (${code}).` }
-  return REFUSED_STATUSES.get(status) ?? (status === 400 && code !== '' ? UNKNOWN_REFUSAL : unexpectedResponse(status, OAUTH2_SETTINGS))
+  return REFUSED_STATUSES.get(status) ?? (status === 400 && code !== '' ? UNKNOWN_REJECTION : unexpectedResponse(status, OAUTH2_SETTINGS))
 }
 
-/** A redirect: following it would hand the client secret to whatever stands in `Location`. */
+/** Classifies a redirect. Following it would hand the client secret to whatever stands in `Location`. */
 export function redirected (status: number): Classification {
   return transient(
     'Redirected',
@@ -27,7 +27,7 @@ export function redirected (status: number): Classification {
   )
 }
 
-/** A token of which RFC 6749 section 7.1 says that it must not be used: it is no bearer token. */
+/** Classifies a success whose token is no bearer token and so must not be used (RFC 6749 section 7.1). @param type `token_type` */
 export function unsupportedTokenType (type: unknown): Classification {
   // Named only where it looks like the name of a type: whatever else stands there may be a token.
   const named = typeof type === 'string' && /^[\w.-]{1,16}$/.test(type) ? `of the type "${type}"` : 'of an unknown type'
@@ -39,7 +39,7 @@ export function unsupportedTokenType (type: unknown): Classification {
 
 const CHECK_CLIENT = 'check clientId and clientSecret, and whether clientAuth must be "basic" or "post"'
 
-/** Statuses that refuse the client whatever `error` says, unless a table below knows it. */
+/** What a status means where `error` has no code that the tables below know. */
 const REFUSED_STATUSES: ReadonlyMap<number, Classification> = new Map([
   [
     401,
@@ -60,7 +60,7 @@ const REFUSED_STATUSES: ReadonlyMap<number, Classification> = new Map([
   ]
 ])
 
-const UNKNOWN_REFUSAL: Classification = {
+const UNKNOWN_REJECTION: Classification = {
   class: 'unclear',
   code: 'UnknownRefusal',
   message:

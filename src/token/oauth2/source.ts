@@ -9,7 +9,7 @@ import { OAUTH2_SETTINGS } from './classify.ts'
 import { createTokenFetch, type Negotiation } from './fetch.ts'
 import type { TokenType } from './response.ts'
 
-/** A client of an OAuth 2.0 authorization server, as far as logging in goes. */
+/** What logging in needs of a client of an OAuth 2.0 authorization server. */
 export interface OAuth2Credential {
   /** Whether plain `http:` is allowed was decided before. */
   readonly tokenUrl: string
@@ -24,7 +24,7 @@ export interface OAuth2Credential {
   readonly extra: ReadonlyMap<string, Secret>
   /** `any`: tokens of every type are taken; default `bearer`. */
   readonly tokenType?: TokenType
-  /** Of tokens whose response tells none. */
+  /** How long a token lives whose response does not tell. */
   readonly lifetimeSeconds?: number
 }
 
@@ -35,7 +35,7 @@ export interface OAuth2Options {
 }
 
 /**
- * A source of one credential's tokens by the client credentials grant (RFC 6749 section 4.4). It keeps nothing but the
+ * Makes the source of one credential's tokens by the client credentials grant (RFC 6749 section 4.4). It keeps nothing but the
  * credential and cannot refresh: that grant has no refresh tokens (section 4.4.3), every token is a login.
  */
 export function createOAuth2Source (credential: OAuth2Credential, { proxies, deadlineMs = 10_000 }: OAuth2Options): TokenSource {

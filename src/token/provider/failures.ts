@@ -2,7 +2,7 @@ import { LONGEST_HEADER_VALUE } from '../../http/header-value.ts'
 import { ForwardProxyError } from '../../http/proxy-url.ts'
 import { TokenError, type FailureClass, type TokenErrorDetails } from '../token.ts'
 
-/** Why an exchange failed: what the refresher decides by, and a sentence for people that holds nothing of the response. */
+/** Why a login or refresh failed: what the refresher decides by, and a sentence for people that holds nothing of the response. */
 export interface Classification {
   readonly class: FailureClass
   readonly code: string
