@@ -16,7 +16,7 @@ export class FakeSource implements TokenSource {
     readonly renewal?: Renewal
   }> = []
 
-  /** What the next exchanges answer, first to last; after that `answer`. */
+  /** What the next negotiations give, first to last; after that `respond`. */
   readonly script: ScriptedResponse[] = []
   respond: () => ScriptedResponse
   running = 0
@@ -37,14 +37,14 @@ export class FakeSource implements TokenSource {
 
   async token (signal: AbortSignal, renewal?: Renewal): Promise<Grant> {
     const at = this.#clock.monotonic()
-    return await this.#exchange(renewal === undefined ? { kind: 'login', at, signal } : { kind: 'refresh', at, signal, renewal })
+    return await this.#negotiate(renewal === undefined ? { kind: 'login', at, signal } : { kind: 'refresh', at, signal, renewal })
   }
 
   get kinds (): string {
     return this.calls.map((call) => call.kind).join(' ')
   }
 
-  async #exchange (call: FakeSource['calls'][number]): Promise<Grant> {
+  async #negotiate (call: FakeSource['calls'][number]): Promise<Grant> {
     this.calls.push(call)
     this.running += 1
     this.mostRunning = Math.max(this.mostRunning, this.running)

@@ -66,7 +66,7 @@ t.test('3: every challenge that needs a person is a failure of its own class, un
   t.match(await failureOf(source.token(NEVER)), { class: 'challenge', code: 'SELECT_CHALLENGE' })
 })
 
-t.test('4: an exchange is answered once, and the next one is not disturbed by it', async (t) => {
+t.test('4: a negotiation ends once, and the next one is not disturbed by it', async (t) => {
   const emulator = await startEmulator(t)
   const source = sourceFor(emulator.url, shared)
   emulator.faults.add({ type: 'challenge', name: 'SMS_MFA' })
@@ -99,7 +99,7 @@ t.test('5: a refused refresh costs one call, whatever the reason', async (t) => 
   t.equal(emulator.record.length, 2 + cases.length + 1)
 })
 
-t.test('6: the deadline ends an exchange that gets no response, and an abort ends it at once', async (t) => {
+t.test('6: the deadline ends a negotiation that gets no response, and an abort ends it at once', async (t) => {
   const emulator = await startEmulator(t)
   const worker = startWorker(t, { deadlineMs: 1000 })
   const source = sourceFor(emulator.url, worker)
@@ -357,7 +357,7 @@ t.test('14: salts and values of B of every awkward shape log in', async (t) => {
   }
 })
 
-t.test('15: nothing of an exchange is left for the next one', async (t) => {
+t.test('15: nothing of a negotiation is left for the next one', async (t) => {
   const emulator = await startEmulator(t, { deviceTracking: true })
   const source = sourceFor(emulator.url, shared)
   const first = renewalOf(await source.token(NEVER))
@@ -396,7 +396,7 @@ t.test('no failure repeats what was secret, in any of its forms', async (t) => {
   }
 })
 
-t.test('a thread that crashes ends its exchanges as transient failures, and the next exchange starts another', async (t) => {
+t.test('a thread that crashes ends its negotiations as transient failures, and the next one starts another', async (t) => {
   const entry = new URL(
     `data:text/javascript,${encodeURIComponent('import { parentPort } from "node:worker_threads"; parentPort.once("message", () => { throw new Error("c4n4ry") })')}`
   )
@@ -411,7 +411,7 @@ t.test('a thread that crashes ends its exchanges as transient failures, and the 
   t.match(await failureOf(source.token(NEVER)), { class: 'transient', code: 'WorkerFailed' }, 'another thread, which fails like the first')
 })
 
-t.test('a thread that falls silent is replaced, and its exchanges end as transient failures', async (t) => {
+t.test('a thread that falls silent is replaced, and its negotiations end as transient failures', async (t) => {
   const entry = new URL(
     `data:text/javascript,${encodeURIComponent('import { parentPort } from "node:worker_threads"; parentPort.on("message", () => { for (;;); }); parentPort.postMessage({ type: "pong" })')}`
   )
@@ -457,7 +457,7 @@ t.test('a thread that is only slow is left alone', async (t) => {
   t.ok(await source.token(NEVER), 'it answers pings while it waits')
 })
 
-t.test('closing ends exchanges under way, and later ones at once', async (t) => {
+t.test('closing ends negotiations under way, and later ones at once', async (t) => {
   const emulator = await startEmulator(t)
   const worker = startWorker(t)
   const source = sourceFor(emulator.url, worker)
