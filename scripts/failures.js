@@ -6,24 +6,26 @@ import {
   CHALLENGES,
   PERMANENT_ERRORS,
   TRANSIENT_ERRORS,
+  COGNITO_SETTINGS,
   classifyResponse,
-  classifyChallenge,
+  classifyChallenge
+} from '#src/token/cognito/classify.ts'
+import {
+  ERROR_CODES,
+  OAUTH2_SETTINGS,
+  TRANSIENT_CODES,
+  classifyErrorResponse,
+  redirected,
+  unsupportedTokenType
+} from '#src/token/oauth2/classify.ts'
+import { FAILURE_POLICIES, UNCLEAR_RETRIES, isRejection } from '#src/token/failure-policy.ts'
+import {
   classifyNetworkError,
   deadlineExceeded,
   unexpectedResponse,
   unknownFailure,
   unusableToken
-} from '#src/token/cognito/classify.ts'
-import {
-  ERROR_CODES,
-  TRANSIENT_CODES,
-  classifyErrorResponse,
-  redirected,
-  unexpectedTokenResponse,
-  unknownTokenFailure,
-  unsupportedTokenType
-} from '#src/token/oauth2/classify.ts'
-import { FAILURE_POLICIES, UNCLEAR_RETRIES, isRejection } from '#src/token/failure-policy.ts'
+} from '#src/token/provider/failures.ts'
 import { LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS, rejectedDelayMs } from '#src/token/schedule.ts'
 import { tokenState } from '#src/token/state.ts'
 
@@ -60,7 +62,7 @@ process.stdout.write(failuresFileText())
 function failuresFileText () {
   return `# Failures of identity providers
 
-Written by \`npm run docs\` from the tables that the program itself goes by (\`src/token/failure-policy.ts\`, \`cognito/classify.ts\`, \`oauth2/classify.ts\`); a test compares.
+Written by \`npm run docs\` from the tables that the program itself goes by (\`src/token/failure-policy.ts\`, \`provider/failures.ts\`, \`cognito/classify.ts\`, \`oauth2/classify.ts\`); a test compares.
 
 While a usable token is held (more than 30 s left, or a tenth of a short life), callers notice nothing of any failure: requests go on with it, \`/status\` says \`stale\`, and \`lastError\` says why. The table is about what comes after that, and about a start without a token. Nothing is ever sent without a usable token.
 
@@ -136,13 +138,14 @@ function attemptsPerHour (failure) {
 }
 
 function describeBoth () {
+  const network = (error) => classifyNetworkError(error, COGNITO_SETTINGS)
   const failing = (code) => Object.assign(new Error(code), { code })
   return [
     ['no answer in time', deadlineExceeded(10_000)],
-    ['no connection', classifyNetworkError(failing('ECONNREFUSED'))],
-    ['no such name', classifyNetworkError(failing('ENOTFOUND'))],
-    ['a certificate that does not verify', classifyNetworkError(failing('CERT_HAS_EXPIRED'))],
-    ['a proxy on the way that refuses', classifyNetworkError(new ForwardProxyError('refused', { status: 407 }))],
+    ['no connection', network(failing('ECONNREFUSED'))],
+    ['no such name', network(failing('ENOTFOUND'))],
+    ['a certificate that does not verify', network(failing('CERT_HAS_EXPIRED'))],
+    ['a proxy on the way that refuses', network(new ForwardProxyError('refused', { status: 407 }))],
     ['a token that no header can carry', unusableToken()]
   ]
 }
@@ -150,9 +153,9 @@ function describeBoth () {
 function describeCognito () {
   const login = (code, text = '') => classifyResponse({ kind: 'login', status: 400, code, text })
   return [
-    ['5xx without a code', unexpectedResponse(502)],
-    ['a page, half a response, nothing, no token', unexpectedResponse(200)],
-    ['what no rule foresees', unknownFailure()],
+    ['5xx without a code', unexpectedResponse(502, COGNITO_SETTINGS)],
+    ['a page, half a response, nothing, no token', unexpectedResponse(200, COGNITO_SETTINGS)],
+    ['what no rule foresees', unknownFailure(COGNITO_SETTINGS)],
     ...[...TRANSIENT_ERRORS].map((code) => ['its name', login(code)]),
     ['"Incorrect username or password."', login('NotAuthorizedException')],
     ['"Password attempts exceeded"', login('NotAuthorizedException', 'Password attempts exceeded')],
@@ -171,9 +174,9 @@ function describeOAuth2 () {
     ['5xx', classifyErrorResponse(500, undefined)],
     ['408', classifyErrorResponse(408, undefined)],
     ['429', classifyErrorResponse(429, undefined)],
-    ['a page, half a response, nothing, no token', unexpectedTokenResponse(200)],
+    ['a page, half a response, nothing, no token', unexpectedResponse(200, OAUTH2_SETTINGS)],
     ['a redirect', redirected(302)],
-    ['what no rule foresees', unknownTokenFailure()],
+    ['what no rule foresees', unknownFailure(OAUTH2_SETTINGS)],
     ...[...TRANSIENT_CODES].map((code) => ['`error`', classifyErrorResponse(400, code)]),
     ...[...ERROR_CODES.keys()].map((code) => ['`error`', classifyErrorResponse(400, code)]),
     ['401 without a known `error`', classifyErrorResponse(401, undefined)],

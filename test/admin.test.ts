@@ -221,13 +221,13 @@ async function start (t: Test): Promise<TestProxy> {
 function failing (name: string): {
   readonly name: string
   readonly type: 'oauth2'
-  readonly source: { readonly login: () => Promise<never> }
+  readonly source: { readonly token: () => Promise<never> }
 } {
   return {
     name,
     type: 'oauth2',
     source: {
-      login: async () => {
+      token: async () => {
         throw new TokenError('transient', 'Timeout', 'the identity provider did not answer')
       }
     }

@@ -8,9 +8,9 @@ import { apiKey, BEARER, CANARY, startProxy, type ProxyOptions, type TestProxy }
 import { respondWith, startUpstream, type RecordingUpstream } from './helpers/recording-upstream.ts'
 
 const from = (credential: string): Binding => ({ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential } })
-const source = (login: () => Promise<Grant>): { readonly type: 'oauth2'; readonly source: { readonly login: () => Promise<Grant> } } => ({
+const source = (token: () => Promise<Grant>): { readonly type: 'oauth2'; readonly source: { readonly token: () => Promise<Grant> } } => ({
   type: 'oauth2',
-  source: { login }
+  source: { token }
 })
 
 t.test('a route whose token cannot be had is 503 with Retry-After, and nothing is sent', async (t) => {

@@ -9,7 +9,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url))
 const LAYERS: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
   [0, /^(?:errors|secret)\.ts$/],
   [1, /^(?:http|auth|route|guard)\/|^no-schemas\.ts$/],
-  [1, /^token\/(?:token|schedule|state|failure-policy|cognito\/(?:classify|mod-pow|mod-pow-openssl))\.ts$/],
+  [1, /^token\/(?:token|schedule|state|failure-policy|provider\/failures|cognito\/(?:classify|mod-pow|mod-pow-openssl))\.ts$/],
   [4, /^observe\/observer\.ts$/],
   [2, /^(?:token|config|upstream|observe|listen)\//],
   [3, /^proxy\//],
@@ -30,7 +30,7 @@ const KEEPERS: ReadonlyArray<readonly [pattern: RegExp, files: RegExp]> = [
   [/^(?:zod|jsonc-parser|envalid|dotenv)$/, /^config\//],
   [/^prom-client$/, /^observe\/process-metrics\.ts$/],
   [/^pino$/, /^logger\.ts$/],
-  [/^node:(?:fs|fs\/promises)$/, /^(?:config|demo|cli)\/|^version\.ts$|^listen\/(?:bind|open-files)\.ts$|^token\/cache\/disk\.ts$/],
+  [/^node:(?:fs|fs\/promises)$/, /^(?:config|demo|cli)\/|^version\.ts$|^listen\/(?:bind|open-files)\.ts$|^token\/cache\/(?:disk|files)\.ts$/],
   [/^node:worker_threads$/, /^token\/cognito\/(?:thread|worker)\.ts$/]
 ]
 

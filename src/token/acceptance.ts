@@ -1,15 +1,15 @@
 import { rejectionPauseMs } from './schedule.ts'
 import type { Token } from './token.ts'
 
-/** What one upstream makes of the tokens that it is sent. */
+/** Remembers which tokens one upstream accepts and rejects. */
 export interface Acceptance {
-  /** It answered anything but 401. */
+  /** Notes a response other than 401. */
   readonly accept: (credential: string, token: Token) => void
-  /** It answered 401. @returns how old the token must be before that replaces it, in milliseconds */
+  /** Notes a 401. @returns how old the token must be before that replaces it, in milliseconds */
   readonly refuse: (credential: string, token: Token) => number
 }
 
-/** The newest tokens of one credential that an upstream took and that it did not, and how many it refused since it took one. */
+/** The newest tokens of one credential that an upstream accepted and rejected, and how many it rejected since it accepted one. */
 interface View {
   accepted: Token | undefined
   refused: Token | undefined
@@ -17,7 +17,7 @@ interface View {
 }
 
 /**
- * Remembers the newest tokens of each credential. Kept for each upstream by itself: one that refuses every token (a permission
+ * Makes the memory of one upstream. Each upstream has its own: one that rejects every token (a permission
  * that is missing, a wrong audience) must not be taken for one that revokes them, since that would cost a fetch per request;
  * nor must it slow the others down.
  */
@@ -49,7 +49,7 @@ export function createAcceptance (): Acceptance {
   }
 }
 
-// Answers to requests with an earlier token may come late.
+// Responses to requests with an earlier token may come late.
 function isOlder (token: Token, other: Token | undefined): boolean {
   return other !== undefined && token.obtainedAt < other.obtainedAt
 }

@@ -1,4 +1,4 @@
-/** All the time that the token half knows. Tests bring their own. */
+/** The token half reads time from here only. Tests bring their own. */
 export interface Clock {
   /** Milliseconds that only ever grow; the origin means nothing. May stand still while the machine is suspended. */
   monotonic (): number
@@ -18,14 +18,14 @@ export function systemClock (): Clock {
 }
 
 /**
- * Milliseconds that pass also while the machine is suspended. Linux stops CLOCK_MONOTONIC during suspend, and with it
+ * Makes a clock that runs on while the machine is suspended. Linux stops CLOCK_MONOTONIC during suspend, and with it
  * every timer of Node, so on the monotonic clock alone a laptop wakes up with "fresh" tokens that died hours ago.
  *
  * Where the wall clock has gained five seconds or more on the monotonic one, that gain counts as time that passed: a suspend,
  * or a clock that was set forward, which costs one early refresh. Where the wall clock falls behind, nothing happens. So a
  * token can only become older than the monotonic clock says, never younger.
  *
- * @returns a function that reads it
+ * @returns a function that reads it, in milliseconds
  */
 export function createElapsed (clock: Clock): () => number {
   let lead = clock.wall() - clock.monotonic()
@@ -63,8 +63,8 @@ export function waitAtMost (clock: Clock, ms: number, over: Promise<unknown>, si
 }
 
 /**
- * Above what an NTP daemon steps in ordinary life (its slewing moves both clocks), below the minimum life of a token of a
- * minute: so a suspend that is overlooked leaves every such token alive.
+ * The least gain that counts. It is above what an NTP daemon steps in ordinary life (its slewing moves both clocks) and below the
+ * minimum life of a token of a minute, so that a suspend which is overlooked leaves every such token alive.
  */
 const SUSPEND_MS = 5_000
 

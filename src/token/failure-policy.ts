@@ -7,7 +7,7 @@ export type FailurePolicy = {
 } & (
   /** The provider failed to answer: the next attempt comes after a growing, jittered pause. */
   | { readonly judged: false, readonly retry: 'backoff' }
-  /** The provider judged the credential itself: the pause after the first refusal since the last success, and after each further one. */
+  /** The provider judged the credential itself: the pause after the first rejection since the last success, and after each further one. */
   | { readonly judged: true, readonly retry: { readonly firstMs: number, readonly thenMs: number } }
 )
 
@@ -18,7 +18,10 @@ const refused = { firstMs: 5_000, thenMs: QUARTER_OF_AN_HOUR_MS } as const
 // and none once the provider speaks of a lockout.
 const lockedOut = { firstMs: QUARTER_OF_AN_HOUR_MS, thenMs: QUARTER_OF_AN_HOUR_MS } as const
 
-/** Whatever a refresh is refused for, a login tells more. Not so for a lockout, where it would be one more failed sign-in. */
+/**
+ * The policy of each class. Most rejections of a refresh drop the refresh token, because the login that follows tells more. A lockout
+ * keeps it: a login would be one more failed sign-in.
+ */
 export const FAILURE_POLICIES = {
   transient: { judged: false, retry: 'backoff', refreshToken: 'keep' },
   ambiguous: { judged: true, retry: refused, refreshToken: 'drop' },
@@ -30,11 +33,11 @@ export const FAILURE_POLICIES = {
 } as const satisfies Record<FailureClass, FailurePolicy>
 
 /**
- * So many times an `unclear` refusal is tried again like a transient failure; the next one since the last success counts as `permanent`.
+ * How many `unclear` failures since the last success are tried again like transient ones; the next one counts as `permanent`.
  */
 export const UNCLEAR_RETRIES = 5
 
-/** A failure of which the provider's verdict on the credential is the reason. */
+/** The classes of a failure in which the provider judged the credential. */
 export type Rejection = Exclude<FailureClass, 'transient' | 'unclear'>
 
 /** Whether the identity provider judged the credential, rather than failed to answer. */

@@ -1,6 +1,6 @@
 import { Secret } from '../secret.ts'
 
-/** A field of an identity; a list, or a map, is as many fields as it has items. */
+/** A field of an identity. Each item of a list or a map is a field of its own. */
 export type IdentityField = readonly [name: string, value: string | Secret]
 
 /**
@@ -15,19 +15,19 @@ export interface CredentialIdentity {
 }
 
 /**
- * What a credential is to the one that had its name before: the same in every respect; the same identity with another
- * secret; or another one.
+ * How a credential differs from the one that had its name before: not at all (`same`), in its secret only (`rotated`), or in its
+ * identity (`other`).
  */
 export type IdentityChange = 'same' | 'rotated' | 'other'
 
 /** What a field of a credential may hold. */
 type FieldValue = string | number | Secret | readonly string[] | ReadonlyMap<string, Secret> | undefined
 
-/** The fields that change with a rotation. The value of a static credential is no such field: it is all that it is. */
+/** The fields that change with a rotation. The value of a static credential is none of them, because it has no other identity. */
 const PROOFS: ReadonlySet<string> = new Set(['password', 'clientSecret'])
 
 /**
- * The identity of a credential, for reloads and caches alike: all of its fields, so that one that is added later cannot be
+ * Makes the identity of a credential, for reloads and caches alike. It has all fields, so that one that is added later cannot be
  * forgotten. A token of one identity must never serve in place of another's.
  */
 export function identityOf<Credential extends Readonly<Record<keyof Credential, FieldValue>>> (credential: Credential): CredentialIdentity {
@@ -37,6 +37,7 @@ export function identityOf<Credential extends Readonly<Record<keyof Credential, 
   return { who: fields(false), proof: fields(true) }
 }
 
+/** Compares a credential with the one that had its name before. */
 export function identityChangeOf (before: CredentialIdentity, now: CredentialIdentity): IdentityChange {
   if (!equal(before.who, now.who)) return 'other'
   return equal(before.proof, now.proof) ? 'same' : 'rotated'

@@ -41,109 +41,128 @@ interface Waiting {
  * Therefore the doubtful, whose last attempt or whose identity provider gave no response, come last and never hold more than
  * half of the turns. Of a single turn there is no half: with a concurrency of 1 they hold up the others.
  */
-export function createLoginGate ({ clock, ...limits }: LoginGateOptions): LoginGate {
-  let { concurrency, doubtfulLimit, windowSize, windowMs } = readLimits(limits)
-  // A Set keeps the order of arrival and lets go of a waiter in the middle.
-  const queue = new Set<Waiting>()
+export function createLoginGate (options: LoginGateOptions): LoginGate {
+  return new Gate(options)
+}
+
+class Gate implements LoginGate {
+  readonly #clock: Clock
+  #limits: GateLimits
+  /** A Set keeps the order of arrival and lets go of a waiter in the middle. */
+  readonly #queue = new Set<Waiting>()
   /** When the last `windowSize` logins started, oldest first. */
-  const starts: number[] = []
-  let running = 0
-  let doubtfulRunning = 0
-  let closed = false
-  let disarm: (() => void) | undefined
+  readonly #starts: number[] = []
+  #running = 0
+  #doubtfulRunning = 0
+  #isClosed = false
+  #disarm: (() => void) | undefined
 
-  return { enter, adjust, close }
+  constructor ({ clock, ...limits }: LoginGateOptions) {
+    this.#clock = clock
+    this.#limits = readLimits(limits)
+  }
 
-  function enter (signal: AbortSignal, isDoubtful = (): boolean => false): Promise<() => void> {
+  enter (signal: AbortSignal, isDoubtful = (): boolean => false): Promise<() => void> {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted()
-      if (closed) throw new Error('the login gate is closed')
+      if (this.#isClosed) throw createClosed()
       const abort = (): void => waiting.refuse(signal.reason)
       const waiting: Waiting = {
         isDoubtful,
-        admit (doubtful) {
+        admit: (doubtful) => {
           signal.removeEventListener('abort', abort)
-          resolve(createTurn(doubtful))
+          resolve(this.#createTurn(doubtful))
         },
-        refuse (reason) {
+        refuse: (reason) => {
           signal.removeEventListener('abort', abort)
-          queue.delete(waiting)
+          this.#queue.delete(waiting)
           reject(reason)
         }
       }
       signal.addEventListener('abort', abort, { once: true })
-      queue.add(waiting)
-      admitNext()
+      this.#queue.add(waiting)
+      this.#admitNext()
     })
   }
 
-  function adjust (changed: LoginLimits): void {
-    ({ concurrency, doubtfulLimit, windowSize, windowMs } = readLimits(changed))
-    starts.splice(0, starts.length - windowSize)
-    disarm?.()
-    disarm = undefined
-    admitNext()
+  adjust (limits: LoginLimits): void {
+    this.#limits = readLimits(limits)
+    this.#starts.splice(0, this.#starts.length - this.#limits.windowSize)
+    this.#rest()
+    this.#admitNext()
   }
 
-  function close (): void {
-    closed = true
-    disarm?.()
-    disarm = undefined
-    for (const waiting of [...queue]) waiting.refuse(new Error('the login gate is closed'))
+  close (): void {
+    this.#isClosed = true
+    this.#rest()
+    for (const waiting of [...this.#queue]) waiting.refuse(createClosed())
   }
 
-  function createTurn (doubtful: boolean): () => void {
-    running += 1
-    if (doubtful) doubtfulRunning += 1
+  #rest (): void {
+    this.#disarm?.()
+    this.#disarm = undefined
+  }
+
+  #createTurn (doubtful: boolean): () => void {
+    this.#running += 1
+    if (doubtful) this.#doubtfulRunning += 1
     let over = false
     return () => {
       if (over) return
       over = true
-      running -= 1
-      if (doubtful) doubtfulRunning -= 1
-      admitNext()
+      this.#running -= 1
+      if (doubtful) this.#doubtfulRunning -= 1
+      this.#admitNext()
     }
   }
 
-  function admitNext (): void {
-    for (let next = findNext(); next !== undefined; next = findNext()) {
-      const waitMs = untilWindowOpensMs()
+  #admitNext (): void {
+    for (let next = this.#findNext(); next !== undefined; next = this.#findNext()) {
+      const waitMs = this.#untilWindowOpensMs()
       if (waitMs > 0) {
-        disarm ??= clock.setTimer(reopen, waitMs)
+        this.#disarm ??= this.#clock.setTimer(() => {
+          this.#disarm = undefined
+          this.#admitNext()
+        }, waitMs)
         return
       }
-      starts.push(clock.monotonic())
-      if (starts.length > windowSize) starts.shift()
-      queue.delete(next.waiting)
+      this.#starts.push(this.#clock.monotonic())
+      if (this.#starts.length > this.#limits.windowSize) this.#starts.shift()
+      this.#queue.delete(next.waiting)
       next.waiting.admit(next.doubtful)
     }
   }
 
-  function findNext (): { readonly waiting: Waiting, readonly doubtful: boolean } | undefined {
-    if (closed || running >= concurrency) return undefined
-    for (const waiting of queue) if (!waiting.isDoubtful()) return { waiting, doubtful: false }
-    const [waiting] = queue
-    return waiting === undefined || doubtfulRunning >= doubtfulLimit ? undefined : { waiting, doubtful: true }
+  #findNext (): { readonly waiting: Waiting, readonly doubtful: boolean } | undefined {
+    const { concurrency, doubtfulLimit } = this.#limits
+    if (this.#isClosed || this.#running >= concurrency) return undefined
+    for (const waiting of this.#queue) if (!waiting.isDoubtful()) return { waiting, doubtful: false }
+    const [waiting] = this.#queue
+    return waiting === undefined || this.#doubtfulRunning >= doubtfulLimit ? undefined : { waiting, doubtful: true }
   }
 
-  function reopen (): void {
-    disarm = undefined
-    admitNext()
-  }
-
-  function untilWindowOpensMs (): number {
-    const oldest = starts[0]
-    if (oldest === undefined || starts.length < windowSize) return 0
-    return oldest + windowMs - clock.monotonic()
+  #untilWindowOpensMs (): number {
+    const { windowSize, windowMs } = this.#limits
+    const oldest = this.#starts[0]
+    if (oldest === undefined || this.#starts.length < windowSize) return 0
+    return oldest + windowMs - this.#clock.monotonic()
   }
 }
 
-function readLimits ({ concurrency, perSecond }: LoginLimits): {
-  concurrency: number
-  doubtfulLimit: number
-  windowSize: number
-  windowMs: number
-} {
+function createClosed (): Error {
+  return new Error('the login gate is closed')
+}
+
+interface GateLimits {
+  readonly concurrency: number
+  /** How many turns the doubtful may hold. */
+  readonly doubtfulLimit: number
+  /** How many logins may start within `windowMs` milliseconds. */
+  readonly windowSize: number
+  readonly windowMs: number
+}
+
+function readLimits ({ concurrency, perSecond }: LoginLimits): GateLimits {
   const windowSize = Math.max(1, Math.floor(perSecond))
   return { concurrency, doubtfulLimit: Math.max(1, Math.floor(concurrency / 2)), windowSize, windowMs: (windowSize / perSecond) * 1000 }
 }

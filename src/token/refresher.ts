@@ -1,54 +1,21 @@
 import { ProxyError } from '../errors.ts'
-import { SENDABLE_TOKEN } from '../http/header-value.ts'
-import { Secret } from '../secret.ts'
-import { fromCached, toCached, type CachedToken, type Instants, type TokenCache } from './cache/cache.ts'
-import { unusableToken } from './cognito/classify.ts'
+import { Attempts, type Attempt, type AttemptsOptions, type Obtained } from './attempt.ts'
 import { createElapsed, waitAtMost, type Clock } from './clock.ts'
-import { FAILURE_POLICIES, isRejection, UNCLEAR_RETRIES } from './failure-policy.ts'
-import {
-  createCredentialLog,
-  stackFrames,
-  toRfc3339,
-  type CredentialStatus,
-  type FetchEvent,
-  type CredentialLog,
-  type TokenLog
-} from './report.ts'
-import {
-  backoffDelayMs,
-  LONGEST_BACKOFF_MS,
-  LONGEST_HOLD_MS,
-  refreshDelayMs,
-  rejectedDelayMs,
-  TOLERATED_SKEW_MS,
-  usableLifetimeMs
-} from './schedule.ts'
+import { isRejection } from './failure-policy.ts'
+import { History } from './history.ts'
+import { Pauses } from './pauses.ts'
+import { createCredentialLog, stackFrames, toRfc3339, type CredentialLog, type CredentialLogOptions, type CredentialStatus } from './report.ts'
+import { LONGEST_BACKOFF_MS, LONGEST_HOLD_MS, refreshDelayMs, retryDelayMs } from './schedule.ts'
 import { isUsable, tokenState } from './state.ts'
-import { TokenError, type FailureClass, type Grant, type Renewal, type Token, type TokenSource } from './token.ts'
-import type { LoginGate } from './login-gate.ts'
+import { TokenError, type Token } from './token.ts'
 
-export interface RefresherOptions {
-  readonly name: string
-  readonly source: TokenSource
-  readonly clock: Clock
+export interface RefresherOptions extends CredentialLogOptions, Pick<AttemptsOptions, 'source' | 'gate' | 'cache'> {
   /** From 0 (included) to 1 (excluded), as Math.random. */
   readonly random: () => number
-  readonly gate: Pick<LoginGate, 'enter'>
-  readonly log: TokenLog
-  readonly onFetch?: (event: FetchEvent) => void
-  readonly onToken?: () => void
-  /** Where the token outlives the process. */
-  readonly cache?: TokenCache
 }
 
 /** How long a request waits for the fetch in flight (contract, section 9). */
 const LONGEST_WAIT_MS = 10_000
-
-/** A source gives up by itself after 10 s and says why; this is for one that does not. */
-const FETCH_DEADLINE_MS = 11_000
-
-/** A cache that takes longer helps nobody: a login needs no more. */
-const CACHE_DEADLINE_MS = 2_000
 
 /** An armed timer looks at the clocks at least this often, so that a suspended machine refreshes within a minute of waking. */
 const LONGEST_NAP_MS = 60_000
@@ -56,26 +23,16 @@ const LONGEST_NAP_MS = 60_000
 /** Between a success and the next fetch, whatever lifetime the provider dictates. */
 const SHORTEST_PAUSE_MS = 500
 
-interface Failure {
-  readonly class: FailureClass
-  readonly code: string
-  readonly message: string
-  /** Epoch milliseconds. */
-  readonly at: number
-}
-
-/** One attempt: a look into the cache, a refresh, a login, or one after the other. */
-interface Flight {
+/** An attempt under way. */
+interface Flight extends Attempt {
   readonly controller: AbortController
-  kind: 'login' | 'refresh'
-  /** When the provider was asked, in elapsed milliseconds. */
-  askedAt: number
   /** Settles when the attempt is over, well or not; never rejects. */
   over: Promise<void>
 }
 
 /**
- * Keeps the token of one credential usable.
+ * Keeps the token of one credential usable: decides when the next attempt begins, and lets requests wait for it. What an attempt
+ * does is in attempt.ts, what is remembered of attempts in history.ts.
  *
  *     fetch ok ──────────▶ next at 80 % of the lifetime, up to 10 % earlier
  *     transient ─────────▶ next after a jittered backoff, 1 s … 60 s, or Retry-After; the token serves while usable
@@ -89,48 +46,31 @@ interface Flight {
  */
 export class TokenRefresher {
   readonly name: string
-  readonly #source: TokenSource
   readonly #clock: Clock
   readonly #elapsed: () => number
   readonly #random: () => number
-  readonly #gate: Pick<LoginGate, 'enter'>
-  readonly #report: CredentialLog
-  readonly #cache: TokenCache | undefined
+  readonly #log: CredentialLog
+  readonly #history: History
+  readonly #attempts: Attempts
 
   #token: Token | undefined
-  /** Beside the token, not in it: tokens go to requests, and dropping a renewal must not change the token's identity. */
-  #renewal: Renewal | undefined
-  /** The cache until it is read, by the first flight. */
-  #unread: TokenCache | undefined
   #flight: Flight | undefined
-  #disarm: (() => void) | undefined
-  /** Those who wait for the token to be old enough to be replaced. */
-  readonly #pauses = new Set<() => void>()
   /** When the next fetch is due; stays while one is in flight. Infinity: stopped, or not started. */
   #dueAt = Infinity
-  #failure: Failure | undefined
-  #transientInARow = 0
-  #rejections = 0
-  /** Unclear refusals since the last success. */
-  #unclear = 0
-  /** The cache has what this refresher had last. */
-  #isKept = false
-  #lastSuccessAt: number | undefined
-  #clockSkewMs: number | undefined
-  #logins = 0
-  #refreshes = 0
-  #failures = 0
+  #disarm: (() => void) | undefined
+  /** The waits for the token to be old enough to be replaced. */
+  readonly #pauses: Pauses
 
   constructor (options: RefresherOptions) {
-    this.name = options.name
-    this.#source = options.source
-    this.#clock = options.clock
-    this.#elapsed = createElapsed(options.clock)
-    this.#random = options.random
-    this.#gate = options.gate
-    this.#report = createCredentialLog(options)
-    this.#cache = options.cache
-    this.#unread = options.cache
+    const { name, clock, random } = options
+    this.name = name
+    this.#clock = clock
+    this.#elapsed = createElapsed(clock)
+    this.#random = random
+    this.#log = createCredentialLog(options)
+    this.#history = new History(clock, this.#log)
+    this.#attempts = new Attempts({ ...options, elapsed: this.#elapsed, history: this.#history, log: this.#log })
+    this.#pauses = new Pauses(clock)
   }
 
   /** Begins to fetch and to keep fresh, with what the cache has of an earlier process. Does not wait. */
@@ -148,7 +88,7 @@ export class TokenRefresher {
     const flight = this.#flight
     this.#flight = undefined
     flight?.controller.abort(new TokenError('transient', 'Stopped', 'The proxy stops.'))
-    for (const end of [...this.#pauses]) end()
+    this.#pauses.end()
   }
 
   /** The token to send now, if there is one. The hot path: two clock readings, no promise. */
@@ -172,7 +112,7 @@ export class TokenRefresher {
   async get (signal?: AbortSignal): Promise<Token> {
     const held = this.current()
     if (held !== undefined) return held
-    if (this.#flight !== undefined && !isRejection(this.#failure?.class)) {
+    if (this.#flight !== undefined && !isRejection(this.#history.failure?.class)) {
       await waitAtMost(this.#clock, LONGEST_WAIT_MS, this.#flight.over, signal)
       const fetched = this.current()
       if (fetched !== undefined) return fetched
@@ -188,7 +128,7 @@ export class TokenRefresher {
    * @param leastAgeMs see acceptance.ts
    */
   reject (token: Token, leastAgeMs: number): void {
-    if (token !== this.#token || this.#failure !== undefined || this.#dueAt === Infinity) return
+    if (token !== this.#token || this.#history.failure !== undefined || this.#dueAt === Infinity) return
     this.#dueAt = Math.min(this.#dueAt, Math.max(this.#elapsed(), token.obtainedAt + leastAgeMs))
     this.#tick()
   }
@@ -204,10 +144,10 @@ export class TokenRefresher {
       const held = this.current()
       return held === token ? undefined : held
     }
-    const isWaiting = (): boolean => differing() === undefined && this.#flight === undefined && this.#failure === undefined
+    const isWaiting = (): boolean => differing() === undefined && this.#flight === undefined && this.#history.failure === undefined
     let waitMs = this.#dueAt - this.#elapsed()
     for (; isWaiting() && waitMs > 0 && waitMs <= LONGEST_HOLD_MS; waitMs = this.#dueAt - this.#elapsed()) {
-      await this.#pause(Math.ceil(waitMs))
+      await this.#pauses.wait(Math.ceil(waitMs))
     }
     // This timer and the one of the fetch are due at the same moment, and either may come first.
     if (isWaiting() && waitMs <= 0) this.#tick()
@@ -217,38 +157,20 @@ export class TokenRefresher {
 
   /** Whether a first fetch is over, however it ended; or a token of the cache made it unnecessary. */
   get attempted (): boolean {
-    return this.#token !== undefined || this.#failures > 0
+    return this.#token !== undefined || this.#history.hasFailed
   }
 
+  /** What people and metrics see of the credential. */
   status (): CredentialStatus {
     const now = this.#elapsed()
-    const failure = this.#failure
     const toWall = (instant: number): string | null => toRfc3339(this.#clock.wall() + instant - now)
     return {
       name: this.name,
-      state: tokenState({ token: this.#token, dueAt: this.#dueAt, failure: failure?.class }, now),
+      state: tokenState({ token: this.#token, dueAt: this.#dueAt, failure: this.#history.failure?.class }, now),
       expiresAt: this.#token === undefined ? null : toWall(this.#token.obtainedAt + this.#token.lifetimeMs),
       refreshAt: toWall(this.#dueAt),
-      lastSuccessAt: toRfc3339(this.#lastSuccessAt),
-      lastError: failure === undefined ? null : { code: failure.code, message: failure.message, at: toRfc3339(failure.at) ?? '' },
-      logins: this.#logins,
-      refreshes: this.#refreshes,
-      failures: this.#failures,
-      clockSkewMs: this.#clockSkewMs ?? null
+      ...this.#history.facts()
     }
-  }
-
-  /** Ends after so many milliseconds, or with `stop`. */
-  #pause (ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        disarm()
-        this.#pauses.delete(end)
-        resolve()
-      }
-      const disarm = this.#clock.setTimer(end, ms)
-      this.#pauses.add(end)
-    })
   }
 
   #usable (now: number): Token | undefined {
@@ -257,7 +179,7 @@ export class TokenRefresher {
   }
 
   #unavailable (): ProxyError {
-    if (isRejection(this.#failure?.class)) return new ProxyError('CS_CREDENTIAL_REJECTED')
+    if (isRejection(this.#history.failure?.class)) return new ProxyError('CS_CREDENTIAL_REJECTED')
     const waitMs = this.#dueAt - this.#elapsed()
     return new ProxyError('CS_TOKEN_UNAVAILABLE', { retryAfter: Number.isFinite(waitMs) ? Math.max(1, Math.ceil(waitMs / 1000)) : 1 })
   }
@@ -273,19 +195,16 @@ export class TokenRefresher {
   }
 
   #begin (): void {
-    const flight: Flight = { controller: new AbortController(), kind: 'login', askedAt: this.#elapsed(), over: Promise.resolve() }
+    const controller = new AbortController()
+    const flight: Flight = { controller, signal: controller.signal, kind: 'login', over: Promise.resolve() }
     this.#flight = flight
     flight.over = this.#fly(flight)
   }
 
   async #fly (flight: Flight): Promise<void> {
     try {
-      const cache = this.#unread
-      this.#unread = undefined
-      if (cache === undefined || !await this.#restore(flight, cache)) {
-        const grant = await this.#fetch(flight)
-        if (this.#flight === flight) this.#accept(flight, grant)
-      }
+      const obtained = await this.#attempts.run(flight)
+      if (this.#flight === flight) this.#accept(flight, obtained)
     } catch (error) {
       if (this.#flight === flight) this.#fail(flight, error)
     }
@@ -294,197 +213,39 @@ export class TokenRefresher {
     this.#tick()
   }
 
-  /** Takes over what an earlier process left. @returns whether that is a usable token */
-  async #restore (flight: Flight, cache: TokenCache): Promise<boolean> {
-    let cached: CachedToken | undefined
-    const read = async (): Promise<void> => { cached = await cache.read() }
-    await waitAtMost(this.#clock, CACHE_DEADLINE_MS, read(), flight.controller.signal)
-    return cached !== undefined && this.#flight === flight && this.#takeOver(cached)
-  }
-
-  #takeOver (cached: CachedToken): boolean {
-    const instants = this.#instants()
-    this.#isKept = true
-    // Kept however old the token is: a refresh token lives longer, and our clock does not matter to it.
-    this.#renewal = cached.renewal
-    const token = fromCached(cached, instants)
-    if (token === undefined) {
-      this.#report.warn({}, 'cached token not used: it is from the future, so this machine\'s clock was set back')
-      return false
-    }
-    if (!token.value.matches(SENDABLE_TOKEN)) {
-      this.#report.warn({}, 'cached token not used: no header can carry it')
-      return false
-    }
-    if (!isUsable(token, instants.now)) {
-      this.#report.info({}, 'cached token not used: its life is over')
-      return false
-    }
-    const dueAt = token.obtainedAt + refreshDelayMs(token.lifetimeMs, this.#random)
+  #accept ({ kind }: Flight, obtained: Obtained): void {
+    const { token } = obtained
+    const refreshAt = token.obtainedAt + refreshDelayMs(token.lifetimeMs, this.#random)
+    const dueAt = obtained.from === 'cache' ? refreshAt : Math.max(this.#elapsed() + SHORTEST_PAUSE_MS, refreshAt)
     this.#token = token
     this.#dueAt = dueAt
-    this.#lastSuccessAt = cached.issuedAt
-    this.#report.info({ expiresAt: this.status().expiresAt }, 'token taken from the cache')
-    this.#report.token()
-    return true
-  }
-
-  #instants (): Instants {
-    return { now: this.#elapsed(), wall: this.#clock.wall() }
-  }
-
-  async #fetch (flight: Flight): Promise<Grant> {
-    const renewal = this.#renewal
-    const refresh = this.#source.refresh?.bind(this.#source)
-    if (renewal === undefined || refresh === undefined) return await this.#login(flight)
-    try {
-      flight.kind = 'refresh'
-      const negotiate = (signal: AbortSignal): Promise<Grant> => refresh(renewal, signal)
-      // After a start a thousand renewals of the cache would come at one instant.
-      const isFirst = this.#logins + this.#refreshes === 0
-      const grant = await (isFirst ? this.#askInTurn(flight, negotiate) : this.#ask(flight, negotiate))
-      // Cognito gives no new refresh token unless rotation is on: the old one stays good.
-      return { ...grant, renewal: grant.renewal ?? renewal }
-    } catch (error) {
-      flight.controller.signal.throwIfAborted()
-      // Where the policy drops it, the verdict is one on the renewal only; the login that follows judges the credential.
-      if (!(error instanceof TokenError) || FAILURE_POLICIES[error.class].refreshToken === 'keep') throw error
-      this.#renewal = undefined
-      this.#failures += 1
-      this.#report.event(flight.kind, 'rejected')
-      this.#report.warn({ code: error.code }, 'refresh token refused, logging in')
+    if (obtained.from === 'cache') {
+      this.#history.restored(obtained.issuedAt)
+      this.#log.info({ expiresAt: this.status().expiresAt }, 'token taken from the cache')
+    } else {
+      this.#history.succeeded(kind, obtained.clockSkewMs)
+      this.#attempts.keep(token, obtained.renewal)
+      this.#log.event(kind, 'ok')
+      this.#log.info({ kind, expiresAt: this.status().expiresAt }, 'token fetched')
     }
-    return await this.#login(flight)
+    this.#log.token()
   }
 
-  async #login (flight: Flight): Promise<Grant> {
-    flight.kind = 'login'
-    return await this.#askInTurn(flight, (signal) => this.#source.login(signal))
-  }
-
-  async #askInTurn (flight: Flight, negotiate: (signal: AbortSignal) => Promise<Grant>): Promise<Grant> {
-    const leave = await this.#gate.enter(flight.controller.signal, () => this.#failure?.class === 'transient')
-    try {
-      return await this.#ask(flight, negotiate)
-    } finally {
-      leave()
-    }
-  }
-
-  /** One exchange, which `stop` or the deadline ends, even where the source never settles: then it is left behind. */
-  async #ask (flight: Flight, negotiate: (signal: AbortSignal) => Promise<Grant>): Promise<Grant> {
-    const { signal } = flight.controller
-    signal.throwIfAborted()
-    flight.askedAt = this.#elapsed()
-    const disarm = this.#clock.setTimer(() => flight.controller.abort(createTimeout()), FETCH_DEADLINE_MS)
-    try {
-      return await new Promise((resolve, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-        negotiate(signal).then(resolve, reject)
-      })
-    } finally {
-      disarm()
-    }
-  }
-
-  #accept (flight: Flight, grant: Grant): void {
-    if (!(grant.value instanceof Secret)) throw new TokenError('transient', 'NoToken', 'The token source answered without a token.')
-    if (!grant.value.matches(SENDABLE_TOKEN)) throw createUnusable(grant.clockSkewMs)
-    const now = this.#elapsed()
-    // From the question, not from the response: the provider may have counted since then.
-    const token: Token = { value: grant.value, obtainedAt: flight.askedAt, lifetimeMs: usableLifetimeMs(grant) }
-    const dueAt = Math.max(now + SHORTEST_PAUSE_MS, token.obtainedAt + refreshDelayMs(token.lifetimeMs, this.#random))
-
-    this.#token = token
-    this.#renewal = grant.renewal
-    this.#dueAt = dueAt
-    this.#failure = undefined
-    this.#transientInARow = 0
-    this.#rejections = 0
-    this.#unclear = 0
-    this.#lastSuccessAt = this.#clock.wall()
-    this.#measure(grant.clockSkewMs)
-    this.#isKept = true
-    this.#cache?.write(toCached(token, grant.renewal, this.#instants(), this.#clockSkewMs)).catch(() => {})
-    if (flight.kind === 'login') this.#logins += 1
-    else this.#refreshes += 1
-    this.#report.event(flight.kind, 'ok')
-    this.#report.info({ kind: flight.kind, expiresAt: this.status().expiresAt }, 'token fetched')
-    this.#report.token()
-  }
-
-  #fail (flight: Flight, thrown: unknown): void {
+  #fail ({ kind }: Flight, thrown: unknown): void {
     const now = this.#elapsed()
     // A plan comes first: nothing that is thrown below may leave the loop without one.
     this.#dueAt = now + LONGEST_BACKOFF_MS
-    this.#failures += 1
     try {
-      const error = thrown instanceof TokenError ? this.#settleDoubt(thrown) : createUnexpected()
-      this.#failure = { class: error.class, code: error.code, message: error.message, at: this.#clock.wall() }
-      this.#dueAt = now + this.#retryDelayMs(error)
-      this.#measure(error.clockSkewMs)
+      const { error, times } = this.#history.failed(thrown)
+      this.#dueAt = now + retryDelayMs(error, times, this.#random)
       const refused = isRejection(error.class)
-      if (refused) this.#forget(now)
-      this.#report.event(flight.kind, refused ? 'rejected' : 'transient')
-      const fields = { kind: flight.kind, code: error.code, reason: error.message, refreshAt: this.status().refreshAt }
-      if (refused) this.#report.error(fields, 'credential rejected')
-      else this.#report.warn(thrown instanceof TokenError ? fields : { ...fields, frames: stackFrames(thrown) }, 'token fetch failed')
+      if (refused) this.#attempts.forget(this.#usable(now) !== undefined)
+      this.#log.event(kind, refused ? 'rejected' : 'transient')
+      const fields = { kind, code: error.code, reason: error.message, refreshAt: this.status().refreshAt }
+      if (refused) this.#log.error(fields, 'credential rejected')
+      else this.#log.warn(thrown instanceof TokenError ? fields : { ...fields, frames: stackFrames(thrown) }, 'token fetch failed')
     } catch {
       // Only an injected `random` that throws, or a hostile error object, comes here; the plan above stands.
     }
   }
-
-  /** Takes out of the cache what no start can use any more: a token whose life is over, of a credential that is refused. */
-  #forget (now: number): void {
-    if (!this.#isKept || this.#renewal !== undefined || this.#usable(now) !== undefined) return
-    this.#isKept = false
-    this.#cache?.remove().catch(() => {})
-  }
-
-  /** A refusal that nobody can read may pass like a failure of the provider; when it does not it is taken at its word. */
-  #settleDoubt (error: TokenError): TokenError {
-    if (error.class !== 'unclear') return error
-    this.#unclear += 1
-    const { code, message, retryAfterMs, clockSkewMs } = error
-    return new TokenError(this.#unclear > UNCLEAR_RETRIES ? 'permanent' : 'transient', code, message, {
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
-      ...(clockSkewMs !== undefined && { clockSkewMs })
-    })
-  }
-
-  /** Keeps what an exchange told of the clocks; a difference that logins must correct is said when it begins. */
-  #measure (clockSkewMs: number | undefined): void {
-    if (clockSkewMs === undefined) return
-    const isWrong = Math.abs(clockSkewMs) > TOLERATED_SKEW_MS
-    if (isWrong && Math.abs(this.#clockSkewMs ?? 0) <= TOLERATED_SKEW_MS) {
-      this.#report.warn(
-        { clockSkewMs },
-        "the clocks of this machine and of the identity provider differ; logins correct that, but set this machine's clock"
-      )
-    }
-    this.#clockSkewMs = clockSkewMs
-  }
-
-  #retryDelayMs (error: TokenError): number {
-    if (isRejection(error.class)) {
-      this.#rejections += 1
-      return rejectedDelayMs(this.#rejections, error.class)
-    }
-    this.#transientInARow += 1
-    return backoffDelayMs(this.#transientInARow, this.#random, error.retryAfterMs)
-  }
-}
-
-function createTimeout (): TokenError {
-  return new TokenError('transient', 'Timeout', 'The identity provider did not answer in time.')
-}
-
-function createUnusable (clockSkewMs: number | undefined): TokenError {
-  const { class: failure, code, message } = unusableToken()
-  return new TokenError(failure, code, message, clockSkewMs === undefined ? {} : { clockSkewMs })
-}
-
-/** For what is no TokenError: its own message may quote what was sent, so it is told nowhere. */
-function createUnexpected (): TokenError {
-  return new TokenError('transient', 'Unexpected', 'The token source failed in a way that it should not; the log has the place.')
 }

@@ -1,17 +1,18 @@
 import type { Clock } from './clock.ts'
 import type { CredentialState } from './state.ts'
+import type { NegotiationKind } from './token.ts'
 
-/** Where the token half reports; pino fits. Fields hold no secret. */
+/** The log of the token half; pino fits. Fields hold no secret. */
 export interface TokenLog {
   info (fields: object, sentence: string): void
   warn (fields: object, sentence: string): void
   error (fields: object, sentence: string): void
 }
 
-/** One exchange with the identity provider, over. */
+/** One login or refresh that has ended. */
 export interface FetchEvent {
   readonly credential: string
-  readonly kind: 'login' | 'refresh'
+  readonly kind: NegotiationKind
   readonly outcome: 'ok' | 'transient' | 'rejected'
   /** Epoch milliseconds. */
   readonly at: number
@@ -46,11 +47,11 @@ export interface CredentialLogOptions {
   readonly clock: Clock
   readonly log: TokenLog
   readonly onFetch?: (event: FetchEvent) => void
-  /** Hears that there is a token, fetched or from the cache. */
+  /** Called when there is a token, fetched or from the cache. */
   readonly onToken?: () => void
 }
 
-/** Makes the reporter of the credential `name`, which every line and event then names. */
+/** Makes the log of one credential; every line and event names it. */
 export function createCredentialLog ({ name, clock, log, onFetch, onToken }: CredentialLogOptions): CredentialLog {
   return {
     info: (fields, sentence) => quietly(() => log.info({ credential: name, ...fields }, sentence)),
@@ -61,7 +62,7 @@ export function createCredentialLog ({ name, clock, log, onFetch, onToken }: Cre
   }
 }
 
-/** The places of a stack without its first lines, which repeat the message and may quote what was sent. */
+/** The frames of an error's stack, without its first lines: they repeat the message, which may quote what was sent. */
 export function stackFrames (thrown: unknown): string[] {
   if (!(thrown instanceof Error) || thrown.stack === undefined) return []
   const stack = thrown.stack.slice(thrown.stack.indexOf(thrown.message) + thrown.message.length)
@@ -78,6 +79,6 @@ function quietly (report: () => void): void {
   try {
     report()
   } catch {
-    // There is nobody left to tell.
+    // The log itself failed: there is nobody left to tell.
   }
 }

@@ -24,7 +24,7 @@ export interface RotationOptions {
  *
  *     rotate, a token is held ──▶ the new secret is tried by a login; the old one serves, and refreshes, meanwhile
  *       it gave a token ────────▶ the new one has taken over, the old one is stopped
- *       it was refused ─────────▶ the old one goes on as long as it can; the new one is tried by the schedule of every refusal
+ *       it was refused ─────────▶ the old one goes on as long as it can; the new one is tried again as every rejected one
  *     rotate, none is held ─────▶ the new secret takes over at once
  *
  * As the identity stays the same, a token is the same whichever secret it was got with.
@@ -34,9 +34,9 @@ export class RotatingRefresher {
   readonly #create: (supply: TokenSupply) => TokenRefresher
   readonly #log: TokenLog
   #serving: TokenRefresher
-  /** Has the newest secret, and gave no token yet. */
+  /** The refresher with the newest secret, until it gives a token. */
   #candidate: TokenRefresher | undefined
-  /** What refreshers did that were stopped since. */
+  /** The counters of refreshers that were stopped since. */
   #past = { logins: 0, refreshes: 0, failures: 0 }
 
   constructor ({ name, supply, create, log, onFetch }: RotationOptions) {
@@ -63,7 +63,7 @@ export class RotatingRefresher {
     this.#candidate?.stop()
   }
 
-  /** The secret has changed: `material` has the new one. */
+  /** Takes over the secret of a changed configuration. @param supply has the new secret */
   rotate (supply: TokenSupply): void {
     const next = this.#create(unread(supply))
     if (this.#candidate !== undefined) this.#end(this.#candidate)
@@ -120,7 +120,7 @@ export class RotatingRefresher {
     return this.#serving.attempted || this.#candidate?.attempted === true
   }
 
-  /** What serves, with the last error of the secret that should. */
+  /** The status of the secret that serves, with the last error of the one that should. */
   status (): CredentialStatus {
     const serving = this.#serving.status()
     const candidate = this.#candidate?.status()
@@ -159,7 +159,7 @@ export class RotatingRefresher {
   }
 }
 
-// Nothing but a response of the provider proves a secret.
+// A candidate reads no cache: nothing but a response of the provider proves a secret.
 function unread ({ source, cache }: TokenSupply): TokenSupply {
   return cache === undefined ? { source } : { source, cache: { ...cache, read: async () => undefined } }
 }
@@ -171,7 +171,7 @@ function stateOf (serving: CredentialStatus, candidate: CredentialStatus | undef
   return serving.state === 'rejected' ? candidate.state : serving.state
 }
 
-// A secret that has taken over meanwhile may have what those that were asked have not.
+// Undefined where the token that is held is the one that was rejected.
 function differing (held: Token | undefined, token: Token): Token | undefined {
   return held === token ? undefined : held
 }

@@ -1,5 +1,5 @@
-import { FAILURE_POLICIES, type Rejection } from './failure-policy.ts'
-import type { Grant } from './token.ts'
+import { FAILURE_POLICIES, isRejection, type Rejection } from './failure-policy.ts'
+import type { Grant, TokenError } from './token.ts'
 
 // All durations are milliseconds; `random` gives numbers from 0 (included) to 1 (excluded), as Math.random does.
 
@@ -52,13 +52,22 @@ export function backoffDelayMs (failures: number, random: () => number, retryAft
 }
 
 /**
- * The wait after the identity provider refused the credential itself. Trying on locks the key for everybody who uses it.
+ * The wait after the identity provider rejected the credential itself. Trying on locks the key for everybody who uses it.
  *
- * @param rejections refusals since the last success, this one included
+ * @param rejections rejections since the last success, this one included
  */
 export function rejectedDelayMs (rejections: number, failure: Rejection): number {
   const { firstMs, thenMs } = FAILURE_POLICIES[failure].retry
   return rejections <= 1 ? firstMs : thenMs
+}
+
+/**
+ * The wait after an attempt that failed, for either kind of failure.
+ *
+ * @param times failures of this kind since the last success, this one included
+ */
+export function retryDelayMs (error: Pick<TokenError, 'class' | 'retryAfterMs'>, times: number, random: () => number): number {
+  return isRejection(error.class) ? rejectedDelayMs(times, error.class) : backoffDelayMs(times, random, error.retryAfterMs)
 }
 
 /** The longest that a request which met 401 waits for its token to be old enough to be replaced; with the first one, any does. */

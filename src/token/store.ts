@@ -25,7 +25,7 @@ export interface StoreOptions {
   readonly log: TokenLog
   /** How fast credentials may log in. */
   readonly logins: LoginLimits
-  /** Hears of every exchange with an identity provider, for metrics. */
+  /** Called after every login and refresh, for metrics. */
   readonly onFetch?: (event: FetchEvent) => void
   /** The store that this one takes over from with `start`: what is not `other` is handed over, with its token and timer. */
   readonly previous?: { readonly store: CredentialStore, readonly identityChange: (name: string) => IdentityChange }

@@ -38,6 +38,18 @@ export interface Token {
  */
 export type FailureClass = 'transient' | 'ambiguous' | 'lockout' | 'refresh-dead' | 'unclear' | 'permanent' | 'challenge'
 
+/** What a call of the identity provider was. A response means another thing to a login than to a refresh. */
+export type NegotiationKind = 'login' | 'refresh'
+
+/** What is known of a failure beside its class. */
+export interface TokenErrorDetails {
+  /** Milliseconds, from the response's `Retry-After`. */
+  readonly retryAfterMs?: number | undefined
+  /** As {@link Grant.clockSkewMs}. */
+  readonly clockSkewMs?: number | undefined
+  readonly cause?: unknown
+}
+
 /** Why a fetch failed. The message is a sentence for people and holds no secret. */
 export class TokenError extends Error {
   override readonly name = 'TokenError'
@@ -51,7 +63,7 @@ export class TokenError extends Error {
     failure: FailureClass,
     code: string,
     message: string,
-    details: { retryAfterMs?: number, clockSkewMs?: number, cause?: unknown } = {}
+    details: TokenErrorDetails = {}
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.class = failure
@@ -62,12 +74,17 @@ export class TokenError extends Error {
 }
 
 /**
- * Where tokens come from. A source holds no token: what a refresh needs is an argument.
- * Both calls throw a {@link TokenError} and nothing else, and end soon after `signal` aborts.
+ * Where the tokens of one credential come from, as golang/oauth2's TokenSource. A source holds no token: what a refresh needs is
+ * an argument.
  */
 export interface TokenSource {
-  /** A full login with the credential's own secret. */
-  readonly login: (signal: AbortSignal) => Promise<Grant>
-  /** A new token from the renewal of an earlier grant; absent where the protocol has none (OAuth 2.0 client credentials). */
-  readonly refresh?: (renewal: Renewal, signal: AbortSignal) => Promise<Grant>
+  /**
+   * Gets a new token: with a renewal by a refresh, without one by a login with the credential's own secret. A source that cannot
+   * refresh (OAuth 2.0 client credentials) grants no renewal and therefore is never given one.
+   *
+   * @param signal the call ends soon after it aborts
+   * @param renewal of the grant before
+   * @throws a {@link TokenError} as a rejection, and nothing else
+   */
+  readonly token: (signal: AbortSignal, renewal?: Renewal) => Promise<Grant>
 }

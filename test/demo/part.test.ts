@@ -189,8 +189,8 @@ t.test('the identity provider logs in the user of the secret files, as the compo
   const credential = loaded.ok ? loaded.config.credentials.get('relayer') : undefined
   if (credential?.type !== 'defender-relayer') throw new Error('the example has a relayer')
   const address = await part.address()
-  const { login, refresh } = createCognitoSource({ ...credential, endpoint: `http://${address}` }, startWorker(t))
-  const grant = await login(NEVER)
+  const source = createCognitoSource({ ...credential, endpoint: `http://${address}` }, startWorker(t))
+  const grant = await source.token(NEVER)
   t.equal(grant.lifetimeMs, 7000)
   const [, id] = await part.shows(/login \(SRP\): new token …(.{6}), good for 7 s\n/)
   const jwks = JSON.parse((await call(address, '/.well-known/jwks.json')).body) as TokenSigner['jwks']
@@ -198,11 +198,11 @@ t.test('the identity provider logs in the user of the secret files, as the compo
   t.match(claims, { username: SECRETS.RELAYER_API_KEY, token_use: 'access' })
   t.ok(String(claims?.['jti']).endsWith(String(id)))
   if (grant.renewal === undefined) throw new Error('a login brings a refresh token')
-  await refresh?.(grant.renewal, NEVER)
+  await source.token(NEVER, grant.renewal)
   await part.shows(/refresh: new token …/)
 
   const wrong = createCognitoSource({ ...credential, password: new Secret('wrong'), endpoint: `http://${address}` }, startWorker(t))
-  await t.rejects(wrong.login(NEVER), TokenError)
+  await t.rejects(wrong.token(NEVER), TokenError)
   await part.shows(/login \(SRP\): NotAuthorizedException\n/)
 
   part.kill('SIGTERM')

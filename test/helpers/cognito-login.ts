@@ -7,7 +7,7 @@ import { TokenError } from '#src/token/token.ts'
 
 const [endpoint = '', deadlineMs = '10000'] = process.argv.slice(2)
 
-sourceFor(endpoint, new CognitoWorker({ proxies: readProxyEnvironment(process.env), deadlineMs: Number(deadlineMs) })).login(NEVER).then(
+sourceFor(endpoint, new CognitoWorker({ proxies: readProxyEnvironment(process.env), deadlineMs: Number(deadlineMs) })).token(NEVER).then(
   () => { console.log(JSON.stringify({ code: 'ok' })) },
   (error: unknown) => {
     const { class: failure, code, message } = error instanceof TokenError ? error : { class: 'none', code: 'none', message: String(error) }

@@ -49,8 +49,8 @@ export function startWorker (t: Test, options: CognitoWorkerOptions = {}): Cogni
 }
 
 /** A source for the emulator's user, unless the fields say otherwise. */
-export function sourceFor (endpoint: string, worker: CognitoWorker, fields: Partial<CognitoCredential> = {}): Required<TokenSource> {
-  const source = createCognitoSource({
+export function sourceFor (endpoint: string, worker: CognitoWorker, fields: Partial<CognitoCredential> = {}): TokenSource {
+  return createCognitoSource({
     userPoolId: POOL_ID,
     clientId: CLIENT_ID,
     username: new Secret(USER.username),
@@ -59,8 +59,6 @@ export function sourceFor (endpoint: string, worker: CognitoWorker, fields: Part
     endpoint,
     ...fields
   }, worker)
-  if (source.refresh === undefined) throw new TypeError('this source refreshes')
-  return { login: source.login, refresh: source.refresh }
 }
 
 /** The error of a call that should fail with a TokenError. */

@@ -6,7 +6,7 @@ import type { ProxyEnvironment } from '#src/upstream/connect.ts'
 
 const [tokenUrl = '', proxies = '{}'] = process.argv.slice(2)
 
-sourceFor(tokenUrl, {}, { proxies: JSON.parse(proxies) as ProxyEnvironment }).login(NEVER).then(
+sourceFor(tokenUrl, {}, { proxies: JSON.parse(proxies) as ProxyEnvironment }).token(NEVER).then(
   () => { console.log(JSON.stringify({ code: 'ok' })) },
   (error: unknown) => {
     const { class: failure, code, message } = error instanceof TokenError ? error : { class: 'none', code: 'none', message: String(error) }

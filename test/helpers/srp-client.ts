@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { createRequire } from 'node:module'
-import { formatTimestamp } from '#src/token/cognito/token.ts'
+import { formatTimestamp } from '#src/token/cognito/timestamp.ts'
 import { replaceModPow, type BigIntegerClass, type BigIntegerLike } from '#src/token/cognito/mod-pow.ts'
 
 /** The parameters of a PASSWORD_VERIFIER challenge. */

@@ -31,7 +31,7 @@ export function createTokenCredential (name = 'api'): TokenCredential {
     return { value, lifetimeMs: 3_600_000 }
   }
   return {
-    options: { name, type: 'oauth2', source: { login } },
+    options: { name, type: 'oauth2', source: { token: login } },
     bearer: { scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential: name } },
     logins: () => logins,
     hold: () => { gate = new Promise((resolve) => { open = resolve }) },

@@ -16,7 +16,7 @@ export class FakeSource implements TokenSource {
     readonly renewal?: Renewal
   }> = []
 
-  /** What the next exchanges answer, first to last; after that `answer`. */
+  /** What the next negotiations give, first to last; after that `respond`. */
   readonly script: ScriptedResponse[] = []
   respond: () => ScriptedResponse
   running = 0
@@ -35,19 +35,16 @@ export class FakeSource implements TokenSource {
     return { value: new Secret(`token-${this.#count}`), lifetimeMs: 3_600_000, renewal: createRenewal(this.#count), ...fields }
   }
 
-  async login (signal: AbortSignal): Promise<Grant> {
-    return await this.#exchange({ kind: 'login', at: this.#clock.monotonic(), signal })
-  }
-
-  async refresh (renewal: Renewal, signal: AbortSignal): Promise<Grant> {
-    return await this.#exchange({ kind: 'refresh', at: this.#clock.monotonic(), signal, renewal })
+  async token (signal: AbortSignal, renewal?: Renewal): Promise<Grant> {
+    const at = this.#clock.monotonic()
+    return await this.#negotiate(renewal === undefined ? { kind: 'login', at, signal } : { kind: 'refresh', at, signal, renewal })
   }
 
   get kinds (): string {
     return this.calls.map((call) => call.kind).join(' ')
   }
 
-  async #exchange (call: FakeSource['calls'][number]): Promise<Grant> {
+  async #negotiate (call: FakeSource['calls'][number]): Promise<Grant> {
     this.calls.push(call)
     this.running += 1
     this.mostRunning = Math.max(this.mostRunning, this.running)
@@ -63,6 +60,16 @@ export class FakeSource implements TokenSource {
 
 export function createRenewal (id: number | string): Renewal {
   return { refreshToken: new Secret(`refresh-${id}`) }
+}
+
+/** The source without refreshes, as OAuth 2.0 client credentials: every token is a login. */
+export function withoutRenewal (source: TokenSource): TokenSource {
+  return {
+    token: async (signal) => {
+      const { renewal: _, ...grant } = await source.token(signal)
+      return grant
+    }
+  }
 }
 
 /** An error of the given class, with a code that tells it apart. */

@@ -442,9 +442,9 @@ t.test('a token that is young and was never accepted is replaced once it is two 
   const ages: number[] = []
   const started = performance.now()
   const source = {
-    login: async (signal: AbortSignal) => {
+    token: async (signal: AbortSignal) => {
       ages.push(performance.now() - started)
-      return await sourceOf(credential).login(signal)
+      return await sourceOf(credential).token(signal)
     }
   }
   const proxy = await startProxy(t, {

@@ -381,7 +381,7 @@ t.test('a client that left while its token was fetched costs the upstream nothin
         name: 'slow',
         type: 'oauth2',
         source: {
-          login: async () => {
+          token: async () => {
             asked()
             await new Promise<void>((resolve) => {
               release = resolve

@@ -12,7 +12,7 @@ t.test('docs/failures.md is what the code says now (npm run docs writes it)', as
 t.test('every code that the token half can give is in it', async (t) => {
   const folder = new URL('../../src/token/', import.meta.url)
   for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))) {
-    const given = readFileSync(new URL(file, folder), 'utf8').matchAll(/(?:code: |TokenError\('transient', |#end\()'([A-Z]\w+)'/g)
+    const given = readFileSync(new URL(file, folder), 'utf8').matchAll(/(?:code: |TokenError\('transient', |transient\(\s*|#end\()'([A-Z]\w+)'/g)
     // A stop is told to nobody.
     for (const [, code = ''] of given) {
       if (!['Aborted', 'Closed', 'Stopped'].includes(code)) t.ok(TEXT.includes(`\`${code}\``), `${code} of ${file}`)

@@ -7,7 +7,7 @@ import { startWorker } from '../helpers/cognito.ts'
 import { FAULTS } from './provider.ts'
 import { createScene, MINUTE, REFRESH_AT, SPENT_AT, type Scene } from './scene.ts'
 
-// Thousands of real exchanges: a busy machine takes its time.
+// Thousands of real negotiations: a busy machine takes its time.
 const worker = startWorker(t)
 const TRAFFIC = ['no traffic', 'traffic'] as const
 const BURST = 5
@@ -144,7 +144,7 @@ function isRefused (
 function isBounded (t: Test, { events, status }: Scene, ms: number): void {
   const attempts = events.filter(({ outcome }) => outcome !== 'ok').length
   const rejected = status().state === 'rejected'
-  // A refresh that is refused and the login behind it are one attempt with two exchanges.
+  // A refresh that is refused and the login behind it are one attempt with two negotiations.
   const [least, most] = rejected ? [2, 2 * (2 + Math.ceil(ms / (15 * MINUTE)))] : [5, 6 + Math.ceil((ms + 4 * MINUTE) / MINUTE)]
   t.ok(attempts >= least && attempts <= most, `${attempts} attempts`)
 }

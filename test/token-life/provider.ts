@@ -33,9 +33,8 @@ export async function startProvider (t: Test, kind: Kind, worker: ReturnType<typ
 async function startCognito (t: Test, worker: ReturnType<typeof startWorker>): Promise<Provider> {
   const waiting = new Set<() => void>()
   const emulator = await startEmulator(t, { onEvent: () => { for (const look of [...waiting]) look() } })
-  const { login, refresh } = cognitoSourceFor(emulator.url, worker)
   return {
-    source: { login, refresh },
+    source: cognitoSourceFor(emulator.url, worker),
     calls: () => emulator.record.map(({ flow = '' }) => flow),
     called: (count) => new Promise((resolve) => {
       const look = (): void => {

@@ -8,7 +8,7 @@ import { settle } from '../helpers/clock.ts'
 import { FAULTS, type Kind } from './provider.ts'
 import { createScene, HOUR, MINUTE, REFRESH_AT, SPENT_AT, type Scene } from './scene.ts'
 
-// Thousands of real exchanges: a busy machine takes its time.
+// Thousands of real negotiations: a busy machine takes its time.
 const worker = startWorker(t)
 const UNAVAILABLE = { status: 503, headers: { 'retry-after': /^[1-9]\d*$/ }, body: /CS_TOKEN_UNAVAILABLE/ }
 const REJECTED = { status: 502, body: /CS_CREDENTIAL_REJECTED/ }
@@ -109,7 +109,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     t.equal((await scene.request()).status, 200)
   },
 
-  'T7, Dapr: two thousand requests after the expiry, five hundred at a time, cause one exchange, and each waits for it': async (
+  'T7, Dapr: two thousand requests after the expiry, five hundred at a time, cause one negotiation, and each waits for it': async (
     t,
     scene,
     kind
@@ -180,7 +180,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     t.equal(new Set(scene.sent()).size, 3, 'the old token was not sent again')
   },
 
-  'T13: a wall clock that is set back by an hour changes nothing, one that is set forward costs one exchange': async (t, scene) => {
+  'T13: a wall clock that is set back by an hour changes nothing, one that is set forward costs one negotiation': async (t, scene) => {
     await begin(scene)
     const before = scene.provider.calls().length
     scene.clock.jump(-HOUR)
@@ -236,7 +236,7 @@ for (const kind of ['cognito', 'oauth2'] as const) {
       } while (response === undefined)
       t.equal(response.status, 401)
     }
-    t.ok(scene.provider.calls().length - before <= 8, `${scene.provider.calls().length - before} exchanges in a minute`)
+    t.ok(scene.provider.calls().length - before <= 8, `${scene.provider.calls().length - before} negotiations in a minute`)
   })
 }
 

@@ -88,7 +88,7 @@ t.test('a thousand credentials through rounds of refreshes: a timer each, and me
       name: `key-${id}`,
       type: 'cognito',
       provider: 'https://one.example',
-      source: { login: grant, refresh: grant }
+      source: { token: grant }
     })),
     clock,
     random: Math.random,

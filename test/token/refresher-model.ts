@@ -50,8 +50,7 @@ class World {
     this.#lifetimeMs = lifetimeMs
     this.#random = () => random
     this.source = {
-      login: async (signal) => await this.#negotiation('login', signal),
-      refresh: async (_renewal, signal) => await this.#negotiation('refresh', signal)
+      token: async (signal, renewal) => await this.#negotiation(renewal === undefined ? 'login' : 'refresh', signal)
     }
     this.refresher = this.#create()
   }

@@ -5,8 +5,8 @@ import { createAcceptance } from '#src/token/acceptance.ts'
 import { TokenRefresher } from '#src/token/refresher.ts'
 import { minimumLifeMs } from '#src/token/schedule.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
-import { createLateResponse, createRenewal, createScene, failure } from '../helpers/token-source.ts'
-import type { Grant } from '#src/token/token.ts'
+import { createLateResponse, createRenewal, createScene, failure, withoutRenewal } from '../helpers/token-source.ts'
+import type { Grant, Renewal } from '#src/token/token.ts'
 
 const HOUR = 3_600_000
 const MINUTE = 60_000
@@ -90,7 +90,7 @@ t.test('a source that cannot refresh logs in', async (t) => {
   const { clock, source, log } = createScene()
   const refresher = new TokenRefresher({
     name: 'billing',
-    source: { login: async (signal) => await source.login(signal) },
+    source: withoutRenewal(source),
     clock,
     random: () => 0,
     gate: { enter: async () => () => {} },
@@ -777,7 +777,7 @@ t.test('whatever is thrown, at whichever step, the next attempt comes', async (t
     'login, then',
     'refresh, at once',
     'refresh, later',
-    'refresh, getter',
+    'getter',
     'gate, at once',
     'gate, later',
     'gate, no turn',
@@ -801,23 +801,22 @@ t.test('whatever is thrown, at whichever step, the next attempt comes', async (t
       const refresher = new TokenRefresher({
         name: 'orders',
         source: {
-          login (signal: AbortSignal) {
-            breakAt('login, at once')
-            if (broken && step === 'login, later') return Promise.reject(what)
-            if (broken && step === 'login, no promise') return what
-            if (broken && step === 'login, then') return { then: raise }
-            if (broken && fields.includes(step)) {
-              return Promise.resolve(Object.defineProperty({ value: new Secret('x'), lifetimeMs: HOUR }, step, { get: raise }))
-            }
-            return source.login(signal)
-          },
-          get refresh () {
-            breakAt('refresh, getter')
-            if (!step.startsWith('refresh')) return undefined
-            return (renewal: Parameters<typeof source.refresh>[0], signal: AbortSignal) => {
-              breakAt('refresh, at once')
-              if (broken && step === 'refresh, later') return Promise.reject(what)
-              return source.refresh(renewal, signal)
+          get token () {
+            breakAt('getter')
+            return (signal: AbortSignal, renewal?: Renewal) => {
+              if (renewal !== undefined) {
+                breakAt('refresh, at once')
+                if (broken && step === 'refresh, later') return Promise.reject(what)
+                return source.token(signal, renewal)
+              }
+              breakAt('login, at once')
+              if (broken && step === 'login, later') return Promise.reject(what)
+              if (broken && step === 'login, no promise') return what
+              if (broken && step === 'login, then') return { then: raise }
+              if (broken && fields.includes(step)) {
+                return Promise.resolve(Object.defineProperty({ value: new Secret('x'), lifetimeMs: HOUR }, step, { get: raise }))
+              }
+              return (step.startsWith('refresh') ? source : withoutRenewal(source)).token(signal)
             }
           }
         } as never,

@@ -2,9 +2,9 @@ import t from 'tap'
 import { Secret } from '#src/secret.ts'
 import { CredentialStore, type CredentialOptions } from '#src/token/store.ts'
 import { FakeClock, settle } from '../helpers/clock.ts'
-import { createLateResponse, createTestLog, failure, FakeSource } from '../helpers/token-source.ts'
+import { createLateResponse, createTestLog, failure, FakeSource, withoutRenewal } from '../helpers/token-source.ts'
 import type { FetchEvent } from '#src/token/report.ts'
-import type { Grant, TokenSource } from '#src/token/token.ts'
+import type { Grant } from '#src/token/token.ts'
 
 const HOUR = 3_600_000
 
@@ -166,17 +166,15 @@ t.test('a thousand credentials log in four at a time and twenty a second', async
 
 t.test('credentials whose logins hang never keep the others from theirs', async (t) => {
   const clock = new FakeClock()
-  // As OAuth 2.0 does: every token is a login.
-  const loginOnly = (source: FakeSource): TokenSource => ({ login: async (signal) => await source.login(signal) })
   const hang = (): Promise<Grant> => new Promise((_resolve, reject) => { clock.setTimer(() => reject(failure('transient')), 10_000) })
   const hung = Array.from({ length: 100 }, (_, id) => {
     const source = new FakeSource(clock)
     source.respond = () => hang
-    return { name: `hung-${id}`, type: 'oauth2' as const, provider: 'https://away.example', source: loginOnly(source) }
+    return { name: `hung-${id}`, type: 'oauth2' as const, provider: 'https://away.example', source: withoutRenewal(source) }
   })
   const good = Array.from({ length: 10 }, (_, id) => {
     const source = new FakeSource(clock, 120_000)
-    return { name: `good-${id}`, type: 'oauth2' as const, provider: 'https://well.example', source: loginOnly(source) }
+    return { name: `good-${id}`, type: 'oauth2' as const, provider: 'https://well.example', source: withoutRenewal(source) }
   })
   const store = new CredentialStore({
     credentials: [...hung, ...good],

@@ -12,17 +12,17 @@ export interface CachedToken {
 }
 
 /**
- * Where one credential's token outlives the process. Calls take effect in the order in which they are made, and requests never
+ * Keeps one credential's token beyond the process. Calls take effect in the order in which they are made, and requests never
  * wait for them. A cache tells its own troubles: what fails reads as "nothing there", and a rejection changes nothing.
  */
 export interface TokenCache {
-  /** What was written last, where it is still there and certainly this credential's. Whether it is still good is not its business. */
+  /** Reads what was written last, where that is still there and certainly this credential's. The caller judges its age. */
   readonly read: () => Promise<CachedToken | undefined>
   readonly write: (token: CachedToken) => Promise<void>
   readonly remove: () => Promise<void>
 }
 
-/** What is known at the moment of a conversion. */
+/** One moment, on both clocks. */
 export interface Instants {
   /** On the clock of `Token.obtainedAt`. */
   readonly now: number
@@ -31,7 +31,7 @@ export interface Instants {
 }
 
 /**
- * A held token for the cache. Where our clock is ahead of the provider's, the provider's counts: a clock that is put right
+ * Converts a held token for the cache. Where our clock is ahead of the provider's, the provider's counts: a clock that is put right
  * before the next start can then make a token look older than it is, never younger.
  */
 export function toCached (token: Token, renewal: Renewal | undefined, { now, wall }: Instants, clockSkewMs = 0): CachedToken {
@@ -39,7 +39,11 @@ export function toCached (token: Token, renewal: Renewal | undefined, { now, wal
   return { value: token.value, issuedAt, lifetimeMs: token.lifetimeMs, ...(renewal !== undefined && { renewal }) }
 }
 
-/** A token of the cache as one that is held; undefined where it comes from the future: our clock was set back, so its age is not known. */
+/**
+ * Converts a token of the cache into one that is held.
+ *
+ * @returns undefined where it comes from the future: our clock was set back, so its age is not known
+ */
 export function fromCached (cached: CachedToken, { now, wall }: Instants): Token | undefined {
   const ageMs = wall - cached.issuedAt
   return ageMs >= 0 ? { value: cached.value, obtainedAt: now - ageMs, lifetimeMs: usableLifetimeMs(cached) } : undefined

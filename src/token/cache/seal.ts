@@ -14,7 +14,7 @@ export interface CacheSeal {
   readonly open: (identity: CredentialIdentity, bytes: Buffer) => CachedToken | undefined
 }
 
-/** Longer entries are none of ours: a token goes into a header, and the largest headers that servers take are smaller. */
+/** The longest entry in bytes. A token goes into a header, and the largest headers that servers take are smaller. */
 export const LONGEST_ENTRY = 256 * 1024
 
 // The format: header, nonce, tag, ciphertext. A change of any of it, or of what is sealed, is another version.

@@ -1,16 +1,10 @@
-import { LONGEST_HEADER_VALUE } from '../../http/header-value.ts'
-import { ForwardProxyError } from '../../http/proxy-url.ts'
-import type { FailureClass } from '../token.ts'
+import { boundedWord, transient, unexpectedResponse, type Classification, type SettingNames } from '../provider/failures.ts'
+import type { NegotiationKind } from '../token.ts'
 
-/** What was asked of the identity provider: the same response means another thing for a login than for a refresh. */
-export type NegotiationKind = 'login' | 'refresh'
+/** What sentences tell people to check. */
+export const COGNITO_SETTINGS: SettingNames = { address: 'endpoint', login: 'userPoolId and endpoint' }
 
-/** Why an exchange failed: what the refresher decides by, and a sentence for people that holds nothing of the response. */
-export interface Classification {
-  readonly class: FailureClass
-  readonly code: string
-  readonly message: string
-}
+type RejectedLogin = Omit<Classification, 'code'>
 
 /** An error response of an identity provider, as far as it could be read. */
 export interface ErrorResponse {
@@ -23,25 +17,21 @@ export interface ErrorResponse {
 }
 
 /**
- * The class of an error response. Cognito's client errors all have status 400, so the code decides; the status only tells
+ * Classifies an error response. Cognito's client errors all have status 400, so the code decides; the status only tells
  * a failing service from a refusing one (5xx, 429).
  */
 export function classifyResponse ({ kind, status, code, text }: ErrorResponse): Classification {
   const name = boundedWord(code)
-  if (name === undefined) return unexpectedResponse(status)
+  if (name === undefined) return unexpectedResponse(status, COGNITO_SETTINGS)
   if (status >= 500 || status === 429 || TRANSIENT_ERRORS.has(name)) {
-    return {
-      class: 'transient',
-      code: name,
-      message: `The identity provider cannot serve the ${kind} now (${name}); it is asked again with growing pauses.`
-    }
+    return transient(name, `The identity provider cannot serve the ${kind} now (${name}); it is asked again with growing pauses.`)
   }
   const known = PERMANENT_ERRORS.get(name)
   if (known !== undefined) return { class: 'permanent', code: name, message: `${known} (${name}).` }
   return kind === 'refresh' ? refusedRefresh(name, text) : refusedLogin(name, text)
 }
 
-/** A challenge that needs a person: there is no response to it from here. */
+/** Classifies a challenge. All of them need a person. @param challenge `ChallengeName` of the response, whatever it is */
 export function classifyChallenge (challenge: unknown): Classification {
   const name = boundedWord(challenge) ?? 'UNKNOWN_CHALLENGE'
   const advice = CHALLENGES.get(name) ?? 'use a user and an app client that log in with a password alone'
@@ -49,75 +39,6 @@ export function classifyChallenge (challenge: unknown): Classification {
     class: 'challenge',
     code: name,
     message: `The identity provider wants the challenge ${name} answered, which a program cannot do; ${advice}.`
-  }
-}
-
-/** A response that is not the identity provider's: a gateway's page, a captive portal, half a response. */
-export function unexpectedResponse (status: number): Classification {
-  return {
-    class: 'transient',
-    code: status >= 500 ? 'ServerError' : 'UnexpectedAnswer',
-    message: `The identity provider's address answered with status ${status} and nothing that can be used; if this stays, check endpoint and the proxies on the way.`
-  }
-}
-
-/** A request that got no response. */
-export function classifyNetworkError (error: unknown): Classification {
-  const cause = codeOf(error)
-  const proxy = error instanceof ForwardProxyError ? error : undefined
-  if (proxy?.status !== undefined) {
-    return {
-      class: 'transient',
-      code: 'ProxyError',
-      message: `The proxy on the way to the identity provider refuses to connect (status ${proxy.status}); check HTTPS_PROXY and NO_PROXY.`
-    }
-  }
-  if (cause !== undefined && TLS_ERROR.test(cause)) {
-    const whose = proxy === undefined ? 'the identity provider' : 'the proxy on the way to the identity provider'
-    return {
-      class: 'transient',
-      code: 'TlsError',
-      message: `The certificate of ${whose} does not verify (${cause}), so nothing was sent; set NODE_EXTRA_CA_CERTS if a private authority signed it.`
-    }
-  }
-  if (cause === 'ENOTFOUND' || cause === 'EAI_AGAIN') {
-    return {
-      class: 'transient',
-      code: 'DnsError',
-      message: `The name of the identity provider, or of the proxy on the way, does not resolve (${cause}); check endpoint, HTTPS_PROXY and the resolver.`
-    }
-  }
-  return {
-    class: 'transient',
-    code: 'NetworkError',
-    message: `The identity provider could not be reached (${cause ?? 'no response'}); check the network, HTTPS_PROXY and NO_PROXY.`
-  }
-}
-
-/** A token that no header can carry, or none that servers take (RFC 9110 section 5.5). */
-export function unusableToken (): Classification {
-  return {
-    class: 'transient',
-    code: 'UnusableToken',
-    message: `The identity provider gave a token that no header can carry: it is no line of visible ASCII of at most ${LONGEST_HEADER_VALUE} characters. It is asked again with growing pauses; if this stays, look into its log.`
-  }
-}
-
-/** The whole exchange took longer than it may. */
-export function deadlineExceeded (deadlineMs: number): Classification {
-  return {
-    class: 'transient',
-    code: 'Timeout',
-    message: `The identity provider did not answer within ${deadlineMs} ms; it is asked again with growing pauses.`
-  }
-}
-
-/** The exchange ended in a way that no rule here foresees. */
-export function unknownFailure (): Classification {
-  return {
-    class: 'transient',
-    code: 'UnknownFailure',
-    message: 'The login failed in a way that is not known; check userPoolId and endpoint, and report this if it stays.'
   }
 }
 
@@ -163,9 +84,6 @@ export const CHALLENGES: ReadonlyMap<string, string> = new Map([
   ['CUSTOM_CHALLENGE', 'use an app client without a custom authentication trigger']
 ])
 
-const TLS_ERROR =
-  /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH_EXCEEDED|INVALID_PURPOSE)/
-
 /**
  * The codes of a refresh whose flow the app client does not allow, as with refresh-token rotation. Both responses are seen: an
  * InvalidParameterException, and a NotAuthorizedException that only its words ("Auth flow not enabled for this client") tell from a dead
@@ -173,7 +91,7 @@ const TLS_ERROR =
  */
 export const FLOW_OFF: ReadonlySet<string> = new Set(['InvalidParameterException', 'FlowNotEnabled'])
 
-// Whatever a refresh is refused for, a login tells more: so nothing here is permanent.
+// A rejected refresh is never permanent, because the login that follows tells more.
 function refusedRefresh (declared: string, text: string): Classification {
   const name = declared === 'NotAuthorizedException' && /flow not enabled/i.test(text) ? 'FlowNotEnabled' : declared
   return {
@@ -184,53 +102,33 @@ function refusedRefresh (declared: string, text: string): Classification {
 }
 
 function refusedLogin (name: string, text: string): Classification {
-  if (name === 'TooManyFailedAttemptsException' || (name === 'NotAuthorizedException' && /attempts exceeded/i.test(text))) {
-    return {
-      class: 'lockout',
-      code: name,
-      message: 'The identity provider locked the user after too many wrong passwords; check the password, the next try is in 15 minutes.'
-    }
-  }
-  if (name !== 'NotAuthorizedException') {
-    return {
+  if (name === 'TooManyFailedAttemptsException') return { code: name, ...LOCKED_OUT }
+  const rejected = name === 'NotAuthorizedException' ? REJECTED_LOGINS.find(([words]) => words.test(text))?.[1] : undefined
+  return {
+    code: name,
+    ...rejected ?? {
       class: 'permanent',
-      code: name,
       message: `The identity provider refuses the login (${name}); check userPoolId, clientId, authFlow and the flows that the app client allows.`
     }
   }
-  if (/disabled/i.test(text)) {
-    return { class: 'permanent', code: name, message: 'The user is disabled; enable it in the user pool.' }
-  }
-  if (/expired/i.test(text)) {
-    return {
-      class: 'permanent',
-      code: name,
-      message: 'The password or the account of the user has expired; an administrator must reset it.'
-    }
-  }
-  if (/secret/i.test(text)) {
-    return {
-      class: 'permanent',
-      code: name,
-      message: 'The app client has a secret and the identity provider did not get the right one; check clientSecret.'
-    }
-  }
-  return {
-    class: 'ambiguous',
-    code: name,
-    message: 'The identity provider refuses username and password; check both, and the clock of this machine.'
-  }
 }
 
-// A word from outside becomes part of a log line and of a status page, so its alphabet and its length are ours.
-function boundedWord (value: unknown): string | undefined {
-  return typeof value === 'string' && /^\w{1,64}$/.test(value) ? value : undefined
+const LOCKED_OUT: RejectedLogin = {
+  class: 'lockout',
+  message: 'The identity provider locked the user after too many wrong passwords; check the password, the next try is in 15 minutes.'
 }
 
-function codeOf (error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null) return undefined
-  const { code, cause, errors } = error as { code?: unknown, cause?: unknown, errors?: unknown }
-  // Both addresses of a name failed (AggregateError): the first tells enough.
-  const inner = Array.isArray(errors) ? codeOf(errors[0]) : codeOf(cause)
-  return inner ?? boundedWord(code)
-}
+/** What NotAuthorizedException means for a login. Only its message tells; the first pattern that fits decides. */
+const REJECTED_LOGINS: ReadonlyArray<readonly [words: RegExp, rejected: RejectedLogin]> = [
+  [/attempts exceeded/i, LOCKED_OUT],
+  [/disabled/i, { class: 'permanent', message: 'The user is disabled; enable it in the user pool.' }],
+  [/expired/i, { class: 'permanent', message: 'The password or the account of the user has expired; an administrator must reset it.' }],
+  [
+    /secret/i,
+    { class: 'permanent', message: 'The app client has a secret and the identity provider did not get the right one; check clientSecret.' }
+  ],
+  [
+    /^/,
+    { class: 'ambiguous', message: 'The identity provider refuses username and password; check both, and the clock of this machine.' }
+  ]
+]

@@ -1,37 +1,29 @@
 import { createHmac } from 'node:crypto'
-import { setMaxListeners } from 'node:events'
-import type { ProxyEnvironment } from '../../http/proxies.ts'
-import type { Pool } from '../../upstream/pool.ts'
 import type { Sender } from '../../upstream/sender.ts'
-import { classifyResponse, classifyChallenge, classifyNetworkError, unexpectedResponse, type Classification } from './classify.ts'
+import { askProvider, type Connections, type ProviderResponse } from '../provider/client.ts'
+import { classifyNetworkError, unexpectedResponse, type Classification } from '../provider/failures.ts'
+import { isObject, parseObject } from '../provider/json.ts'
+import { classifyChallenge, classifyResponse, COGNITO_SETTINGS } from './classify.ts'
 import type { NegotiationRequest, PlainFailure } from './messages.ts'
-import { askProvider, connectProvider } from '../provider/client.ts'
-import { retryAfterMs, skewOf } from '../provider/clock.ts'
 
 /** One login or refresh under way, and what its calls brought to light. */
 export interface Negotiation {
   readonly request: NegotiationRequest
   /** Aborts at the deadline, or when nobody wants the response any more. */
   readonly signal: AbortSignal
-  /** From the first answer with a `Date`: the provider's clock minus ours. */
+  /** From the first response with a `Date`: the provider's clock minus ours. */
   clockSkewMs: number | undefined
   /** `AuthenticationResult` as it arrived, for the library drops `ExpiresIn` (CognitoUser.js:1635). */
   tokens: CapturedTokens | undefined
-  /** The first verdict is final: whatever the library calls afterwards is a consequence. */
+  /** The first failure is final: what the library does afterwards follows from it. */
   failure: PlainFailure | undefined
 }
 
-interface CapturedTokens {
+export interface CapturedTokens {
   readonly value: string
   readonly expiresIn: number | undefined
   readonly refreshToken: string | undefined
   readonly newDevice: { readonly key: string, readonly groupKey: string } | undefined
-}
-
-/** Connections to identity providers. */
-export interface Connections {
-  readonly senderTo: (url: URL) => Sender
-  readonly close: () => Promise<void>
 }
 
 /**
@@ -39,12 +31,12 @@ export interface Connections {
  * repeat even a dead refresh token six times (amazon-cognito-identity-js Client.js:160-224).
  */
 class RejectedCall extends Error {
-  override readonly name = 'Refusal'
+  override readonly name = 'RejectedCall'
   readonly nonRetryable = true
 }
 
 /** What the library and this program hand to a `fetch`. */
-interface FetchInit {
+export interface FetchInit {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
@@ -53,38 +45,20 @@ interface FetchInit {
  * What the library reads of a success (Client.js:106-131). No `Response`, nor `Headers` or `Request` on the way: in a thread of
  * its own each of these names loads an HTTP client of Node's, which has more memory than all else here.
  */
-type FetchResponse = Pick<Response, 'ok' | 'json'>
+export type FetchResponse = Pick<Response, 'ok' | 'json'>
 
 export type CognitoFetch = (input: string, init: FetchInit) => Promise<FetchResponse>
 
-/** Connections to identity providers, a few of each. */
-export function createConnections (proxies: ProxyEnvironment): Connections {
-  const ending = new AbortController()
-  // One listener for each connection that is being opened.
-  setMaxListeners(0, ending.signal)
-  const pools = new Map<string, Pool>()
-  return {
-    senderTo: (url) => {
-      const pool = pools.get(url.origin) ?? connectProvider(url, { proxies, signal: ending.signal, connectTimeoutMs: CONNECT_TIMEOUT_MS })
-      pools.set(url.origin, pool)
-      return pool
-    },
-    close: async () => {
-      ending.abort()
-      await Promise.all(Array.from(pools.values(), (pool) => pool.destroy()))
-    }
-  }
-}
-
 /**
- * The `fetch` of the library: one POST under the exchange's signal, whose response is judged and captured before the library sees it.
+ * Makes the `fetch` of the library: one POST under the negotiation's signal, whose response is judged and captured before the
+ * library sees it.
  *
- * @param current the exchange that the caller belongs to
+ * @param current returns the negotiation that the caller belongs to
  */
 export function createCognitoFetch (senderTo: Connections['senderTo'], current: () => Negotiation | undefined): CognitoFetch {
   return async (input, init) => {
     const negotiation = current()
-    if (negotiation === undefined || negotiation.signal.aborted) throw new RejectedCall('the exchange is over')
+    if (negotiation === undefined || negotiation.signal.aborted) throw new RejectedCall('the negotiation is over')
     const call = readCall(input, init, negotiation)
     try {
       const response = await post(senderTo(call.url), call, negotiation)
@@ -92,7 +66,7 @@ export function createCognitoFetch (senderTo: Connections['senderTo'], current: 
       if (call.operation !== 'ConfirmDevice') negotiation.tokens ??= capture(value, negotiation.request.tokenUse)
       return { ok: true, json: async () => value }
     } catch (error) {
-      // An abort needs no verdict of ours: whoever aborted knows why.
+      // An abort needs no failure of ours: whoever aborted knows why.
       if (!negotiation.signal.aborted && call.operation !== 'ConfirmDevice') negotiation.failure ??= failureOf(error, negotiation)
       throw error instanceof RejectedCall ? error : new RejectedCall('no response')
     }
@@ -108,25 +82,23 @@ interface Call {
   readonly body: string
 }
 
-interface TextResponse {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+type JsonObject = Readonly<Record<string, unknown>>
+
+interface TextResponse extends ProviderResponse {
   readonly text: string
 }
 
 class Rejected extends RejectedCall {
-  readonly verdict: Classification
+  readonly classification: Classification
   readonly retryAfterMs: number | undefined
 
-  constructor (verdict: Classification, retryAfterMs?: number) {
-    super(verdict.code)
-    this.verdict = verdict
+  constructor (classification: Classification, retryAfterMs?: number) {
+    super(classification.code)
+    this.classification = classification
     this.retryAfterMs = retryAfterMs
   }
 }
 
-// The exchange has a deadline of its own, which is no longer unless somebody set it so.
-const CONNECT_TIMEOUT_MS = 10_000
 // A device that cannot be confirmed must not spend the whole deadline of a login that has its tokens.
 const CONFIRM_DEVICE_SHARE = 0.3
 
@@ -158,37 +130,35 @@ async function post (sender: Sender, { url, headers, body, operation }: Call, ne
   const signal = operation === 'ConfirmDevice'
     ? AbortSignal.any([negotiation.signal, AbortSignal.timeout(deadlineMs * CONFIRM_DEVICE_SHARE)])
     : negotiation.signal
-  const sentAt = Date.now()
-  const { status, headers: fields, receivedAt, bytes } = await askProvider(sender, { url, headers, body, signal })
-  negotiation.clockSkewMs ??= skewOf(fields['date'], sentAt, receivedAt)
-  if (bytes === undefined) throw new Rejected(unexpectedResponse(status))
-  return { status, headers: fields, text: bytes.toString('utf8') }
+  const response = await askProvider(sender, { url, headers, body, signal, clockSkewMs: negotiation.clockSkewMs })
+  negotiation.clockSkewMs ??= response.clockSkewMs
+  const { status, text } = response
+  if (text === undefined) throw new Rejected(unexpectedResponse(status, COGNITO_SETTINGS))
+  return { ...response, text }
 }
 
 /** The JSON of a success, or a {@link Rejected}. */
-function judge (response: TextResponse, call: Call, { request: { kind, tokenUse }, clockSkewMs }: Negotiation): Record<string, unknown> {
+function judge (response: TextResponse, call: Call, { request: { kind, tokenUse } }: Negotiation): JsonObject {
   const json = parseObject(response.text)
-  if (response.status !== 200) {
-    throw new Rejected(judgeError(response, json, kind), retryAfterMs(response.headers['retry-after'], Date.now() + (clockSkewMs ?? 0)))
-  }
-  if (json === undefined) throw new Rejected(unexpectedResponse(200))
+  if (response.status !== 200) throw new Rejected(judgeError(response, json, kind), response.retryAfterMs)
+  if (json === undefined) throw new Rejected(unexpectedResponse(200, COGNITO_SETTINGS))
   if (call.operation === 'ConfirmDevice') return json
   const challenge = json['ChallengeName']
   if (challenge === 'PASSWORD_VERIFIER' && call.flow === 'USER_SRP_AUTH') {
     if (isPasswordVerifier(json['ChallengeParameters'])) return json
-    throw new Rejected(unexpectedResponse(200))
+    throw new Rejected(unexpectedResponse(200, COGNITO_SETTINGS))
   }
   if (challenge !== undefined && challenge !== null) throw new Rejected(classifyChallenge(challenge))
-  if (capture(json, tokenUse) === undefined) throw new Rejected(unexpectedResponse(200))
+  if (capture(json, tokenUse) === undefined) throw new Rejected(unexpectedResponse(200, COGNITO_SETTINGS))
   return json
 }
 
 function judgeError (
   { status, headers, text }: TextResponse,
-  json: Record<string, unknown> | undefined,
+  json: JsonObject | undefined,
   kind: NegotiationRequest['kind']
 ): Classification {
-  if (json === undefined) return unexpectedResponse(status)
+  if (json === undefined) return unexpectedResponse(status, COGNITO_SETTINGS)
   const declared = json['__type'] ?? json['code'] ?? String(headers['x-amzn-errortype'] ?? '').split(':')[0]
   // `namespace#Name` (aws/aws-sdk-cpp#1789).
   const code = typeof declared === 'string' ? declared.split('#').pop() : undefined
@@ -205,7 +175,7 @@ function isPasswordVerifier (value: unknown): boolean {
     typeof block === 'string' && block !== '' && typeof userId === 'string' && userId !== ''
 }
 
-function capture (response: Record<string, unknown>, tokenUse: 'access' | 'id'): CapturedTokens | undefined {
+function capture (response: JsonObject, tokenUse: 'access' | 'id'): CapturedTokens | undefined {
   const result = response['AuthenticationResult']
   if (!isObject(result)) return undefined
   const { ExpiresIn: expiresIn, RefreshToken: refreshToken, NewDeviceMetadata: device } = result
@@ -221,19 +191,6 @@ function capture (response: Record<string, unknown>, tokenUse: 'access' | 'id'):
 }
 
 function failureOf (error: unknown, { clockSkewMs }: Negotiation): PlainFailure {
-  if (error instanceof Rejected) return { ...error.verdict, retryAfterMs: error.retryAfterMs, clockSkewMs }
-  return { ...classifyNetworkError(error), retryAfterMs: undefined, clockSkewMs }
-}
-
-function parseObject (text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  if (error instanceof Rejected) return { ...error.classification, retryAfterMs: error.retryAfterMs, clockSkewMs }
+  return { ...classifyNetworkError(error, COGNITO_SETTINGS), retryAfterMs: undefined, clockSkewMs }
 }

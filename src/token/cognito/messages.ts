@@ -1,5 +1,6 @@
 import type { ProxyEnvironment } from '../../http/proxies.ts'
-import type { NegotiationKind, Classification } from './classify.ts'
+import type { NegotiationKind } from '../token.ts'
+import type { Classification } from '../provider/failures.ts'
 
 /** What the worker is given at its start; it reads nothing of the environment by itself. */
 export interface WorkerSettings {
@@ -20,7 +21,7 @@ export interface NegotiationRequest {
   readonly tokenUse: 'access' | 'id'
   /** Only for a refresh. */
   readonly renewal: PlainRenewal | undefined
-  /** Milliseconds for the whole exchange. */
+  /** Milliseconds for the whole negotiation. */
   readonly deadlineMs: number
 }
 
@@ -36,14 +37,14 @@ export interface PlainGrant {
   readonly clockSkewMs: number | undefined
 }
 
-/** A verdict with what was measured on the way. */
+/** A classification with what was measured on the way. */
 export interface PlainFailure extends Classification {
   readonly retryAfterMs: number | undefined
   readonly clockSkewMs: number | undefined
 }
 
 export type ToWorker =
-  | { readonly type: 'exchange', readonly id: number, readonly request: NegotiationRequest }
+  | { readonly type: 'negotiation', readonly id: number, readonly request: NegotiationRequest }
   | { readonly type: 'abort', readonly id: number }
   | { readonly type: 'ping' }
   | { readonly type: 'close' }

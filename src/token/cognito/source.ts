@@ -4,7 +4,7 @@ import type { NegotiationRequest, PlainGrant, PlainRenewal } from './messages.ts
 import { CognitoThread, lost, workerEntry } from './thread.ts'
 import type { Grant, Renewal, TokenError, TokenSource } from '../token.ts'
 
-/** A user of a user pool, as far as logging in goes. */
+/** What logging in needs of a user of a user pool. */
 export interface CognitoCredential {
   readonly userPoolId: string
   readonly clientId: string
@@ -23,7 +23,7 @@ export interface CognitoWorkerOptions {
   readonly proxies?: ProxyEnvironment
   /** Milliseconds for a whole login or refresh; default 10 000. */
   readonly deadlineMs?: number
-  /** After so many milliseconds without a sign of life, with exchanges under way, the thread is replaced; default 10 000. */
+  /** After so many milliseconds without a sign of life, with negotiations under way, the thread is replaced; default 10 000. */
   readonly silenceMs?: number
   /** Called with what a person should know; holds no secret. */
   readonly onWarning?: (message: string) => void
@@ -31,12 +31,12 @@ export interface CognitoWorkerOptions {
   readonly entry?: URL
 }
 
-/** A login or a refresh without its deadline, which is the worker's. */
+/** What a caller says of a login or a refresh; the worker adds the deadline. */
 export type NegotiationParameters = Omit<NegotiationRequest, 'deadlineMs'>
 
 /**
- * The one thread that talks to Cognito. It starts with the first exchange, serves all credentials, and is replaced when it
- * crashes or falls silent. It keeps the process alive only while an exchange is under way.
+ * The one thread that talks to Cognito. It starts with the first negotiation, serves all credentials, and is replaced when it
+ * crashes or falls silent. It keeps the process alive only while a negotiation is under way.
  */
 export class CognitoWorker {
   readonly #options: CognitoWorkerOptions
@@ -53,7 +53,7 @@ export class CognitoWorker {
     return this.#thread !== undefined
   }
 
-  /** Runs one exchange. Throws a {@link TokenError} and nothing else; an abort ends it at once. */
+  /** Runs one negotiation; an abort ends it at once. @throws a {@link TokenError} as a rejection, and nothing else */
   async negotiate (parameters: NegotiationParameters, signal: AbortSignal): Promise<PlainGrant> {
     if (this.#closed) throw lost('Closed', 'The login was given up because the proxy stops.')
     if (signal.aborted) throw aborted()
@@ -66,11 +66,11 @@ export class CognitoWorker {
       }
       signal.addEventListener('abort', onAbort, { once: true })
       thread.add(id, { resolve, reject, forget: () => { signal.removeEventListener('abort', onAbort) } })
-      thread.post({ type: 'exchange', id, request: { ...parameters, deadlineMs: this.#options.deadlineMs ?? 10_000 } })
+      thread.post({ type: 'negotiation', id, request: { ...parameters, deadlineMs: this.#options.deadlineMs ?? 10_000 } })
     })
   }
 
-  /** Ends the thread; exchanges under way end as transient failures. */
+  /** Ends the thread; negotiations under way end as transient failures. */
   async close (): Promise<void> {
     this.#closed = true
     const thread = this.#thread
@@ -91,26 +91,23 @@ export class CognitoWorker {
 }
 
 /**
- * A source of one credential's tokens. It keeps nothing but the credential: the password crosses to the worker with each login
- * and stays nowhere.
+ * Makes the source of one credential's tokens. It keeps nothing but the credential: the password crosses to the worker with each
+ * login and stays nowhere.
  */
 export function createCognitoSource (credential: CognitoCredential, worker: CognitoWorker): TokenSource {
-  const negotiationOf = (kind: 'login' | 'refresh', renewal?: Renewal): NegotiationParameters => ({
-    kind,
+  const parametersOf = (renewal: Renewal | undefined): NegotiationParameters => ({
+    kind: renewal === undefined ? 'login' : 'refresh',
     endpoint: credential.endpoint,
     userPoolId: credential.userPoolId,
     clientId: credential.clientId,
     clientSecret: credential.clientSecret?.reveal(),
     username: credential.username.reveal(),
-    password: kind === 'login' ? credential.password.reveal() : undefined,
+    password: renewal === undefined ? credential.password.reveal() : undefined,
     authFlow: credential.authFlow ?? 'srp',
     tokenUse: credential.tokenUse,
     renewal: renewal && openRenewal(renewal)
   })
-  return {
-    login: async (signal) => sealGrant(await worker.negotiate(negotiationOf('login'), signal)),
-    refresh: async (renewal, signal) => sealGrant(await worker.negotiate(negotiationOf('refresh', renewal), signal))
-  }
+  return { token: async (signal, renewal) => sealGrant(await worker.negotiate(parametersOf(renewal), signal)) }
 }
 
 function sealGrant ({ value, lifetimeMs, renewal, clockSkewMs }: PlainGrant): Grant {

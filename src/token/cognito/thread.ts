@@ -1,25 +1,26 @@
 import { Worker } from 'node:worker_threads'
-import type { FromWorker, PlainFailure, PlainGrant, ToWorker, WorkerSettings } from './messages.ts'
+import type { FromWorker, PlainGrant, ToWorker, WorkerSettings } from './messages.ts'
+import { tokenErrorOf } from '../provider/failures.ts'
 import { TokenError } from '../token.ts'
 
 export interface ThreadOptions {
   readonly entry: URL
   readonly settings: WorkerSettings
-  /** Milliseconds without a sign of life, with exchanges under way, after which a thread that has started is given up. */
+  /** Milliseconds without a sign of life, with negotiations under way, after which a thread that has started is given up. */
   readonly silenceMs: number
   readonly onWarning: (message: string) => void
-  /** Called once the thread takes no more exchanges. */
+  /** Called once the thread takes no more negotiations. */
   readonly onEnd: () => void
 }
 
-/** An exchange that waits for its response. */
+/** A negotiation that waits for its end. */
 export interface Pending {
   readonly resolve: (grant: PlainGrant) => void
   readonly reject: (error: TokenError) => void
   readonly forget: () => void
 }
 
-/** A running thread and the exchanges that wait for it. */
+/** A running thread and the negotiations that wait for it. */
 export class CognitoThread {
   readonly #worker: Worker
   readonly #pending = new Map<number, Pending>()
@@ -49,13 +50,14 @@ export class CognitoThread {
     })
   }
 
+  /** Adds a negotiation, whose end {@link CognitoThread.post} then asks for. */
   add (id: number, pending: Pending): void {
     this.#pending.set(id, pending)
     this.#worker.ref()
     this.#watch ??= this.#startWatch()
   }
 
-  /** Takes an exchange off the list; undefined where its response comes too late. */
+  /** Takes a negotiation off the list. @returns undefined where it ended before */
   settle (id: number): Pending | undefined {
     const pending = this.#pending.get(id)
     this.#pending.delete(id)
@@ -64,10 +66,12 @@ export class CognitoThread {
     return pending
   }
 
+  /** Sends the thread a message. */
   post (message: ToWorker): void {
     this.#worker.postMessage(message)
   }
 
+  /** Ends the thread, by force after two seconds; negotiations under way end as transient failures. */
   async close (): Promise<void> {
     this.#end('Closed', 'The login was given up because the proxy stops.')
     this.#worker.ref()
@@ -85,7 +89,7 @@ export class CognitoThread {
         this.settle(message.id)?.resolve(message.grant)
         return
       case 'failure':
-        this.settle(message.id)?.reject(tokenErrorOf(message.failure))
+        this.settle(message.id)?.reject(tokenErrorOf(message.failure, message.failure))
         return
       case 'warning':
         this.#onWarning(message.message)
@@ -97,7 +101,7 @@ export class CognitoThread {
     }
   }
 
-  // A ping in the first half of the time, a look for any response in the second.
+  // Sends a ping in the first half of the time, and looks for any message in the second.
   #startWatch (): NodeJS.Timeout {
     this.#isUnanswered = false
     return setInterval(() => {
@@ -135,26 +139,19 @@ export class CognitoThread {
   }
 }
 
-/** The thread's module: TypeScript in tests, JavaScript in dist. Node 20 strips no types, so it must be named as it is. */
+/** The URL of the thread's module: TypeScript in tests, JavaScript in dist. Node 20 strips no types, so it must be named as it is. */
 export function workerEntry (): URL {
   return new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
 }
 
-/** An exchange that ended without a word of the identity provider. */
+/** Makes the error of a negotiation that ended without a response of the identity provider. */
 export function lost (code: string, message: string): TokenError {
   return new TokenError('transient', code, message)
 }
 
 const CLOSE_TIMEOUT_MS = 2000
-// Big numbers are garbage as soon as they are made; V8's own 48 MiB are filled before they are looked at, and never given back.
-// No other limit: whatever lives may live, be it of many logins at once.
+// Big numbers are garbage as soon as they are made, but V8 fills its default of 48 MiB before it collects, and never gives them back.
+// There is no other limit, because many logins at once need memory that stays.
 const YOUNG_MB = 6
-// A tenth of a processor may need long to load the library, and starting over would not make it faster.
+// With a tenth of a processor it may take long to load the library, and starting over would not make it faster.
 const START_TIMEOUT_MS = 60_000
-
-function tokenErrorOf ({ class: failure, code, message, retryAfterMs, clockSkewMs }: PlainFailure): TokenError {
-  return new TokenError(failure, code, message, {
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
-    ...(clockSkewMs !== undefined && { clockSkewMs })
-  })
-}

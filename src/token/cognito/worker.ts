@@ -5,10 +5,13 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import type * as cognitoLibrary from 'amazon-cognito-identity-js'
 import type { CognitoUser, ICognitoStorage } from 'amazon-cognito-identity-js'
-import { deadlineExceeded, FLOW_OFF, unknownFailure, type Classification } from './classify.ts'
-import { createCognitoFetch, createConnections, type CognitoFetch, type Negotiation } from './fetch.ts'
+import { deadlineExceeded, unknownFailure, type Classification } from '../provider/failures.ts'
+import { createConnections } from '../provider/client.ts'
+import { lifetimeOf } from '../provider/lifetime.ts'
+import { COGNITO_SETTINGS, FLOW_OFF } from './classify.ts'
+import { createCognitoFetch, type CognitoFetch, type Negotiation } from './fetch.ts'
 import type { NegotiationRequest, FromWorker, PlainFailure, PlainGrant, PlainRenewal, ToWorker, WorkerSettings } from './messages.ts'
-import { formatTimestamp, lifetimeOf } from './token.ts'
+import { formatTimestamp } from './timestamp.ts'
 import { replaceModPow, type BigIntegerClass } from './mod-pow.ts'
 
 if (parentPort !== null) await serve(parentPort, workerData as WorkerSettings) // what thread.ts hands over
@@ -34,7 +37,7 @@ async function serve (port: MessagePort, { proxies }: WorkerSettings): Promise<v
   const aborts = new Map<number, AbortController>()
   port.on('message', (message: ToWorker) => {
     switch (message.type) {
-      case 'exchange':
+      case 'negotiation':
         run(message.id, message.request)
         return
       case 'abort':
@@ -64,12 +67,12 @@ async function serve (port: MessagePort, { proxies }: WorkerSettings): Promise<v
     current.run(negotiation, () => perform(library, cognitoFetch, negotiation)).then((device) => {
       send(resultOf(id, negotiation, device))
     }).catch(() => {
-      // Nothing of the error: its message and its stack may quote what the library was given.
-      send({ type: 'failure', id, failure: withSkew(unknownFailure(), negotiation) })
+      // Nothing of the error is passed on: its message and its stack may quote what the library was given.
+      send({ type: 'failure', id, failure: withSkew(unknownFailure(COGNITO_SETTINGS), negotiation) })
     }).finally(() => {
       clearTimeout(deadline)
       aborts.delete(id)
-      // Whatever the library still has in mind for this exchange is refused.
+      // Whatever the library still sends for this negotiation fails.
       abort.abort()
     })
   }
@@ -81,7 +84,7 @@ function hideEnvironment (): void {
   for (const name of Object.keys(process.env)) delete process.env[name]
 }
 
-/** @returns whether powers are computed by OpenSSL */
+/** Gives the library our clock and OpenSSL's arithmetic. @returns whether powers are computed by OpenSSL */
 async function adaptLibrary (current: () => Negotiation | undefined): Promise<boolean> {
   // CommonJS, so these are the very modules that the library uses.
   const { default: { default: DateHelper } } = await import('amazon-cognito-identity-js/lib/DateHelper.js')
@@ -96,7 +99,7 @@ interface Device {
   readonly password: string
 }
 
-/** Runs an exchange to its end, whatever that is; what happened stands in the exchange. */
+/** Runs a negotiation to its end. The tokens or the failure are then in `negotiation`. @returns the device that the renewal needs */
 async function perform (library: Library, cognitoFetch: CognitoFetch, negotiation: Negotiation): Promise<Device | undefined> {
   const { request, signal } = negotiation
   if (request.kind === 'login') return await logIn(library, request, signal, negotiation)
@@ -150,8 +153,7 @@ async function refresh (library: Library, request: NegotiationRequest, renewal: 
   await settled(signal, (done) => { user.refreshSession(new library.CognitoRefreshToken({ RefreshToken: renewal.refreshToken }), done) })
 }
 
-// One JSON call without maths, which the library does not know: for clients with rotation, where REFRESH_TOKEN_AUTH is off, and with a
-// secret.
+// The library does not know this call. Clients with rotation need it, where REFRESH_TOKEN_AUTH is off, and clients with a secret.
 async function getTokensFromRefreshToken (cognitoFetch: CognitoFetch, request: NegotiationRequest, renewal: PlainRenewal): Promise<void> {
   const headers = {
     'content-type': 'application/x-amz-json-1.1',
@@ -160,12 +162,12 @@ async function getTokensFromRefreshToken (cognitoFetch: CognitoFetch, request: N
   const body = JSON.stringify({
     ClientId: request.clientId, RefreshToken: renewal.refreshToken, ClientSecret: request.clientSecret, DeviceKey: renewal.device?.key
   })
-  // A refusal stands in the exchange already.
+  // Where it is rejected, `negotiation.failure` tells so already.
   await cognitoFetch(request.endpoint, { headers, body }).catch(() => {})
 }
 
 /**
- * A new user for every attempt: the library renames it to USER_ID_FOR_SRP on the way (CognitoUser.js:279). The storage goes to both:
+ * Makes a new user for every attempt: the library renames it to USER_ID_FOR_SRP on the way (CognitoUser.js:279). The storage goes to both:
  * the default one is a single object for the whole module, in which credentials would meet (StorageHelper.js:6).
  */
 function createUser (library: Library, request: NegotiationRequest, storage: ICognitoStorage): CognitoUser {
@@ -178,7 +180,7 @@ function createUser (library: Library, request: NegotiationRequest, storage: ICo
   return new library.CognitoUser({ Username: request.username, Pool: pool, Storage: storage })
 }
 
-/** A storage that lives as long as its exchange. */
+/** Makes a storage that lives as long as its negotiation. */
 function createStorage (): ICognitoStorage {
   const items = new Map<string, string>()
   return {
@@ -189,7 +191,7 @@ function createStorage (): ICognitoStorage {
   }
 }
 
-/** Ends with the first call of `done`, whatever it brings, or with the signal. */
+/** Resolves with the first call of `done`, or when the signal aborts. */
 async function settled (signal: AbortSignal, start: (done: () => void) => void): Promise<void> {
   await new Promise<void>((resolve) => {
     signal.addEventListener('abort', () => { resolve() }, { once: true })
@@ -197,7 +199,10 @@ async function settled (signal: AbortSignal, start: (done: () => void) => void):
   })
 }
 
-/** Tokens that arrived are a success, even where the library failed afterwards: at ConfirmDevice, or at the deadline. */
+/**
+ * Makes the message that ends a negotiation. Tokens that arrived are a success, even where the library failed afterwards: at
+ * ConfirmDevice, or at the deadline.
+ */
 function resultOf (id: number, negotiation: Negotiation, device: Device | undefined): FromWorker {
   const { tokens, request, clockSkewMs } = negotiation
   if (tokens === undefined) {
@@ -205,7 +210,8 @@ function resultOf (id: number, negotiation: Negotiation, device: Device | undefi
     return {
       type: 'failure',
       id,
-      failure: negotiation.failure ?? withSkew(aborted ? deadlineExceeded(request.deadlineMs) : unknownFailure(), negotiation)
+      failure: negotiation.failure ??
+        withSkew(aborted ? deadlineExceeded(request.deadlineMs) : unknownFailure(COGNITO_SETTINGS), negotiation)
     }
   }
   // Without a new one the old refresh token stays good.
@@ -219,6 +225,6 @@ function resultOf (id: number, negotiation: Negotiation, device: Device | undefi
   return { type: 'grant', id, grant }
 }
 
-function withSkew (verdict: Classification, { clockSkewMs }: Negotiation): PlainFailure {
-  return { ...verdict, retryAfterMs: undefined, clockSkewMs }
+function withSkew (classification: Classification, { clockSkewMs }: Negotiation): PlainFailure {
+  return { ...classification, retryAfterMs: undefined, clockSkewMs }
 }

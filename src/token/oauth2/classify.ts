@@ -1,8 +1,11 @@
-import { classifyNetworkError, type Classification } from '../cognito/classify.ts'
+import { transient, unexpectedResponse, type Classification, type SettingNames } from '../provider/failures.ts'
+
+/** What sentences tell people to check. */
+export const OAUTH2_SETTINGS: SettingNames = { address: 'tokenUrl', login: 'tokenUrl and clientId' }
 
 /**
- * The class of a response that is no success (RFC 6749 section 5.2). The status tells a failing server from a refusing one;
- * among refusals the code decides. Both `ambiguous` and `permanent` are tried again after 5 s once: some servers answer
+ * Classifies a response that is no success (RFC 6749 section 5.2). The status tells a failing server from one that rejects;
+ * among rejections the code decides. Both `ambiguous` and `permanent` are tried again after 5 s once: some servers answer
  * `invalid_client` while their own database is away.
  *
  * @param declared `error` of the response, whatever it is. Only codes of the tables below are passed on: anything else may echo
@@ -13,78 +16,56 @@ export function classifyErrorResponse (status: number, declared: unknown): Class
   if (status >= 500 || status === 408 || status === 429 || TRANSIENT_CODES.has(code)) return unavailable(status, code)
   const rejection = ERROR_CODES.get(code)
   if (rejection !== undefined) return { ...rejection, code, message: `${rejection.message} (${code}).` }
-  if (status === 401) {
-    return {
+  return REFUSED_STATUSES.get(status) ?? (status === 400 && code !== '' ? UNKNOWN_REJECTION : unexpectedResponse(status, OAUTH2_SETTINGS))
+}
+
+/** Classifies a redirect. Following it would hand the client secret to whatever stands in `Location`. */
+export function redirected (status: number): Classification {
+  return transient(
+    'Redirected',
+    `The identity provider's address answered with a redirect (status ${status}), which is never followed because the client secret would go along; if this stays, put the final address into tokenUrl.`
+  )
+}
+
+/** Classifies a success whose token is no bearer token and so must not be used (RFC 6749 section 7.1). @param type `token_type` */
+export function unsupportedTokenType (type: unknown): Classification {
+  // Named only where it looks like the name of a type: whatever else stands there may be a token.
+  const named = typeof type === 'string' && /^[\w.-]{1,16}$/.test(type) ? `of the type "${type}"` : 'of an unknown type'
+  return transient(
+    'UnsupportedTokenType',
+    `The identity provider gave a token ${named}, and only bearer tokens are sent; have this client issued bearer tokens, or set tokenType to "any" if the upstream takes this one as such.`
+  )
+}
+
+const CHECK_CLIENT = 'check clientId and clientSecret, and whether clientAuth must be "basic" or "post"'
+
+/** What a status means where `error` has no code that the tables below know. */
+const REFUSED_STATUSES: ReadonlyMap<number, Classification> = new Map([
+  [
+    401,
+    {
       class: 'ambiguous',
       code: 'Unauthorized',
       message: `The identity provider does not accept the client (status 401); ${CHECK_CLIENT}.`
     }
-  }
-  if (status === 403) {
-    return {
+  ],
+  [
+    403,
+    {
       class: 'permanent',
       code: 'Forbidden',
       message:
         'The identity provider, or a firewall in front of it, refuses the request (status 403); allow this client and this machine there.'
     }
-  }
-  if (status === 400 && code !== '') {
-    return {
-      class: 'unclear',
-      code: 'UnknownRefusal',
-      message:
-        'The identity provider refuses the login (status 400) for a reason that OAuth 2.0 has no code for; look into its log, and check tokenUrl, clientAuth and extra.'
-    }
-  }
-  return unexpectedTokenResponse(status)
-}
+  ]
+])
 
-/** A response that is not a token endpoint's, or half of one: a gateway's page, a captive portal, a 200 without a token. */
-export function unexpectedTokenResponse (status: number): Classification {
-  return {
-    class: 'transient',
-    code: 'UnexpectedAnswer',
-    message: `The identity provider's address answered with status ${status} and nothing that can be used; if this stays, check tokenUrl and the proxies on the way.`
-  }
+const UNKNOWN_REJECTION: Classification = {
+  class: 'unclear',
+  code: 'UnknownRefusal',
+  message:
+    'The identity provider refuses the login (status 400) for a reason that OAuth 2.0 has no code for; look into its log, and check tokenUrl, clientAuth and extra.'
 }
-
-/** A redirect: following it would hand the client secret to whatever stands in `Location`. */
-export function redirected (status: number): Classification {
-  return {
-    class: 'transient',
-    code: 'Redirected',
-    message: `The identity provider's address answered with a redirect (status ${status}), which is never followed because the client secret would go along; if this stays, put the final address into tokenUrl.`
-  }
-}
-
-/** A token of which RFC 6749 section 7.1 says that it must not be used: it is no bearer token. */
-export function unsupportedTokenType (type: unknown): Classification {
-  // Named only where it looks like the name of a type: whatever else stands there may be a token.
-  const named = typeof type === 'string' && /^[\w.-]{1,16}$/.test(type) ? `of the type "${type}"` : 'of an unknown type'
-  return {
-    class: 'transient',
-    code: 'UnsupportedTokenType',
-    message: `The identity provider gave a token ${named}, and only bearer tokens are sent; have this client issued bearer tokens, or set tokenType to "any" if the upstream takes this one as such.`
-  }
-}
-
-/** A request that got no response. */
-export function classifyTokenNetworkError (error: unknown): Classification {
-  const verdict = classifyNetworkError(error)
-  // Cognito calls the setting `endpoint`.
-  return verdict.code === 'DnsError' ? { ...verdict, message: verdict.message.replace('check endpoint', 'check tokenUrl') } : verdict
-}
-
-/** The exchange ended in a way that no rule here foresees. What was thrown may quote what was sent, so it is told nowhere. */
-export function unknownTokenFailure (): Classification {
-  return {
-    class: 'transient',
-    code: 'UnknownFailure',
-    message: 'The login failed in a way that is not known; check tokenUrl and clientId, and report this if it stays.'
-  }
-}
-
-const CHECK_CLIENT = 'check clientId and clientSecret, and whether clientAuth must be "basic" or "post"'
 
 /** RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5. */
 export const TRANSIENT_CODES: ReadonlySet<string> = new Set(['temporarily_unavailable', 'server_error', 'slow_down'])
@@ -135,9 +116,8 @@ export const ERROR_CODES: ReadonlyMap<string, Pick<Classification, 'class' | 'me
 function unavailable (status: number, code: string): Classification {
   const known = TRANSIENT_CODES.has(code) || ERROR_CODES.has(code)
   const own = status === 429 ? 'TooManyRequests' : status === 408 ? 'RequestTimeout' : 'ServerError'
-  return {
-    class: 'transient',
-    code: known ? code : own,
-    message: `The identity provider cannot serve the login now (status ${status}${known ? `, ${code}` : ''}); it is asked again with growing pauses.`
-  }
+  return transient(
+    known ? code : own,
+    `The identity provider cannot serve the login now (status ${status}${known ? `, ${code}` : ''}); it is asked again with growing pauses.`
+  )
 }

@@ -1,5 +1,6 @@
-import { classifyErrorResponse, redirected, unexpectedTokenResponse, unsupportedTokenType } from './classify.ts'
-import type { Classification } from '../cognito/classify.ts'
+import { unexpectedResponse, type Classification } from '../provider/failures.ts'
+import { parseObject } from '../provider/json.ts'
+import { classifyErrorResponse, OAUTH2_SETTINGS, redirected, unsupportedTokenType } from './classify.ts'
 
 /** A response of a token endpoint, read to its end. */
 export interface TokenResponse {
@@ -31,10 +32,10 @@ export function readTokenResponse ({ status, text }: TokenResponse, tokenType: T
   if (status >= 300 && status < 400) return redirected(status)
   const json = text === undefined ? undefined : parseObject(text)
   if (status < 200 || status >= 400) return classifyErrorResponse(status, json?.['error'])
-  if (json === undefined) return unexpectedTokenResponse(status)
+  if (json === undefined) return unexpectedResponse(status, OAUTH2_SETTINGS)
   const { error, access_token: token, token_type: type, expires_in: lifetime } = json
   if (typeof error === 'string' && error !== '') return classifyErrorResponse(status, error)
-  if (typeof token !== 'string' || token === '') return unexpectedTokenResponse(status)
+  if (typeof token !== 'string' || token === '') return unexpectedResponse(status, OAUTH2_SETTINGS)
   if (tokenType !== 'any' && !isBearer(type)) return unsupportedTokenType(type)
   const seconds = readSeconds(lifetime)
   return { access_token: token, token_type: 'bearer', ...(seconds !== undefined && { expires_in: seconds }) }
@@ -50,13 +51,4 @@ function isBearer (type: unknown): boolean {
 function readSeconds (value: unknown): number | undefined {
   const seconds = typeof value === 'string' && /^\s*\d+(?:\.\d*)?\s*$/.test(value) ? Number(value) : value
   return typeof seconds === 'number' && Number.isFinite(seconds) && seconds >= 1 ? seconds : undefined
-}
-
-function parseObject (text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -1,13 +1,15 @@
 import { Secret } from '../../secret.ts'
 import type { ProxyEnvironment } from '../../upstream/connect.ts'
-import { deadlineExceeded } from '../cognito/classify.ts'
-import { unknownTokenFailure } from './classify.ts'
-import { lifetimeOf } from '../cognito/token.ts'
-import { createFailure, createTokenFetch, type Negotiation } from './fetch.ts'
-import type { TokenType } from './response.ts'
+import { systemClock } from '../clock.ts'
+import { deadlineExceeded, tokenErrorOf, unknownFailure } from '../provider/failures.ts'
+import { lifetimeOf } from '../provider/lifetime.ts'
 import { TokenError, type Grant, type TokenSource } from '../token.ts'
+import { withDeadline } from '../wrappers.ts'
+import { OAUTH2_SETTINGS } from './classify.ts'
+import { createTokenFetch, type Negotiation } from './fetch.ts'
+import type { TokenType } from './response.ts'
 
-/** A client of an OAuth 2.0 authorization server, as far as logging in goes. */
+/** What logging in needs of a client of an OAuth 2.0 authorization server. */
 export interface OAuth2Credential {
   /** Whether plain `http:` is allowed was decided before. */
   readonly tokenUrl: string
@@ -22,7 +24,7 @@ export interface OAuth2Credential {
   readonly extra: ReadonlyMap<string, Secret>
   /** `any`: tokens of every type are taken; default `bearer`. */
   readonly tokenType?: TokenType
-  /** Of tokens whose response tells none. */
+  /** How long a token lives whose response does not tell. */
   readonly lifetimeSeconds?: number
 }
 
@@ -33,16 +35,19 @@ export interface OAuth2Options {
 }
 
 /**
- * A source of one credential's tokens by the client credentials grant (RFC 6749 section 4.4). It keeps nothing but the
+ * Makes the source of one credential's tokens by the client credentials grant (RFC 6749 section 4.4). It keeps nothing but the
  * credential and cannot refresh: that grant has no refresh tokens (section 4.4.3), every token is a login.
  */
 export function createOAuth2Source (credential: OAuth2Credential, { proxies, deadlineMs = 10_000 }: OAuth2Options): TokenSource {
-  return {
-    login: (signal) =>
-      within(deadlineMs, signal, (inner) =>
-        logIn(credential, { proxies, signal: inner, tokenType: credential.tokenType ?? 'bearer', clockSkewMs: undefined })
-      )
+  const source: TokenSource = {
+    token: (signal) => logIn(credential, { proxies, signal, tokenType: credential.tokenType ?? 'bearer', clockSkewMs: undefined })
   }
+  return withDeadline(source, {
+    clock: systemClock(),
+    deadlineMs,
+    createTimeout: () => tokenErrorOf(deadlineExceeded(deadlineMs)),
+    createAborted: () => new TokenError('transient', 'Aborted', 'The login was given up before it was answered.')
+  })
 }
 
 async function logIn (credential: OAuth2Credential, negotiation: Negotiation): Promise<Grant> {
@@ -56,7 +61,7 @@ async function logIn (credential: OAuth2Credential, negotiation: Negotiation): P
       ...(clockSkewMs !== undefined && { clockSkewMs })
     }
   } catch (error) {
-    throw error instanceof TokenError ? error : createFailure(unknownTokenFailure(), negotiation)
+    throw error instanceof TokenError ? error : tokenErrorOf(unknownFailure(OAUTH2_SETTINGS), { clockSkewMs: negotiation.clockSkewMs })
   }
 }
 
@@ -109,27 +114,4 @@ function basic (id: string, secret: string): string {
 // Appendix B: application/x-www-form-urlencoded, of UTF-8.
 function formEncode (text: string): string {
   return new URLSearchParams([['', text]]).toString().slice(1).replaceAll('%7E', '~')
-}
-
-/** Ends `run` at the deadline or when `signal` aborts, whatever it is waiting for; its late end is nobody's business. */
-function within<T> (deadlineMs: number, signal: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(aborted())
-    const controller = new AbortController()
-    const end = (error: TokenError): void => {
-      reject(error)
-      controller.abort(error)
-    }
-    const onAbort = (): void => { end(aborted()) }
-    const timer = setTimeout(() => { end(createFailure(deadlineExceeded(deadlineMs), { clockSkewMs: undefined })) }, deadlineMs).unref()
-    signal.addEventListener('abort', onAbort, { once: true })
-    run(controller.signal).then(resolve, reject).finally(() => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', onAbort)
-    })
-  })
-}
-
-function aborted (): TokenError {
-  return new TokenError('transient', 'Aborted', 'The login was given up before it was answered.')
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { ProxyError } from '../../errors.ts'
 import { Bytes } from '../../http/bytes.ts'
 import type { ProxyEnvironment } from '../../http/proxies.ts'
@@ -6,8 +7,9 @@ import { createDialer } from '../../upstream/connector.ts'
 import { Pool } from '../../upstream/pool.ts'
 import type { ResponseHead } from '../../upstream/response-head.ts'
 import type { Sender } from '../../upstream/sender.ts'
+import { retryAfterMs, skewOf } from './clock.ts'
 
-/** The longest answer of an identity provider that is read, in bytes; real ones have a few kilobytes. */
+/** The longest response of an identity provider that is read, in bytes; real ones have a few kilobytes. */
 export const LONGEST_RESPONSE = 1_048_576
 
 /** A POST to an identity provider. */
@@ -16,16 +18,27 @@ export interface ProviderCall {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
   readonly signal: AbortSignal
+  /** What earlier responses told of the clocks, which then counts: the provider's minus ours, in milliseconds. */
+  readonly clockSkewMs?: number | undefined
 }
 
+/** A response that is here to its end, or to {@link LONGEST_RESPONSE}. */
 export interface ProviderResponse {
   readonly status: number
   /** Names in lower case; a list where a name came more than once. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** Epoch milliseconds; when its headers were here. */
-  readonly receivedAt: number
   /** Undefined where it is longer than {@link LONGEST_RESPONSE}. */
-  readonly bytes: Buffer | undefined
+  readonly text: string | undefined
+  /** The provider's clock minus ours in milliseconds, from `Date`; undefined where no response told it. */
+  readonly clockSkewMs: number | undefined
+  /** From `Retry-After`. */
+  readonly retryAfterMs: number | undefined
+}
+
+/** Connections to identity providers, a few of each. */
+export interface Connections {
+  readonly senderTo: (url: URL) => Sender
+  readonly close: () => Promise<void>
 }
 
 export interface ProviderConnectionOptions {
@@ -57,8 +70,51 @@ export function connectProvider (url: URL, { proxies, signal, connectTimeoutMs }
   })
 }
 
+/** Makes connections that are kept between calls. */
+export function createConnections (proxies: ProxyEnvironment): Connections {
+  const ending = new AbortController()
+  // One listener for each connection that is being opened.
+  setMaxListeners(0, ending.signal)
+  const pools = new Map<string, Pool>()
+  return {
+    senderTo: (url) => {
+      const pool = pools.get(url.origin) ?? connectProvider(url, { proxies, signal: ending.signal, connectTimeoutMs: CONNECT_TIMEOUT_MS })
+      pools.set(url.origin, pool)
+      return pool
+    },
+    close: async () => {
+      ending.abort()
+      await Promise.all(Array.from(pools.values(), (pool) => pool.destroy()))
+    }
+  }
+}
+
 /** Sends a call and reads its response. @throws as a rejection, what kept the response away; where that was the signal, its reason */
-export function askProvider (sender: Sender, { url, headers, body, signal }: ProviderCall): Promise<ProviderResponse> {
+export async function askProvider (sender: Sender, call: ProviderCall): Promise<ProviderResponse> {
+  const sentAt = Date.now()
+  const { status, headers, receivedAt, bytes } = await transfer(sender, call)
+  const clockSkewMs = call.clockSkewMs ?? skewOf(headers['date'], sentAt, receivedAt)
+  return {
+    status,
+    headers,
+    text: bytes === undefined ? undefined : textOf(bytes),
+    clockSkewMs,
+    retryAfterMs: retryAfterMs(headers['retry-after'], Date.now() + (clockSkewMs ?? 0))
+  }
+}
+
+// An address of a provider that changed must be noticed, and logins are far apart.
+const RENEW_AFTER_MS = 10_000
+// A login or refresh has a deadline of its own, which is no longer unless somebody set it so.
+const CONNECT_TIMEOUT_MS = 10_000
+
+interface Transferred extends Pick<ProviderResponse, 'status' | 'headers'> {
+  /** Epoch milliseconds; when the headers were here. */
+  readonly receivedAt: number
+  readonly bytes: Buffer | undefined
+}
+
+function transfer (sender: Sender, { url, headers, body, signal }: ProviderCall): Promise<Transferred> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
     const collected = new Bytes()
@@ -66,7 +122,7 @@ export function askProvider (sender: Sender, { url, headers, body, signal }: Pro
     let receivedAt = 0
     const onAbort = (): void => {
       fail(signal.reason as Error)
-      transfer.abort()
+      exchange.abort()
     }
     const settle = (bytes: Buffer | undefined): void => {
       signal.removeEventListener('abort', onAbort)
@@ -78,7 +134,7 @@ export function askProvider (sender: Sender, { url, headers, body, signal }: Pro
     }
     signal.addEventListener('abort', onAbort, { once: true })
     const content = Buffer.from(body)
-    const transfer = sender.dispatch(
+    const exchange = sender.dispatch(
       { method: 'POST', target: url.pathname + url.search, headers: Object.entries(headers).flat(), body: content, length: content.length },
       {
         onInterim: () => {},
@@ -92,7 +148,7 @@ export function askProvider (sender: Sender, { url, headers, body, signal }: Pro
             return
           }
           settle(undefined)
-          transfer.abort()
+          exchange.abort()
         },
         onEnd: () => {
           settle(collected.bytes)
@@ -110,8 +166,10 @@ export function askProvider (sender: Sender, { url, headers, body, signal }: Pro
   })
 }
 
-// An address of a provider that changed must be noticed, and logins are far apart.
-const RENEW_AFTER_MS = 10_000
+// Not Buffer's own decoding: that would leave a byte order mark in front of the JSON.
+function textOf (bytes: Buffer): string {
+  return new TextDecoder().decode(bytes)
+}
 
 function causeOf ({ cause }: ProxyError): Error {
   return cause instanceof Error ? cause : new Error('no whole response')

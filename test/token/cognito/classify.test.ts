@@ -3,13 +3,16 @@ import { ForwardProxyError } from '#src/http/proxy-url.ts'
 import {
   classifyResponse,
   classifyChallenge,
+  COGNITO_SETTINGS,
+  type ErrorResponse
+} from '#src/token/cognito/classify.ts'
+import {
   classifyNetworkError,
   deadlineExceeded,
   unexpectedResponse,
   unknownFailure,
-  type ErrorResponse,
   type Classification
-} from '#src/token/cognito/classify.ts'
+} from '#src/token/provider/failures.ts'
 import type { FailureClass } from '#src/token/token.ts'
 
 const CANARY = 'c4n4ry'
@@ -67,7 +70,7 @@ t.test('a response without a code, or with one that is no word, is transient', a
     t.equal(verdict.code, 'UnexpectedAnswer')
     isSafe(t, verdict)
   }
-  t.equal(unexpectedResponse(502).code, 'ServerError')
+  t.equal(unexpectedResponse(502, COGNITO_SETTINGS).code, 'ServerError')
 })
 
 t.test('every challenge is of its own class, under its name, with what to do', async (t) => {
@@ -116,16 +119,16 @@ t.test('network errors are transient and tell TLS, names, proxies and the rest a
     ['text', 'NetworkError']
   ]
   for (const [error, code] of cases) {
-    const verdict = classifyNetworkError(error)
+    const verdict = classifyNetworkError(error, COGNITO_SETTINGS)
     t.equal(verdict.class, 'transient')
     t.equal(verdict.code, code)
     isSafe(t, verdict)
   }
-  t.match(classifyNetworkError(coded('ECONNREFUSED')).message, /ECONNREFUSED/)
-  t.match(classifyNetworkError(new ForwardProxyError(CANARY, { cause: coded('CERT_HAS_EXPIRED') })).message, /certificate of the proxy/)
+  t.match(classifyNetworkError(coded('ECONNREFUSED'), COGNITO_SETTINGS).message, /ECONNREFUSED/)
+  t.match(classifyNetworkError(new ForwardProxyError(CANARY, { cause: coded('CERT_HAS_EXPIRED') }), COGNITO_SETTINGS).message, /certificate of the proxy/)
 })
 
 t.test('our own deadline and the unforeseen are transient', async (t) => {
   t.match(deadlineExceeded(10_000), { class: 'transient', code: 'Timeout', message: /10000 ms/ })
-  t.match(unknownFailure(), { class: 'transient', code: 'UnknownFailure' })
+  t.match(unknownFailure(COGNITO_SETTINGS), { class: 'transient', code: 'UnknownFailure' })
 })

@@ -205,7 +205,7 @@ t.test('servers that hang, reset or talk nonsense are transient failures within 
     [1, 'NetworkError']
   ] as const
   for (const [port, code] of cases) {
-    t.match(await failureOf(sourceFor(`http://127.0.0.1:${port}`, worker).login(NEVER)), { class: 'transient', code })
+    t.match(await failureOf(sourceFor(`http://127.0.0.1:${port}`, worker).token(NEVER)), { class: 'transient', code })
   }
 })
 
@@ -219,7 +219,7 @@ t.test('a challenge that is none is a transient failure, before any arithmetic',
   })
   const source = sourceFor(`http://127.0.0.1:${await listen(t, server)}`, startWorker(t))
   for (let left = bad.length; left > 0; left--) {
-    t.match(await failureOf(source.login(NEVER)), { class: 'transient', code: 'UnexpectedAnswer' })
+    t.match(await failureOf(source.token(NEVER)), { class: 'transient', code: 'UnexpectedAnswer' })
   }
 })
 
@@ -237,7 +237,7 @@ t.test('Retry-After is read as seconds and as a date, and nothing else of it cou
   })
   const source = sourceFor(`http://127.0.0.1:${await listen(t, server)}`, startWorker(t))
   for (const [value, expected] of cases) {
-    const { code, retryAfterMs } = await failureOf(source.login(NEVER))
+    const { code, retryAfterMs } = await failureOf(source.token(NEVER))
     t.equal(code, 'ServerError')
     if (expected === undefined) t.equal(retryAfterMs, undefined)
     else t.ok(Math.abs((retryAfterMs ?? NaN) - expected) < 5000, value)

@@ -103,7 +103,7 @@ function readJwt (token: string): { readonly valid: boolean, readonly claims: Re
 
 t.test('a login with basic gives a token that the server knows', async (t) => {
   const { provider, source } = await startProvider(t)
-  const grant = await source().login(NEVER)
+  const grant = await source().token(NEVER)
   t.equal(grant.lifetimeMs, LIFETIME_S * 1000)
   t.ok(Math.abs(grant.clockSkewMs ?? NaN) < 5_000, 'the same clock')
   t.notOk(grant.value.reveal().includes('.'), 'an opaque one')
@@ -112,13 +112,13 @@ t.test('a login with basic gives a token that the server knows', async (t) => {
 
 t.test('a login with post does too', async (t) => {
   const { provider, source } = await startProvider(t)
-  const grant = await source({ clientId: 'poster', clientAuth: 'post' }).login(NEVER)
+  const grant = await source({ clientId: 'poster', clientAuth: 'post' }).token(NEVER)
   t.match(await provider.ClientCredentials.find(grant.value.reveal()), { clientId: 'poster' })
 })
 
 t.test('a resource gives a JWT for that audience with the scope that was asked for', async (t) => {
   const { issuer, source } = await startProvider(t)
-  const grant = await source({ resource: [RESOURCE], scope: 'invoices.read' }).login(NEVER)
+  const grant = await source({ resource: [RESOURCE], scope: 'invoices.read' }).token(NEVER)
   t.equal(grant.lifetimeMs, 1_200_000)
   const { valid, claims } = readJwt(grant.value.reveal())
   t.ok(valid)
@@ -128,7 +128,7 @@ t.test('a resource gives a JWT for that audience with the scope that was asked f
 
 t.test('a resource may as well give an opaque token, and come as an extra field', async (t) => {
   const { provider, source } = await startProvider(t)
-  const grant = await source({ extra: new Map([['resource', new Secret(OPAQUE_RESOURCE)]]), scope: 'invoices.write' }).login(NEVER)
+  const grant = await source({ extra: new Map([['resource', new Secret(OPAQUE_RESOURCE)]]), scope: 'invoices.write' }).token(NEVER)
   t.match(await provider.ClientCredentials.find(grant.value.reveal()), { clientId: ID, scope: 'invoices.write' })
 })
 
@@ -145,7 +145,7 @@ t.test('every refusal of the server is a rejection with its code', async (t) => 
   ]
   for (const [fields, failure, code] of cases) {
     t.match(
-      await failureOf(source(fields).login(NEVER)),
+      await failureOf(source(fields).token(NEVER)),
       { class: failure, code, retryAfterMs: undefined },
       `${code} of ${JSON.stringify(fields)}`
     )
@@ -156,7 +156,7 @@ t.test('a wrong address of the right server is no verdict on the credential', as
   const { issuer } = await startProvider(t)
   const fields = { clientId: ID, clientSecret: new Secret(SECRET) }
   for (const path of ['/', '/tokens', '/.well-known/openid-configuration']) {
-    const error = await failureOf(sourceFor(`${issuer}${path}`, fields).login(NEVER))
+    const error = await failureOf(sourceFor(`${issuer}${path}`, fields).token(NEVER))
     t.match([error.class, error.message], ['transient', /tokenUrl/], path)
   }
 })

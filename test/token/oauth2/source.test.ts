@@ -33,14 +33,14 @@ const HOST = 'login.example.test'
 /** What a source makes of one answer. */
 async function failureFor (t: Test, reply: Reply, fields: Parameters<typeof sourceFor>[1] = {}) {
   const server = await startScriptedServer(t, reply)
-  return await failureOf(sourceFor(`${server.url}/token`, fields).login(NEVER))
+  return await failureOf(sourceFor(`${server.url}/token`, fields).token(NEVER))
 }
 
 // ---- the request
 
 t.test('a login is one POST of a form, with the client in a Basic header and nowhere else', async (t) => {
   const server = await startScriptedServer(t)
-  const grant = await sourceFor(`${server.url}/oauth/token?tenant=a%20b`, { clientSecret: new Secret('CANARY-KEY-1') }).login(NEVER)
+  const grant = await sourceFor(`${server.url}/oauth/token?tenant=a%20b`, { clientSecret: new Secret('CANARY-KEY-1') }).token(NEVER)
   t.equal(grant.value.reveal(), 'token-1')
   t.equal(grant.lifetimeMs, 3_600_000)
   t.equal(server.calls.length, 1)
@@ -54,11 +54,10 @@ t.test('a login is one POST of a form, with the client in a Basic header and now
   t.equal(call?.raw.split('CANARY').length, 1, 'the secret has no other place')
 })
 
-t.test('a source has no refresh, and a refresh token in the response is ignored', async (t) => {
+t.test('a source grants no renewal, so that every token is a login: a refresh token in the response is ignored', async (t) => {
   const server = await startScriptedServer(t, issued({ refresh_token: 'refresh-1', id_token: 'no.jwt.at-all' }))
   const source = sourceFor(`${server.url}/token`)
-  t.equal(source.refresh, undefined)
-  const grant = await source.login(NEVER)
+  const grant = await source.token(NEVER)
   t.same(Object.keys(grant).sort(), ['lifetimeMs', 'value'])
 })
 
@@ -66,13 +65,13 @@ t.test('a source holds no token: every login asks', async (t) => {
   const server = await startScriptedServer(t)
   server.script.push(issued({ access_token: 'first' }), issued({ access_token: 'second' }))
   const source = sourceFor(`${server.url}/token`)
-  t.equal((await source.login(NEVER)).value.reveal(), 'first')
-  t.equal((await source.login(NEVER)).value.reveal(), 'second')
+  t.equal((await source.token(NEVER)).value.reveal(), 'first')
+  t.equal((await source.token(NEVER)).value.reveal(), 'second')
 })
 
 t.test('with post the client is in the form and there is no Authorization', async (t) => {
   const server = await startScriptedServer(t)
-  await sourceFor(`${server.url}/token`, { clientAuth: 'post', clientId: 'a b', clientSecret: new Secret('c&d=e+f%é') }).login(NEVER)
+  await sourceFor(`${server.url}/token`, { clientAuth: 'post', clientId: 'a b', clientSecret: new Secret('c&d=e+f%é') }).token(NEVER)
   const [call] = server.calls
   t.equal(call?.headers.has('authorization'), false)
   t.equal(call?.form.get('client_id'), 'a b')
@@ -83,13 +82,13 @@ t.test('with post the client is in the form and there is no Authorization', asyn
 t.test('id and secret of a Basic header are form-encoded', async (t) => {
   const server = await startScriptedServer(t)
   const source = (clientId: string, secret: string) => sourceFor(`${server.url}/token`, { clientId, clientSecret: new Secret(secret) })
-  await source('my client:1', 's+ecr%t é€').login(NEVER)
+  await source('my client:1', 's+ecr%t é€').token(NEVER)
   t.equal(
     Buffer.from(String(server.calls[0]?.headers.get('authorization')).slice(6), 'base64').toString('latin1'),
     'my+client%3A1:s%2Becr%25t+%C3%A9%E2%82%AC'
   )
 
-  await source('3f2a-41d9_b.c', 'Q~x-y_z.0').login(NEVER)
+  await source('3f2a-41d9_b.c', 'Q~x-y_z.0').token(NEVER)
   t.equal(
     Buffer.from(String(server.calls[1]?.headers.get('authorization')).slice(6), 'base64').toString('latin1'),
     '3f2a-41d9_b.c:Q~x-y_z.0',
@@ -98,7 +97,7 @@ t.test('id and secret of a Basic header are form-encoded', async (t) => {
 
   const text = fc.string({ unit: 'binary', minLength: 1 })
   await fc.assert(fc.asyncProperty(text, text, async (id, secret) => {
-    await source(id, secret).login(NEVER)
+    await source(id, secret).token(NEVER)
     t.same(readBasic(server.calls.at(-1)?.headers.get('authorization')), [id, secret])
   }), { numRuns: 60 })
 })
@@ -115,7 +114,7 @@ t.test('scope, audience, resource and extra are form fields, and no extra can ta
     audience: ['https://api.example.com/', 'second'],
     resource: ['urn:example:r', 'urn:example:s'],
     extra
-  }).login(NEVER)
+  }).token(NEVER)
   t.same([...(server.calls[0]?.form ?? [])].sort(), [
     ['__proto__', 'x'],
     ['audience', 'https://api.example.com/'],
@@ -158,19 +157,19 @@ t.test('a lifetime that makes no sense is left out, one in a string is read', as
   ]
   for (const [expiresIn, lifetimeMs] of cases) {
     server.reply = issued({ expires_in: expiresIn })
-    const grant = await sourceFor(`${server.url}/token`).login(NEVER)
+    const grant = await sourceFor(`${server.url}/token`).token(NEVER)
     t.equal(grant.lifetimeMs, lifetimeMs, JSON.stringify(expiresIn))
     t.equal('lifetimeMs' in grant, lifetimeMs !== undefined)
   }
   server.reply = respond(200, '{"access_token":"token-1","token_type":"bearer","expires_in":1e999}')
-  t.equal((await sourceFor(`${server.url}/token`).login(NEVER)).lifetimeMs, undefined, 'infinite')
+  t.equal((await sourceFor(`${server.url}/token`).token(NEVER)).lifetimeMs, undefined, 'infinite')
 })
 
 t.test('without a usable lifetime a JWT lives as long as its own exp and iat say', async (t) => {
   const server = await startScriptedServer(t)
   const lifetimeOf = async (claims: object, expiresIn?: unknown) => {
     server.reply = issued({ access_token: createUnsignedJwt(claims), expires_in: expiresIn })
-    return (await sourceFor(`${server.url}/token`).login(NEVER)).lifetimeMs
+    return (await sourceFor(`${server.url}/token`).token(NEVER)).lifetimeMs
   }
   // Nothing is measured against our clock, which may be wrong.
   t.equal(await lifetimeOf({ iat: 1000, exp: 1900 }), 900_000)
@@ -199,7 +198,7 @@ t.test('a token without a type, or of the type Bearer or BearerToken in any case
     ' '
   ]) {
     server.reply = issued({ token_type: type })
-    t.equal((await sourceFor(`${server.url}/token`).login(NEVER)).value.reveal(), 'token-1', String(type))
+    t.equal((await sourceFor(`${server.url}/token`).token(NEVER)).value.reveal(), 'token-1', String(type))
   }
 })
 
@@ -222,12 +221,12 @@ t.test('a token of another type is a failure that is tried again, unless any typ
   ]) {
     server.reply = issued({ token_type: type })
     for (const tokenType of [undefined, 'bearer'] as const) {
-      const error = await failureOf(sourceFor(`${server.url}/token`, tokenType === undefined ? {} : { tokenType }).login(NEVER))
+      const error = await failureOf(sourceFor(`${server.url}/token`, tokenType === undefined ? {} : { tokenType }).token(NEVER))
       t.match(error, { class: 'transient', code: 'UnsupportedTokenType' }, Buffer.from(JSON.stringify(type).slice(0, 20)).toString('hex'))
       t.ok(error.message.length < 300 && /^[\x20-\x7e]+$/.test(error.message), 'a short sentence')
       t.equal(error.message.includes('"mac"'), type === 'mac', 'which names a type that looks like one')
     }
-    t.equal((await sourceFor(`${server.url}/token`, { tokenType: 'any' }).login(NEVER)).value.reveal(), 'token-1')
+    t.equal((await sourceFor(`${server.url}/token`, { tokenType: 'any' }).token(NEVER)).value.reveal(), 'token-1')
   }
 })
 
@@ -236,7 +235,7 @@ t.test('a lifetime is the response\'s, else the configured one, else the token\'
   const jwt = createUnsignedJwt({ iat: 1000, exp: 1900 })
   const lifetimeOf = async (access: string, expiresIn: unknown, lifetimeSeconds?: number) => {
     server.reply = issued({ access_token: access, expires_in: expiresIn })
-    return (await sourceFor(`${server.url}/token`, lifetimeSeconds === undefined ? {} : { lifetimeSeconds }).login(NEVER)).lifetimeMs
+    return (await sourceFor(`${server.url}/token`, lifetimeSeconds === undefined ? {} : { lifetimeSeconds }).token(NEVER)).lifetimeMs
   }
   t.equal(await lifetimeOf(jwt, '60', 1200), 60_000)
   for (const odd of [undefined, null, 0, -1, 'soon', '', true, [60], {}]) t.equal(await lifetimeOf(jwt, odd, 1200), 1_200_000)
@@ -260,7 +259,7 @@ t.test('what servers are known to be sloppy about does not matter', async (t) =>
   const server = await startScriptedServer(t)
   for (const reply of replies) {
     server.reply = (socket) => { socket.end(reply) }
-    const grant = await sourceFor(`${server.url}/token`).login(NEVER)
+    const grant = await sourceFor(`${server.url}/token`).token(NEVER)
     t.same([grant.value.reveal(), grant.lifetimeMs], ['token-1', 60_000], reply.split('\r\n', 1).join())
   }
 })
@@ -278,10 +277,10 @@ t.test('the Date of a response tells how far the clocks are apart, in success an
     respond(401, { error: 'invalid_client' }, { Date: ahead }),
     issued({}, { Date: 'noon' })
   )
-  isAnHour((await source.login(NEVER)).clockSkewMs)
-  isAnHour((await failureOf(source.login(NEVER))).clockSkewMs)
-  isAnHour((await failureOf(source.login(NEVER))).clockSkewMs)
-  t.notOk('clockSkewMs' in await source.login(NEVER))
+  isAnHour((await source.token(NEVER)).clockSkewMs)
+  isAnHour((await failureOf(source.token(NEVER))).clockSkewMs)
+  isAnHour((await failureOf(source.token(NEVER))).clockSkewMs)
+  t.notOk('clockSkewMs' in await source.token(NEVER))
 })
 
 // ---- a bad answer
@@ -320,7 +319,7 @@ t.test('a response without an end is left at a MiB', async (t) => {
     socket.on('drain', pump)
     pump()
   })
-  t.match(await failureOf(sourceFor(`${server.url}/token`).login(NEVER)), { class: 'transient', code: 'UnexpectedAnswer' })
+  t.match(await failureOf(sourceFor(`${server.url}/token`).token(NEVER)), { class: 'transient', code: 'UnexpectedAnswer' })
   await server.calls[0]?.closed
 })
 
@@ -359,12 +358,12 @@ t.test('a connection that breaks is a transient failure', async (t) => {
     ]
   ]
   for (const [name, reply] of replies) t.match(await failureFor(t, reply), { class: 'transient', code: 'NetworkError' }, name)
-  t.match(await failureOf(sourceFor('http://127.0.0.1:1/token').login(NEVER)), {
+  t.match(await failureOf(sourceFor('http://127.0.0.1:1/token').token(NEVER)), {
     class: 'transient',
     code: 'NetworkError',
     message: /ECONNREFUSED/
   })
-  t.match(await failureOf(sourceFor('https://id.example.invalid/token').login(NEVER)), {
+  t.match(await failureOf(sourceFor('https://id.example.invalid/token').token(NEVER)), {
     class: 'transient',
     code: 'DnsError',
     message: /tokenUrl/
@@ -498,7 +497,7 @@ t.test('whatever bytes come, a login ends with a token or a TokenError', async (
   )
   await fc.assert(fc.asyncProperty(reply, async (bytes) => {
     server.reply = (socket) => { socket.end(bytes) }
-    await sourceFor(`${server.url}/token`).login(NEVER).catch((error) => { t.equal(error.name, 'TokenError') })
+    await sourceFor(`${server.url}/token`).token(NEVER).catch((error) => { t.equal(error.name, 'TokenError') })
   }), { numRuns: 100 })
 })
 
@@ -509,7 +508,7 @@ t.test('what the library itself refuses is a transient failure that quotes nothi
     ['CANARY no URL', {}],
     ['ftp://CANARY.example.com/', {}]
   ] as const) {
-    const error = await failureOf(sourceFor(tokenUrl, fields).login(NEVER))
+    const error = await failureOf(sourceFor(tokenUrl, fields).token(NEVER))
     t.match(error, { class: 'transient', code: 'UnknownFailure' })
     t.notMatch(inspect(error, { depth: 9, showHidden: true }), 'CANARY')
   }
@@ -531,7 +530,7 @@ t.test('the deadline covers the connection, the head and the whole body', async 
   ]
   for (const stall of stalls) {
     const server = await startScriptedServer(t, stall)
-    t.match(await failureOf(sourceFor(`${server.url}/token`, {}, { deadlineMs: 150 }).login(NEVER)), {
+    t.match(await failureOf(sourceFor(`${server.url}/token`, {}, { deadlineMs: 150 }).token(NEVER)), {
       class: 'transient',
       code: 'Timeout',
       message: /150 ms/
@@ -545,7 +544,7 @@ t.test('a handshake that never ends is given up, and its connection closed', asy
   const port = await listen(t, createTcpServer((socket) => {
     closed = new Promise((resolve) => { socket.resume().once('close', () => { resolve() }) })
   }))
-  t.match(await failureOf(sourceFor(`https://127.0.0.1:${port}/token`, {}, { deadlineMs: 150 }).login(NEVER)), {
+  t.match(await failureOf(sourceFor(`https://127.0.0.1:${port}/token`, {}, { deadlineMs: 150 }).token(NEVER)), {
     class: 'transient',
     code: 'Timeout'
   })
@@ -555,19 +554,19 @@ t.test('a handshake that never ends is given up, and its connection closed', asy
 t.test('an abort ends a login at once, and one that comes first lets nothing out', async (t) => {
   const server = await startScriptedServer(t, () => {})
   const controller = new AbortController()
-  const login = failureOf(sourceFor(`${server.url}/token`).login(controller.signal))
+  const login = failureOf(sourceFor(`${server.url}/token`).token(controller.signal))
   await server.called(1)
   controller.abort(new Error('CANARY'))
   t.match(await login, { class: 'transient', code: 'Aborted' })
   await server.calls[0]?.closed
 
-  t.match(await failureOf(sourceFor(`${server.url}/token`).login(AbortSignal.abort())), { class: 'transient', code: 'Aborted' })
+  t.match(await failureOf(sourceFor(`${server.url}/token`).token(AbortSignal.abort())), { class: 'transient', code: 'Aborted' })
   t.equal(server.calls.length, 1)
 })
 
 t.test('a login leaves no connection behind', async (t) => {
   const server = await startScriptedServer(t)
-  await sourceFor(`${server.url}/token`).login(NEVER)
+  await sourceFor(`${server.url}/token`).token(NEVER)
   await server.calls[0]?.closed
   t.pass('it was closed')
 })
@@ -640,22 +639,22 @@ t.test('proxies are those that were given, noProxy goes around them, and the env
   const server = await startScriptedServer(t)
   const proxy = await startConnectProxy(t, server.port)
   const url = `http://${HOST}/token`
-  t.equal((await sourceFor(url, {}, { proxies: { httpProxy: proxy.url } }).login(NEVER)).value.reveal(), 'token-1')
+  t.equal((await sourceFor(url, {}, { proxies: { httpProxy: proxy.url } }).token(NEVER)).value.reveal(), 'token-1')
   t.equal(proxy.targets.length, 1)
   t.match(
-    await failureOf(sourceFor(url, {}, { proxies: { httpsProxy: proxy.url } }).login(NEVER)),
+    await failureOf(sourceFor(url, {}, { proxies: { httpsProxy: proxy.url } }).token(NEVER)),
     { code: 'DnsError' },
     'that one is for https'
   )
   t.match(
-    await failureOf(sourceFor(`https://${HOST}/token`, {}, { proxies: { httpProxy: proxy.url } }).login(NEVER)),
+    await failureOf(sourceFor(`https://${HOST}/token`, {}, { proxies: { httpProxy: proxy.url } }).token(NEVER)),
     { code: 'DnsError' },
     'and this one for http'
   )
-  t.match(await failureOf(sourceFor(url, {}, { proxies: { httpProxy: proxy.url, noProxy: 'localhost,*' } }).login(NEVER)), {
+  t.match(await failureOf(sourceFor(url, {}, { proxies: { httpProxy: proxy.url, noProxy: 'localhost,*' } }).token(NEVER)), {
     code: 'DnsError'
   })
-  t.match(await failureOf(sourceFor(url, {}, { proxies: { httpProxy: proxy.url, noProxy: 'example.test' } }).login(NEVER)), {
+  t.match(await failureOf(sourceFor(url, {}, { proxies: { httpProxy: proxy.url, noProxy: 'example.test' } }).token(NEVER)), {
     code: 'DnsError'
   })
   t.match(await logInElsewhere(url, { HTTP_PROXY: proxy.url, http_proxy: proxy.url }), { code: 'DnsError' })
@@ -669,13 +668,13 @@ t.test('a loopback token URL never goes through a proxy', async (t) => {
   const server = await startScriptedServer(t)
   const proxies = { httpProxy: 'http://127.0.0.1:1', httpsProxy: 'http://127.0.0.1:1' }
   for (const host of ['127.0.0.1', 'localhost']) {
-    t.equal((await sourceFor(`http://${host}:${server.port}/token`, {}, { proxies }).login(NEVER)).value.reveal(), 'token-1')
+    t.equal((await sourceFor(`http://${host}:${server.port}/token`, {}, { proxies }).token(NEVER)).value.reveal(), 'token-1')
   }
 })
 
 t.test('a proxy that refuses, that is away, or that is no URL is a transient failure that keeps its password', async (t) => {
   const proxy = await startConnectProxy(t, 1, 407)
-  const login = (httpsProxy: string) => failureOf(sourceFor(`https://${HOST}/token`, {}, { proxies: { httpsProxy } }).login(NEVER))
+  const login = (httpsProxy: string) => failureOf(sourceFor(`https://${HOST}/token`, {}, { proxies: { httpsProxy } }).token(NEVER))
   t.match(await login(proxy.url), { class: 'transient', code: 'ProxyError', message: /407/ })
   t.match(await login('http://127.0.0.1:1'), { class: 'transient', code: 'NetworkError', message: /ECONNREFUSED/ })
   const nonsense = await login('http://user:CANARY-PW@[/')

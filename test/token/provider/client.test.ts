@@ -82,16 +82,16 @@ t.test('a response is read up to its limit, whole, and what is beyond is not wai
       t,
       Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\n\r\n`), Buffer.alloc(length, 'x')])
     )
-    const { status, bytes } = await ask(url)
+    const { status, text } = await ask(url)
     t.equal(status, 200)
-    t.equal(bytes?.length, whole ? length : undefined, String(length))
+    t.equal(text?.length, whole ? length : undefined, String(length))
   }
   const endless = await startSaying(
     t,
     Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\n\r\n'), Buffer.alloc(LONGEST_RESPONSE + 1, 'x')]),
     false
   )
-  t.equal((await ask(endless)).bytes, undefined)
+  t.equal((await ask(endless)).text, undefined)
 })
 
 t.test('fields have names in lower case, and one that comes twice is a list', async (t) => {

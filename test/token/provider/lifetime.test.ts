@@ -1,27 +1,8 @@
-import fc from 'fast-check'
 import t from 'tap'
-import { timestampProblem } from '#src/demo/srp-timestamp.ts'
+import { lifetimeOf } from '#src/token/provider/lifetime.ts'
 import { usableLifetimeMs } from '#src/token/schedule.ts'
-import { formatTimestamp, lifetimeOf } from '#src/token/cognito/token.ts'
 
 const token = (claims: object): string => `h.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.s`
-
-t.test('a timestamp has no zero in front of the day, and zeros elsewhere', async (t) => {
-  t.equal(formatTimestamp(Date.UTC(2000, 1, 1, 3, 4, 5), undefined), 'Tue Feb 1 03:04:05 UTC 2000')
-  t.equal(formatTimestamp(Date.UTC(2026, 0, 13, 17, 8, 9), 0), 'Tue Jan 13 17:08:09 UTC 2026')
-})
-
-t.test('a clock that is off by more than a minute is corrected, a smaller difference is left alone', async (t) => {
-  const now = Date.UTC(2026, 5, 1, 12, 0, 0)
-  t.equal(formatTimestamp(now, 60_000), 'Mon Jun 1 12:00:00 UTC 2026')
-  t.equal(formatTimestamp(now, 61_000), 'Mon Jun 1 12:01:01 UTC 2026')
-  t.equal(formatTimestamp(now, -86_400_000), 'Sun May 31 12:00:00 UTC 2026')
-})
-
-t.test('the emulator reads every timestamp that we write, and finds it in time', async () => {
-  const instant = fc.integer({ min: 0, max: Date.UTC(2199, 11, 31) })
-  fc.assert(fc.property(instant, (now) => timestampProblem(formatTimestamp(now, undefined), now) === undefined))
-})
 
 t.test('the lifetime is ExpiresIn, else exp minus iat, and never depends on our clock', async (t) => {
   t.equal(lifetimeOf(token({ iat: 1000, exp: 4600 }), 300), 300_000)
