@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
 /** Bytes that several turnstiles hold together. */
-export interface HeldBytes {
+interface HeldBytes {
   bytes: number
 }
 

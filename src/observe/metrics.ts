@@ -29,7 +29,7 @@ export interface Metrics {
 }
 
 /** One exposition of all metrics. */
-export interface Scrape {
+interface Scrape {
   readonly contentType: string
   readonly body: AsyncIterable<string>
 }

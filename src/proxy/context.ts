@@ -59,7 +59,7 @@ export interface CredentialValues {
 }
 
 /** The client's body, as far as it can be sent once more. */
-export interface SentBody {
+interface SentBody {
   /** The whole body, where it had arrived before the request was sent. */
   whole?: Buffer
   /** Holds a body that streams; absent where there is none, or one that is announced to be too large. */

@@ -19,7 +19,7 @@ export interface Negotiation {
   failure: PlainFailure | undefined
 }
 
-export interface CapturedTokens {
+interface CapturedTokens {
   readonly value: string
   readonly expiresIn: number | undefined
   readonly refreshToken: string | undefined
@@ -36,7 +36,7 @@ class RejectedCall extends Error {
 }
 
 /** What the library and this program hand to a `fetch`. */
-export interface FetchInit {
+interface FetchInit {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
@@ -45,7 +45,7 @@ export interface FetchInit {
  * What the library reads of a success (Client.js:106-131). No `Response`, nor `Headers` or `Request` on the way: in a thread of
  * its own each of these names loads an HTTP client of Node's, which has more memory than all else here.
  */
-export type FetchResponse = Pick<Response, 'ok' | 'json'>
+type FetchResponse = Pick<Response, 'ok' | 'json'>
 
 export type CognitoFetch = (input: string, init: FetchInit) => Promise<FetchResponse>
 

@@ -71,9 +71,11 @@ t.test('the directory is for its owner alone, and so is every file; nothing in e
 
 t.test('writes and removals take effect in their order, and close waits for them', async (t) => {
   const { cache, alice, directory } = scene(t)
-  for (let count = 0; count < 20; count++) alice.write(token(`CANARY-${count}`)).catch(t.threw)
-  await cache.close()
+  await Promise.all(Array.from({ length: 20 }, (_, count) => alice.write(token(`CANARY-${count}`))))
   t.equal((await alice.read())?.value.reveal(), 'CANARY-19')
+  alice.write(token('CANARY-w')).catch(t.threw)
+  await cache.close()
+  t.equal((await alice.read())?.value.reveal(), 'CANARY-w')
   alice.write(token('CANARY-x')).catch(t.threw)
   alice.remove().catch(t.threw)
   await cache.close()
