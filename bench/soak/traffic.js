@@ -1,12 +1,11 @@
 import { Agent, request as httpRequest } from 'node:http'
-import { WebSocket } from 'ws'
+import { talk } from './socket.js'
 import { bodyOf, linesOf } from './upstream.js'
 
 const TICK_MS = 50
 const PER_TICK = 4
 const PATIENCE_MS = 30_000
 const STREAM_LINES = [10, 60]
-const PING_MS = 1_000
 const REOPEN_MS = 2_000
 
 /** Sends eighty requests a second over kept connections, a stream and a WebSocket for each credential; the judge sees every response. */
@@ -52,7 +51,7 @@ export function startTraffic ({ port, credentials, judge, random, watched }) {
   }
 
   /** Sends one request and has it judged. Resolves with its status; never rejects. */
-  function send (credential, { method, body, lines = 0 }) {
+  async function send (credential, { method, body, lines = 0 }) {
     const id = ++lastId
     const visit = {
       id,
@@ -61,80 +60,39 @@ export function startTraffic ({ port, credentials, judge, random, watched }) {
       safe: method === 'GET',
       expected: lines > 0 ? linesOf(id, lines) : method === 'POST' ? body : bodyOf(id)
     }
-    return new Promise((resolve) => {
-      const end = (outcome) => {
-        judge.responded(visit, outcome)
-        if (outcome.status === 200 && lines === 0) {
-          slowest.set(credential, Math.max(slowest.get(credential) ?? 0, Date.now() - visit.startedAt))
-        }
-        resolve(outcome.status)
-      }
-      const path = `/${credential}/thing${lines > 0 ? `?lines=${lines}` : ''}`
-      const outgoing = httpRequest(
-        {
-          port,
-          host: '127.0.0.1',
-          agent: agents.get(credential),
-          method,
-          path,
-          headers: { 'x-soak-id': id, ...(body !== undefined && { 'content-length': body.length }) }
-        },
-        (response) => {
-          const { statusCode: status, headers } = response
-          let text = ''
-          response.setEncoding('utf8').on('data', (chunk) => {
-            text += chunk
-          })
-          response.once('error', () => {})
-          response.once('close', () => {
-            end({ status, headers, body: text, broken: !response.complete })
-          })
-        }
-      )
-      outgoing.setTimeout(PATIENCE_MS, () => { outgoing.destroy() })
-      outgoing.once('error', () => { if (outgoing.res === undefined || outgoing.res === null) end({ status: 0, broken: true }) })
-      outgoing.end(body)
-    })
+    const path = `/${credential}/thing${lines > 0 ? `?lines=${lines}` : ''}`
+    const outcome = await exchange({ port, agent: agents.get(credential), id, method, path, body })
+    judge.responded(visit, outcome)
+    if (outcome.status === 200 && lines === 0) {
+      slowest.set(credential, Math.max(slowest.get(credential) ?? 0, Date.now() - visit.startedAt))
+    }
+    return outcome.status
   }
 
-  /** Keeps a WebSocket open, and opens it again when it fails: each message must come back, in its order. */
+  /** Keeps a WebSocket open, and opens it again when it fails. */
   function keepTalking (credential) {
     if (stopping) return
-    const id = ++lastId
-    const visit = { id, credential, startedAt: Date.now() }
-    const socket = new WebSocket(`ws://127.0.0.1:${port}/${credential}/socket`, {
-      headers: { 'x-soak-id': id },
-      handshakeTimeout: PATIENCE_MS
-    })
-    let sent = 0
-    let received = 0
-    let pings
-    track(new Promise((resolve) => { socket.once('close', resolve) }))
-    socket.on('error', () => {})
-    socket.once('unexpected-response', (_request, response) => {
-      let body = ''
-      response.setEncoding('utf8').on('data', (chunk) => { body += chunk })
+    const url = `ws://127.0.0.1:${port}/${credential}/socket`
+    const closed = talk({ url, id: ++lastId, credential, judge, patienceMs: PATIENCE_MS, isStopping: () => stopping })
+    track(closed)
+    closed.then(() => { if (!stopping) setTimeout(keepTalking, REOPEN_MS, credential) })
+  }
+}
+
+/** Sends a request. Resolves with its outcome, `broken` where the response has no end; a status of 0 is no response. Never rejects. */
+function exchange ({ port, agent, id, method, path, body }) {
+  const headers = { 'x-soak-id': id, ...(body !== undefined && { 'content-length': body.length }) }
+  return new Promise((resolve) => {
+    const outgoing = httpRequest({ port, host: '127.0.0.1', agent, method, path, headers }, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (chunk) => { text += chunk })
+      response.once('error', () => {})
       response.once('close', () => {
-        judge.responded(visit, { status: response.statusCode, headers: response.headers, body, broken: !response.complete })
-        socket.terminate()
+        resolve({ status: response.statusCode, headers: response.headers, body: text, broken: !response.complete })
       })
     })
-    socket.once('open', () => {
-      judge.responded(visit, { status: 101 })
-      pings = setInterval(() => {
-        if (stopping) return socket.close()
-        if (sent - received > PATIENCE_MS / PING_MS) judge.condemn(credential, 'a WebSocket that fell silent')
-        socket.send(`${id}.${sent++}`)
-      }, PING_MS)
-    })
-    socket.on('message', (data) => {
-      if (String(data) !== `${id}.${received++}`) judge.condemn(credential, 'a WebSocket message that was not sent')
-      judge.count('WebSocket messages')
-    })
-    socket.once('close', () => {
-      clearInterval(pings)
-      if (sent > 0 && !stopping) judge.condemn(credential, 'a WebSocket that ended by itself')
-      if (!stopping) setTimeout(keepTalking, REOPEN_MS, credential)
-    })
-  }
+    outgoing.setTimeout(PATIENCE_MS, () => { outgoing.destroy() })
+    outgoing.once('error', () => { if (outgoing.res === undefined || outgoing.res === null) resolve({ status: 0, broken: true }) })
+    outgoing.end(body)
+  })
 }

@@ -22,7 +22,7 @@ export function linesOf (id, lines) {
  * `visits` gets an entry for each request, by the id in `x-soak-id`: a status, or `reset`.
  */
 export async function startUpstream ({ ledger, random, visits, condemn }) {
-  const upstream = { mood: 'fair', leastLifeMs: Infinity, url: '', close }
+  const upstream = { mood: 'fair', leastLifeMs: Infinity, url: '', close: () => closeAll(server, sockets) }
   const server = createServer((request, response) => { handle(request, response).catch(() => { response.destroy() }) })
   const sockets = new WebSocketServer({ noServer: true })
   server.on('upgrade', upgrade)
@@ -35,24 +35,34 @@ export async function startUpstream ({ ledger, random, visits, condemn }) {
     const { id, refused } = admit(request)
     const chunks = []
     for await (const chunk of request) chunks.push(chunk)
-    if (refused) return respond(id, response, 401, 'no')
-    if (upstream.mood === 'resets' && random.next() < 0.3) return reset(id, response, request.socket)
-    if (upstream.mood === 'fails') return respond(id, response, 500, 'sorry')
+    if (refused) {
+      note(id, 401)
+      return respond(response, 401, 'no')
+    }
+    if (upstream.mood === 'resets' && random.next() < 0.3) {
+      note(id, 'reset')
+      return random.next() < 0.5 ? request.socket.resetAndDestroy() : resetHalfway(response)
+    }
+    if (upstream.mood === 'fails') {
+      note(id, 500)
+      return respond(response, 500, 'sorry')
+    }
     const { searchParams } = new URL(request.url, 'http://upstream')
     if (searchParams.has('flood')) return flood(response)
     const lines = Number(searchParams.get('lines') ?? 0)
-    if (lines > 0) return stream(id, response, lines)
-    respond(id, response, 200, request.method === 'POST' ? Buffer.concat(chunks) : bodyOf(id))
+    note(id, 200)
+    if (lines > 0) return stream(response, id, lines)
+    respond(response, 200, request.method === 'POST' ? Buffer.concat(chunks) : bodyOf(id))
   }
 
   function upgrade (request, socket, head) {
     const { id, refused } = admit(request)
     socket.on('error', () => {})
     if (refused) {
-      record(id, 401)
+      note(id, 401)
       return socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
     }
-    record(id, 101)
+    note(id, 101)
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       webSocket.on('error', () => {})
       webSocket.on('message', (data, binary) => { webSocket.send(data, { binary }) })
@@ -80,53 +90,49 @@ export async function startUpstream ({ ledger, random, visits, condemn }) {
     return { id, refused }
   }
 
-  /** Sends more than all buffers on the way hold. */
-  function flood (response) {
-    let left = FLOOD_CHUNKS
-    const pour = () => {
-      while (left-- > 0) if (!response.write(CHUNK)) return
-      response.end()
-    }
-    response.on('drain', pour)
-    pour()
-  }
-
-  function record (id, status) {
+  function note (id, status) {
     // The client looks at no response.
     if (Number.isNaN(id)) return
     visits.set(id, [...visits.get(id) ?? [], { status }])
   }
+}
 
-  function respond (id, response, status, body) {
-    record(id, status)
-    response.writeHead(status, { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(body) }).end(body)
-  }
+function respond (response, status, body) {
+  response.writeHead(status, { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(body) }).end(body)
+}
 
-  function reset (id, response, socket) {
-    record(id, 'reset')
-    if (random.next() < 0.5) return socket.resetAndDestroy()
-    response.writeHead(200, { 'content-length': 1000 })
-    response.write('half of it', () => { socket.resetAndDestroy() })
+/** Sends more than all buffers on the way hold. */
+function flood (response) {
+  let left = FLOOD_CHUNKS
+  const pour = () => {
+    while (left-- > 0) if (!response.write(CHUNK)) return
+    response.end()
   }
+  response.on('drain', pour)
+  pour()
+}
 
-  function stream (id, response, lines) {
-    record(id, 200)
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
-    let index = 0
-    const timer = setInterval(() => {
-      response.write(`${id}.${index++}\n`)
-      if (index < lines) return
-      clearInterval(timer)
-      response.end()
-    }, LINE_EVERY_MS)
-    response.once('close', () => { clearInterval(timer) })
-  }
+function resetHalfway (response) {
+  response.writeHead(200, { 'content-length': 1000 })
+  response.write('half of it', () => { response.socket.resetAndDestroy() })
+}
 
-  async function close () {
-    for (const client of sockets.clients) client.terminate()
-    await new Promise((resolve) => {
-      server.close(resolve)
-      server.closeAllConnections()
-    })
-  }
+function stream (response, id, lines) {
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  let index = 0
+  const timer = setInterval(() => {
+    response.write(`${id}.${index++}\n`)
+    if (index < lines) return
+    clearInterval(timer)
+    response.end()
+  }, LINE_EVERY_MS)
+  response.once('close', () => { clearInterval(timer) })
+}
+
+async function closeAll (server, sockets) {
+  for (const client of sockets.clients) client.terminate()
+  await new Promise((resolve) => {
+    server.close(resolve)
+    server.closeAllConnections()
+  })
 }

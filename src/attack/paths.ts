@@ -4,8 +4,7 @@ import { EVIL, EVIL_HOST, ownHost, request } from './request.ts'
 
 /** Two dots, or one, in every spelling that some reader resolves. */
 const DOTS = [
-  '..',
-  '.',
+  '..', '.',
   '%2e%2e',
   '%2E%2E',
   '.%2e',
