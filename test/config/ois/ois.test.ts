@@ -557,8 +557,7 @@ t.test('exactly one server, with a plain base URL', async (t) => {
     'http://localhost:5000',
     'http://127.0.0.1:1/x',
     'http://[::1]:1'
-  ])
-    t.same(url(good), [], good)
+  ]) { t.same(url(good), [], good) }
   exactly(t, linesFor([]), [
     /^ois\[0\]\.apiSpecifications\.servers {2}is empty, so there is no upstream; add one, \{ "url": "https:\/\/…" \}$/
   ])
@@ -633,13 +632,14 @@ t.test('${NAME} works in what is read, keys stay literal and are refused', async
     ],
     'nothing that follows from it is said'
   )
-  for (const value of ['${1+1}', '${process.version}', '${}', '${ VALUE }', '${VALUE'])
+  for (const value of ['${1+1}', '${process.version}', '${}', '${ VALUE }', '${VALUE']) {
     exactly(
       t,
       problemsOf(t, { ois: [oisOf('A', { k: KEY })], apiCredentials: [valueFor('A', 'k', value)] }, env),
       [/^apiCredentials\[0\]\.securitySchemeValue {2}/],
       value
     )
+  }
 })
 
 t.test('a scheme\'s name may be any text, and a label of it stays one line', async (t) => {

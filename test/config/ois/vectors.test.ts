@@ -49,7 +49,7 @@ const SOURCES = {
 }
 
 /** What the cases leave out, which an Airnode's configuration has. */
-const whole = (ois: Vector['ois']): { title: string; apiSpecifications: object } => ({
+const whole = (ois: Vector['ois']): { title: string, apiSpecifications: object } => ({
   title: 'T',
   ...ois,
   apiSpecifications: { servers: [{ url: 'https://api.example.com' }], paths: {}, ...ois?.apiSpecifications }
