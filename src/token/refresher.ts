@@ -100,7 +100,7 @@ export class TokenRefresher {
   }
 
   /**
-   * The token to send.
+   * Gets the token to send.
    *
    * 1. Fresh: it is returned.
    * 2. Stale: it is returned, the refresh runs in the background.
@@ -121,9 +121,9 @@ export class TokenRefresher {
   }
 
   /**
-   * An upstream answered 401 to `token`: if that is still the current one, it is replaced once it is old enough. Until the new
-   * one is here it serves on, and where none can be had to the end of its life, in the next process too: the 401 may be that
-   * upstream's alone. A fetch that waits out a failure is not brought forward.
+   * Notes that an upstream answered 401 to `token`. Where that is still the current one, it is replaced once it is old enough.
+   * Until the new one is here it serves on, and where none can be had to the end of its life, in the next process too: the 401
+   * may be that upstream's alone. A fetch that waits out a failure is not brought forward.
    *
    * @param leastAgeMs see acceptance.ts
    */
@@ -134,8 +134,8 @@ export class TokenRefresher {
   }
 
   /**
-   * What to send in place of `token`, which an upstream answered with 401: the token that has replaced it already, or that the
-   * fetch in flight brings. One that must grow older first is waited for where that takes 2 s at most.
+   * Gets the token to send in place of `token`, which an upstream answered with 401: the one that has replaced it already, or
+   * that the fetch in flight brings. One that must grow older first is waited for where that takes 2 s at most.
    *
    * @returns undefined where no other token can be had
    */

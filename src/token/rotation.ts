@@ -86,7 +86,7 @@ export class RotatingRefresher {
   }
 
   /**
-   * The token to send; while two secrets are there, of whichever gives one first.
+   * Gets the token to send; while there are two secrets, of whichever gives one first.
    *
    * @throws ProxyError as {@link TokenRefresher.get} does; "rejected" only where every secret was
    */
@@ -96,20 +96,20 @@ export class RotatingRefresher {
       if (candidate === undefined) return await serving.get(signal)
       return await firstOf([serving.get(signal), candidate.get(signal)])
     } catch (error) {
-      // Somebody who waits for a secret that is replaced meanwhile wants the new one's token.
+      // A request that waits for a secret which is replaced meanwhile wants the new one's token.
       const replaced = serving !== this.#serving || candidate !== this.#candidate
       if (!replaced || signal?.aborted === true) throw error
       return await this.get(signal)
     }
   }
 
-  /** The upstream answered 401 to `token`, see {@link TokenRefresher.reject}. */
+  /** Notes that an upstream answered 401 to `token`, see {@link TokenRefresher.reject}. */
   reject (token: Token, leastAgeMs: number): void {
     this.#serving.reject(token, leastAgeMs)
     this.#candidate?.reject(token, leastAgeMs)
   }
 
-  /** What to send in place of `token`, see {@link TokenRefresher.another}; of whichever secret has one first. */
+  /** Gets the token to send in place of `token`, of whichever secret has one first; see {@link TokenRefresher.another}. */
   async another (token: Token): Promise<Token | undefined> {
     const attempts = [this.#serving, this.#candidate].flatMap((refresher) => refresher === undefined ? [] : [refresher.another(token)])
     return await firstDefined(attempts) ?? differing(this.current(), token)
@@ -181,7 +181,7 @@ async function firstDefined (attempts: ReadonlyArray<Promise<Token | undefined>>
   return await Promise.any(found).catch(() => undefined)
 }
 
-/** The first token; where there is none, the error that leaves most hope. */
+/** Resolves with the first token. Where there is none, rejects with the error that leaves most hope. */
 async function firstOf (attempts: Array<Promise<Token>>): Promise<Token> {
   try {
     return await Promise.any(attempts)

@@ -13,7 +13,7 @@ export type CredentialOptions =
   | TokenSupply & {
     readonly name: string
     readonly type: 'cognito' | 'defender-relayer' | 'defender-admin' | 'oauth2'
-    /** What the credentials of one identity provider have in common; without it the credential is the only one of its provider. */
+    /** The same text for all credentials of one identity provider; without it the credential is the only one of its provider. */
     readonly provider?: string
   }
 
@@ -27,11 +27,11 @@ export interface StoreOptions {
   readonly logins: LoginLimits
   /** Called after every login and refresh, for metrics. */
   readonly onFetch?: (event: FetchEvent) => void
-  /** The store that this one takes over from with `start`: what is not `other` is handed over, with its token and timer. */
+  /** The store that this one takes over from with `start`. Credentials that are not `other` are handed over, with token and timer. */
   readonly previous?: { readonly store: CredentialStore, readonly identityChange: (name: string) => IdentityChange }
 }
 
-/** What holds one credential's token: a refresher, or a fixed secret. */
+/** Holds one credential's token: a refresher, or a fixed secret. */
 interface Holder {
   readonly attempted: boolean
   start (): void
@@ -46,15 +46,15 @@ interface Holder {
 /** One credential of a store. */
 type Entry =
   | { readonly type: 'static', readonly holder: Holder }
-  /** `rotated` has the new secret, where the holder is handed over and has the old one. */
+  /** Where the holder is handed over and has the old secret, `rotated` has the new one. */
   | { readonly type: Exclude<CredentialOptions['type'], 'static'>, readonly holder: RotatingRefresher, readonly rotated?: TokenSupply }
 
-/** What stores that follow each other have in common. */
+/** The state that stores which follow each other share. */
 interface SharedState {
   readonly gate: LoginGate
   /** Providers whose last response was none, or none that could be used. */
   readonly silent: Set<string>
-  /** The one that has taken over last. */
+  /** The store that has taken over last. */
   current: CredentialStore
 }
 
@@ -66,7 +66,7 @@ export class CredentialStore {
   readonly #onFetch: StoreOptions['onFetch']
   readonly #ready: Promise<void>
   readonly #becomeReady: () => void
-  /** Until `start`; no store keeps those before it alive. */
+  /** The store to take over from, until `start`: no store keeps those before it alive. */
   #previous: CredentialStore | undefined
   #wasReady = false
   #wasAttempted = false
@@ -132,16 +132,17 @@ export class CredentialStore {
     this.#holder(name).reject(token, leastAgeMs)
   }
 
-  /** What to send in place of a token that met 401; undefined where no other can be had. */
+  /** Gets the token to send in place of one that met 401; undefined where no other can be had. */
   async another (name: string, token: Token): Promise<Token | undefined> {
     return await this.#holder(name).another(token)
   }
 
+  /** The status of every credential, with its type. */
   statuses (): Array<CredentialStatus & { readonly type: CredentialOptions['type'] }> {
     return Array.from(this.#entries.values(), ({ type, holder }) => ({ type, ...holder.status() }))
   }
 
-  /** The same one after the other, for who does something else in between. */
+  /** Gives the statuses one after the other, for a caller that does something else in between. */
   * eachStatus (): Generator<CredentialStatus> {
     for (const { holder } of this.#entries.values()) yield holder.status()
   }
@@ -205,7 +206,7 @@ export class CredentialStore {
   }
 }
 
-/** A fixed secret is a token that never expires, and an upstream that refuses it changes nothing. */
+/** Makes the holder of a fixed secret: a token that never expires, and that stays when an upstream rejects it. */
 function createFixed (name: string, value: Secret): Holder {
   const token: Token = { value, obtainedAt: 0, lifetimeMs: Infinity }
   const status: CredentialStatus = {

@@ -35,7 +35,7 @@ class RejectedCall extends Error {
   readonly nonRetryable = true
 }
 
-/** What the library and this program hand to a `fetch`. */
+/** The options that the library and this program give a `fetch`. */
 interface FetchInit {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string

@@ -61,7 +61,7 @@ export function connectProvider (url: URL, { proxies, signal, connectTimeoutMs }
   return new Pool({
     host,
     connect: () => connect(target),
-    // The signal of a call says when it has been long enough.
+    // The signal of each call ends it.
     timeoutMs: Infinity,
     idleTimeoutMs: Infinity,
     headerBytes: HEADER_BYTES,
@@ -103,7 +103,7 @@ export async function askProvider (sender: Sender, call: ProviderCall): Promise<
   }
 }
 
-// An address of a provider that changed must be noticed, and logins are far apart.
+// Logins are far apart, and a provider whose address changed must be noticed.
 const RENEW_AFTER_MS = 10_000
 // A login or refresh has a deadline of its own, which is no longer unless somebody set it so.
 const CONNECT_TIMEOUT_MS = 10_000
@@ -153,11 +153,11 @@ function transfer (sender: Sender, { url, headers, body, signal }: ProviderCall)
         onEnd: () => {
           settle(collected.bytes)
         },
-        // Never, since nothing is offered.
+        // Is never called, since no switch is offered.
         onSwitch: (_head, socket) => {
           socket.destroy(new Error('unasked'))
         },
-        // The words of a failure of ours are those of an upstream's.
+        // The message of a ProxyError speaks of an upstream, so its cause goes on instead.
         onError: (error) => {
           fail(error instanceof ProxyError ? causeOf(error) : error)
         }
