@@ -121,7 +121,7 @@ function accessToken (signer: TokenSigner, claims: Claims = {}): string {
   return signer.sign('access', { username: 'alice', token_use: 'access', exp: Math.floor(Date.now() / 1000) + 60, ...claims })
 }
 
-/** What the upstream responses to a token. */
+/** What the upstream says to a token. */
 async function statusFor (address: string, token: string, headers: Readonly<Record<string, string>> = {}): Promise<number> {
   return (await call(address, '/txs?key=canary-in-query', { headers: { authorization: `Bearer ${token}`, ...headers } })).status
 }
