@@ -47,7 +47,7 @@ export default [
   },
   {
     // `${NAME}` in a string is what a configuration refers to a secret by.
-    files: ['test/**/*.ts', 'bench/**/*.js'],
+    files: ['test/**/*.ts', 'bench/**/*.js', 'examples/**/*.js'],
     rules: { 'no-template-curly-in-string': 'off' }
   }
 ]

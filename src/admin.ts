@@ -43,7 +43,35 @@ export interface LastReload {
 /** The admin listener's requests: probes, status, metrics. It reads, and changes nothing. */
 export interface Admin {
   readonly handle: (message: IncomingMessage, response: ServerResponse) => void
+  /** What `/status` says now. */
+  readonly status: () => Status
   readonly close: () => Promise<void>
+}
+
+/** The body of `/status`. Instants are RFC 3339; nothing in it is secret. */
+export interface Status {
+  readonly version: string
+  readonly startedAt: string
+  /** Whether every credential can serve a request now. */
+  readonly ready: boolean
+  /** How the last reload went; null where there was none. */
+  readonly reload: LastReload | null
+  readonly credentials: ReturnType<CredentialStore['statuses']>
+  readonly routes: readonly RouteStatus[]
+}
+
+/** A route as `/status` shows it. */
+export interface RouteStatus {
+  /** Null where it has only a listener of its own. */
+  readonly prefix: string | null
+  /** The ADDR that it is reached at. */
+  readonly listen: string
+  /** As the configuration has it, `${NAME}` included. */
+  readonly upstream: string
+  /** The credential's name; null for a public upstream. */
+  readonly credential: string | null
+  /** As `http bearer`, `apiKey header X-Api-Key`. */
+  readonly schemes: readonly string[]
 }
 
 const OWN_HEADERS = [
@@ -74,7 +102,7 @@ export async function buildAdmin (options: AdminOptions): Promise<Admin> {
   addGuards(app, options.config)
   addPages(app, options)
   await app.ready()
-  return { handle: (message, response) => { app.routing(message, response) }, close: () => app.close() }
+  return { handle: (message, response) => { app.routing(message, response) }, status: () => statusOf(options), close: () => app.close() }
 }
 
 /** Puts the guards in front of all pages, and responds in our own form where no page does. */
@@ -98,7 +126,8 @@ function addGuards (app: FastifyInstance, { allowedHosts }: Config): void {
   })
 }
 
-function addPages (app: FastifyInstance, { config, store, metrics, facts }: AdminOptions): void {
+function addPages (app: FastifyInstance, options: AdminOptions): void {
+  const { store, metrics, facts } = options
   app.get('/startup', (_request, reply) => probe(reply, facts.address() !== undefined && store.attempted(), { startup: true }))
   // A response at all means that the event loop turns; the refresh loop is part of it and cannot end by itself.
   app.get('/live', (_request, reply) => probe(reply, true, { live: true }))
@@ -107,19 +136,23 @@ function addPages (app: FastifyInstance, { config, store, metrics, facts }: Admi
     const ready = isReady(store, facts)
     return probe(reply, ready, { ready, ...(missing.length > 0 && { missing }), ...(facts.draining() && { draining: true }) })
   })
-  app.get('/status', () => ({
+  app.get('/status', () => statusOf(options))
+  app.get('/metrics', (request, reply) => {
+    const { contentType, body } = metrics.scrape(request.headers.accept ?? '')
+    // Nothing is made for HEAD, which shows none of it.
+    return reply.type(contentType).send(Readable.from(request.method === 'HEAD' ? [] : body, { objectMode: false }))
+  })
+}
+
+function statusOf ({ config, store, facts }: AdminOptions): Status {
+  return {
     version: facts.version,
     startedAt: facts.startedAt,
     ready: isReady(store, facts),
     reload: facts.lastReload?.() ?? null,
     credentials: store.statuses(),
     routes: describeRoutes(config, (route) => facts.ownAddress?.(route) ?? route.listen ?? facts.address() ?? config.listen)
-  }))
-  app.get('/metrics', (request, reply) => {
-    const { contentType, body } = metrics.scrape(request.headers.accept ?? '')
-    // Nothing is made for HEAD, which shows none of it.
-    return reply.type(contentType).send(Readable.from(request.method === 'HEAD' ? [] : body, { objectMode: false }))
-  })
+  }
 }
 
 function isMalformed (target: string): boolean {
@@ -140,7 +173,7 @@ function methodError (): ProxyError {
 }
 
 /** The routes as `/status` shows them; nothing in them is secret. */
-function describeRoutes (config: Config, addressOf: (route: RouteConfig) => Address): Array<Record<string, unknown>> {
+function describeRoutes (config: Config, addressOf: (route: RouteConfig) => Address): RouteStatus[] {
   return config.routes.map((route) => ({
     prefix: route.prefix ?? null,
     listen: formatAddress(addressOf(route)),

@@ -14,6 +14,7 @@ import { createDiskCaches } from './token/cache/disk.ts'
 import type { ProxyEnvironment } from './upstream/connect.ts'
 import { readVersion } from './version.ts'
 
+/** What {@link startServer} takes; `createProxy` needs less. */
 export interface ServerOptions {
   readonly config: Config
   readonly log: Logger

@@ -9,7 +9,12 @@ interface ErrorRow {
   readonly message: string
 }
 
-/** Every error code of the public interface. Messages hold no secret, token, upstream host or address. */
+/**
+ * Every error code of the public interface, with its status. Messages hold no secret, token, upstream host or address.
+ *
+ * @example
+ * ERRORS.CS_TOKEN_UNAVAILABLE.status // 503
+ */
 export const ERRORS = {
   CS_BAD_REQUEST: {
     status: 400,
@@ -96,6 +101,7 @@ export const ERRORS = {
   CS_INTERNAL: { status: 500, proxyStatus: 'proxy_internal_error', message: 'The proxy failed; its log has the reason.' }
 } as const satisfies Record<string, ErrorRow>
 
+/** What `code` of an error response, and of a {@link ProxyError}, may be. */
 export type ErrorCode = keyof typeof ERRORS
 
 /** What an error says in place of, or beside, its row of the table. */
@@ -113,7 +119,15 @@ export interface ErrorDetails {
   readonly cause?: unknown
 }
 
-/** An error that a client of the proxy sees. */
+/**
+ * An error that a client of the proxy sees, and a program that asks for a token itself. Nothing was sent then.
+ *
+ * @example
+ * const token = await refresher.get().catch((error) => {
+ *   if (error instanceof ProxyError && error.code === 'CS_TOKEN_UNAVAILABLE') return retryAfter(error.retryAfter) // seconds
+ *   throw error
+ * })
+ */
 export class ProxyError extends Error {
   override readonly name = 'ProxyError'
   readonly code: ErrorCode

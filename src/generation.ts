@@ -5,6 +5,7 @@ import type { ListenerBinding } from './listen/listener-set.ts'
 import type { TokenCache } from './token/cache/cache.ts'
 import { createCognitoSource, type CognitoWorker } from './token/cognito/source.ts'
 import type { DiskCache, DiskCaches } from './token/cache/disk.ts'
+import { createCustomSource } from './token/custom.ts'
 import { identityOf, identityChangeOf, type CredentialIdentity } from './token/identity.ts'
 import { createOAuth2Source } from './token/oauth2/source.ts'
 import { CredentialStore, type CredentialOptions, type StoreOptions } from './token/store.ts'
@@ -39,7 +40,7 @@ export interface Generation {
 export async function buildGeneration (config: Config, resources: DaemonResources, previous?: Generation): Promise<Generation> {
   const { metrics, log, clock, random, proxies, worker, caches, facts } = resources
   const cache = config.tokenCache && caches.open(config.tokenCache)
-  const identities = new Map(Array.from(config.credentials, ([name, credential]) => [name, identityOf(credential)]))
+  const identities = new Map(Array.from(config.credentials, ([name, credential]) => [name, identityFor(credential)]))
   const shared: Shared = {
     worker,
     proxies,
@@ -99,6 +100,10 @@ function predecessor (
   }
 }
 
+function identityFor (credential: CredentialConfig): CredentialIdentity {
+  return identityOf(credential.type === 'custom' ? { type: credential.type, id: credential.id } : credential)
+}
+
 /** What the sources of one configuration share. */
 interface Shared {
   readonly worker: CognitoWorker
@@ -121,6 +126,8 @@ function credentialOptions (name: string, credential: CredentialConfig, { worker
       }
     case 'oauth2':
       return { name, type: 'oauth2', provider: credential.tokenUrl, source: createOAuth2Source(credential, { proxies }), ...cacheOf(name) }
+    // Without the cache: in another process nobody knows whether the source is the same.
+    case 'custom': return { name, type: 'custom', source: createCustomSource(credential) }
     default: return unreachable(credential)
   }
 }

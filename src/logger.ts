@@ -1,4 +1,4 @@
-import { pino, type DestinationStream, type Logger } from 'pino'
+import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino'
 import type { LogLevel } from './config/config.ts'
 import { describeError } from './errors.ts'
 import { printable } from './http/printable.ts'
@@ -6,11 +6,13 @@ import { LineWriter, type Weight } from './line-writer.ts'
 import { REQUEST_LINE, type Members } from './observe/access-log.ts'
 import { createStamp } from './observe/stamp.ts'
 
-export type { Logger } from 'pino'
+/** A pino logger. */
+export type Logger = PinoLogger
 
 /** Writes a line of the access log whose members are there already. */
 export type RequestWriter = (members: Members) => void
 
+/** What {@link createLogger} takes. */
 export interface LoggerOptions {
   readonly level: LogLevel
   /** A {@link LineWriter} where the reader may stand still. */
@@ -29,6 +31,10 @@ const WARN = 40
 /**
  * The program's log. Lines are written without a worker thread, so that the last line before an exit is there.
  * Errors are reduced to fields that are known to be safe: pino's own serialiser prints every key of every cause.
+ *
+ * @returns a pino logger
+ * @example
+ * const log = createLogger({ level: 'info', destination: process.stdout, readable: false, colour: false })
  */
 export function createLogger (options: LoggerOptions): Logger {
   const { destination } = options

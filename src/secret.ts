@@ -6,6 +6,11 @@ const REDACTED = '[Redacted]'
 /**
  * A value that has no text form: string conversion, JSON, `inspect` and structured logging all give `[Redacted]`.
  * Only {@link Secret.reveal} opens it; `test/architecture.test.ts` lists the files that may call that.
+ *
+ * @example
+ * const secret = new Secret('hunter2')
+ * console.log(secret, `${secret}`) // [Redacted] [Redacted]
+ * secret.equals('hunter2') // true
  */
 export class Secret {
   readonly #value: string

@@ -1,3 +1,4 @@
+import type { Status } from './admin.ts'
 import type { LoadResult } from './config/load.ts'
 import { Daemon, type ServerOptions } from './daemon.ts'
 import type { Address } from './http/address.ts'
@@ -22,6 +23,8 @@ export interface RunningServer {
    * @returns whether it has taken over
    */
   readonly reload: (loaded: LoadResult) => Promise<boolean>
+  /** What the admin listener's `/status` says now, also where there is no such listener. */
+  readonly status: () => Status
   /** Drains and ends everything: not ready at once, requests in flight finish, then the rest is closed. Safe to call twice. */
   readonly stop: () => Promise<void>
 }
@@ -30,6 +33,10 @@ export interface RunningServer {
  * Starts the proxy and its admin listener. Listening does not wait for the first logins: requests do, each for itself.
  *
  * @throws ListenError where an address cannot be taken; nothing is left running then
+ * @example
+ * const server = await startServer({ config: loaded.config, log, proxies: { httpsProxy: process.env.HTTPS_PROXY } })
+ * await server.whenReady()
+ * await server.stop()
  */
 export async function startServer (options: ServerOptions): Promise<RunningServer> {
   const daemon = new Daemon(options)
@@ -41,6 +48,7 @@ export async function startServer (options: ServerOptions): Promise<RunningServe
     get shutdownTimeoutMs () { return daemon.current.config.shutdownTimeoutMs },
     whenReady: () => daemon.whenReady(),
     reload: (loaded) => daemon.reload(loaded),
+    status: () => daemon.current.admin.status(),
     stop: () => daemon.stop()
   }
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { formatProblem, loadConfig } from '#src/config/load.ts'
 import { runCommand } from './helpers/daemon.ts'
+import { runProgram, startExampleSystem } from './helpers/example-system.ts'
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
 const PACKAGE = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -61,9 +62,25 @@ t.test('the environment-only starts of the README are good configurations', asyn
   t.match(cognito, { status: 0, stdout: 'configuration is good: 1 credential, 1 route\n' })
 })
 
-t.test('the package can be imported as the README shows', async (t) => {
-  const [code = ''] = blocks('js')
-  for (const name of /import \{ (.*) \} from 'countersign'/.exec(code)?.[1]?.split(', ') ?? []) {
-    t.type(((await import('#src/index.ts')) as unknown as Record<string, unknown>)[name], 'function', name)
+t.test('the program of the README does what it says, against a user pool and an API of this machine', async (t) => {
+  const [program = '', ...more] = blocks('js')
+  t.same(more, [])
+  const { env } = await startExampleSystem(t)
+  const { ORDERS_URL = '', ENDPOINT = '', USER_POOL_ID = '', CLIENT_ID = '' } = env
+  const here = program
+    .replace('https://orders.example.com/v2', ORDERS_URL)
+    .replace("'eu-west-1_AbCdEf123'", `'${USER_POOL_ID}', endpoint: '${ENDPOINT}'`)
+    .replace('1h57kf5cpq17m0eml12EXAMPLE', CLIENT_ID)
+  t.equal(here.match(/https:|EXAMPLE/g), null, 'nothing of it goes elsewhere')
+  const credential = {
+    type: 'cognito', userPoolId: USER_POOL_ID, clientId: CLIENT_ID, endpoint: ENDPOINT, username: 'orders-batch', password: '${ORDERS_PASSWORD}'
   }
+  const config = {
+    listen: '127.0.0.1:0',
+    admin: 'off',
+    credentials: { orders: credential },
+    routes: [{ prefix: '/orders', upstream: ORDERS_URL, credential: 'orders' }]
+  }
+  const cwd = t.testdir({ 'program.js': here, 'countersign.jsonc': JSON.stringify(config) })
+  t.equal(await runProgram(`${cwd}/program.js`, env, cwd), '200\n200\n')
 })

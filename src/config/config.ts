@@ -31,7 +31,8 @@ export interface TokenCacheConfig {
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
 
-export type CredentialConfig = CognitoCredential | OAuth2Credential | StaticCredential
+/** A credential that passed every check, told apart by its type. */
+export type CredentialConfig = CognitoCredential | OAuth2Credential | StaticCredential | CustomCredential
 
 /** A user of a Cognito user pool; the Defender presets arrive here as well, with their own `type` for status and metrics. */
 export interface CognitoCredential {
@@ -75,6 +76,16 @@ interface StaticCredential {
   readonly value: Secret
 }
 
+/** Tokens that the program which embeds this one gets by itself. A configuration object may have it, a file never. */
+export interface CustomCredential {
+  readonly type: 'custom'
+  /** Stands for the source where credentials are compared: one source has one id, for as long as the process lives. */
+  readonly id: string
+  /** The source's method, bound to it. What it gives is checked where tokens are kept. */
+  readonly token: (signal: AbortSignal, renewal?: unknown) => unknown
+}
+
+/** A route that passed every check. */
 export interface RouteConfig extends RouteOptions {
   /** The upstream as people may see it: with `${NAME}` still in it where the file has that, since a secret may stand in a path. */
   readonly upstreamLabel: string

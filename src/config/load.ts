@@ -8,17 +8,21 @@ import { readSettings, type Settings } from './environment/env.ts'
 import { documentFromEnvironment } from './environment/from-env.ts'
 import { checkNodeVariables } from './environment/node-options.ts'
 import { sortProblems } from './problem.ts'
+import { readObject } from './object.ts'
 import { readText, type TextResult } from './read/text.ts'
 import { resolveConfig, type Resolution } from './resolve.ts'
 import { checkPermissions, createSecretLookup, parseSecrets, type SecretLookup } from './read/secrets.ts'
 
 export { formatProblem } from './problem.ts'
 
+/** What {@link loadConfig} reads. */
 export interface LoadInput {
   readonly env: NodeJS.ProcessEnv
   /** The folder that relative paths start from. */
   readonly cwd: string
   readonly options: LoadOptions
+  /** A configuration in the shape of the file, in place of one; see {@link readObject}. */
+  readonly object?: unknown
   /** Files that an earlier load has read: one that is gone from its usual place is a problem. */
   readonly expected?: readonly string[]
   /** The content of pipes that were read before, by absolute path. A pipe without an entry is a problem. */
@@ -34,6 +38,7 @@ export interface LoadOptions {
   readonly allowExternal?: boolean | undefined
 }
 
+/** What {@link loadConfig} gives. */
 export type LoadResult =
   | {
     readonly ok: true
@@ -60,17 +65,24 @@ export type LoadResult =
 /**
  * Loads the configuration: reads the files, puts the secrets in, validates everything and reports all problems at once.
  * Reads nothing but files and its arguments; prints nothing, throws nothing.
+ *
+ * @returns the configuration, frozen, with its warnings; or every problem
+ * @example
+ * const loaded = loadConfig({ env: process.env, cwd: process.cwd(), options: { config: 'countersign.jsonc' } })
+ * if (!loaded.ok) throw new ConfigError(loaded.problems)
  */
-export function loadConfig ({ env, cwd, options, expected = [], pipes = new Map() }: LoadInput): LoadResult {
+export function loadConfig ({ env, cwd, options, object, expected = [], pipes = new Map() }: LoadInput): LoadResult {
   const unread = new Set<string>()
   const { settings, problems: settingsProblems, files: settingsFiles, variables } = readSettings(env, cwd, read)
   const surroundings = { env, cwd, expected, read }
-  const configFile = chooseFile({ ...CONFIG_FILE, option: options.config, setting: settings.config }, surroundings)
+  const configFile: ChosenFile = object === undefined
+    ? chooseFile({ ...CONFIG_FILE, option: options.config, setting: settings.config }, surroundings)
+    : { type: 'none' }
   const secretsFile = chooseFile({ ...SECRETS_FILE, option: options.secrets, setting: settings.secrets }, surroundings)
   const chosen = [configFile, secretsFile]
   const parsed = secretsFile.type === 'text' ? readSecrets(secretsFile) : undefined
   const secrets = createSecretLookup(env, cwd, parsed?.values, read)
-  const draft = readDraft(configFile, secrets, env)
+  const draft = object === undefined ? readDraft(configFile, secrets, env) : { ...readObject(object, secrets), others: [] }
   const files = new Set([...settingsFiles, ...chosen.flatMap(({ path }) => path ?? []), ...secrets.files()])
   const resolution = resolveDraft(draft, settings, options, { read: readNamed, locate })
   const problems = sortProblems(

@@ -49,6 +49,9 @@ export function quoteAll (texts: readonly string[]): string {
 /**
  * Formats a problem as one line for people: `FILE:LINE:COLUMN  path.to.key  what is wrong; what to do`, without the parts that
  * the problem lacks.
+ *
+ * @example
+ * for (const problem of error.problems) console.error(formatProblem(problem))
  */
 export function formatProblem (problem: Problem): string {
   const { source, line, column, path, message } = problem

@@ -2,7 +2,7 @@ import { isLocal, parseAddress } from '../http/address.ts'
 import { problemOfHeaderValue } from '../http/header-value.ts'
 import { Secret } from '../secret.ts'
 import type { Config, Problem } from './config.ts'
-import { isCredentialName, resolveCredential, type ResolvedCredential } from './credential/credentials.ts'
+import { isCredentialName, resolveCredential, resolveCustom, type ResolvedCredential } from './credential/credentials.ts'
 import { CredentialSchema } from './credential/schema.ts'
 import type { ConfigDocument } from './read/document.ts'
 import { doubtsOfCallerToken, type Settings } from './environment/env.ts'
@@ -36,7 +36,7 @@ export function resolveConfig (document: ConfigDocument, settings: Settings, opt
   const defaults = FileSchema.parse({}, PARSING)
   const accessLog = readPart(shape.accessLog, part('accessLog')) ?? defaults.accessLog
   const fileHosts = checkList('allowedHosts', hostProblem)
-  const credentials = { byName: resolveCredentials(document.value, reporter), used: new Set<string>() }
+  const credentials = { byName: resolveCredentials(document, reporter), used: new Set<string>() }
   const context = { document, credentials, reporter, readFile: files.read }
   const tokenCache = resolveTokenCache(readPart(shape.tokenCache, part('tokenCache')), files.locate, reporter)
   const routes = readRoutes(document.value)
@@ -105,18 +105,28 @@ function resolveCallerToken (text: string | undefined, reporter: Reporter): Secr
   return new Secret(text)
 }
 
-function resolveCredentials (document: unknown, reporter: Reporter): Map<string, ResolvedCredential | undefined> {
+function resolveCredentials (
+  { value, custom = new Map() }: ConfigDocument,
+  reporter: Reporter
+): Map<string, ResolvedCredential | undefined> {
   const credentials = new Map<string, ResolvedCredential | undefined>()
-  const parts = valueAt(document, ['credentials'])
+  const parts = valueAt(value, ['credentials'])
   for (const [name, part] of isObject(parts) ? Object.entries(parts) : []) {
-    const path = ['credentials', name]
-    if (!isCredentialName(name)) {
-      reporter.error(path, 'is no name of a credential; use letters, digits, _ . and -, a letter or digit first, at most 64', 'key')
-    }
+    checkName(name, reporter)
     const shape = readPart(CredentialSchema, part)
-    credentials.set(name, shape === undefined ? undefined : resolveCredential(shape, path, reporter))
+    credentials.set(name, shape === undefined ? undefined : resolveCredential(shape, ['credentials', name], reporter))
+  }
+  for (const [name, credential] of custom) {
+    checkName(name, reporter)
+    credentials.set(name, credential && resolveCustom(credential))
   }
   return credentials
+}
+
+function checkName (name: string, reporter: Reporter): void {
+  if (isCredentialName(name)) return
+  const message = 'is no name of a credential; use letters, digits, _ . and -, a letter or digit first, at most 64'
+  reporter.error(['credentials', name], message, 'key')
 }
 
 function readRoutes (document: unknown): { readonly sound: readonly RouteEntry[], readonly count: number } {

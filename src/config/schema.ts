@@ -92,3 +92,6 @@ function airnodeSections (): Record<(typeof AIRNODE_SECTIONS)[number], z.ZodOpti
   // Object.fromEntries forgets the names.
   return Object.fromEntries(AIRNODE_SECTIONS.map((name) => [name, ignored])) as Record<(typeof AIRNODE_SECTIONS)[number], typeof ignored>
 }
+
+/** As people write it, without the defaults. */
+export type FileInput = z.input<typeof FileSchema>

@@ -9,6 +9,8 @@ export type Address =
  * Reads an ADDR: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `unix:/path/to.sock`; port 0 asks for a free one.
  *
  * @returns the address, or undefined where the text is none
+ * @example
+ * parseAddress('[::1]:8080') // { type: 'tcp', host: '::1', port: 8080 }
  */
 export function parseAddress (text: string): Address | undefined {
   if (text.startsWith('unix:')) {
@@ -25,7 +27,12 @@ export function parseAddress (text: string): Address | undefined {
   return { type: 'tcp', host: name.toLowerCase(), port }
 }
 
-/** The text form of an address, as `parseAddress` reads it. */
+/**
+ * The text form of an address, as `parseAddress` reads it.
+ *
+ * @example
+ * formatAddress({ type: 'unix', path: '/run/countersign.sock' }) // 'unix:/run/countersign.sock'
+ */
 export function formatAddress (address: Address): string {
   if (address.type === 'unix') return `unix:${address.path}`
   return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`

@@ -4,7 +4,15 @@ import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import { formatAddress, type Address } from '../http/address.ts'
 
-/** An address cannot be taken. The message says which, why, and what to do. */
+/**
+ * An address cannot be taken. The message says which, why, and what to do.
+ *
+ * @example
+ * await proxy.start().catch((error) => {
+ *   if (error instanceof ListenError) process.exitCode = 69
+ *   throw error
+ * })
+ */
 export class ListenError extends Error {
   override readonly name = 'ListenError'
 }

@@ -84,7 +84,8 @@ export function rejectionPauseMs (refusedInARow: number): number {
 }
 
 const FALLBACK_LIFETIME_MS = 300_000
-const LONGEST_LIFETIME_MS = 365 * 86_400_000
+/** More than that is cut to it. */
+export const LONGEST_LIFETIME_MS = 365 * 86_400_000
 const LONGEST_RETRY_AFTER_MS = 3_600_000
 
 /** 2 s, 4 s, 8 s … 60 s. */

@@ -2,7 +2,7 @@ import { createLoginGate, type LoginGate, type LoginLimits } from './login-gate.
 import { TokenRefresher } from './refresher.ts'
 import { RotatingRefresher, type TokenSupply } from './rotation.ts'
 import type { Secret } from '../secret.ts'
-import type { Clock } from './clock.ts'
+import { systemClock, type Clock } from './clock.ts'
 import type { IdentityChange } from './identity.ts'
 import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
 import type { Token } from './token.ts'
@@ -12,23 +12,37 @@ export type CredentialOptions =
   | { readonly name: string, readonly type: 'static', readonly value: Secret }
   | TokenSupply & {
     readonly name: string
-    readonly type: 'cognito' | 'defender-relayer' | 'defender-admin' | 'oauth2'
+    readonly type: 'cognito' | 'defender-relayer' | 'defender-admin' | 'oauth2' | 'custom'
     /** The same text for all credentials of one identity provider; without it the credential is the only one of its provider. */
     readonly provider?: string
   }
 
+/** What a {@link CredentialStore} is made of. */
 export interface StoreOptions {
   readonly credentials: Iterable<CredentialOptions>
-  readonly clock: Clock
-  /** From 0 (included) to 1 (excluded), as Math.random. */
-  readonly random: () => number
-  readonly log: TokenLog
-  /** How fast credentials may log in. */
-  readonly logins: LoginLimits
+  /** Default: the machine's, whose timers keep no process alive. */
+  readonly clock?: Clock
+  /** From 0 (included) to 1 (excluded). Default: Math.random. */
+  readonly random?: () => number
+  /** Default: nowhere. */
+  readonly log?: TokenLog
+  /** How fast credentials may log in. Default: 4 at a time, 20 a second. */
+  readonly logins?: LoginLimits
   /** Called after every login and refresh, for metrics. */
   readonly onFetch?: (event: FetchEvent) => void
   /** The store that this one takes over from with `start`. Credentials that are not `other` are handed over, with token and timer. */
   readonly previous?: { readonly store: CredentialStore, readonly identityChange: (name: string) => IdentityChange }
+}
+
+type Defaults = Required<Pick<StoreOptions, 'clock' | 'random' | 'log' | 'logins'>>
+
+function createDefaults (): Defaults {
+  return {
+    clock: systemClock(),
+    random: Math.random,
+    log: { info () {}, warn () {}, error () {} },
+    logins: { concurrency: 4, perSecond: 20 }
+  }
 }
 
 /** Holds one credential's token: a refresher, or a fixed secret. */
@@ -58,7 +72,22 @@ interface SharedState {
   current: CredentialStore
 }
 
-/** Every credential of one configuration, by name. Each has its own life; one's trouble never touches another's. */
+/**
+ * Every credential of one configuration, by name. Each has its own life; one's trouble never touches another's. It begins with
+ * `start` and ends with `stop`; it throws where two credentials have one name.
+ *
+ * @example
+ * const store = new CredentialStore({
+ *   credentials: [
+ *     { name: 'orders', type: 'cognito', source: createTokenSource(orders) },
+ *     { name: 'maps', type: 'static', value: new Secret(process.env.MAPS_KEY) }
+ *   ]
+ * })
+ * store.start()
+ * await store.whenReady()
+ * const { value } = await store.get('orders')
+ * await store.stop()
+ */
 export class CredentialStore {
   readonly #entries = new Map<string, Entry>()
   readonly #sharedState: SharedState
@@ -71,7 +100,8 @@ export class CredentialStore {
   #wasReady = false
   #wasAttempted = false
 
-  constructor (options: StoreOptions) {
+  constructor (given: StoreOptions) {
+    const options = { ...createDefaults(), ...given }
     const { credentials, clock, logins, onFetch, previous } = options
     this.#logins = logins
     this.#onFetch = onFetch
@@ -170,7 +200,7 @@ export class CredentialStore {
     return entry.holder
   }
 
-  #createEntry (credential: CredentialOptions, { previous, clock, random, log }: StoreOptions): Entry {
+  #createEntry (credential: CredentialOptions, { previous, clock, random, log }: StoreOptions & Defaults): Entry {
     const { name } = credential
     if (credential.type === 'static') return { type: credential.type, holder: createFixed(name, credential.value) }
     const { type, source, cache, provider = name } = credential

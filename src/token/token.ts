@@ -50,7 +50,13 @@ export interface TokenErrorDetails {
   readonly cause?: unknown
 }
 
-/** Why a fetch failed. The message is a sentence for people and holds no secret. */
+/**
+ * Why a fetch failed: what a source throws. The message is a sentence for people and holds no secret. `retryAfterMs`, from the
+ * provider's `Retry-After`, wins over the growing pause, within a second and an hour (RFC 9110 section 10.2.3).
+ *
+ * @example
+ * throw new TokenError('permanent', 'Forbidden', 'The vault refuses this machine.')
+ */
 export class TokenError extends Error {
   override readonly name = 'TokenError'
   readonly class: FailureClass

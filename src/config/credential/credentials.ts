@@ -1,7 +1,7 @@
 import { Secret } from '../../secret.ts'
 import { readBaseUrl } from '../route/base-url.ts'
 import { problemOfEnds, oddities } from '../checks.ts'
-import type { CognitoCredential, CredentialConfig } from '../config.ts'
+import type { CognitoCredential, CredentialConfig, CustomCredential } from '../config.ts'
 import { resolveOAuth2 } from './oauth2.ts'
 import { PRESETS } from './presets.ts'
 import type { Path, Reporter } from '../problem.ts'
@@ -40,6 +40,11 @@ export function resolveCredential (shape: CredentialShape, path: Path, reporter:
   }
   const resolved = resolveType(shape, path, reporter)
   return blank.length > 0 || reporter.problems.slice(before).some(({ severity }) => severity === 'error') ? undefined : resolved
+}
+
+/** A credential of a program's own is sent as every other token. */
+export function resolveCustom (config: CustomCredential): ResolvedCredential {
+  return { config, sends: 'token', fields: new Map(), inject: [BEARER] }
 }
 
 // Fields that a person copies from a password store, a console or a file.

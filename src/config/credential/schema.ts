@@ -88,6 +88,8 @@ export const CredentialSchema = z
   ])
   .describe('Something that authenticates requests.')
 
+/** As people write it, without the defaults. */
+export type CredentialInputs = z.input<typeof CredentialSchema>
 export type CredentialShape = z.output<typeof CredentialSchema>
 export type CognitoShape = z.output<typeof CREDENTIAL_SHAPES.cognito>
 export type DefenderShape = z.output<(typeof CREDENTIAL_SHAPES)['defender-relayer' | 'defender-admin']>

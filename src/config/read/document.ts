@@ -1,7 +1,8 @@
-import type { Problem } from '../config.ts'
+import type { CustomCredential, Problem } from '../config.ts'
 import { interpolate } from './interpolate.ts'
 import { splitTemplate } from './template.ts'
-import { parseJsonc, type JsoncDocument } from './jsonc.ts'
+import { parseJsonc } from './jsonc.ts'
+import type { Position } from './position.ts'
 import { formatPath, type At, type Path, type Place } from '../problem.ts'
 import { isRead } from '../sections.ts'
 import type { SecretLookup } from './secrets.ts'
@@ -16,6 +17,8 @@ export interface ConfigDocument {
   template (path: Path): string | undefined
   /** Formatted paths whose values are not known, since a secret is missing. */
   readonly broken: ReadonlySet<string>
+  /** Credentials of a program's own, by name, which `value` has not; undefined for one that is malformed. */
+  readonly custom?: ReadonlyMap<string, CustomCredential | undefined>
 }
 
 /** A document that says nothing. */
@@ -65,11 +68,17 @@ export function readDocument (text: string, source: string, secrets: SecretLooku
   return { document: main.document, others: further, problems: [...problems, ...main.problems] }
 }
 
-/** Puts the secrets into a parsed file. */
-function fill (
-  document: JsoncDocument,
+/** Plain values, and where each of them stands, as far as they stand anywhere. */
+interface Located {
+  readonly value: unknown
+  locate (path: Path, at?: At): Partial<Position>
+}
+
+/** Puts the secrets into a parsed file, or into an object of its shape. */
+export function fill (
+  document: Located,
   source: string,
-  secrets: SecretLookup
+  secrets: Pick<SecretLookup, 'find'>
 ): { readonly document: ConfigDocument, readonly problems: readonly Problem[] } {
   const problems: Problem[] = []
   const place = (path: Path, at: At): Place => ({ source, ...document.locate(path, at), ...named(path) })
@@ -77,7 +86,7 @@ function fill (
   for (const { path, at, message, alsoAt } of unresolved) {
     const others = alsoAt.map((other) => {
       const { line, column } = document.locate(other)
-      return `${formatPath(other)} at ${line}:${column}`
+      return line === undefined ? formatPath(other) : `${formatPath(other)} at ${line}:${column ?? 1}`
     })
     const also = others.length === 0 ? '' : ` (used too by ${others.join(', ')})`
     problems.push({ severity: 'error', ...place(path, at), message: message + also })

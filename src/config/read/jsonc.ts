@@ -4,7 +4,7 @@ import { describeSyntaxErrors } from './jsonc-syntax.ts'
 import { createPositions, isBefore, type JsoncProblem, type Position } from './position.ts'
 
 /** A parsed file: plain values, and where each of them stands. */
-export interface JsoncDocument {
+interface JsoncDocument {
   /** Objects have no prototype, so a key such as `__proto__` or `constructor` is one like any other. */
   readonly value: unknown
   /** The position of a value or of its key; for a path that is not there, that of the nearest one around it. */
