@@ -88,10 +88,8 @@ export interface Proxy {
  * await proxy.stop()
  */
 export function createProxy (options: ProxyOptions = {}): Proxy {
-  const { configFile, env = process.env, cwd = process.cwd() } = options
-  if (configFile !== undefined && options.config !== undefined) {
-    throw new TypeError('createProxy takes either configFile or config, not both')
-  }
+  const { env = process.env } = options
+  const load = createLoader(options)
   const log = adaptLog(options.log)
   let object = options.config
   let loaded = required(load(object))
@@ -123,17 +121,6 @@ export function createProxy (options: ProxyOptions = {}): Proxy {
     get warnings () { return loaded.warnings }
   }
 
-  function load (object: ConfigInput | undefined, expected?: readonly string[]): LoadResult {
-    const { secretsFile, listen, admin, allowExternal } = options
-    return loadConfig({
-      env,
-      cwd,
-      options: { config: configFile, secrets: secretsFile, listen, admin, allowExternal },
-      ...(object !== undefined && { object }),
-      ...(expected !== undefined && { expected })
-    })
-  }
-
   async function start (): Promise<RunningServer> {
     for (const warning of loaded.warnings) log.warn({ problem: formatProblem(warning) }, 'configuration warning')
     try {
@@ -162,6 +149,21 @@ export function createProxy (options: ProxyOptions = {}): Proxy {
     if (server === undefined) throw new Error('the proxy is not started; await start() first')
     return server
   }
+}
+
+/** Makes what reads the configuration, from the file or of an object; `expected` are the files that an earlier load has read. */
+function createLoader (options: ProxyOptions): (object: ConfigInput | undefined, expected?: readonly string[]) => LoadResult {
+  const { configFile, secretsFile, listen, admin, allowExternal, env = process.env, cwd = process.cwd() } = options
+  if (configFile !== undefined && options.config !== undefined) {
+    throw new TypeError('createProxy takes either configFile or config, not both')
+  }
+  return (object, expected) => loadConfig({
+    env,
+    cwd,
+    options: { config: configFile, secrets: secretsFile, listen, admin, allowExternal },
+    ...(object !== undefined && { object }),
+    ...(expected !== undefined && { expected })
+  })
 }
 
 function required (loaded: LoadResult): Extract<LoadResult, { readonly ok: true }> {
