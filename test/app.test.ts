@@ -8,7 +8,7 @@ import { apiKey, BEARER, CANARY, startProxy, type ProxyOptions, type TestProxy }
 import { respondWith, startUpstream, type RecordingUpstream } from './helpers/recording-upstream.ts'
 
 const from = (credential: string): Binding => ({ scheme: { type: 'http', scheme: 'bearer' }, value: { type: 'token', credential } })
-const source = (token: () => Promise<Grant>): { readonly type: 'oauth2'; readonly source: { readonly token: () => Promise<Grant> } } => ({
+const source = (token: () => Promise<Grant>): { readonly type: 'oauth2', readonly source: { readonly token: () => Promise<Grant> } } => ({
   type: 'oauth2',
   source: { token }
 })

@@ -183,7 +183,7 @@ async function startTarget (t: Test, handle: Naive): Promise<Target> {
 function pass (
   message: IncomingMessage,
   response: ServerResponse,
-  { port, path, headers }: { readonly port: number; readonly path: string; readonly headers: readonly string[] },
+  { port, path, headers }: { readonly port: number, readonly path: string, readonly headers: readonly string[] },
   given?: Readonly<Record<string, string>>
 ): void {
   try {

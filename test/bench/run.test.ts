@@ -13,7 +13,7 @@ t.test(
   { timeout: 120_000, skip: process.platform !== 'linux' && 'reads /proc' },
   async (t) => {
     const out = t.testdir()
-    const bench = async (...args: string[]): Promise<{ status: number; printed: string; complaints: string }> => {
+    const bench = async (...args: string[]): Promise<{ status: number, printed: string, complaints: string }> => {
       const child = spawn(process.execPath, [RUN, '--tiny', '--out', out, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
       const [printed, complaints, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
       return { status: Number(status), printed, complaints }
@@ -29,7 +29,7 @@ t.test(
     )
     t.equal(status, 0, complaints)
     const data = JSON.parse(readFileSync(join(out, 'performance.json'), 'utf8')) as {
-      about: { node: string; absent: string[] }
+      about: { node: string, absent: string[] }
       parts: { get: { figures: Record<string, Array<Array<{ all: number }>>> } }
     }
     t.equal(data.about.node, process.version)

@@ -37,7 +37,7 @@ t.test('attack --json is the same report as data', async (t) => {
   const report = JSON.parse(stdout) as {
     attempts: number
     failures: unknown[]
-    counts: Array<{ route: string; group: string; refused: number; passed: number; gotThrough: number; notApplicable: string[] }>
+    counts: Array<{ route: string, group: string, refused: number, passed: number, gotThrough: number, notApplicable: string[] }>
   }
   t.same(report.failures, [])
   t.equal(report.attempts, report.counts.reduce((sum, { refused, passed, gotThrough }) => sum + refused + passed + gotThrough, 0))

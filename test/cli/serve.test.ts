@@ -132,7 +132,7 @@ t.test(
       address,
       admin,
       routes: listed
-    } = (await daemon.line('listening')) as { address: string; admin: string; routes: Array<{ listen: string; address: string }> }
+    } = (await daemon.line('listening')) as { address: string, admin: string, routes: Array<{ listen: string, address: string }> }
     t.match(listed, [
       { listen: '127.0.0.1:0', address: /^127\.0\.0\.1:\d+$/ },
       { listen: `unix:${socket}`, address: `unix:${socket}` },
@@ -145,7 +145,7 @@ t.test(
     t.equal((await call(`unix:${socket}`, '/x')).status, 200)
     t.equal(world.api.seen.at(-1)?.url, '/v2/x')
     t.equal((await call(address, '/orders/x')).status, 200)
-    const status = JSON.parse((await call(admin, '/status')).body) as { routes: Array<{ prefix: string | null; listen: string }> }
+    const status = JSON.parse((await call(admin, '/status')).body) as { routes: Array<{ prefix: string | null, listen: string }> }
     t.same(
       status.routes.slice(0, 4).map(({ prefix, listen }) => [prefix, listen]),
       [

@@ -51,8 +51,8 @@ t.test('what is no regular file is refused without being read, and files of 16 M
 
 async function serve (
   t: Test,
-  { secrets, config = CONFIG, env = {} }: { readonly secrets?: string; readonly config?: string; readonly env?: Record<string, string> }
-): Promise<{ readonly folder: string; readonly daemon: ReturnType<typeof startDaemon>; readonly address: string }> {
+  { secrets, config = CONFIG, env = {} }: { readonly secrets?: string, readonly config?: string, readonly env?: Record<string, string> }
+): Promise<{ readonly folder: string, readonly daemon: ReturnType<typeof startDaemon>, readonly address: string }> {
   const folder = temporaryFolder(t)
   writeFileSync(join(folder, 'c.jsonc'), config)
   if (secrets !== undefined) writeFileSync(join(folder, 's'), secrets, { mode: 0o600 })

@@ -57,7 +57,7 @@ t.test('Node\'s http', async (t) => {
     path: string,
     options: RequestOptions = {},
     body?: Buffer | Readable
-  ): Promise<{ response: IncomingMessage; body: Buffer }> =>
+  ): Promise<{ response: IncomingMessage, body: Buffer }> =>
     new Promise((resolve, reject) => {
       const outgoing = httpRequest(base(proxy) + path, { agent, ...options }, (response) => {
         read(response).then((content) => {

@@ -221,7 +221,7 @@ async function ask (
   upstream: RecordingUpstream,
   side: Side,
   asked: Case
-): Promise<{ readonly request: SeenRequest; readonly response: SeenResponse }> {
+): Promise<{ readonly request: SeenRequest, readonly response: SeenResponse }> {
   // Connections are used again, so the newest request need not be on the newest connection.
   let seen: UpstreamExchange | undefined
   const respond = (exchange: UpstreamExchange): Promise<undefined> => {

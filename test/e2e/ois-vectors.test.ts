@@ -59,7 +59,7 @@ t.ok(vectors.length >= 30, `${vectors.length} vectors`)
 
 t.test('cookie-header: cookies as an Airnode writes them, without its trailing `;`', async (t) => {
   const cases = (
-    all as ReadonlyArray<{ layer: string; cookiesIn?: Record<string, string>; expected: { headers?: Record<string, string> } }>
+    all as ReadonlyArray<{ layer: string, cookiesIn?: Record<string, string>, expected: { headers?: Record<string, string> } }>
   ).filter(({ layer }) => layer === 'cookie-header')
   t.equal(cases.length, 2)
   for (const { cookiesIn = {}, expected } of cases) {

@@ -18,7 +18,7 @@ async function startHouse (
   {
     lifetimeSeconds = HOUR_S,
     begin = interpretDaemon
-  }: { readonly lifetimeSeconds?: number; readonly begin?: typeof startDaemon | typeof interpretDaemon } = {}
+  }: { readonly lifetimeSeconds?: number, readonly begin?: typeof startDaemon | typeof interpretDaemon } = {}
 ) {
   const refused = new Set<string | undefined>()
 

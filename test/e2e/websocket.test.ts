@@ -149,7 +149,7 @@ async function serve (
   t: Test,
   upstream: WebSocketUpstream,
   shutdownTimeoutMs?: number
-): Promise<{ readonly url: string; readonly admin: unknown; readonly daemon: Daemon }> {
+): Promise<{ readonly url: string, readonly admin: unknown, readonly daemon: Daemon }> {
   const config = {
     listen: '127.0.0.1:0',
     admin: '127.0.0.1:0',

@@ -24,7 +24,7 @@ const HEADER_BYTES = 32_768
 
 /** What a reader made of a response; undefined where it refused it, or found it cut. */
 type Reading =
-  { readonly status: number; readonly headers: readonly string[]; readonly body: string; readonly trailers: readonly string[] } | undefined
+  { readonly status: number, readonly headers: readonly string[], readonly body: string, readonly trailers: readonly string[] } | undefined
 
 interface Script {
   readonly pieces: readonly string[]

@@ -408,7 +408,7 @@ t.test('a client that left while its token was fetched costs the upstream nothin
 async function pair (
   t: Test,
   { path = '', ...route }: Partial<TestRoute> & { readonly path?: string }
-): Promise<{ proxy: TestProxy; upstream: RecordingUpstream }> {
+): Promise<{ proxy: TestProxy, upstream: RecordingUpstream }> {
   const upstream = await startUpstream(t)
   return { upstream, proxy: await startProxy(t, { routes: [{ ...route, upstream: upstream.origin + path }] }) }
 }

@@ -452,7 +452,7 @@ async function pair (
   route: Partial<TestRoute>,
   respond: ScriptedResponse = () => SWITCH,
   options: Partial<ProxyOptions> = {}
-): Promise<{ proxy: TestProxy; upstream: RecordingUpstream }> {
+): Promise<{ proxy: TestProxy, upstream: RecordingUpstream }> {
   const upstream = await startUpstream(t, { respond })
   const proxy = await startProxy(t, { ...options, routes: [{ ...route, upstream: upstream.origin + (route.upstream ?? '') }] })
   return { proxy, upstream }
@@ -462,7 +462,7 @@ async function pair (
 async function renewable (
   t: Test,
   respond: ScriptedResponse
-): Promise<{ proxy: TestProxy; upstream: RecordingUpstream; credential: TokenCredential }> {
+): Promise<{ proxy: TestProxy, upstream: RecordingUpstream, credential: TokenCredential }> {
   const credential = createTokenCredential()
   const clock = createAgingClock()
   const { proxy, upstream } = await pair(t, { bindings: [credential.bearer] }, respond, { credentials: [credential.options], clock })

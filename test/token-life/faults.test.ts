@@ -131,7 +131,7 @@ async function isServed (t: Test, scene: Scene, traffic: typeof TRAFFIC[number])
 function isRefused (
   t: Test,
   responses: Awaited<ReturnType<typeof burst>>,
-  { status, code }: { readonly status: number; readonly code: string }
+  { status, code }: { readonly status: number, readonly code: string }
 ): void {
   for (const response of responses) {
     t.match(response, { status, headers: { 'proxy-status': /^countersign; error=/ } })

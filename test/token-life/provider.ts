@@ -71,7 +71,7 @@ const TOKEN = issued()
 export const FAULTS: Readonly<
   Record<
     string,
-    Fault & { readonly class: 'transient' | 'rejected'; readonly codes: Readonly<Record<Kind, string>>; readonly hangs?: true }
+    Fault & { readonly class: 'transient' | 'rejected', readonly codes: Readonly<Record<Kind, string>>, readonly hangs?: true }
   >
 > = {
   'an error of the service': transient(
