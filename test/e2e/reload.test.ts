@@ -295,6 +295,9 @@ t.test('fifty reloads leave nothing behind', { skip: existsSync('/proc/self/fd')
   t.teardown(() => world.close())
   const { address, daemon, reloaded, metric } = await startReloadable(t, world.config, { env: world.secrets })
   await daemon.line('ready')
+  const countLogins = (): number => world.emulator.record.filter(({ flow }) => flow === 'PASSWORD_VERIFIER').length
+  // On a busy machine a first login may have taken too long, and been tried again.
+  const logins = countLogins()
   const handles = async (): Promise<{ files: number, resources: number }> => ({
     files: readdirSync(`/proc/${daemon.pid}/fd`).length,
     resources: await metric('nodejs_active_resources_total') ?? -1
@@ -312,7 +315,7 @@ t.test('fifty reloads leave nothing behind', { skip: existsSync('/proc/self/fd')
     return now.files <= before.files && now.resources <= before.resources ? now : undefined
   })
   t.ok(after.files > 0)
-  t.equal(world.emulator.record.filter(({ flow }) => flow === 'PASSWORD_VERIFIER').length, 3)
+  t.equal(countLogins(), logins)
 })
 
 t.test('the port of a listener that stays is never closed: a connection that waits to be accepted is served', async (t) => {
