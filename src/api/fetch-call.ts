@@ -1,5 +1,6 @@
 import { setQuery } from '../http/query.ts'
 import { foldName } from '../http/headers.ts'
+import { pairs } from '../http/raw-headers.ts'
 import { checkSpliceable, LARGEST_SPLICED_BODY, takesBodyFields, tooLarge } from '../route/body.ts'
 import type { Route } from '../route/route.ts'
 
@@ -121,9 +122,4 @@ function departing (call: FetchCall, url: URL, route: Route): FetchCall {
 
 function without (headers: readonly string[], names: ReadonlySet<string>): string[] {
   return pairs(headers).filter(([name]) => !names.has(foldName(name))).flat()
-}
-
-/** A flat list of names and values as pairs. */
-export function pairs (flat: readonly string[]): Array<[string, string]> {
-  return flat.flatMap((name, index): Array<[string, string]> => index % 2 === 0 ? [[name, flat[index + 1] ?? '']] : [])
 }

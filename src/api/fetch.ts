@@ -1,16 +1,18 @@
 import type { Injection } from '../auth/injection.ts'
 import { readFetchTarget } from '../config/fetch-schemes.ts'
 import { ProxyError } from '../errors.ts'
+import { pairs } from '../http/raw-headers.ts'
 import { judgePath } from '../http/target.ts'
 import { spliceBody } from '../route/body.ts'
 import { outgoingHeaders, outgoingQuery } from '../route/outgoing.ts'
 import { compileRoute, injectionsOf, type Route } from '../route/route.ts'
 import type { Secret } from '../secret.ts'
 import { createAcceptance } from '../token/acceptance.ts'
+import { replaceTokens } from '../token/replace.ts'
 import { CredentialStore } from '../token/store.ts'
 import type { Token } from '../token/token.ts'
 import { ConfigError } from './config-error.ts'
-import { nextCall, pairs, readCall, type FetchCall } from './fetch-call.ts'
+import { nextCall, readCall, type FetchCall } from './fetch-call.ts'
 import type { Refresher } from './refresher.ts'
 
 /**
@@ -145,7 +147,7 @@ function createSender (route: Route, store: TokenHolder, send: typeof globalThis
     for (const [name, token] of tokens) store.reject(name, token, acceptance.refuse(name, token))
     if (state.renewed || !call.resendable) return response
     state.renewed = true
-    const others = await orAborted(replace(tokens), signal)
+    const others = await orAborted(replaceTokens(store, tokens), signal)
     if (others === undefined || !differ(tokens, others)) return response
     await response.body?.cancel()
     return await transmit(call, others)
@@ -159,13 +161,6 @@ function createSender (route: Route, store: TokenHolder, send: typeof globalThis
     const response = await sendWith(call, route, injectionsFor(route, tokens), send)
     if (response.status !== 401) for (const [name, token] of tokens) acceptance.accept(name, token)
     return response
-  }
-
-  // As the proxy does it (proxy/renew.ts): where none can be had, the 401 says more than an error of ours.
-  async function replace (tokens: Tokens): Promise<Tokens | undefined> {
-    const next = async ([name, token]: readonly [string, Token]): Promise<readonly [string, Token]> =>
-      [name, await store.another(name, token) ?? await store.get(name)]
-    return await Promise.all([...tokens].map(next)).then((entries) => new Map(entries), () => undefined)
   }
 }
 

@@ -2,7 +2,7 @@ import { systemClock } from '../token/clock.ts'
 import { createCustomSource, type CustomSource } from '../token/custom.ts'
 import { createLoginGate } from '../token/login-gate.ts'
 import { TokenRefresher } from '../token/refresher.ts'
-import type { CredentialStatus, FetchEvent } from '../token/report.ts'
+import { QUIET, type CredentialStatus, type FetchEvent } from '../token/report.ts'
 import type { Token } from '../token/token.ts'
 import type { ApiLog } from './log.ts'
 
@@ -81,5 +81,3 @@ export function createRefresher (source: CustomSource, { name = 'credential', lo
     stop: () => { refresher.stop() }
   }
 }
-
-const QUIET: ApiLog = { info () {}, warn () {}, error () {} }

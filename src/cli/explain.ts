@@ -7,6 +7,7 @@ import { connectionListed, foldName, isDroppedFromRequest } from '../http/header
 import { printable } from '../http/printable.ts'
 import { createNameTest } from '../http/alike.ts'
 import { cookieNames, createCookieTest } from '../http/cookie.ts'
+import { namesOf, pairs, valuesOf } from '../http/raw-headers.ts'
 import { isNavigation } from '../http/browser.ts'
 import { announcedLength, isSwitch } from '../http/incoming.ts'
 import { judgeMethod, judgeRequest } from '../http/request-line.ts'
@@ -141,7 +142,7 @@ function guard (config: Config, listen: Address, headers: readonly string[]): vo
 
 function removedHeaders (route: Route, headers: readonly string[]): string[] {
   const listed = connectionListed(headers)
-  return headers.filter((_, index) => index % 2 === 0).filter((name) => {
+  return namesOf(headers).filter((name) => {
     const folded = foldName(name)
     return isDroppedFromRequest(folded) || route.ownedHeaders.has(folded) || listed?.has(folded) === true
   })
@@ -150,7 +151,7 @@ function removedHeaders (route: Route, headers: readonly string[]): string[] {
 /** Applies the refusals of the route itself, before anything is sent. Of the body only the announcing headers are known. */
 function judgeRest (route: Route, method: string, rawHeaders: readonly string[]): void {
   const headers: IncomingHttpHeaders = {}
-  for (let index = 0; index < rawHeaders.length; index += 2) headers[rawHeaders[index]?.toLowerCase() ?? ''] ??= rawHeaders[index + 1]
+  for (const [name, value] of pairs(rawHeaders)) headers[name.toLowerCase()] ??= value
   if (isSwitch({ method, httpVersion: '1.1', headers })) judgeUpgrade(route, method)
   judgeLength(announcedLength({ headers }) ?? 0, route.maxBodyBytes)
   if (takesBodyFields(route, method)) {
@@ -164,7 +165,7 @@ function removedFields (route: Route, headers: readonly string[], query: string)
     route.bindings.flatMap(({ scheme }) => (scheme.type !== 'http' && scheme.in === place ? [scheme.name] : []))
   const [isParameter, isCookie] = [createNameTest(names('query')), createCookieTest(names('cookie'))]
   const parameters = query.slice(1).split(/[&;]/).map((part) => part.split('=', 1)[0] ?? '').filter(isParameter)
-  const cookies = cookieNames(headers.filter((_, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'cookie').join('; '))
+  const cookies = cookieNames(valuesOf(headers, 'cookie').join('; '))
   return [...parameters.map((name) => `query ${name}`), ...cookies.filter(isCookie).map((name) => `cookie ${name}`)]
 }
 

@@ -74,11 +74,11 @@ export type LoadResult =
 export function loadConfig ({ env, cwd, options, object, expected = [], pipes = new Map() }: LoadInput): LoadResult {
   const unread = new Set<string>()
   const { settings, problems: settingsProblems, files: settingsFiles, variables } = readSettings(env, cwd, read)
-  const surroundings = { env, cwd, expected, read }
+  const context = { env, cwd, expected, read }
   const configFile: ChosenFile = object === undefined
-    ? chooseFile({ ...CONFIG_FILE, option: options.config, setting: settings.config }, surroundings)
+    ? chooseFile({ ...CONFIG_FILE, option: options.config, setting: settings.config }, context)
     : { type: 'none' }
-  const secretsFile = chooseFile({ ...SECRETS_FILE, option: options.secrets, setting: settings.secrets }, surroundings)
+  const secretsFile = chooseFile({ ...SECRETS_FILE, option: options.secrets, setting: settings.secrets }, context)
   const chosen = [configFile, secretsFile]
   const parsed = secretsFile.type === 'text' ? readSecrets(secretsFile) : undefined
   const secrets = createSecretLookup(env, cwd, parsed?.values, read)

@@ -34,7 +34,7 @@ export interface ConnectionsOptions {
 }
 
 /** Connections over the limit that are being told so; more are closed without a word, since each costs a descriptor. */
-const MOST_REFUSALS = 64
+const MOST_REJECTIONS = 64
 /** Shorter than for others: they hold places that the next one over the limit would need to be told. */
 const REFUSAL_PATIENCE: Patience = { idleMs: 1000, mostMs: 1000 }
 
@@ -45,7 +45,7 @@ export class ClientConnections {
   readonly #connections = new Map<Socket, Connection>()
   #service: Service
   /** How many connections over the limit are being told so. */
-  #refusals = 0
+  #rejections = 0
 
   constructor (service: Service, options: ConnectionsOptions) {
     this.#service = service
@@ -74,7 +74,7 @@ export class ClientConnections {
     socket.on('error', ignore)
     lingerAtEnd(socket, () => this.#isSending(socket))
     const full = open.served >= this.#service.maxConnections && !(dropsIdle && this.#dropIdle())
-    if (full) this.#refusals++
+    if (full) this.#rejections++
     else open.served++
     const turnstile = new Turnstile(socket, {
       headerBytes: () => this.headerBytes,
@@ -85,12 +85,12 @@ export class ClientConnections {
     this.#connections.set(socket, { server, turnstile, current: undefined, owed: undefined, leaving: !server.listening })
     socket.once('close', () => {
       this.#connections.delete(socket)
-      if (full) this.#refusals--
+      if (full) this.#rejections--
       else open.served--
     })
     if (!full) return
     turnstile.end()
-    if (this.#refusals > MOST_REFUSALS) socket.destroy()
+    if (this.#rejections > MOST_REJECTIONS) socket.destroy()
     else this.#respond(socket, new ProxyError('CS_OVERLOADED', { retryAfter: 1, close: true }), {}, { patience: REFUSAL_PATIENCE })
   }
 

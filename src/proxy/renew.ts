@@ -1,4 +1,4 @@
-import type { Token } from '../token/token.ts'
+import { replaceTokens } from '../token/replace.ts'
 import type { CredentialValues, RoutedContext } from './context.ts'
 import type { PassedOn } from './observer.ts'
 
@@ -26,24 +26,10 @@ export async function renew (context: RoutedContext): Promise<Renewed | PassedOn
   const { tokens } = values
   for (const [credential, token] of tokens) store.reject(credential, token, acceptance.refuse(credential, token))
   if (gone === true || held?.released === true) return 'the body is gone'
-  const current = await fetchAll(context)
+  const current = await replaceTokens(store, tokens)
   if (current === undefined) return 'no other token'
   const credentials = [...tokens.keys()].filter((credential) => current.get(credential) !== tokens.get(credential))
   if (credentials.length === 0) return 'no other token'
   const body = whole ?? await held?.whole()
   return held !== undefined && body === undefined ? 'the body is gone' : { values: { ...values, tokens: current }, credentials, body }
-}
-
-// A token that cannot be replaced may still be good; one that has expired meanwhile is not sent again.
-async function fetchAll ({ proxy: { store }, values: { tokens } }: RoutedContext): Promise<CredentialValues['tokens'] | undefined> {
-  const replace = async (credential: string, token: Token): Promise<Token> =>
-    (await store.another(credential, token)) ?? (await store.get(credential))
-  try {
-    return new Map(
-      await Promise.all(Array.from(tokens, async ([credential, token]) => [credential, await replace(credential, token)] as const))
-    )
-  } catch {
-    // No token in time, or a credential that is refused: the upstream's 401 says more to the client than an error of ours.
-    return undefined
-  }
 }

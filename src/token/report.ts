@@ -36,6 +36,9 @@ export interface CredentialStatus {
   readonly clockSkewMs: number | null
 }
 
+/** Logs nothing. */
+export const QUIET: TokenLog = { info () {}, warn () {}, error () {} }
+
 /** Tells the log and the listener of one credential. Never throws: what an observer throws is not the token's business. */
 export interface CredentialLog extends TokenLog {
   event (kind: FetchEvent['kind'], outcome: FetchEvent['outcome']): void

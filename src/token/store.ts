@@ -4,7 +4,7 @@ import { RotatingRefresher, type TokenSupply } from './rotation.ts'
 import type { Secret } from '../secret.ts'
 import { systemClock, type Clock } from './clock.ts'
 import type { IdentityChange } from './identity.ts'
-import type { CredentialStatus, FetchEvent, TokenLog } from './report.ts'
+import { QUIET, type CredentialStatus, type FetchEvent, type TokenLog } from './report.ts'
 import type { Token } from './token.ts'
 
 /** A credential as the store needs it: with a source, or with a value that never changes. */
@@ -32,17 +32,6 @@ export interface StoreOptions {
   readonly onFetch?: (event: FetchEvent) => void
   /** The store that this one takes over from with `start`. Credentials that are not `other` are handed over, with token and timer. */
   readonly previous?: { readonly store: CredentialStore, readonly identityChange: (name: string) => IdentityChange }
-}
-
-type Defaults = Required<Pick<StoreOptions, 'clock' | 'random' | 'log' | 'logins'>>
-
-function createDefaults (): Defaults {
-  return {
-    clock: systemClock(),
-    random: Math.random,
-    log: { info () {}, warn () {}, error () {} },
-    logins: { concurrency: 4, perSecond: 20 }
-  }
 }
 
 /** Holds one credential's token: a refresher, or a fixed secret. */
@@ -100,9 +89,15 @@ export class CredentialStore {
   #wasReady = false
   #wasAttempted = false
 
-  constructor (given: StoreOptions) {
-    const options = { ...createDefaults(), ...given }
-    const { credentials, clock, logins, onFetch, previous } = options
+  constructor ({
+    credentials,
+    clock = systemClock(),
+    random = Math.random,
+    log = QUIET,
+    logins = { concurrency: 4, perSecond: 20 },
+    onFetch,
+    previous
+  }: StoreOptions) {
     this.#logins = logins
     this.#onFetch = onFetch
     this.#previous = previous?.store
@@ -116,7 +111,7 @@ export class CredentialStore {
     for (const credential of credentials) {
       const { name } = credential
       if (this.#entries.has(name)) throw new Error(`two credentials are named ${name}`)
-      this.#entries.set(name, this.#createEntry(credential, options))
+      this.#entries.set(name, this.#createEntry(credential, { clock, random, log }, previous))
     }
   }
 
@@ -200,7 +195,11 @@ export class CredentialStore {
     return entry.holder
   }
 
-  #createEntry (credential: CredentialOptions, { previous, clock, random, log }: StoreOptions & Defaults): Entry {
+  #createEntry (
+    credential: CredentialOptions,
+    { clock, random, log }: Required<Pick<StoreOptions, 'clock' | 'random' | 'log'>>,
+    previous: StoreOptions['previous']
+  ): Entry {
     const { name } = credential
     if (credential.type === 'static') return { type: credential.type, holder: createFixed(name, credential.value) }
     const { type, source, cache, provider = name } = credential

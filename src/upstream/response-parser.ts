@@ -140,7 +140,7 @@ export class ResponseParser {
       this.#events.onSwitch(head)
     } else if (statusCode < 200) {
       if (++this.#interims > MOST_INTERIM_RESPONSES) throw malformed('too many interim responses')
-      // A head that ends the connection, as any of HTTP/1.0, has no response behind it.
+      // Behind a head that ends the connection (every one of HTTP/1.0 does) comes no final response.
       if (statusCode !== 100 && !head.keepAlive) throw malformed('an interim response behind which the connection ends')
       // No request from here asks for a 100, so it is ignored (RFC 9110 section 15.2).
       if (statusCode !== 100) this.#events.onInterim(head)

@@ -3,6 +3,7 @@ import { ProxyError } from '../../errors.ts'
 import { Bytes } from '../../http/bytes.ts'
 import type { ProxyEnvironment } from '../../http/proxies.ts'
 import { HEADER_BYTES } from '../../http/headers.ts'
+import { pairs } from '../../http/raw-headers.ts'
 import { createDialer } from '../../upstream/connector.ts'
 import { Pool } from '../../upstream/pool.ts'
 import type { ResponseHead } from '../../upstream/response-head.ts'
@@ -177,9 +178,8 @@ function causeOf ({ cause }: ProxyError): Error {
 
 function fieldsOf (rawHeaders: readonly string[]): Record<string, string | string[]> {
   const fields: Record<string, string | string[]> = Object.create(null) as Record<string, never>
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index]?.toLowerCase() ?? ''
-    const value = rawHeaders[index + 1] ?? ''
+  for (const [spelled, value] of pairs(rawHeaders)) {
+    const name = spelled.toLowerCase()
     const before = fields[name]
     fields[name] = before === undefined ? value : [before, value].flat()
   }
