@@ -57,19 +57,26 @@ function isStream (body: FetchCall['body']): boolean {
 
 /** @throws ProxyError 415 `CS_BODY_UNSUPPORTED` where fields cannot go into the body */
 async function withBytes (call: FetchCall): Promise<FetchCall> {
-  const { url, method, body } = call
+  const { url, method, body, signal } = call
   // It knows the type of every kind of body.
   const whole = new Request(url, { method, headers: new Headers(pairs(call.headers)), ...(body !== undefined && { body, duplex: 'half' }) })
   const headers = [...whole.headers].flat()
   checkSpliceable(headers, undefined)
+  const bytes = whole.body === null ? Buffer.alloc(0) : await readBody(whole.body, signal)
+  // A stream can be read once, and a redirect out of the base sends the body as it was.
+  return { ...call, headers, bytes, ...(body !== undefined && { body: bytes }), resendable: true }
+}
+
+async function readBody (body: ReadableStream<Uint8Array>, signal: AbortSignal | undefined): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of (whole.body ?? []) as AsyncIterable<Uint8Array>) {
+  // The pipe is what an abort can end, while the stream stands still; it tells the stream.
+  for await (const chunk of body.pipeThrough(new TransformStream<Uint8Array>(), signal === undefined ? {} : { signal })) {
     length += chunk.length
     if (length > LARGEST_SPLICED_BODY) throw tooLarge()
     chunks.push(chunk)
   }
-  return { ...call, headers, bytes: Buffer.concat(chunks), resendable: true }
+  return Buffer.concat(chunks)
 }
 
 const MOST_REDIRECTS = 20

@@ -243,3 +243,48 @@ t.test('what is wrong with schemes and base is told at once, without a value', a
   t.notMatch(bad, /line\nbreak/)
   t.match(problemsOf({ ...BEARER, tokn: 'x' }, 'https://a.example'), [/^scheme.tokn unknown key/])
 })
+
+t.test('a body that fields go into is sent on whole by a redirect out of the base, without them', async (t) => {
+  const elsewhere = await startApi(t)
+  const api = await startApi(t, redirect(307, `${elsewhere.url}/there`))
+  const scheme: FetchScheme = { type: 'apiKey', in: 'query', name: 'key', value: 'CANARY' }
+  const ask = createFetch(startRefresher(t), scheme, { base: api.url })
+  const json = '{"a":1}'
+  const bodies: Array<[string, () => NonNullable<RequestInit['body']>]> = [
+    ['text', () => json],
+    ['stream', () => new Blob([json]).stream()],
+    ['bytes', () => Buffer.from(json)]
+  ]
+  for (const [what, body] of bodies) {
+    const response = await ask('/here', { method: 'POST', headers: { 'content-type': 'application/json' }, body: body(), duplex: 'half' })
+    t.equal(response.status, 200, what)
+    t.same(JSON.parse(api.seen.at(-1)?.body ?? ''), { a: 1, key: 'CANARY' }, what)
+    t.equal(elsewhere.seen.at(-1)?.body, json, what)
+  }
+})
+
+t.test('an abort ends the reading of a body that stands still', async (t) => {
+  const api = await startApi(t)
+  const ask = createFetch(startRefresher(t), { type: 'apiKey', in: 'query', name: 'key', value: 'CANARY' }, { base: api.url })
+  const controller = new AbortController()
+  let cancelled = false
+  const body = new ReadableStream({ pull () { controller.abort(new Error('enough')) }, cancel () { cancelled = true } }, { highWaterMark: 0 })
+  const init: RequestInit = { method: 'POST', headers: { 'content-type': 'application/json' }, body, duplex: 'half' }
+  await t.rejects(ask('/', { ...init, signal: controller.signal }), { message: 'enough' })
+  t.ok(cancelled, 'the stream is told')
+  t.same(api.seen, [])
+})
+
+t.test('an endless body that fields would go into is refused, and told so', async (t) => {
+  const api = await startApi(t)
+  const ask = createFetch(startRefresher(t), { type: 'apiKey', in: 'query', name: 'key', value: 'CANARY' }, { base: api.url })
+  let cancelled = false
+  const body = new ReadableStream({
+    pull (controller) { controller.enqueue(new Uint8Array(65_536)) },
+    cancel () { cancelled = true }
+  })
+  const init: RequestInit = { method: 'POST', headers: { 'content-type': 'application/json' }, body, duplex: 'half' }
+  await t.rejects(ask('/', init), { code: 'CS_BODY_UNSUPPORTED', statusCode: 415 })
+  t.ok(cancelled, 'the stream is told')
+  t.same(api.seen, [])
+})
