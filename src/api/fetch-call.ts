@@ -116,7 +116,8 @@ function withoutBody (call: FetchCall): FetchCall {
   return { ...rest, method: 'GET', body: undefined, resendable: true, headers: without(call.headers, OF_A_BODY) }
 }
 
-const OF_AN_ORIGIN: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'cookie'])
+// A length that the caller wrote is `fetch`'s to write, as below the base.
+const OF_AN_ORIGIN: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'cookie', 'content-length'])
 
 /** The first server may have put our parameter into its Location: it goes no further than our headers do. */
 function departing (call: FetchCall, url: URL, route: Route): FetchCall {

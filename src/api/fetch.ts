@@ -97,7 +97,7 @@ export function createFetch (
       const response = inside ? await sendAuthorised(call, state) : await sendPlain(call, send)
       const next = nextCall(call, response, followed, route, isCovered)
       if (next === undefined) return response
-      await response.body?.cancel()
+      await discard(response)
       inside &&= isCovered(next.url)
       call = next
     }
@@ -141,15 +141,15 @@ function createSender (route: Route, store: TokenHolder, send: typeof globalThis
   const acceptance = createAcceptance()
   return async (call, state) => {
     const { signal } = call
-    const tokens = await fetchTokens(signal)
+    const tokens = await keepingAlive(fetchTokens(signal))
     const response = await transmit(call, tokens)
     if (response.status !== 401 || tokens.size === 0) return response
     for (const [name, token] of tokens) store.reject(name, token, acceptance.refuse(name, token))
     if (state.renewed || !call.resendable) return response
     state.renewed = true
-    const others = await orAborted(replaceTokens(store, tokens), signal)
+    const others = await keepingAlive(orAborted(replaceTokens(store, tokens), signal))
     if (others === undefined || !differ(tokens, others)) return response
-    await response.body?.cancel()
+    await discard(response)
     return await transmit(call, others)
   }
 
@@ -196,6 +196,21 @@ async function sendPlain ({ url, method, headers, body, signal, rest }: FetchCal
     ...(signal !== undefined && { signal }),
     ...(body !== undefined && { duplex: 'half' })
   })
+}
+
+/** Lets go of a response that is not handed on, even one whose body is broken or read by somebody else. */
+async function discard (response: Response): Promise<void> {
+  await response.body?.cancel().catch(() => {})
+}
+
+/** Keeps the process alive while a call waits for a token: the timers of a refresher do not. */
+async function keepingAlive<Value> (waited: Promise<Value>): Promise<Value> {
+  const timer = setInterval(() => {}, 60_000)
+  try {
+    return await waited
+  } finally {
+    clearInterval(timer)
+  }
 }
 
 /** Rejects with the reason of `signal` as soon as that aborts; what is waited for goes on, for others. */

@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream'
 import { createLogger, type Logger } from '../logger.ts'
+import { quietly } from '../token/report.ts'
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 
@@ -34,13 +35,9 @@ export function adaptLog (log: ApiLog | undefined): Logger {
 function pass (log: ApiLog, line: string): void {
   // Of our own log, which writes these members with every line.
   const { level, time, msg, ...fields } = JSON.parse(line) as { level: string, time: string, msg: string }
-  try {
-    if (level === 'info') log.info(fields, msg)
-    else if (level === 'warn') log.warn(fields, msg)
-    else if (level === 'error' || level === 'fatal') log.error(fields, msg)
-  } catch {
-    // What a log throws is no request's business.
-  }
+  if (level === 'info') quietly(() => log.info(fields, msg))
+  else if (level === 'warn') quietly(() => log.warn(fields, msg))
+  else if (level === 'error' || level === 'fatal') quietly(() => log.error(fields, msg))
 }
 
 /** What the given log would not write need not be made. */

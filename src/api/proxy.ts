@@ -95,6 +95,7 @@ export function createProxy (options: ProxyOptions = {}): Proxy {
   let loaded = required(load(object))
   let starting: Promise<RunningServer> | undefined
   let server: RunningServer | undefined
+  let reloading: Promise<unknown> = Promise.resolve()
   let stopped = false
 
   return {
@@ -103,7 +104,12 @@ export function createProxy (options: ProxyOptions = {}): Proxy {
       await (starting ??= start())
     },
     whenReady: async () => { await (await (starting ?? Promise.resolve(running()))).whenReady() },
-    reload,
+    reload: (config) => {
+      // One behind the other: the last one that is asked for is the one that stays.
+      const reloaded = reloading.then(() => reload(config))
+      reloading = reloaded.catch(() => {})
+      return reloaded
+    },
     stop: async () => {
       stopped = true
       // One that could not start has nothing that runs.

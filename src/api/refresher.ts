@@ -75,7 +75,7 @@ export function createRefresher (source: CustomSource, { name = 'credential', lo
   return {
     get: (signal) => refresher.get(signal),
     current: () => refresher.current(),
-    reject: (token, leastAgeMs = 0) => { refresher.reject(token, leastAgeMs) },
+    reject: (token, leastAgeMs = 0) => { refresher.reject(token, Number.isFinite(leastAgeMs) ? leastAgeMs : 0) },
     another: (token) => refresher.another(token),
     status: () => refresher.status(),
     stop: () => { refresher.stop() }

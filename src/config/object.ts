@@ -70,19 +70,27 @@ function placeOf (source: string, hidden: number): (path: Path) => Place {
 }
 
 /** Copies lists and plain objects; what is neither, such as a source, stays what it is, and is judged by its shape. */
-function copyPlain (node: unknown, path: Path, reporter: Reporter, open: (secret: Secret) => string): unknown {
+function copyPlain (
+  node: unknown,
+  path: Path,
+  reporter: Reporter,
+  open: (secret: Secret) => string,
+  around: ReadonlySet<unknown> = new Set()
+): unknown {
   if (node instanceof Secret) return open(node)
   if (typeof node !== 'object' || node === null) return node
-  if (path.length > DEEPEST) {
+  // At the first meeting: an object that holds itself twice would be walked 2^64 times to the bottom.
+  if (path.length > DEEPEST || around.has(node)) {
     reporter.error(path.slice(0, 1), `nested deeper than ${DEEPEST} levels, or in itself; flatten it`)
     return null
   }
-  if (Array.isArray(node)) return node.map((item, index) => copyPlain(item, [...path, index], reporter, open))
+  const within = new Set(around).add(node)
+  if (Array.isArray(node)) return node.map((item, index) => copyPlain(item, [...path, index], reporter, open, within))
   const isSource = path.at(-1) === 'source' && path.at(-3) === 'credentials'
   if (isSource || !isPlain(node)) return node
   const copy = Object.create(null) as Record<string, unknown>
   for (const [key, item] of Object.entries(node)) {
-    if (item !== undefined) copy[key] = copyPlain(item, [...path, key], reporter, open)
+    if (item !== undefined) copy[key] = copyPlain(item, [...path, key], reporter, open, within)
   }
   return copy
 }

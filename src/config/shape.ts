@@ -40,7 +40,7 @@ export function readPart<Schema extends z.ZodType> (schema: Schema, part: unknow
   const first = schema.safeParse(part, PARSING)
   if (first.success) return first.data
   if (first.error.issues.some((zodIssue) => zodIssue.code !== 'unrecognized_keys')) return undefined
-  const copy = structuredClone(part)
+  const copy = copyOf(part)
   for (const zodIssue of first.error.issues) {
     if (zodIssue.code !== 'unrecognized_keys') continue
     const owner = valueAt(copy, zodIssue.path)
@@ -48,6 +48,13 @@ export function readPart<Schema extends z.ZodType> (schema: Schema, part: unknow
   }
   const second = schema.safeParse(copy, PARSING)
   return second.success ? second.data : undefined
+}
+
+/** Copies lists and objects; what else a program may have put there stays what it is. */
+function copyOf (value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyOf)
+  if (!isObject(value) || (Object.getPrototypeOf(value) ?? Object.prototype) !== Object.prototype) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copyOf(item)]))
 }
 
 /** A value's own property or item; undefined where there is none. */

@@ -138,7 +138,9 @@ function readName (text: string): Exception['holds'] | undefined {
     /(?:^|\.)\d+$/.test(written) ||
     !/^(?=.{1,253}$)[a-z\d_](?:[a-z\d_-]*[a-z\d_])?(?:\.[a-z\d_](?:[a-z\d_-]*[a-z\d_])?)*$/.test(name) ||
     /(?:^|\.)\d+$/.test(name)
-  ) { return undefined }
+  ) {
+    return undefined
+  }
   return ({ family, text: host }) => family === 0 && (host === name || host.endsWith(`.${name}`))
 }
 

@@ -5,6 +5,7 @@ import { injectionOf, type Binding, type Scheme, type ValueSource } from '../aut
 import { formatAddress, type Address } from '../http/address.ts'
 import { foldName } from '../http/headers.ts'
 import type { PeerTls } from '../http/peer-tls.ts'
+import { withoutBrackets } from '../http/proxy-url.ts'
 import type { Secret } from '../secret.ts'
 
 /** A route as it is configured. */
@@ -96,7 +97,7 @@ export function compileRoute (options: RouteOptions, index: number): Route {
     shared: options.prefix !== undefined || options.listen === undefined,
     prefix,
     upstreamOrigin: url.origin,
-    upstreamHost: url.hostname.replace(/^\[|\]$/g, ''),
+    upstreamHost: withoutBrackets(url.hostname),
     basePath: url.pathname === '/' ? '' : url.pathname,
     allow: options.allow?.map(readAllow),
     credentials: [...new Set(options.bindings.flatMap(({ value }) => value.type === 'token' ? [value.credential] : []))],

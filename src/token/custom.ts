@@ -1,5 +1,6 @@
 import { Secret } from '../secret.ts'
-import type { Renewal, TokenSource } from './token.ts'
+import { FAILURE_POLICIES } from './failure-policy.ts'
+import { TokenError, type Renewal, type TokenSource } from './token.ts'
 
 /**
  * A source of tokens that a program brings along. It holds no token: whoever asks it keeps what it gives.
@@ -41,13 +42,28 @@ export interface CustomGrant {
 
 /** Makes a source of one that a program brings along: text becomes secret, here, where it comes in. */
 export function createCustomSource ({ token }: { readonly token: (signal: AbortSignal, renewal?: Renewal) => unknown }): TokenSource {
+  async function ask (signal: AbortSignal, renewal?: Renewal): Promise<CustomGrant> {
+    try {
+      return await (token(signal, renewal) as Promise<CustomGrant>)
+    } catch (error) {
+      throw withKnownClass(error)
+    }
+  }
+
   return {
     token: async (signal, renewal) => {
       // What is malformed in it, the refresher refuses as it does with every source.
-      const { value, renewal: next, ...rest } = await (token(signal, renewal) as Promise<CustomGrant>)
+      const { value, renewal: next, ...rest } = await ask(signal, renewal)
       return { ...rest, value: seal(value), ...(next !== undefined && { renewal: { ...next, refreshToken: seal(next.refreshToken) } }) }
     }
   }
+}
+
+/** A class that there is no policy for says as little as an error of another kind. */
+function withKnownClass (error: unknown): unknown {
+  if (!(error instanceof TokenError) || Object.hasOwn(FAILURE_POLICIES, error.class)) return error
+  const { code, message, retryAfterMs, clockSkewMs } = error
+  return new TokenError('transient', code, message, { retryAfterMs, clockSkewMs })
 }
 
 function seal (text: string | Secret): Secret {

@@ -78,9 +78,11 @@ export function toRfc3339 (epochMs: number | undefined): string | null {
   return Number.isNaN(date.getTime()) ? null : date.toISOString()
 }
 
-function quietly (report: () => void): void {
+/** Calls what a program brought along to be told; that it throws, or rejects, is nobody's business. */
+export function quietly (report: () => unknown): void {
   try {
-    report()
+    const told = report()
+    if (told instanceof Promise) told.catch(() => {})
   } catch {
     // The log itself failed: there is nobody left to tell.
   }

@@ -4,7 +4,7 @@ import { ProxyError } from '../errors.ts'
 import { HEADER_BYTES } from '../http/headers.ts'
 import type { PeerTls } from '../http/peer-tls.ts'
 import type { ProxyEnvironment } from '../http/proxies.ts'
-import { ForwardProxyError } from '../http/proxy-url.ts'
+import { ForwardProxyError, withoutBrackets } from '../http/proxy-url.ts'
 import { createDialer, type Line } from './connector.ts'
 import { Pool } from './pool.ts'
 
@@ -50,7 +50,7 @@ export function connectUpstream (options: ConnectOptions): Pool {
     ...(lookup !== undefined && { lookup })
   })
   const { protocol, hostname, port, host } = new URL(origin)
-  const target = { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port }
+  const target = { protocol, hostname: withoutBrackets(hostname), port }
   return new Pool({
     host,
     connect: () => blamingTheProxy(connect(target)),

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
@@ -287,4 +288,29 @@ t.test('an endless body that fields would go into is refused, and told so', asyn
   await t.rejects(ask('/', init), { code: 'CS_BODY_UNSUPPORTED', statusCode: 415 })
   t.ok(cancelled, 'the stream is told')
   t.same(api.seen, [])
+})
+
+t.test('a 401 whose body breaks meanwhile is repeated all the same', async (t) => {
+  const api = await startApi(t, ({ headers }, response) => {
+    if (headers.authorization !== 'Bearer token-1') response.end('ok')
+    else response.writeHead(401, { 'content-length': 1000 }).write('abc', () => { response.destroy() })
+  })
+  const response = await createFetch(startRefresher(t), BEARER, { base: api.url })('/')
+  t.same([response.status, await response.text()], [200, 'ok'])
+})
+
+t.test('a call that waits for a token keeps the process alive until it has it, and no longer', async (t) => {
+  const api = await startApi(t, ({ headers }, response) => {
+    response.writeHead(headers.authorization === 'Bearer token-1' ? 401 : 200).end()
+  })
+  const program = `
+    import { createFetch, createRefresher } from 'countersign'
+    let count = 0
+    const source = { token: () => new Promise((resolve) => { setTimeout(resolve, 10, { value: 'token-' + ++count }).unref() }) }
+    const ask = createFetch(createRefresher(source), { type: 'http', scheme: 'bearer' }, { base: '${api.url}' })
+    console.log((await ask('/')).status)`
+  const told = await new Promise((resolve) => {
+    execFile(process.execPath, ['--input-type=module', '--eval', program], (error, stdout) => { resolve([error?.code ?? 0, stdout]) })
+  })
+  t.same(told, [0, '200\n'])
 })

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { ConfigError, createProxy, ListenError, Secret, type ConfigInput, type Proxy, type ProxyOptions } from '#src/index.ts'
+import { ConfigError, createProxy, ListenError, Secret, TokenError, type ConfigInput, type Proxy, type ProxyOptions } from '#src/index.ts'
 import { loadConfig } from '#src/config/load.ts'
 import { startApi, type RecordingApi } from '../helpers/api.ts'
 import { CLIENT_ID, POOL_ID, startEmulator, USER } from '../helpers/cognito.ts'
@@ -185,4 +185,65 @@ t.test('its log is quiet, or another\'s; and an address that is taken says so', 
   await first.stop()
   await second.start()
   t.equal((await fetch(`${second.url}/maps`)).status, 200, 'it starts once the address is free')
+})
+
+t.test('an object that holds itself is a problem, however often it does', async (t) => {
+  const ring: Record<string, unknown> = {}
+  for (const name of ['a', 'b', 'c']) ring[name] = ring
+  const list: unknown[] = []
+  list.push(list, list)
+  const shared = { colour: 'red' }
+  t.match(problemsOf(() => createProxy({ ...ANYWHERE, config: ring as ConfigInput })), [/in itself/])
+  t.match(problemsOf(() => createProxy({ ...ANYWHERE, config: { routes: list } as unknown as ConfigInput })), [/in itself/])
+  const twice = problemsOf(() => createProxy({ ...ANYWHERE, config: { one: shared, two: shared } as unknown as ConfigInput }))
+  t.notMatch(twice.join(), /in itself/, 'to stand in two places is none')
+})
+
+t.test('a function or a symbol under a key that nobody knows is a problem like any other, and is not shown', async (t) => {
+  for (const value of [() => 'CANARY', Symbol('CANARY'), new Secret('CANARY')]) {
+    const config = { ...staticRoute('https://api.example.com'), colour: value } as ConfigInput
+    const problems = problemsOf(() => createProxy({ ...ANYWHERE, config }))
+    t.match(problems, [/^colour: unknown key/])
+    const route = { prefix: '/a', upstream: 'https://api.example.com', colour: value }
+    const inRoute = { routes: [route] } as unknown as ConfigInput
+    t.match(problemsOf(() => createProxy({ ...ANYWHERE, config: inRoute })), [/^routes\[0\]\.colour: unknown key/])
+    t.notMatch(problems.join(), 'CANARY')
+  }
+})
+
+t.test('of several reloads at once the last one stays', async (t) => {
+  const api = await startUpstream(t)
+  const proxy = make(t, { config: staticRoute(api.url, 'k-1') })
+  await proxy.start()
+  t.same(await Promise.all([
+    proxy.reload(staticRoute(api.url, 'k-2')), proxy.reload(staticRoute(api.url, 'k-3')), proxy.reload()
+  ]), [true, true, true])
+  await fetch(`${proxy.url}/maps/1`)
+  t.match(api.seen.at(-1), { headers: { authorization: 'Bearer k-3' } })
+})
+
+t.test('a failure of a class that there is none of is transient, and everything goes on telling', async (t) => {
+  for (const name of ['rejected', 'toString']) {
+    const source = { token: async () => { throw new TokenError(name as 'transient', 'Odd', 'An odd failure.') } }
+    const credentials: ConfigInput['credentials'] = { own: { type: 'custom', source } }
+    const proxy = make(t, { config: { credentials, routes: [{ prefix: '/', upstream: 'https://a.example', credential: 'own' }] } })
+    await proxy.start()
+    const response = await fetch(`${proxy.url}/`)
+    t.match([response.status, await response.json()], [503, { code: 'CS_TOKEN_UNAVAILABLE' }])
+    t.match(proxy.status().credentials, [{ state: 'pending', lastError: { code: 'Odd' } }])
+  }
+})
+
+t.test('a log whose calls reject harms nobody', async (t) => {
+  const api = await startUpstream(t)
+  let lines = 0
+  const reject = async (): Promise<void> => {
+    lines++
+    throw new Error('the disk is full')
+  }
+  const proxy = make(t, { config: staticRoute(api.url), log: { info: reject, warn: reject, error: reject } })
+  await proxy.start()
+  t.equal((await fetch(`${proxy.url}/maps/1`)).status, 200)
+  await proxy.stop()
+  t.ok(lines > 0)
 })

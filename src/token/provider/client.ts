@@ -4,6 +4,7 @@ import { Bytes } from '../../http/bytes.ts'
 import type { ProxyEnvironment } from '../../http/proxies.ts'
 import { HEADER_BYTES } from '../../http/headers.ts'
 import { pairs } from '../../http/raw-headers.ts'
+import { withoutBrackets } from '../../http/proxy-url.ts'
 import { createDialer } from '../../upstream/connector.ts'
 import { Pool } from '../../upstream/pool.ts'
 import type { ResponseHead } from '../../upstream/response-head.ts'
@@ -58,7 +59,7 @@ export interface ProviderConnectionOptions {
 export function connectProvider (url: URL, { proxies, signal, connectTimeoutMs }: ProviderConnectionOptions): Pool {
   const connect = createDialer({ proxies, signal, ...(connectTimeoutMs !== undefined && { timeoutMs: connectTimeoutMs }) })
   const { protocol, hostname, port, host } = url
-  const target = { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port }
+  const target = { protocol, hostname: withoutBrackets(hostname), port }
   return new Pool({
     host,
     connect: () => connect(target),
