@@ -17,7 +17,7 @@ import { configOf } from './helpers/proxy.ts'
 import { temporaryFolder } from './helpers/temp.ts'
 import { until } from './helpers/until.ts'
 
-function createSurroundings (t: Test): DaemonResources {
+function createResources (t: Test): DaemonResources {
   const worker = new CognitoWorker()
   t.teardown(() => worker.close())
   const log = createLogger({ level: 'silent', destination: new Writable(), readable: false, colour: false })
@@ -51,9 +51,9 @@ function configWith (tokenUrl: string, fields: Partial<OAuth2Credential> = {}): 
   return { ...config, admin: { type: 'tcp', host: '127.0.0.1', port: 0 }, credentials: new Map([['orders', credential]]) }
 }
 
-t.test('a generation begins nothing by itself, and names its entrances in order', async (t) => {
+t.test('a generation begins nothing by itself, and names its listener bindings in order', async (t) => {
   const provider = await startScriptedServer(t)
-  const generation = await buildGeneration(configWith(provider.url), createSurroundings(t))
+  const generation = await buildGeneration(configWith(provider.url), createResources(t))
   t.same(generation.listenerBindings.map(({ role }) => role), ['proxy', 'route', 'admin'])
   t.same(provider.calls, [])
   await generation.close()
@@ -61,10 +61,10 @@ t.test('a generation begins nothing by itself, and names its entrances in order'
 
 t.test('the secret decides whether a credential is handed over as it is', async (t) => {
   const provider = await startScriptedServer(t)
-  const surroundings = createSurroundings(t)
-  let generation = await buildGeneration(configWith(provider.url), surroundings)
+  const resources = createResources(t)
+  let generation = await buildGeneration(configWith(provider.url), resources)
   const next = async (fields: Partial<OAuth2Credential>, logins: number): Promise<void> => {
-    const successor = await buildGeneration(configWith(provider.url, fields), surroundings, generation)
+    const successor = await buildGeneration(configWith(provider.url, fields), resources, generation)
     await generation.close()
     generation = successor
     generation.store.start()
@@ -92,18 +92,18 @@ t.test('the secret decides whether a credential is handed over as it is', async 
 
 t.test('another token cache takes a login, after which tokens are there; the same one takes none', async (t) => {
   const provider = await startScriptedServer(t)
-  const surroundings = createSurroundings(t)
+  const resources = createResources(t)
   const directory = temporaryFolder(t)
   const key = new Secret('00'.repeat(32))
   const withCache = (name: string): Config => ({ ...configWith(provider.url), tokenCache: { directory: join(directory, name), key } })
-  const first = await buildGeneration(withCache('a'), surroundings)
+  const first = await buildGeneration(withCache('a'), resources)
   first.store.start()
   await first.store.get('orders')
-  const same = await buildGeneration(withCache('a'), surroundings, first)
+  const same = await buildGeneration(withCache('a'), resources, first)
   same.store.start()
   await same.store.get('orders')
   t.equal(provider.calls.length, 1)
-  const other = await buildGeneration(withCache('b'), surroundings, same)
+  const other = await buildGeneration(withCache('b'), resources, same)
   other.store.start()
   await until('the login', () => other.store.statuses()[0]?.logins === 2)
   await until(
@@ -113,16 +113,16 @@ t.test('another token cache takes a login, after which tokens are there; the sam
   t.equal(provider.calls.length, 2)
   await other.store.stop()
   await Promise.all([first, same, other].map((generation) => generation.close()))
-  await surroundings.caches.close()
+  await resources.caches.close()
 })
 
 t.test('no generation is kept in memory by those after it', async (t) => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void // V8's own
   const provider = await startScriptedServer(t)
-  const surroundings = createSurroundings(t)
+  const resources = createResources(t)
   const gone: Array<WeakRef<Generation | Generation['store'] | Generation['app']>> = []
-  const last = await replace(await buildGeneration(configWith(provider.url), surroundings), 10)
+  const last = await replace(await buildGeneration(configWith(provider.url), resources), 10)
   await until('the old generations to be collected', async () => {
     collect()
     return gone.every((reference) => reference.deref() === undefined)
@@ -137,7 +137,7 @@ t.test('no generation is kept in memory by those after it', async (t) => {
     current.store.start()
     await current.store.get('orders')
     if (times === 0) return current
-    const next = await buildGeneration(configWith(provider.url), surroundings, current)
+    const next = await buildGeneration(configWith(provider.url), resources, current)
     await current.close()
     gone.push(new WeakRef(current), new WeakRef(current.store), new WeakRef(current.app))
     return await replace(next, times - 1)

@@ -63,15 +63,15 @@ const config: ConfigInput = {
   callerToken: new Secret('0123456789abcdef')
 }
 
-// @ts-expect-error -- a key that no route has
+// @ts-expect-error -- must not compile: a key that no route has
 export const misspelt: ConfigInput = { routes: [{ prefx: '/a' }] }
-// @ts-expect-error -- a type that no credential has
+// @ts-expect-error -- must not compile: a type that no credential has
 export const unknown: CredentialInput = { type: 'oauth1' }
-// @ts-expect-error -- a source without its method
+// @ts-expect-error -- must not compile: a source without its method
 export const empty: CredentialInput = { type: 'custom', source: {} }
-// @ts-expect-error -- bound to nothing
+// @ts-expect-error -- must not compile: bound to nothing
 export const unbound = (): unknown => createFetch(createRefresher(own), { type: 'http', scheme: 'bearer' })
-// @ts-expect-error -- no text form
+// @ts-expect-error -- must not compile: no text form
 export const shown: string = new Secret('a')
 
 export async function useProxy (): Promise<void> {

@@ -84,7 +84,7 @@ t.test('free ports are kept by whoever has the same role, also where it is named
   t.same(await Promise.all([route, proxy, admin].map(bodyAt)), ['p3', 'r3', 'a3'])
 
   const [moved] = await change([listenerBinding('proxy', free, 'p4')])
-  t.notOk(before.includes(moved ?? ''), 'a free port is not one that another entrance has left')
+  t.notOk(before.includes(moved ?? ''), 'a free port is not one that another listener binding has left')
   for (const closed of before) await untilClosed(closed)
 })
 

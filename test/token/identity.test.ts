@@ -10,7 +10,7 @@ import { configOf, loadFile } from '../config/load-fixture.ts'
 type Fields = Readonly<Record<string, unknown>>
 
 /** Two values of each field of a type, and what a change of it makes of the credential; `same` for those that no provider hears of. */
-type Table = Readonly<Record<string, readonly [one: unknown, other: unknown, kinship: IdentityChange]>>
+type Table = Readonly<Record<string, readonly [one: unknown, other: unknown, change: IdentityChange]>>
 
 const PERMISSION: Table[string] = [false, true, 'same']
 
@@ -65,7 +65,7 @@ function load (t: Test, credential: Fields): CredentialIdentity {
   return identityOf(config)
 }
 
-/** The kinship, after a look at what a reload and a cache make of it: they must be of one mind. */
+/** The identity change, after a look at what a reload and a cache make of it: they must be of one mind. */
 function compare (t: Test, before: CredentialIdentity, now: CredentialIdentity, what: string): IdentityChange {
   const identityChange = identityChangeOf(before, now)
   t.equal(identityChangeOf(now, before), identityChange, what)
